@@ -1,0 +1,57 @@
+"""Brightfield turns a folder of images of parts into a calibrated visual inspector."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from brightfield.api import evaluate, train
+    from brightfield.config import TrainOptions
+    from brightfield.data.dataset import Dataset, Sample
+    from brightfield.errors import BrightfieldError, InputError
+    from brightfield.inspector import Inspector, load
+    from brightfield.verdict import Decision, HeatmapKind, Verdict
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "train": "api",
+    "evaluate": "api",
+    "load": "inspector",
+    "Inspector": "inspector",
+    "TrainOptions": "config",
+    "Dataset": "data.dataset",
+    "Sample": "data.dataset",
+    "BrightfieldError": "errors",
+    "InputError": "errors",
+    "Decision": "verdict",
+    "HeatmapKind": "verdict",
+    "Verdict": "verdict",
+}
+
+__all__ = [
+    "BrightfieldError",
+    "Dataset",
+    "Decision",
+    "HeatmapKind",
+    "InputError",
+    "Inspector",
+    "Sample",
+    "TrainOptions",
+    "Verdict",
+    "evaluate",
+    "load",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that importing the package costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

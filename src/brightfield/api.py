@@ -1,0 +1,86 @@
+"""The public functions, with their options spelled out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brightfield.config import TrainOptions
+from brightfield.data.dataset import Dataset
+from brightfield.evaluation.run import Evaluation
+from brightfield.evaluation.run import evaluate as _evaluate
+from brightfield.inspector import Inspector, load
+from brightfield.progress import Progress
+from brightfield.report.compose import write_evaluation
+from brightfield.trainer import train as _train
+
+
+def train(
+    data: str | Path | Dataset,
+    output: str | Path | None = None,
+    *,
+    method: str = "auto",
+    recipe: str = "fast",
+    backbone: str | None = None,
+    weights: str | None = None,
+    normal: str | None = None,
+    policy: str = "f1",
+    seed: int = 0,
+    image_size: int | None = None,
+    tile: int | None = None,
+    time_budget: float | None = None,
+    test: float = 0.2,
+    calibration: float = 0.15,
+    resplit: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Inspector:
+    """Train an inspector on a folder, a manifest, a name of the catalog or a data set; save it at `output` if named.
+
+    The options are those of `TrainOptions`; `resume` goes on with a killed training of the same output.
+
+    Raises:
+        InputError: If the data or the options are wrong; the message says how to mend it.
+    """
+    options = TrainOptions(
+        method=method,
+        recipe=recipe,
+        backbone=backbone,
+        weights=weights,
+        normal=normal,
+        policy=policy,
+        seed=seed,
+        image_size=image_size,
+        tile=tile,
+        time_budget=time_budget,
+        test=test,
+        calibration=calibration,
+        resplit=resplit,
+    )
+    return _train(data, output, options, resume=resume, progress=progress)
+
+
+def evaluate(
+    inspector: Inspector | str | Path,
+    data: str | Path | Dataset,
+    output: str | Path | None = None,
+    *,
+    split: str | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Judge one part of a data set; write `metrics.json`, `predictions.csv` and `report.html` where a folder is named.
+
+    Args:
+        inspector: An inspector, or the path of its bundle.
+        data: As in `train`.
+        output: A folder for the three files, made where it is missing.
+        split: `train`, `calibration`, `test` or `all`; by default the test part where there is one, else everything.
+        progress: Told of every image.
+
+    Raises:
+        InputError: If the bundle or the data are wrong; the message says how to mend it.
+    """
+    judge = inspector if isinstance(inspector, Inspector) else load(inspector)
+    made = _evaluate(judge, data, split=split, progress=progress)
+    if output is not None:
+        write_evaluation(judge, made, Path(output), progress)
+    return made

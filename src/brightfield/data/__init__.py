@@ -1,0 +1,1 @@
+"""Where images come from: layouts, catalog, splits, checks, cache, augmentation, synthetic parts."""

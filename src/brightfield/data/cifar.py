@@ -1,0 +1,64 @@
+"""CIFAR-10's binary version as a tree of PNG files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from brightfield.errors import DataError
+
+BINARY_FOLDER = "cifar-10-batches-bin"
+PICKLE_FOLDER = "cifar-10-batches-py"
+_SIDE = 32
+_RECORD = 1 + 3 * _SIDE * _SIDE  # the class, then the red, green and blue planes
+_FILES = {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]}
+
+
+def unpack_binary(source: Path, target: Path) -> None:
+    """Write `train/<class>/` and `test/<class>/` below the target, each only once it is whole.
+
+    Args:
+        source: The folder with `data_batch_1.bin` to 5, `test_batch.bin` and `batches.meta.txt`.
+        target: Where to write.
+
+    Raises:
+        DataError: If a file is missing, cut short, or names a class that is not there.
+    """
+    classes = _read(source / "batches.meta.txt").decode("utf-8", errors="replace").split()
+    for part in ("test", "train"):  # train last: its being there says that all is
+        partial = target / f".{part}.{os.getpid()}.partial"
+        try:
+            for name in classes:
+                (partial / name).mkdir(parents=True, exist_ok=True)
+            for number, file in enumerate(_FILES[part]):
+                _unpack_file(source / file, partial, classes, number)
+            shutil.rmtree(target / part, ignore_errors=True)
+            os.replace(partial, target / part)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _unpack_file(file: Path, folder: Path, classes: list[str], number: int) -> None:
+    data = np.frombuffer(_read(file), dtype=np.uint8)
+    if data.size == 0 or data.size % _RECORD:
+        raise DataError(f"{file} has {data.size} bytes; expected a multiple of {_RECORD}: download it again")
+    records = data.reshape(-1, _RECORD)
+    if int(records[:, 0].max()) >= len(classes):
+        raise DataError(f"{file} names class {records[:, 0].max()}; expected 0 to {len(classes) - 1}")
+    images = records[:, 1:].reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)  # planes -> (N, H, W, 3)
+    for i, (label, image) in enumerate(zip(records[:, 0], images, strict=True)):
+        path = folder / classes[int(label)] / f"{number}_{i:05d}.png"
+        Image.fromarray(np.ascontiguousarray(image)).save(path)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{file} cannot be read ({error}); download CIFAR-10's binary version again"
+        ) from error

@@ -1,0 +1,122 @@
+"""The data set as a value: samples, classes, and which class counts as good."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from brightfield.errors import DataError
+
+NORMAL_NAMES = ("ok", "good", "normal", "pass", "free")
+
+_DENIALS = frozenset({"not", "no", "non", "in", "un", "never"})
+
+PARTS = ("train", "calibration", "test")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and what is known of it.
+
+    Attributes:
+        image: The image as the data set names it: a path relative to its root, with forward slashes.
+        path: The file.
+        label: The class; None where it is not known.
+        mask: A file of the same size whose nonzero pixels are defective.
+        group: The part pictured; all pictures of one group stay in one part of a split.
+        part: `train`, `calibration` or `test`, where the data set itself fixes it.
+        stratum: What to stratify a split by, where that is finer than the label.
+        defect_probability: The annotator's own probability of a defect in [0, 1], where one was given.
+    """
+
+    image: str
+    path: Path
+    label: str | None
+    mask: Path | None = None
+    group: str | None = None
+    part: str | None = None
+    stratum: str | None = None
+    defect_probability: float | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A named, ordered collection of samples.
+
+    Attributes:
+        name: What reports call it.
+        samples: In a fixed order, sorted by `image`.
+        classes: Every class in it, the normal class first where there is one, the others sorted.
+        normal: The class that counts as good; None for a plain classification problem.
+        licence: The terms of the images, where known.
+    """
+
+    name: str
+    samples: tuple[Sample, ...] = field(repr=False)
+    classes: tuple[str, ...]
+    normal: str | None
+    licence: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def labels(self) -> tuple[str | None, ...]:
+        """The class of each sample."""
+        return tuple(s.label for s in self.samples)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of samples of each class."""
+        counted = Counter(self.labels)
+        return {name: counted[name] for name in self.classes}
+
+    def part(self, name: str) -> Dataset:
+        """Return the samples of one part, keeping the classes of the whole."""
+        return self.subset(s for s in self.samples if s.part == name)
+
+    def subset(self, samples: Iterable[Sample]) -> Dataset:
+        """Return a data set of these samples with the same classes."""
+        return replace(self, samples=tuple(samples))
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 (64 hexadecimal digits) of every image's bytes, name, label and part."""
+        digest = hashlib.sha256()
+        for s in self.samples:
+            digest.update(f"{s.image}\0{s.label}\0{s.part}\0".encode())
+            digest.update(hashlib.sha256(s.path.read_bytes()).digest())
+        return digest.hexdigest()
+
+
+def find_normal(classes: Sequence[str], named: str | None = None) -> str | None:
+    """Return the class that counts as good, as named or by its usual names.
+
+    The usual names are `NORMAL_NAMES`, or end in one (`crack_free`), but not where they deny it (`not_ok`).
+
+    Raises:
+        DataError: If the named class is not there, or several classes have usual names.
+    """
+    if named is not None:
+        if named not in classes:
+            raise DataError(
+                f"--normal {named!r} is not a class of this data set; its classes are: {', '.join(classes)}"
+            )
+        return named
+    exact = [c for c in classes if c.lower() in NORMAL_NAMES]
+    found = exact or [c for c in classes if _ends_normal(c)]
+    if len(found) > 1:
+        raise DataError(f"several classes could be the good one: {', '.join(found)}; name it with --normal")
+    return found[0] if found else None
+
+
+def _ends_normal(name: str) -> bool:
+    *before, last = name.lower().replace("-", "_").replace(" ", "_").split("_")
+    return last in NORMAL_NAMES and not _DENIALS.intersection(before)
+
+
+def order_classes(labels: Iterable[str], normal: str | None) -> tuple[str, ...]:
+    """Return the distinct labels, the normal class first, the rest sorted."""
+    rest = sorted(set(labels) - {normal})
+    return tuple(rest) if normal is None else (normal, *rest)

@@ -1,0 +1,214 @@
+"""From whatever a camera writes to an array of pixels."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from brightfield.errors import ImageError
+
+Pixels = npt.NDArray[np.uint8 | np.uint16]
+Rgb = npt.NDArray[np.uint8]
+
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp", ".pgm", ".ppm", ".pnm"}
+)
+
+BIT_DEPTHS = (8, 10, 12, 14, 16)
+
+BROKEN_FILE = (
+    OSError,  # truncated, or no image at all
+    SyntaxError,  # Pillow's word for a broken PNG
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+
+_BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_COLOUR_MODES = ("RGB", "RGBX", "CMYK", "YCbCr", "HSV")
+
+
+def decode(source: str | Path | Image.Image | npt.NDArray[np.generic]) -> Pixels:
+    """Return the pixels of an image, upright.
+
+    The EXIF orientation is applied. Palettes, CMYK and YCbCr become RGB; bilevel becomes 0 and 255. Where
+    there is transparency, the image is laid on black, so that what could not be seen cannot speak. 16-bit
+    grey stays uint16; colour of 16 bits a channel comes as 8, which is all that Pillow reads. Of several
+    pages the first is taken.
+
+    Returns:
+        (H, W, 3) colour or (H, W) grey, uint8 or uint16.
+
+    Raises:
+        ImageError: If it cannot be read, or holds floating-point numbers, or numbers beyond 16 bits.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, Image.Image):
+        name = str(getattr(source, "filename", "") or "the image")
+        try:
+            return _from_pillow(ImageOps.exif_transpose(source), name)
+        except BROKEN_FILE as error:
+            raise ImageError(f"{name} cannot be read: {error}") from error
+    if not isinstance(source, str | Path):
+        raise ImageError(
+            f"cannot read an image from a {type(source).__name__}; "
+            "expected a path, a PIL image or a numpy array"
+        )
+    return _from_file(Path(source))
+
+
+def to_rgb8(array: Pixels, bits: int = 8) -> Rgb:
+    """Return the pixels as 8-bit RGB on a scale that is the same for every image.
+
+    Args:
+        array: (H, W) or (H, W, 3), uint8 or uint16.
+        bits: For uint16, the white level is 2**bits - 1; anything above is white. uint8 is kept as it is.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    narrow = array if array.dtype == np.uint8 else np.take(_levels(bits), array)
+    if narrow.ndim == 2:
+        narrow = np.repeat(narrow[:, :, None], 3, axis=2)  # (H, W) -> (H, W, 3)
+    rgb: Rgb = np.ascontiguousarray(narrow, dtype=np.uint8)
+    return rgb
+
+
+def bit_depth(maxima: Iterable[int]) -> int:
+    """Return the smallest of 8, 10, 12, 14 and 16 bits that holds the largest of a data set's values.
+
+    A 12-bit camera writes 16-bit files whose values end at 4095; read as 16 bits they would be nearly black.
+
+    Raises:
+        ImageError: If a value needs more than 16 bits or is negative.
+    """
+    values = list(maxima)
+    largest = max(values, default=0)
+    if largest > 65535 or min(values, default=0) < 0:
+        raise ImageError(f"pixel values from {min(values)} to {largest}; expected 0 to 65535")
+    return next(bits for bits in BIT_DEPTHS if largest < 2**bits)
+
+
+def read_mask(path: Path) -> npt.NDArray[np.bool_]:
+    """Return which pixels are defective, bool (H, W): those that are not black.
+
+    Raises:
+        ImageError: If the mask cannot be read.
+    """
+    pixels = decode(path)
+    return np.asarray(pixels > 0 if pixels.ndim == 2 else (pixels > 0).any(axis=2))
+
+
+@lru_cache(maxsize=8)
+def _levels(bits: int) -> npt.NDArray[np.uint8]:
+    """Return the 8-bit level of each of the 65536 values of uint16."""
+    if bits not in BIT_DEPTHS:
+        raise ImageError(f"bits is {bits}; expected one of {', '.join(map(str, BIT_DEPTHS))}")
+    scaled = np.arange(65536, dtype=np.float64) * (255.0 / (2**bits - 1))
+    levels: npt.NDArray[np.uint8] = np.rint(np.minimum(scaled, 255.0)).astype(np.uint8)
+    return levels
+
+
+def _from_file(path: Path) -> Pixels:
+    try:
+        size = path.stat().st_size
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path} does not exist or may not be read ({error}); check the path") from error
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder; expected one image file")
+    if size == 0:
+        raise ImageError(f"{path} is empty (0 bytes); copy it again from where it came")
+    try:
+        # By its handle, not its name: Pillow maps named TIFF files into memory, and scrambles those it turns.
+        with path.open("rb") as file, Image.open(file) as image:
+            image.load()  # first, because TIFF orients itself while it loads
+            ImageOps.exif_transpose(image, in_place=True)
+            return _from_pillow(image, str(path))
+    except _BOMB as error:
+        raise ImageError(
+            f"{path} claims more pixels than can be trusted ({error}); "
+            "if it is meant, cut it into smaller images first"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            f"{path} is not an image that can be read; expected PNG, JPEG, TIFF, BMP or WebP"
+        ) from error
+    except BROKEN_FILE as error:
+        raise ImageError(
+            f"{path} is truncated or corrupt ({error}); copy or export it again, or remove it"
+        ) from error
+
+
+def _from_pillow(image: Image.Image, name: str) -> Pixels:
+    mode = image.mode
+    if mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16)
+    if mode == "I":
+        return _narrowed(np.asarray(image), name)
+    if mode == "F":
+        raise ImageError(f"{name} holds floating-point pixels; save it with 8- or 16-bit integers")
+    if image.has_transparency_data or mode in ("La", "RGBa"):
+        grey = mode in ("1", "L", "LA", "La")
+        return _on_black(np.asarray(_with_alpha(image, grey)))
+    if mode in ("1", "L"):
+        return np.array(image.convert("L"))
+    if mode == "P" or mode in _COLOUR_MODES:
+        return np.array(image.convert("RGB"))
+    raise ImageError(f"{name} has the colour mode {mode}, which cannot be read; save it as RGB or grey")
+
+
+def _with_alpha(image: Image.Image, grey: bool) -> Image.Image:
+    """Return the image as LA or RGBA; premultiplied alpha is undone by way of RGBA."""
+    if image.mode == "La":
+        return image.convert("LA")
+    return image.convert("LA" if grey else "RGBA")
+
+
+def _narrowed(values: npt.NDArray[np.int32], name: str) -> Pixels:
+    """Return 32-bit integers as uint16 where they fit."""
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise ImageError(
+            f"{name} has values from {low} to {high}; expected 0 to 65535: save it as 16-bit grey"
+        )
+    return values.astype(np.uint16)
+
+
+def _on_black(array: npt.NDArray[np.uint8 | np.uint16]) -> Pixels:
+    """Lay (H, W, 2) or (H, W, 4) on black and drop the alpha: grey (H, W) or colour (H, W, 3)."""
+    white = np.iinfo(array.dtype).max
+    colour = array[..., :-1].astype(np.uint64) * array[..., -1:]
+    laid = ((colour + white // 2) // white).astype(array.dtype)
+    return laid[..., 0] if laid.shape[2] == 1 else laid
+
+
+def _from_array(array: npt.NDArray[np.generic]) -> Pixels:
+    found = f"an array of {array.dtype} and shape {array.shape}"
+    if array.dtype.kind == "f":
+        unusual = "" if np.isfinite(array).all() else ", some of it NaN or infinite"
+        raise ImageError(f"{found}{unusual}; expected uint8 or uint16: scale to 0-255 and convert first")
+    if array.dtype.kind != "u" or array.dtype.itemsize > 2:
+        raise ImageError(f"{found}; expected uint8 or uint16")
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise ImageError(f"{found}; expected (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)")
+    if array.size == 0:
+        raise ImageError(f"{found} has no pixels")
+    pixels: Pixels = array.astype(np.uint8 if array.dtype.itemsize == 1 else np.uint16)
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.shape[2] == 1:
+        return pixels[..., 0]
+    return _on_black(pixels) if pixels.shape[2] == 4 else pixels

@@ -1,0 +1,175 @@
+"""Folders of images, laid out as people lay them out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from brightfield.data.dataset import NORMAL_NAMES, Dataset, Sample, find_normal, order_classes
+from brightfield.data.decode import IMAGE_SUFFIXES
+from brightfield.errors import DataError
+
+_LOG = logging.getLogger(__name__)
+
+PART_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "val": "calibration",
+    "valid": "calibration",
+    "validation": "calibration",
+    "calibration": "calibration",
+    "test": "test",
+    "testing": "test",
+}
+MASK_FOLDERS = frozenset({"mask", "masks", "ground_truth"})
+_MASK_ENDING = "_mask"
+_LEFT_BY_TOOLS = frozenset({"__macosx", "@eadir", "lost+found"})
+
+Masks = dict[tuple[str, str], Path]
+"""From (class, image path below the class folder without its suffix) to the mask."""
+
+
+def load_folder(root: Path, *, name: str, normal: str | None = None) -> Dataset:
+    """Return the data set in a folder: `<part>/<class>/` as MVTec lays it out too, or flat `<class>/`.
+
+    Images may lie deeper below their class's folder. Hidden files, files that are no images, and masks are
+    no samples; a mask is taken from `ground_truth/<class>/`, `masks/<class>/` or beside its image, where its
+    name is the image's own or ends in `_mask`.
+
+    Raises:
+        DataError: If there are no class folders or no images in them.
+    """
+    parts = [child for child in _folders(root) if child.name.lower() in PART_FOLDERS]
+    masks = _masks(root)
+    if any(PART_FOLDERS[child.name.lower()] in ("train", "test") for child in parts):
+        samples = [s for child in parts for s in _part_samples(child, root, masks)]
+        _tell_of_ignored(root, {child.name for child in parts})
+    else:
+        _refuse_outer_folder(root)
+        samples = _class_samples(root, root, masks, part=None)
+    if not samples:
+        raise DataError(_nothing_found(root))
+    return as_dataset(name, samples, normal)
+
+
+def as_dataset(
+    name: str, samples: Sequence[Sample], normal: str | None, *, licence: str | None = None
+) -> Dataset:
+    """Return the samples as a data set, in order, with the normal class found or as named."""
+    labels = sorted({s.label for s in samples if s.label is not None})
+    good = find_normal(labels, normal)
+    ordered = tuple(sorted(samples, key=lambda s: s.image))
+    return Dataset(name, ordered, order_classes(labels, good), good, licence)
+
+
+def image_files(folder: Path) -> Iterator[tuple[Path, Path | None]]:
+    """Yield the image files below a folder, sorted, links followed, each with the mask beside it if any."""
+    seen: set[str] = set()
+    for here, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(f for f in folders if not _is_hidden(f) and f.lower() not in MASK_FOLDERS)
+        images = sorted(n for n in names if not _is_hidden(n) and _suffix(n) in IMAGE_SUFFIXES)
+        masks = _masks_beside(images)
+        for file in images:
+            if file not in masks.values():
+                mask = masks.get(os.path.splitext(file)[0])
+                yield Path(here, file), None if mask is None else Path(here, mask)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _LEFT_BY_TOOLS
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _masks_beside(names: Sequence[str]) -> dict[str, str]:
+    """Return the files called after an image beside them, as masks are, by the image's stem."""
+    stems = {os.path.splitext(name)[0] for name in names}
+    ending = ((name, os.path.splitext(name)[0]) for name in names)
+    found = {stem[: -len(_MASK_ENDING)]: name for name, stem in ending if stem.lower().endswith(_MASK_ENDING)}
+    return {image: mask for image, mask in found.items() if image in stems}
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(child for child in root.iterdir() if child.is_dir() and not _is_hidden(child.name))
+
+
+def _class_folders(folder: Path) -> list[Path]:
+    return [child for child in _folders(folder) if child.name.lower() not in MASK_FOLDERS]
+
+
+def _part_samples(folder: Path, root: Path, masks: Masks) -> list[Sample]:
+    return _class_samples(folder, root, masks, part=PART_FOLDERS[folder.name.lower()])
+
+
+def _class_samples(folder: Path, root: Path, masks: Masks, *, part: str | None) -> list[Sample]:
+    outside = [f for f in folder.iterdir() if f.is_file() and f.suffix.lower() in IMAGE_SUFFIXES]
+    samples: list[Sample] = []
+    for child in _class_folders(folder):
+        found = [_sample(path, beside, child, root, masks, part) for path, beside in image_files(child)]
+        if not found:
+            _LOG.warning("no images in %s; the folder is left out", child)
+        samples += found
+    if outside and samples:
+        _LOG.warning("%d images in %s lie in no class folder and are left out", len(outside), folder)
+    return samples
+
+
+def _sample(
+    path: Path, beside: Path | None, folder: Path, root: Path, masks: Masks, part: str | None
+) -> Sample:
+    inner = path.relative_to(folder).with_suffix("").as_posix()
+    mask = masks.get((folder.name, inner), beside)
+    return Sample(path.relative_to(root).as_posix(), path, folder.name, mask=mask, part=part)
+
+
+def _masks(root: Path) -> Masks:
+    """Return the masks in `ground_truth/<class>/` and `masks/<class>/`, and in those of each part."""
+    found: Masks = {}
+    places = [root, *(child for child in _folders(root) if child.name.lower() in PART_FOLDERS)]
+    for folder in (child for place in places for child in _folders(place)):
+        if folder.name.lower() not in MASK_FOLDERS:
+            continue
+        for of_class in _folders(folder):
+            for path in sorted(of_class.rglob("*")):
+                if path.suffix.lower() in IMAGE_SUFFIXES and not _is_hidden(path.name):
+                    inner = path.relative_to(of_class).with_suffix("").as_posix()
+                    found.setdefault((of_class.name, inner.removesuffix(_MASK_ENDING)), path)
+    return found
+
+
+def _tell_of_ignored(root: Path, used: set[str]) -> None:
+    ignored = [child.name for child in _class_folders(root) if child.name not in used]
+    if ignored:
+        _LOG.warning("beside %s, these folders are left out: %s", ", ".join(sorted(used)), ", ".join(ignored))
+
+
+def _refuse_outer_folder(root: Path) -> None:
+    """Refuse a folder whose children are data sets themselves, as unpacked archives often are."""
+    children = _class_folders(root)
+    for child in children:
+        inside = {folder.name.lower() for folder in _folders(child)}
+        alone = len(children) == 1 and len(inside) > 1 and set(NORMAL_NAMES) & inside
+        if {"train", "test"} <= inside or alone:
+            raise DataError(f"{root} is no data set, but {child.name!r} in it looks like one; give {child}")
+
+
+def _nothing_found(root: Path) -> str:
+    expected = "expected a folder for each class, as OK/ and Defect/, or train/<class>/ and test/<class>/"
+    loose = sorted(f.name for f in root.iterdir() if f.is_file() and f.suffix.lower() in IMAGE_SUFFIXES)
+    if loose:
+        some = ", ".join(loose[:3])
+        return f"{root} holds {len(loose)} images ({some}, ...) but no class folders; {expected}"
+    if not any(root.iterdir()):
+        return f"{root} is empty; {expected}"
+    suffixes = sorted({f.suffix.lower() or "no suffix" for f in root.rglob("*") if f.is_file()})[:5]
+    found = f"; found only files ending in {', '.join(suffixes)}" if suffixes else ""
+    return f"no images in {root}{found}; {expected}, holding {', '.join(sorted(IMAGE_SUFFIXES))} files"

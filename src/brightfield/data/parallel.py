@@ -1,0 +1,34 @@
+"""Many files at once, in order, with a bounded number in memory."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def ordered_map(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """Yield the work's result for each item, in order, from threads.
+
+    Threads suit images, as Pillow lets others run while it decodes.
+
+    Raises:
+        Exception: Whatever the work raises, at its place in the order; what was not begun is dropped.
+    """
+    workers = os.cpu_count() or 1
+    pool = ThreadPoolExecutor(workers)
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

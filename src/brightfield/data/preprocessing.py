@@ -1,0 +1,64 @@
+"""From a decoded image to what a network sees; the same steps in training and on the line."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.data.decode import to_rgb8
+from brightfield.data.geometry import Resize, resize
+from brightfield.data.tiling import cut_tiles
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What happens to every image, fixed when the inspector is trained.
+
+    Attributes:
+        bits: White level of 16-bit images, as a number of bits.
+        long_side: The working size in pixels; None keeps each image as it is.
+        enlarge: Whether images smaller than that are made larger too.
+        tile: Side of the square the network sees.
+        overlap: Pixels that neighbouring tiles share at the least.
+        mean: Subtracted from each colour channel in [0, 1].
+        std: What the difference is divided by.
+    """
+
+    bits: int
+    long_side: int | None
+    enlarge: bool
+    tile: int
+    overlap: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    @property
+    def resize(self) -> Resize:
+        """The rule for the working size."""
+        return Resize(self.long_side, enlarge=self.enlarge)
+
+    @property
+    def fill(self) -> tuple[int, int, int]:
+        """The colour outside a picture: what normalisation makes nearly zero."""
+        r, g, b = (round(255 * m) for m in self.mean)
+        return (r, g, b)
+
+    def working(self, image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+        """Return a decoded image at its working size, uint8 (h, w, 3)."""
+        return resize(to_rgb8(image, self.bits), self.resize)
+
+    def tiles(self, working: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], list[tuple[int, int]]]:
+        """Cut a working image into uint8 (T, tile, tile, 3) and the tiles' (top, left)."""
+        return cut_tiles(working, self.tile, self.overlap, self.fill)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for a manifest."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Preprocessing:
+        """Read what `as_dict` wrote."""
+        return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})

@@ -1,0 +1,63 @@
+"""Tiles: a large picture as overlapping squares of the size a network sees, and maps put together again."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+
+def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
+    """Return where tiles start along one side so that they cover it evenly, at least `overlap` pixels shared.
+
+    A side shorter than a tile gets one tile whose start is negative: the picture lies in its middle.
+    """
+    if length <= tile:
+        return [-((tile - length) // 2)]
+    count = math.ceil((length - overlap) / (tile - overlap))
+    return [round(i * (length - tile) / (count - 1)) for i in range(count)]
+
+
+def tile_origins(shape: tuple[int, int], tile: int, overlap: int) -> list[tuple[int, int]]:
+    """Return the (top, left) of every tile of a (height, width), row by row."""
+    rows, columns = (tile_starts(side, tile, overlap) for side in shape)
+    return [(top, left) for top in rows for left in columns]
+
+
+def cut_tiles(
+    image: npt.NDArray[np.uint8], tile: int, overlap: int, fill: tuple[int, int, int]
+) -> tuple[npt.NDArray[np.uint8], list[tuple[int, int]]]:
+    """Cut uint8 (H, W, 3) into tiles, uint8 (T, tile, tile, 3), with their (top, left); `fill` lies outside."""
+    origins = tile_origins(image.shape[:2], tile, overlap)
+    tiles = np.empty((len(origins), tile, tile, 3), dtype=np.uint8)
+    for out, (top, left) in zip(tiles, origins, strict=True):
+        (y0, y1), (x0, x1) = _inside(top, tile, image.shape[0]), _inside(left, tile, image.shape[1])
+        if (y1 - y0, x1 - x0) != (tile, tile):
+            out[:] = fill
+        out[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
+    return tiles, origins
+
+
+def stitch(
+    maps: npt.NDArray[np.float32], origins: list[tuple[int, int]], shape: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """Put the tiles' maps, float32 (T, tile, tile), together to (H, W).
+
+    Where tiles overlap, each counts more towards its middle, so that no seam shows.
+    """
+    tile = maps.shape[1]
+    ramp = np.minimum(np.arange(tile) + 1, np.arange(tile)[::-1] + 1).astype(np.float32)
+    tent = np.minimum(ramp[:, None], ramp[None, :])
+    total = np.zeros(shape, dtype=np.float32)
+    weight = np.zeros(shape, dtype=np.float32)
+    for values, (top, left) in zip(maps, origins, strict=True):
+        (y0, y1), (x0, x1) = _inside(top, tile, shape[0]), _inside(left, tile, shape[1])
+        part = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
+        total[y0:y1, x0:x1] += (values * tent)[part]
+        weight[y0:y1, x0:x1] += tent[part]
+    return total / np.maximum(weight, np.float32(1e-6))
+
+
+def _inside(start: int, tile: int, length: int) -> tuple[int, int]:
+    return max(start, 0), min(start + tile, length)

@@ -1,0 +1,1 @@
+"""Metrics, intervals, and the evaluation of an inspector."""

@@ -1,0 +1,230 @@
+"""What an inspector said of every image of an evaluation, and what is true of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.atomic import write_atomically
+from brightfield.data.dataset import order_classes
+from brightfield.errors import DataError, InputError
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+COLUMNS = ("image", "truth", "split", "decision", "label", "score", "probability", "p_value", "threshold")
+DECISIONS = ("OK", "REVIEW", "DEFECT")
+CLASS_PREFIX = "p:"
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """One row an image: its true class, and what the inspector said.
+
+    Attributes:
+        images: The image as the data set names it.
+        truth: The true class, one of `classes`.
+        parts: The part of the split the image came from.
+        decisions: OK, REVIEW or DEFECT; None throughout where there is no normal class.
+        labels: What the inspector called it; a word outside `classes` from a method that knows no types.
+        scores: float64 (N,), any scale, higher is more defective.
+        probabilities: float64 (N,) in [0, 1], of a defect; None where the method gives none.
+        p_values: float64 (N,) in [0, 1]; None where the method gives none.
+        thresholds: float64 (N,), on the scale of `values`; None without an operating point.
+        class_probabilities: float64 (N, K), rows sum to 1; None where the method gives none.
+        classes: The K classes, the normal class first where there is one.
+        normal: The class that counts as good; None for a plain classification problem.
+
+    Raises:
+        InputError: If lengths, shapes, ranges or classes disagree.
+    """
+
+    images: tuple[str, ...]
+    truth: tuple[str, ...]
+    parts: tuple[str, ...]
+    decisions: tuple[str | None, ...]
+    labels: tuple[str, ...]
+    scores: FloatArray
+    probabilities: FloatArray | None
+    p_values: FloatArray | None
+    thresholds: FloatArray | None
+    class_probabilities: FloatArray | None
+    classes: tuple[str, ...]
+    normal: str | None
+
+    def __post_init__(self) -> None:
+        if not self.images:
+            raise InputError("there are no predictions; expected at least one image to evaluate")
+        for name in ("truth", "parts", "decisions", "labels"):
+            if len(getattr(self, name)) != len(self.images):
+                found = f"{len(getattr(self, name))} {name} for {len(self.images)} images"
+                raise InputError(f"{found}; expected one an image")
+        _check_classes(self)
+        _check_decisions(self)
+        _check_numbers("scores", self.scores, (len(self.images),))
+        for name in ("probabilities", "p_values", "thresholds"):
+            values = getattr(self, name)
+            if values is not None:
+                _check_numbers(name, values, (len(self.images),), unit_interval=name != "thresholds")
+        if self.class_probabilities is not None:
+            _check_class_probabilities(self.class_probabilities, (len(self.images), len(self.classes)))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def is_defect(self) -> BoolArray:
+        """bool (N,): whether the part is truly defective.
+
+        Raises:
+            InputError: If there is no normal class.
+        """
+        if self.normal is None:
+            raise InputError("there is no normal class here, so no image is a defect; name one with --normal")
+        return np.array([name != self.normal for name in self.truth], dtype=np.bool_)
+
+    @property
+    def values(self) -> FloatArray:
+        """float64 (N,): what the threshold is compared with, the probability or, without one, the score."""
+        return self.scores if self.probabilities is None else self.probabilities
+
+    def decided(self, decision: str) -> BoolArray:
+        """Return bool (N,): whether the part was decided so (OK, REVIEW or DEFECT)."""
+        return np.array([found == decision for found in self.decisions], dtype=np.bool_)
+
+    def write_csv(self, path: Path) -> None:
+        """Write predictions.csv, one line an image, and a column `p:<class>` a class where these are known.
+
+        Numbers read back as the same float64. A value that is not there is empty.
+        """
+        known = self.class_probabilities is not None
+        header = [*COLUMNS, *(CLASS_PREFIX + name for name in self.classes if known)]
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        for i in range(len(self)):
+            row = [self.images[i], self.truth[i], self.parts[i], self.decisions[i] or "", self.labels[i]]
+            optional = (self.scores, self.probabilities, self.p_values, self.thresholds)
+            row += ["" if column is None else repr(float(column[i])) for column in optional]
+            if self.class_probabilities is not None:
+                row += [repr(float(p)) for p in self.class_probabilities[i]]
+            writer.writerow(row)
+        write_atomically(path, text.getvalue().encode("utf-8"))
+
+
+def read_csv(path: Path, *, normal: str | None, classes: Sequence[str] | None = None) -> Predictions:
+    """Read a file written by `Predictions.write_csv`.
+
+    Args:
+        path: The file.
+        normal: The class that counts as good; None for a plain classification problem.
+        classes: Every class in order; default: the `p:<class>` columns, else the classes met in `truth`.
+
+    Raises:
+        DataError: If the file cannot be read, a column is missing or a value is no number.
+        InputError: If the values disagree with each other.
+    """
+    header, rows = _read_rows(path)
+    column = {name: [row[i] for row in rows] for i, name in enumerate(header)}
+    named = tuple(name.removeprefix(CLASS_PREFIX) for name in header[len(COLUMNS) :])
+    found = tuple(classes or named or order_classes(column["truth"], normal))
+    by_class = [_numbers(path, column, CLASS_PREFIX + name) for name in found] if named else []
+    if any(values is None for values in by_class):
+        raise DataError(f"{path}: a class probability is empty; write the file again with `evaluate`")
+    scores = _numbers(path, column, "score")
+    if scores is None:
+        raise DataError(f"{path}: column 'score' is empty; expected a number in every line")
+    return Predictions(
+        images=tuple(column["image"]),
+        truth=tuple(column["truth"]),
+        parts=tuple(column["split"]),
+        decisions=tuple(value or None for value in column["decision"]),
+        labels=tuple(column["label"]),
+        scores=scores,
+        probabilities=_numbers(path, column, "probability"),
+        p_values=_numbers(path, column, "p_value"),
+        thresholds=_numbers(path, column, "threshold"),
+        class_probabilities=np.stack([v for v in by_class if v is not None], axis=1) if by_class else None,
+        classes=found,
+        normal=normal,
+    )
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read: {error}; expected a predictions.csv") from error
+    header, rows = (lines[0], lines[1:]) if lines else ([], [])
+    if tuple(header[: len(COLUMNS)]) != COLUMNS:
+        wanted = ",".join(COLUMNS)
+        raise DataError(f"{path} begins with {','.join(header)!r}; expected the columns {wanted!r}")
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise DataError(f"{path}, row {number}, has {len(row)} values; expected {len(header)}")
+    return header, rows
+
+
+def _numbers(path: Path, column: dict[str, list[str]], name: str) -> FloatArray | None:
+    """Return a column as float64, or None where every cell is empty."""
+    cells = column.get(name)
+    if cells is None:
+        raise DataError(f"{path} has no column {name!r}; its columns are: {', '.join(column)}")
+    if not any(cells):
+        return None
+    try:
+        return np.array([float(cell) for cell in cells], dtype=np.float64)
+    except ValueError as error:
+        raise DataError(
+            f"{path}, column {name!r}: {error}; expected a number in every line or in none"
+        ) from error
+
+
+def _check_classes(predictions: Predictions) -> None:
+    classes = predictions.classes
+    if len(set(classes)) != len(classes):
+        raise InputError(f"classes are {', '.join(classes)}; expected each of them once")
+    unknown = sorted(set(predictions.truth) - set(classes))
+    if unknown:
+        raise InputError(f"true class {unknown[0]!r} is not among the classes: {', '.join(classes)}")
+    if predictions.normal is not None and classes[:1] != (predictions.normal,):
+        raise InputError(
+            f"classes are {', '.join(classes)}; expected the normal class {predictions.normal!r} first"
+        )
+
+
+def _check_decisions(predictions: Predictions) -> None:
+    allowed = (None,) if predictions.normal is None else DECISIONS
+    wrong = [decision for decision in predictions.decisions if decision not in allowed]
+    if wrong:
+        expected = "None, as there is no normal class" if predictions.normal is None else ", ".join(DECISIONS)
+        raise InputError(f"a decision is {wrong[0]!r}; expected {expected}")
+
+
+def _check_numbers(
+    name: str, values: FloatArray, shape: tuple[int, ...], unit_interval: bool = False
+) -> None:
+    if values.dtype != np.float64 or values.shape != shape:
+        raise InputError(
+            f"{name} are {values.dtype} of shape {values.shape}; expected float64 of shape {shape}"
+        )
+    if not np.isfinite(values).all():
+        raise InputError(f"{name} hold a value that is not finite; expected numbers")
+    if unit_interval and (values.min() < 0.0 or values.max() > 1.0):
+        raise InputError(f"{name} range from {values.min()} to {values.max()}; expected values in [0, 1]")
+
+
+def _check_class_probabilities(values: FloatArray, shape: tuple[int, int]) -> None:
+    _check_numbers("class_probabilities", values, shape, unit_interval=True)
+    totals = values.sum(axis=1)
+    if np.abs(totals - 1.0).max() > 1e-3:
+        raise InputError(
+            f"class_probabilities of a row sum to {totals[np.abs(totals - 1).argmax()]:.4f}; expected 1"
+        )

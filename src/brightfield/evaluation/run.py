@@ -1,0 +1,157 @@
+"""Judging a data set with an inspector: predictions, figures, pictures of the worst mistakes, a report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brightfield.data.dataset import Dataset, Sample
+from brightfield.data.decode import read_mask
+from brightfield.data.load import load as load_dataset
+from brightfield.data.parallel import ordered_map
+from brightfield.errors import ConfigError, DataError
+from brightfield.evaluation.pixels import PixelMeter
+from brightfield.evaluation.predictions import Predictions
+from brightfield.evaluation.summary import summarise
+from brightfield.inspector import Inspector
+from brightfield.progress import Progress, silent
+from brightfield.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an inspector made of a data set.
+
+    Attributes:
+        predictions: One row an image.
+        metrics: The document that `metrics.json` holds.
+        dataset: The images judged.
+        notes: What the reader should know: seen in training, unreadable files, masks.
+    """
+
+    predictions: Predictions
+    metrics: dict[str, Any]
+    dataset: Dataset
+    notes: tuple[str, ...]
+
+
+def evaluate(
+    inspector: Inspector,
+    data: str | Path | Dataset,
+    *,
+    split: str | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Judge one part of a data set.
+
+    Args:
+        inspector: What judges.
+        data: As in `train`.
+        split: `train`, `calibration`, `test` or `all`; by default the test part where there is one, else everything.
+        progress: Told of every image.
+
+    Raises:
+        DataError: If the part is empty, or has classes the inspector does not know.
+        ConfigError: If there is no such part.
+    """
+    dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=inspector.normal)
+    chosen, notes = choose_part(inspector, dataset, split)
+    chosen = _known_classes(inspector, chosen)
+    verdicts, pixel = _judge(inspector, chosen, progress)
+    predictions = _predictions(inspector, chosen, verdicts)
+    point = None if inspector.operating_point is None else inspector.operating_point.as_dict()
+    metrics = summarise(predictions, operating_point=point or {}, pixel=pixel)
+    return Evaluation(predictions, metrics, chosen, tuple(notes))
+
+
+def choose_part(inspector: Inspector, dataset: Dataset, split: str | None) -> tuple[Dataset, list[str]]:
+    """Return the part to judge, and notes on what of it the inspector has seen before.
+
+    Images are known again by their content: those the inspector was trained or calibrated on keep that part under
+    whatever name they come.
+    """
+    if split not in (None, "all", "train", "calibration", "test"):
+        raise ConfigError(f"--split {split!r} is unknown; known are: train, calibration, test, all")
+    digests = ordered_map(_digest, [s.path for s in dataset.samples])
+    seen = [inspector.parts.get(d) for d in digests]
+    samples = [replace(s, part=p or s.part or "test") for s, p in zip(dataset.samples, seen, strict=True)]
+    wanted = split or ("test" if any(s.part == "test" for s in samples) else "all")
+    picked = [s for s in samples if wanted in ("all", s.part)]
+    if not picked:
+        raise DataError(f"the data set has no {wanted} part; choose another with --split, or --split all")
+    known = Counter(s.part for s in picked if s.part in ("train", "calibration"))
+    notes = [
+        f"{n} of these images were in the {part} part when the inspector was made: its figures on them flatter it"
+        for part, n in sorted(known.items())
+    ]
+    return dataset.subset(picked), notes
+
+
+def _known_classes(inspector: Inspector, dataset: Dataset) -> Dataset:
+    """Return the data set with the inspector's classes; defect types it never saw stay names of defects."""
+    found = {str(s.label) for s in dataset.samples if s.label is not None}
+    if any(s.label is None for s in dataset.samples):
+        raise DataError("evaluation needs a label for every image; inspect takes images without one")
+    unknown = sorted(found - set(inspector.classes))
+    if unknown and inspector.normal is None:
+        raise DataError(
+            f"the inspector knows the classes {', '.join(inspector.classes)}; the data set also has {', '.join(unknown)}"
+        )
+    if inspector.normal is not None and inspector.normal not in found and dataset.normal is not None:
+        raise DataError(
+            f"the inspector's normal class is {inspector.normal!r}; the data set's is {dataset.normal!r}: rename it"
+        )
+    return replace(dataset, classes=(*inspector.classes, *unknown), normal=inspector.normal)
+
+
+def _judge(
+    inspector: Inspector, dataset: Dataset, progress: Progress | None
+) -> tuple[list[Verdict], dict[str, Any] | None]:
+    tell = progress or silent
+    masked = inspector.normal is not None and any(s.mask for s in dataset.samples)
+    meter = PixelMeter() if masked else None
+    verdicts: list[Verdict] = []
+    for sample in dataset.samples:
+        needed = meter is not None and _mask_is_known(sample, dataset.normal)
+        verdict = inspector.inspect(sample.path, explain=needed)
+        if meter is not None and needed and verdict.heatmap is not None:
+            meter.update(verdict.heatmap, None if sample.mask is None else read_mask(sample.mask))
+        verdicts.append(replace(verdict, heatmap=None, heatmap_kind=None))
+        tell("judge", len(verdicts), len(dataset))
+    return verdicts, None if meter is None else meter.result().as_dict()
+
+
+def _mask_is_known(sample: Sample, normal: str | None) -> bool:
+    """Tell whether we know which pixels are defective: from a mask, or because the part is good."""
+    return sample.mask is not None or sample.label == normal
+
+
+def _predictions(inspector: Inspector, dataset: Dataset, verdicts: Sequence[Verdict]) -> Predictions:
+    classes = dataset.classes
+    shares = np.array([[v.probabilities.get(c, 0.0) for c in classes] for v in verdicts])
+    point = inspector.operating_point
+    defect = [v.probability for v in verdicts]
+    return Predictions(
+        images=tuple(s.image for s in dataset.samples),
+        truth=tuple(str(s.label) for s in dataset.samples),
+        parts=tuple(str(s.part) for s in dataset.samples),
+        decisions=tuple(None if v.decision is None else str(v.decision) for v in verdicts),
+        labels=tuple(v.label for v in verdicts),
+        scores=np.array([v.score for v in verdicts], dtype=np.float64),
+        probabilities=None if inspector.normal is None else np.array(defect, dtype=np.float64),
+        p_values=None,
+        thresholds=None if point is None else np.full(len(verdicts), point.threshold),
+        class_probabilities=shares,
+        classes=classes,
+        normal=inspector.normal,
+    )
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

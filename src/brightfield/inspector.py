@@ -1,0 +1,222 @@
+"""The inspector: a fitted method, its calibration, its operating point and a reference, as one artefact."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from brightfield.bundle import read_bundle, write_bundle
+from brightfield.data.decode import decode
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.decide.calibration import (
+    Calibrator,
+    calibrator_from_dict,
+    defect_score,
+    probabilities,
+)
+from brightfield.decide.policy import OperatingPoint
+from brightfield.errors import BundleError, ConfigError
+from brightfield.methods.base import Judgement, Method
+from brightfield.methods.classifier import load_classifier
+from brightfield.verdict import Verdict
+
+ImageLike = str | Path | Image.Image | npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Inspector:
+    """One judge of parts, ready for the line; it never changes.
+
+    Attributes:
+        method: What scores.
+        preprocessing: What happens to every image first.
+        classes: The normal class first, where there is one.
+        normal: The class that counts as good, or None.
+        calibrator: From logits to probabilities.
+        operating_point: The threshold and what chose it; None without a normal class.
+        heat_unit: The method's heat that the threshold corresponds to: what 95 of 100 good parts stay below.
+        facts: What the manifest says beside: training, fingerprints, metrics, licence of the weights.
+        reference: Scores and looks of the calibration part, against which drift is measured.
+        parts: Which image (by SHA-256) was in which part.
+    """
+
+    method: Method
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    normal: str | None
+    calibrator: Calibrator
+    operating_point: OperatingPoint | None
+    heat_unit: float
+    facts: dict[str, Any]
+    reference: dict[str, npt.NDArray[Any]]
+    parts: dict[str, str]
+
+    @property
+    def normal_index(self) -> int | None:
+        """The normal class's index, or None."""
+        return None if self.normal is None else self.classes.index(self.normal)
+
+    def inspect(self, image: ImageLike, *, explain: bool = True, threshold: float | None = None) -> Verdict:
+        """Judge one image.
+
+        Args:
+            image: A path, a Pillow image, or an array uint8 or uint16 of shape (H, W), (H, W, 3) or (H, W, 4).
+            explain: Whether to make a heatmap, which takes a little longer.
+            threshold: A probability in [0, 1] instead of the operating point's.
+
+        Raises:
+            ImageError: If the image cannot be read.
+            ConfigError: If the threshold is not in [0, 1].
+        """
+        point = self._point(threshold)
+        pixels = decode(image)
+        begin = time.perf_counter()
+        judgement = self.method.judge(self.preprocessing.working(pixels), explain=explain)
+        verdict = self._verdict(judgement, point, str(image) if isinstance(image, str | Path) else "")
+        heatmap = self._heatmap(judgement, (pixels.shape[0], pixels.shape[1]))
+        return replace(
+            verdict,
+            heatmap=heatmap,
+            heatmap_kind=None if heatmap is None else self.method.heatmap_kind,
+            milliseconds=(time.perf_counter() - begin) * 1000,
+        )
+
+    def inspect_many(
+        self, images: Iterable[ImageLike], *, explain: bool = False, threshold: float | None = None
+    ) -> Iterator[Verdict]:
+        """Judge images one after another; without heatmaps unless asked for."""
+        for image in images:
+            yield self.inspect(image, explain=explain, threshold=threshold)
+
+    def probabilities_of(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return calibrated class probabilities (N, K) of the method's logits (N, K)."""
+        return probabilities(self.calibrator, logits, self.normal_index)
+
+    def scores_of(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the scores (N,) of logits (N, K): log-odds of a defect, or the largest logit's margin."""
+        if self.normal_index is not None:
+            return defect_score(logits, self.normal_index)
+        top = np.sort(logits, axis=1)
+        return np.asarray(top[:, -1] - top[:, -2])
+
+    def with_operating_point(self, point: OperatingPoint) -> Inspector:
+        """Return the same inspector with another operating point."""
+        return replace(self, operating_point=point)
+
+    def _point(self, threshold: float | None) -> OperatingPoint | None:
+        if threshold is None or self.operating_point is None:
+            if threshold is not None:
+                raise ConfigError("--threshold needs a normal class; this inspector only names the class")
+            return self.operating_point
+        if not 0.0 <= threshold <= 1.0:
+            raise ConfigError(f"threshold is {threshold}; expected a probability in [0, 1]")
+        return replace(self.operating_point, policy=f"fixed={threshold:g}", threshold=threshold, review=None)
+
+    def _verdict(self, judgement: Judgement, point: OperatingPoint | None, name: str) -> Verdict:
+        logits = judgement.logits[None]
+        shares = self.probabilities_of(logits)[0]
+        defect = None if self.normal_index is None else float(min(1.0, max(0.0, 1.0 - shares[self.normal_index])))
+        decision = None if point is None or defect is None else point.decide(defect)
+        return Verdict(
+            decision=decision,
+            label=self.label_of(shares, None if decision is None else str(decision)),
+            score=float(self.scores_of(logits)[0]),
+            threshold=None if point is None else point.threshold,
+            method=self.method.name,
+            milliseconds=0.0,
+            probabilities=dict(zip(self.classes, (float(v) for v in shares), strict=True)),
+            probability=defect,
+            image=name,
+        )
+
+    def label_of(self, shares: npt.NDArray[np.float64], decision: str | None) -> str:
+        """Return the class to name: the normal one for what passes, the likeliest defect for what does not."""
+        normal = self.normal_index
+        if normal is None or decision is None:
+            return self.classes[int(shares.argmax())]
+        if decision == "OK":
+            return self.classes[normal]
+        return self.classes[int(np.where(np.arange(len(shares)) == normal, -1.0, shares).argmax())]
+
+    def _heatmap(self, judgement: Judgement, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+        """Return the heat in the original image's pixels, 1 where the unit is reached."""
+        if judgement.heat is None:
+            return None
+        scaled = Image.fromarray((judgement.heat / self.heat_unit).astype(np.float32))
+        return np.asarray(scaled.resize((shape[1], shape[0]), Image.Resampling.BILINEAR), dtype=np.float32)
+
+    def save(self, path: str | Path) -> None:
+        """Write the inspector as a bundle: a folder, or one file where the path ends in `.bfz`.
+
+        Raises:
+            BundleError: If the place cannot be written or holds something else.
+        """
+        point = None if self.operating_point is None else self.operating_point.as_dict()
+        manifest = {
+            **self.facts,
+            "method": self.method.name,
+            "classes": list(self.classes),
+            "normal": self.normal,
+            "preprocessing": self.preprocessing.as_dict(),
+            "calibration": {**self.calibrator.as_dict(), "heat_unit": self.heat_unit},
+            "operating_point": point,
+            "settings": self.method.settings(),
+        }
+        parts = "".join(f"{part},{digest}\n" for digest, part in sorted(self.parts.items()))
+        write_bundle(
+            Path(path),
+            manifest,
+            {"weights": self.method.state()},
+            {"reference": self.reference},
+            {"parts.csv": parts.encode()},
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Inspector:
+        """Read an inspector that `save` wrote.
+
+        Raises:
+            BundleError: If it is no bundle, of an unknown schema, incomplete or changed.
+        """
+        bundle = read_bundle(Path(path))
+        manifest = dict(bundle.manifest)
+        if manifest["method"] != "classifier":
+            raise BundleError(f"{path} holds the method {manifest['method']!r}, which this version does not know")
+        try:
+            preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
+            calibration = dict(manifest["calibration"])
+            heat_unit = float(calibration.pop("heat_unit"))
+            point = manifest["operating_point"]
+            classes = tuple(manifest["classes"])
+            lines = bundle.file("parts.csv").decode().splitlines()
+            settings = manifest["settings"]
+        except (KeyError, TypeError, ValueError) as e:
+            raise BundleError(f"{path}: the manifest lacks or garbles {e}; expected a whole bundle") from e
+        return cls(
+            method=load_classifier(settings, dict(bundle.tensors("weights")), preprocessing, classes),
+            preprocessing=preprocessing,
+            classes=classes,
+            normal=manifest["normal"],
+            calibrator=calibrator_from_dict(calibration),
+            operating_point=None if point is None else OperatingPoint.from_dict(point),
+            heat_unit=heat_unit,
+            facts={k: manifest[k] for k in FACTS},
+            reference=dict(bundle.arrays("reference")),
+            parts=dict(reversed(line.split(",")) for line in lines),  # type: ignore[misc]
+        )
+
+
+FACTS = ("training", "fingerprints", "metrics", "weights_licence", "created_with")
+"""What a manifest says beside what the inspector needs to work."""
+
+
+def load(path: str | Path) -> Inspector:
+    """Read an inspector from its bundle; see `Inspector.load`."""
+    return Inspector.load(path)

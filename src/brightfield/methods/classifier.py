@@ -1,0 +1,155 @@
+"""The classifier: a backbone with a head, an image at a time or in overlapping tiles of which the worst decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from brightfield.data.cache import PixelCache
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.errors import BundleError
+from brightfield.methods.base import Judgement
+from brightfield.models.backbone import build_trunk
+from brightfield.models.cam import grad_cam
+from brightfield.models.head import HeadSpec, defect_log_odds, pool_tiles
+from brightfield.models.network import TileNet, build_network, normalise
+from brightfield.models.runtime import Runtime, pick_runtime
+from brightfield.progress import Progress, silent
+from brightfield.training.features import flip, tile_batches, tile_counts
+from brightfield.data.tiling import stitch
+from brightfield.verdict import HeatmapKind
+
+_TILES_AT_ONCE = 32
+
+
+class Classifier:
+    """A fitted classifier."""
+
+    name = "classifier"
+    heatmap_kind = HeatmapKind.ATTRIBUTION
+
+    def __init__(self, net: TileNet, preprocessing: Preprocessing, normal: int | None, views: int) -> None:
+        self.net = net
+        self.preprocessing = preprocessing
+        self.normal = normal
+        self.views = views
+        net.freeze()
+
+    def judge(self, working: npt.NDArray[np.uint8], *, explain: bool) -> Judgement:
+        """Judge one image at working size, uint8 (h, w, 3)."""
+        tiles, origins = self.preprocessing.tiles(working)
+        logits: list[Tensor] = []
+        cams: list[Tensor] = []
+        for at in range(0, len(tiles), _TILES_AT_ONCE):
+            x = normalise(torch.from_numpy(tiles[at : at + _TILES_AT_ONCE]), self.preprocessing)
+            maps = self.net.quick_maps(x)
+            with torch.inference_mode():
+                first = self.net.head(self.net.pool(maps))
+                logits.append(self._with_views(x, first).cpu())
+            if explain:
+                cams.append(self._cam(maps, first).cpu())
+        pooled = pool_tiles(torch.cat(logits).double(), self.normal).numpy()
+        if not explain:
+            return Judgement(pooled, None)
+        return Judgement(pooled, stitch(torch.cat(cams).numpy(), origins, working.shape[:2]))
+
+    def score(self, cache: PixelCache, progress: Progress | None = None) -> npt.NDArray[np.float64]:
+        """Return the logits of every cached image, float64 (N, K)."""
+        tell = progress or silent
+        starts = tile_counts(cache, self.preprocessing)
+        logits: list[Tensor] = []
+        done = 0
+        for batch in tile_batches(cache, self.preprocessing, range(len(cache))):
+            x = normalise(torch.from_numpy(batch), self.preprocessing)
+            with torch.inference_mode():
+                first = self.net.head(self.net.pool(self.net.quick_maps(x)))
+                logits.append(self._with_views(x, first).cpu())
+            done += len(batch)
+            tell("score", int(np.searchsorted(starts, done, side="right")) - 1, len(cache))
+        return pool_rows(torch.cat(logits), starts, self.normal)
+
+    def _with_views(self, x: Tensor, first: Tensor) -> Tensor:
+        """Return the logits averaged over the flipped views, of which the first is already there."""
+        total = first
+        for view in range(1, self.views):
+            total = total + self.net.head(self.net.pool(self.net.quick_maps(flip(x, view))))
+        return total / self.views
+
+    def _cam(self, maps: list[Tensor], logits: Tensor) -> Tensor:
+        net, normal = self.net, self.normal
+        named = logits.argmax(1, keepdim=True).clone()
+
+        def score(leaves: list[Tensor]) -> Tensor:
+            out: Tensor = net.head(net.pool(leaves))
+            return out.gather(1, named)[:, 0] if normal is None else defect_log_odds(out, normal)
+
+        return grad_cam(maps, score, self.preprocessing.tile, self._calm())
+
+    def _calm(self) -> list[Tensor | None]:
+        """Return the mean of every tapped channel over the training images, where the head knows it."""
+        spec, channels = self.net.head.spec, self.net.trunk.spec.channels
+        out: list[Tensor | None] = []
+        at = 0
+        for tap in spec.taps:
+            for pool in spec.pools:
+                if pool == "mean":
+                    out.append(self.net.head.center[at : at + channels[tap]])
+                at += channels[tap]
+        return out if len(out) == len(spec.taps) else [None] * len(spec.taps)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the weights of trunk and head."""
+        both = {"trunk": self.net.trunk.net.state_dict(), "head": self.net.head.state_dict()}
+        return {
+            f"{part}.{name}": np.ascontiguousarray(value.detach().cpu().numpy())
+            for part, values in both.items()
+            for name, value in values.items()
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """Return, with `state`, all that is needed to build the classifier again."""
+        return {
+            "backbone": self.net.trunk.spec.as_dict(),
+            "head": self.net.head.spec.as_dict(),
+            "normal": self.normal,
+            "views": self.views,
+        }
+
+
+def pool_rows(
+    logits: Tensor, starts: npt.NDArray[np.int64], normal: int | None
+) -> npt.NDArray[np.float64]:
+    """Pool the logits of all tiles, (T, K), into those of the images whose tiles begin at `starts`: (N, K)."""
+    bags = [logits[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    return torch.stack([pool_tiles(bag.double(), normal) for bag in bags]).numpy()
+
+
+def load_classifier(
+    settings: dict[str, Any],
+    state: dict[str, npt.NDArray[Any]],
+    preprocessing: Preprocessing,
+    classes: Sequence[str],
+    runtime: Runtime | None = None,
+) -> Classifier:
+    """Build a classifier from what `settings` and `state` returned.
+
+    Raises:
+        BundleError: If the weights do not fit the network.
+    """
+    try:
+        spec = HeadSpec.from_dict(settings["head"])
+        net = build_network(build_trunk(settings["backbone"]["name"]), len(classes), spec, runtime or pick_runtime())
+        for part, module in (("trunk", net.trunk.net), ("head", net.head)):
+            own = {k.removeprefix(f"{part}."): v for k, v in state.items() if k.startswith(f"{part}.")}
+            module.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in own.items()})
+        return Classifier(net, preprocessing, settings["normal"], int(settings["views"]))
+    except (KeyError, RuntimeError, TypeError, ValueError) as e:
+        raise BundleError(
+            f"the bundle's weights do not fit its settings ({type(e).__name__}: {str(e)[:200]}); "
+            "it may come from another version: see created_with in its manifest"
+        ) from e

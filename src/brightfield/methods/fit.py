@@ -1,0 +1,144 @@
+"""Fitting a classifier: features kept once, a head on them, and, where the recipe says so, the upper stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.data.cache import PixelCache
+from brightfield.data.dataset import Dataset
+from brightfield.data.masks import tile_shares
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.data.split import split
+from brightfield.errors import DataError
+from brightfield.methods.classifier import Classifier
+from brightfield.models.network import TileNet
+from brightfield.models.runtime import pick_runtime
+from brightfield.progress import Progress
+from brightfield.training.features import extract
+from brightfield.training.finetune import Course, fine_tune
+from brightfield.training.heads import History, Lesson, train_head
+from brightfield.training.recipes import Recipe
+from brightfield.training.targets import class_targets
+
+
+SLIVER = 0.1
+"""A tile that holds less than this share of the worst tile's defective pixels shows no defect worth the name."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A classifier and how its training went."""
+
+    classifier: Classifier
+    history: History
+
+
+def fit_classifier(
+    net: TileNet,
+    train: Dataset,
+    cache: PixelCache,
+    preprocessing: Preprocessing,
+    recipe: Recipe,
+    *,
+    views: int,
+    seed: int,
+    workspace: Path,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Fit a classifier on a training part whose images are cached in the same order.
+
+    Raises:
+        DataError: If fewer than two classes are there to tell apart.
+    """
+    _check_classes(train)
+    normal = None if train.normal is None else train.classes.index(train.normal)
+    targets = class_targets(train)
+    of_tiles = tile_targets(train, cache, preprocessing, targets, normal)
+    history: History = []
+    if views:
+        bank = extract(net, cache, preprocessing, views=views, folder=workspace / "features", progress=progress)
+        lesson = Lesson(bank, np.arange(len(train)), targets, normal, of_tiles)
+        history = train_head(net.head, lesson, recipe, seed=seed, progress=progress)
+    if recipe.fine_tune is not None:
+        settings = recipe.fine_tune
+        if settings.precision != "auto":
+            net.runtime = pick_runtime(settings.precision, net.runtime.device)
+        kept, held = _hold_out(train, settings.validation, seed)
+        course = Course(
+            cache=cache,
+            preprocessing=preprocessing,
+            images=kept,
+            targets=targets[kept],
+            held_out=held,
+            held_out_labels=targets[held].argmax(1),
+            normal=normal,
+            tile_targets=[of_tiles[i] for i in kept],
+            imbalance=recipe.imbalance,
+        )
+        checkpoint = workspace / "fine-tune.pt"
+        rows = fine_tune(net, course, settings, seed=seed, checkpoint=checkpoint, progress=progress)
+        history = rows if not history else [*history, *_after(history, rows)]
+        net.runtime = pick_runtime("auto", net.runtime.device)
+    return Fitted(Classifier(net, preprocessing, normal, recipe.inference_views), history)
+
+
+def tile_targets(
+    train: Dataset,
+    cache: PixelCache,
+    preprocessing: Preprocessing,
+    targets: npt.NDArray[np.float32],
+    normal: int | None,
+) -> list[npt.NDArray[np.float32] | None]:
+    """Return, for each defective image with a mask, its tiles' classes float32 (T, K), else None.
+
+    A tile is defective that holds a tenth or more of the defective pixels of the image's worst; a good image's
+    tiles are good.
+    """
+    out: list[npt.NDArray[np.float32] | None] = []
+    for i, sample in enumerate(train.samples):
+        if normal is None or (sample.mask is None and targets[i].argmax() != normal):
+            out.append(None)
+            continue
+        shape = cache.shapes[i][:2]
+        shares = tile_shares(sample.mask, shape, preprocessing)
+        rows = np.zeros((len(shares), targets.shape[1]), dtype=np.float32)
+        rows[:, normal] = 1.0
+        if shares.max() > 0:
+            rows[shares >= SLIVER * shares.max()] = targets[i]
+        out.append(rows)
+    return out
+
+
+def _hold_out(train: Dataset, share: float, seed: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the rows to train on and those held out of training to choose the best epoch."""
+    if share == 0:
+        return np.arange(len(train)), np.arange(0)
+    parts = split(train.subset(replace(s, part=None) for s in train.samples), test=share, calibration=0.0, seed=seed)
+    held = np.array([s.part == "test" for s in parts.samples])
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def _after(history: History, rows: History) -> History:
+    last = history[-1]["epoch"]
+    return [{**row, "epoch": row["epoch"] + last} for row in rows]
+
+
+def _check_classes(train: Dataset) -> None:
+    counts = {name: n for name, n in train.counts().items() if n}
+    if len(counts) < 2:
+        only = next(iter(counts), "none")
+        raise DataError(
+            f"the training part holds one class only ({only}); a classifier needs at least two. If the defects lie "
+            "in the test part, as in MVTec's layout, add --resplit to share all images out again"
+        )
+    missing = [name for name in train.classes if name not in counts]
+    if missing:
+        raise DataError(
+            f"the training part holds no image of {', '.join(missing)}; add some, or --resplit to share all "
+            "images out again"
+        )
+

@@ -1,0 +1,1 @@
+"""Networks: backbones and where their weights come from."""

@@ -1,0 +1,280 @@
+"""Backbones: any timm or torchvision network as a trunk of feature maps."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from brightfield.errors import ConfigError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """What is needed to build a backbone again and to feed it.
+
+    Attributes:
+        name: A timm name, or `torchvision/NAME`.
+        channels: Channels of each map the trunk returns, shallow to deep.
+        strides: Input pixels per map pixel, likewise.
+        mean: Mean of each colour channel of the input in [0, 1] that is subtracted.
+        std: What the difference is divided by.
+        input_size: The side in pixels the weights were trained at.
+    """
+
+    name: str
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    input_size: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for a manifest."""
+        return asdict(self)
+
+
+class Trunk(nn.Module):
+    """A backbone without its classifier: (N, 3, H, W) normalised float to a list of (N, C, H/s, W/s) maps."""
+
+    net: nn.Module
+    spec: BackboneSpec
+    stage_ends: tuple[str, ...]
+    """The module each stage ends with, one a stride, shallow to deep."""
+
+
+class TimmTrunk(Trunk):
+    """A timm network, read at the end of each stride from 4 on, and at its last convolution."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        import timm
+
+        self.net = timm.create_model(name, pretrained=False, num_classes=0)
+        if not hasattr(self.net, "forward_intermediates"):
+            raise ConfigError(f"backbone {name!r} gives no intermediate maps; choose another timm name")
+        cfg = self.net.pretrained_cfg
+        size = int(cfg["input_size"][-1])
+        reductions = [int(info["reduction"]) for info in self.net.feature_info]
+        last = {r: i for i, r in enumerate(reductions) if r >= 4}
+        self.indices = sorted(last.values())
+        final, maps = self._maps(torch.zeros(1, 3, size, size))
+        self.has_final = final.ndim == 4 and final.shape[1] != maps[-1].shape[1] and final.shape[2:] == maps[-1].shape[2:]
+        shapes = [m.shape for m in maps] + ([final.shape] if self.has_final else [])
+        self.stage_ends = tuple(str(self.net.feature_info[i]["module"]) for i in self.indices)
+        self.spec = BackboneSpec(
+            name=name,
+            channels=tuple(int(s[1]) for s in shapes),
+            strides=tuple(round(size / int(s[2])) for s in shapes),
+            mean=_triple(cfg.get("mean", IMAGENET_MEAN)),
+            std=_triple(cfg.get("std", IMAGENET_STD)),
+            input_size=size,
+        )
+
+    def _maps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        was = self.net.training
+        if not hasattr(self, "has_final"):
+            self.net.eval()
+            with torch.no_grad():
+                out = self.net.forward_intermediates(x, indices=self.indices, output_fmt="NCHW")
+            self.net.train(was)
+        else:
+            out = self.net.forward_intermediates(x, indices=self.indices, output_fmt="NCHW")
+        final, maps = out
+        return final, list(maps)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the maps of a normalised batch."""
+        final, maps = self._maps(x)
+        return [*maps, final] if self.has_final else maps
+
+
+class TorchvisionTrunk(Trunk):
+    """A torchvision network, read at the last module of each stride from 4 on."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        from torchvision.models import get_model
+        from torchvision.models.feature_extraction import create_feature_extractor
+
+        size = 224
+        net = get_model(name, weights=None)
+        nodes = _last_of_each_stride(net, size)
+        if not nodes:
+            raise ConfigError(f"torchvision's {name!r} gives no feature maps; choose a convolutional network")
+        self.net = create_feature_extractor(net, return_nodes=[n for n, _, _ in nodes])
+        self.stage_ends = tuple(n for n, _, _ in nodes)
+        self.spec = BackboneSpec(
+            name=f"torchvision/{name}",
+            channels=tuple(c for _, c, _ in nodes),
+            strides=tuple(s for _, _, s in nodes),
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+            input_size=size,
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the maps of a normalised batch."""
+        return list(self.net(x).values())
+
+
+def _last_of_each_stride(net: nn.Module, size: int) -> list[tuple[str, int, int]]:
+    """Return (module name, channels, stride) of the last module of each stride, found by one dry run."""
+    seen: dict[int, tuple[str, int, int]] = {}
+
+    def watch(name: str) -> Any:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] > 1:
+                stride = round(size / output.shape[2])
+                if stride >= 4:
+                    seen[stride] = (name, int(output.shape[1]), stride)
+
+        return hook
+
+    candidates = [(n, m) for n, m in net.named_modules() if 0 < n.count(".") + 1 <= 2 and "classifier" not in n]
+    handles = [m.register_forward_hook(watch(n)) for n, m in candidates]
+    was = net.training
+    net.eval()
+    try:
+        with torch.no_grad():
+            net(torch.zeros(1, 3, size, size))
+    finally:
+        for handle in handles:
+            handle.remove()
+        net.train(was)
+    return [seen[s] for s in sorted(seen)]
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    a, b, c = (float(v) for v in values)
+    return (a, b, c)
+
+
+def known_backbones() -> list[str]:
+    """Return every name `build_trunk` takes, timm's first."""
+    import timm
+    from torchvision.models import list_models
+
+    return [*timm.list_models(), *(f"torchvision/{n}" for n in list_models())]
+
+
+def build_trunk(name: str) -> Trunk:
+    """Build a backbone by its timm or torchvision name, with random weights.
+
+    Raises:
+        ConfigError: If neither library knows the name; the message suggests close ones.
+    """
+    import difflib
+
+    import timm
+    from torchvision.models import list_models
+
+    if name.startswith("torchvision/"):
+        bare = name.removeprefix("torchvision/")
+        if bare in list_models():
+            return TorchvisionTrunk(bare)
+    elif timm.is_model(name):
+        return TimmTrunk(name)
+    elif name in list_models():
+        return TorchvisionTrunk(name)
+    close = difflib.get_close_matches(name, known_backbones(), n=3, cutoff=0.5)
+    hint = f"; did you mean {', '.join(close)}?" if close else ""
+    raise ConfigError(f"--backbone {name!r} is neither a timm nor a torchvision name{hint}")
+
+
+def last_stages(trunk: Trunk, stages: int) -> list[nn.Module]:
+    """Return the modules with parameters that run after all but the last `stages` stages, found by a dry run.
+
+    A stage is what works at one stride; as many as there are, or more, means the whole network.
+    """
+    order: list[tuple[str, nn.Module]] = []
+    handles = [
+        module.register_forward_pre_hook(lambda m, _, name=name: order.append((name, m)))
+        for name, module in trunk.net.named_modules()
+        if any(True for _ in module.parameters(recurse=False))
+    ]
+    modes = [(m, m.training) for m in trunk.modules()]
+    try:
+        with torch.no_grad():
+            size = trunk.spec.input_size
+            device = next(trunk.parameters()).device
+            trunk.eval()(torch.zeros(1, 3, size, size, device=device))
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in modes:
+            module.training = mode
+    if stages >= len(trunk.stage_ends):
+        return [m for _, m in order]
+    end = trunk.stage_ends[-1 - stages]
+    inside = [i for i, (name, _) in enumerate(order) if name == end or name.startswith(end + ".")]
+    return [m for _, m in order[max(inside, default=-1) + 1 :]]
+
+
+def fold_batchnorm(trunk: nn.Module, size: int) -> nn.Module:
+    """Fold each frozen BatchNorm into the convolution that feeds it alone, in place; an inference-only change.
+
+    The pairs are found by one dry run at `size` pixels, so any network may be given.
+    """
+    feeds: dict[int, nn.Conv2d] = {}
+    keep: list[Tensor] = []
+    pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
+
+    def after_conv(module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        if isinstance(module, nn.Conv2d):
+            feeds[id(output)] = module
+            keep.append(output)  # so that no other tensor takes its id
+
+    def before_norm(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        conv = feeds.get(id(inputs[0]))
+        if conv is not None and isinstance(module, nn.BatchNorm2d) and module.running_var is not None:
+            pairs.append((conv, module))
+
+    handles: list[Any] = []
+    for module in trunk.modules():
+        if isinstance(module, nn.Conv2d):
+            handles.append(module.register_forward_hook(after_conv))
+        elif isinstance(module, nn.BatchNorm2d):
+            handles.append(module.register_forward_pre_hook(before_norm))
+    try:
+        with torch.no_grad():
+            trunk.eval()(torch.zeros(1, 3, size, size))
+    finally:
+        for handle in handles:
+            handle.remove()
+    used_once = {id(c) for c, _ in pairs if sum(c is d for d, _ in pairs) == 1}
+    for conv, norm in pairs:
+        if id(conv) in used_once:
+            _fold(conv, norm)
+    return trunk
+
+
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    mean, var = norm.running_mean, norm.running_var
+    if mean is None or var is None:
+        return
+    with torch.no_grad():
+        gain = (norm.weight if norm.weight is not None else torch.ones_like(var)) / torch.sqrt(var + norm.eps)
+        shift = (norm.bias if norm.bias is not None else torch.zeros_like(mean)) - mean * gain
+        old = conv.bias if conv.bias is not None else torch.zeros_like(mean)
+        conv.weight.mul_(gain[:, None, None, None])
+        conv.bias = nn.Parameter(old * gain + shift, requires_grad=False)
+    # timm's fused norm-and-activation keeps its activation; the norm itself becomes nothing
+    norm.forward = _Activation(norm)  # type: ignore[method-assign]
+
+
+class _Activation:
+    """What is left of a folded norm: its dropout and activation, where it has them."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        self.steps = [m for m in (getattr(norm, "drop", None), getattr(norm, "act", None)) if m is not None]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        for step in self.steps:
+            x = step(x)
+        return x

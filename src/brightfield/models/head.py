@@ -1,0 +1,124 @@
+"""Heads: what turns a trunk's maps into class logits, a tile at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+POOLS = ("mean", "max")
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """The shape of a head.
+
+    Attributes:
+        taps: Which of the trunk's maps it reads, counted from the deepest (-1).
+        pools: How each map becomes a vector: `mean`, `max`, or both.
+        hidden: Hidden units of each member; 0 for a linear head.
+        members: Networks trained side by side whose logits are averaged.
+        dropout: Share of inputs and of hidden units dropped in training.
+    """
+
+    taps: tuple[int, ...] = (-1,)
+    pools: tuple[str, ...] = ("mean",)
+    hidden: int = 0
+    members: int = 1
+    dropout: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for a manifest."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> HeadSpec:
+        """Read what `as_dict` wrote."""
+        return cls(**{**values, "taps": tuple(values["taps"]), "pools": tuple(values["pools"])})
+
+    def width(self, channels: Sequence[int]) -> int:
+        """Return the length of the pooled vector for a trunk of these channels."""
+        return sum(channels[t] for t in self.taps) * len(self.pools)
+
+
+def pool_maps(maps: Sequence[Tensor], pools: Sequence[str]) -> Tensor:
+    """Pool (N, C, H, W) maps over space and join them: (N, sum of C times pools), float32."""
+    parts: list[Tensor] = []
+    for m in maps:
+        for pool in pools:
+            pooled = m.mean((2, 3)) if pool == "mean" else m.amax((2, 3))
+            parts.append(pooled.float())
+    return torch.cat(parts, 1)
+
+
+class HeadEnsemble(nn.Module):
+    """Several small networks over one pooled vector, run as one: (N, D) to (N, K) logits."""
+
+    center: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, classes: int, spec: HeadSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.register_buffer("center", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        sizes = [width, spec.hidden, classes] if spec.hidden else [width, classes]
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+            bound = 1.0 / math.sqrt(fan_in)
+            self.weights.append(nn.Parameter(torch.empty(spec.members, fan_in, fan_out).uniform_(-bound, bound)))
+            self.biases.append(nn.Parameter(torch.empty(spec.members, 1, fan_out).uniform_(-bound, bound)))
+        self.drop = nn.Dropout(spec.dropout)
+
+    def standardise(self, features: Tensor) -> None:
+        """Fix the input's mean and standard deviation from training features (N, D)."""
+        self.center.copy_(features.mean(0))
+        self.scale.copy_(features.std(0, correction=0).clamp_min(1e-3))
+
+    def each(self, x: Tensor) -> Tensor:
+        """Return every member's logits: (N, D) to (M, N, K)."""
+        x = ((x - self.center) / self.scale).expand(self.spec.members, *x.shape)  # (M, N, D)
+        for i, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if i:
+                x = nn.functional.gelu(x)
+            x = torch.baddbmm(b, self.drop(x), w)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the members' mean logits: (N, D) to (N, K)."""
+        return self.each(x).mean(0)
+
+
+def defect_log_odds(logits: Tensor, normal: int) -> Tensor:
+    """Return log p(defect) - log p(normal) of (..., K) logits: shape (...)."""
+    others = [k for k in range(logits.shape[-1]) if k != normal]
+    return torch.logsumexp(logits[..., others], -1) - logits[..., normal]
+
+
+def pool_tiles(
+    logits: Tensor, normal: int | None, temperature: float | None = None, there: Tensor | None = None
+) -> Tensor:
+    """Pool a bag of tiles into one image: (..., T, K) to (..., K).
+
+    The worst tile decides (multiple-instance learning with the max rule, Dietterich et al. 1997); with a
+    `temperature` the tiles are weighted by the softmax of their defect log-odds instead, for training. Without a
+    normal class no tile is worse than another, and their mean counts. `there`, bool (..., T), marks the tiles of
+    a padded bag that exist.
+    """
+    if normal is None:
+        odds = torch.zeros_like(logits[..., 0])
+        temperature = 1.0
+    else:
+        odds = defect_log_odds(logits, normal)  # (..., T)
+    if there is not None:
+        odds = odds.masked_fill(~there, -torch.inf)
+    if temperature is None:
+        worst = odds.argmax(-1)[..., None, None].expand(*odds.shape[:-1], 1, logits.shape[-1])
+        return logits.gather(-2, worst).squeeze(-2)
+    weights = torch.softmax(odds.detach() / temperature, -1)
+    return (weights[..., None] * logits).sum(-2)

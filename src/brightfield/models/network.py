@@ -1,0 +1,80 @@
+"""The network a classifier is made of: a trunk, its maps pooled, a head."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.models.backbone import Trunk, fold_batchnorm
+from brightfield.models.head import HeadEnsemble, HeadSpec, pool_maps
+from brightfield.models.runtime import Runtime
+
+
+def normalise(tiles: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Turn uint8 tiles (N, H, W, 3) into what a network takes: float32 (N, 3, H, W), channels last in memory."""
+    mean = torch.tensor(preprocessing.mean, device=tiles.device) * 255
+    std = torch.tensor(preprocessing.std, device=tiles.device) * 255
+    return ((tiles.float() - mean) / std).permute(0, 3, 1, 2)
+
+
+class TileNet(nn.Module):
+    """Judges a batch of tiles: (N, 3, H, W) to (N, K) logits."""
+
+    def __init__(self, trunk: Trunk, head: HeadEnsemble, runtime: Runtime) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = head
+        self.runtime = runtime
+        self._quick: nn.Module | None = None
+
+    def tapped(self, x: Tensor) -> list[Tensor]:
+        """Return the maps the head reads, in its order."""
+        maps = self.trunk(self.runtime.put(x))
+        return [maps[t] for t in self.head.spec.taps]
+
+    def pool(self, maps: list[Tensor]) -> Tensor:
+        """Pool tapped maps into the head's input (N, D)."""
+        return pool_maps(maps, self.head.spec.pools)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits; gradients flow, and BatchNorm follows the mode of each layer."""
+        return self.head(self.pool(self.tapped(x)))  # type: ignore[no-any-return]
+
+    def freeze(self) -> None:
+        """Make a copy of the trunk for scoring alone, BatchNorm folded away; call it when training is over."""
+        trunk = copy.deepcopy(self.trunk).eval().requires_grad_(False)
+        self._quick = self.runtime.place(fold_batchnorm(trunk.cpu(), self.trunk.spec.input_size))
+        self.eval()
+
+    def quick_maps(self, x: Tensor) -> list[Tensor]:
+        """Return the tapped maps of a batch for scoring, float32 and without gradients."""
+        if self._quick is None:
+            self.freeze()
+        trunk = self._quick
+        with torch.inference_mode(), self.runtime.autocast():
+            maps = trunk(self.runtime.put(x))  # type: ignore[misc]
+            return [maps[t] for t in self.head.spec.taps]
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return pooled features of a batch for scoring: float32 (N, D) on the CPU."""
+        with torch.inference_mode():
+            return self.pool(self.quick_maps(x)).cpu()
+
+    def trunk_fingerprint(self) -> str:
+        """Return the SHA-256 of the trunk's weights and its number format."""
+        digest = hashlib.sha256(f"{self.trunk.spec.name} {self.runtime.dtype}".encode())
+        for name, value in self.trunk.state_dict().items():
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
+        return digest.hexdigest()
+
+
+def build_network(trunk: Trunk, classes: int, spec: HeadSpec, runtime: Runtime) -> TileNet:
+    """Join a trunk to a new head of a spec."""
+    head = HeadEnsemble(spec.width(trunk.spec.channels), classes, spec)
+    return TileNet(runtime.place(trunk), head.to(runtime.device), runtime)  # type: ignore[arg-type]

@@ -1,0 +1,176 @@
+"""The report's charts, each a function from arrays to an `<svg>` element."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from brightfield.evaluation.metrics import CalibrationBins
+from brightfield.report.svg import ACCENT, DEFECT, INK, OK, PAPER, REVIEW, SOFT, as_svg, drawing, frame
+from brightfield.report.wording import figure as three_digits
+from brightfield.report.wording import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+WIDTH, HEIGHT = 380.0, 285.0
+LINE_STYLES = ("-", "--", ":", "-.")
+
+
+def roc(defect: BoolArray, values: FloatArray, marks: Mapping[str, BoolArray], area: float | None) -> str:
+    """Return the ROC curve with the operating point.
+
+    Args:
+        defect: bool (N,), the truth.
+        values: float64 (N,), higher is more defective.
+        marks: Name to bool (N,), the parts stopped there: where the operating point lies.
+        area: The AUROC, for the description.
+    """
+    false_positive, true_positive, _ = roc_curve(defect, values)
+    with drawing(WIDTH, HEIGHT) as figure:
+        axes = figure.add_subplot()
+        axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=":", label="chance")
+        axes.plot(false_positive, true_positive, color=ACCENT, linewidth=2.0)
+        for (name, stopped), fill in zip(marks.items(), (INK, PAPER), strict=False):
+            x, y = stopped[~defect].mean(), stopped[defect].mean()
+            axes.plot([x], [y], "o", markersize=8, markerfacecolor=fill, markeredgecolor=INK, label=name)
+        frame(axes, "share of good parts stopped", "share of defective parts stopped")
+        _unit_square(axes)
+        axes.legend(loc="lower right")
+        return as_svg(figure, "roc", f"ROC curve with the operating point; AUROC {three_digits(area)}")
+
+
+def precision_recall(
+    defect: BoolArray, values: FloatArray, marks: Mapping[str, BoolArray], area: float | None
+) -> str:
+    """Return the precision-recall curve with the operating point; arguments as in `roc`."""
+    precision, recall, _ = precision_recall_curve(defect, values, drop_intermediate=True)
+    with drawing(WIDTH, HEIGHT) as figure:
+        axes = figure.add_subplot()
+        share = float(defect.mean())
+        axes.plot([0, 1], [share, share], color=SOFT, linewidth=0.8, linestyle=":", label="chance")
+        axes.step(recall, precision, where="post", color=ACCENT, linewidth=2.0)
+        for (name, stopped), fill in zip(marks.items(), (INK, PAPER), strict=False):
+            if stopped.any():
+                x, y = stopped[defect].mean(), defect[stopped].mean()
+                axes.plot([x], [y], "o", markersize=8, markerfacecolor=fill, markeredgecolor=INK, label=name)
+        frame(axes, "recall: share of defects stopped", "precision: share of stopped that is defective")
+        _unit_square(axes)
+        axes.legend(loc="lower left")
+        description = (
+            f"Precision-recall curve with the operating point; average precision {three_digits(area)}"
+        )
+        return as_svg(figure, "precision-recall", description)
+
+
+def calibration(bins: CalibrationBins, event: str) -> str:
+    """Return the reliability diagram with the counts below it; `event` is what the probability is of."""
+    from matplotlib.ticker import MaxNLocator
+
+    filled = bins.counts > 0
+    centres = (bins.edges[1:] + bins.edges[:-1]) / 2.0
+    with drawing(WIDTH, HEIGHT + 40.0) as figure:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        upper.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=":", label="perfect")
+        upper.plot(bins.predicted[filled], bins.observed[filled], color=ACCENT, linewidth=1.2)
+        upper.plot(bins.predicted[filled], bins.observed[filled], "o", color=ACCENT, label="this inspector")
+        frame(upper, "", f"share {event}")
+        _unit_square(upper)
+        upper.legend(loc="upper left")
+        lower.bar(centres, bins.counts, width=0.9 / len(centres), color=ACCENT, alpha=0.55, linewidth=0)
+        lower.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=2))
+        frame(lower, f"predicted probability: {event}", "images")
+        description = f"Calibration curve: predicted probability against the share {event}, with image counts"
+        return as_svg(figure, "calibration", description)
+
+
+def histogram(defect: BoolArray, values: FloatArray, thresholds: Sequence[float], scale: str) -> str:
+    """Return how values spread, good and defective parts apart.
+
+    Args:
+        defect: bool (N,), the truth.
+        values: float64 (N,).
+        thresholds: Where to draw lines; may be empty.
+        scale: What the values are, such as "probability of a defect".
+    """
+    edges = np.histogram_bin_edges(values, bins=30, range=(0.0, 1.0) if scale.startswith("prob") else None)
+    with drawing(WIDTH, HEIGHT + 40.0) as figure:
+        axes = figure.add_subplot()
+        for mine, colour, name in ((~defect, OK, "good parts"), (defect, DEFECT, "defective parts")):
+            counts, _ = np.histogram(values[mine], edges)
+            axes.stairs(counts, edges, fill=True, color=colour, alpha=0.28)
+            axes.stairs(counts, edges, color=colour, linewidth=1.6, label=name)
+        # Logarithmic above 1, so that one escape among thousands of good parts can still be seen.
+        axes.set_yscale("symlog", linthresh=1.0)
+        axes.set_ylim(bottom=0.0)
+        axes.yaxis.set_major_formatter(lambda count, _: f"{count:g}")
+        axes.yaxis.minorticks_off()
+        for threshold in thresholds:
+            axes.axvline(threshold, color=INK, linewidth=1.2, linestyle="--")
+        if thresholds:
+            shown = " and ".join(number(value) for value in thresholds)
+            axes.plot([], [], color=INK, linewidth=1.2, linestyle="--", label=f"threshold {shown}")
+        frame(axes, scale, "parts (logarithmic)")
+        axes.grid(axis="x", visible=False)
+        axes.legend(
+            loc="lower center", ncols=3, bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=1.4
+        )
+        return as_svg(figure, "histogram", f"Histogram of the {scale} of good and of defective parts")
+
+
+def training_curves(history: Sequence[Mapping[str, float]]) -> list[str]:
+    """Return one chart for each kind of series in the rows: losses, shares in [0, 1], and others one each."""
+    names = [name for name in dict.fromkeys(key for row in history for key in row) if name != "epoch"]
+    epochs = [float(row.get("epoch", i + 1)) for i, row in enumerate(history)]
+    panels: dict[str, list[str]] = {}
+    for name in names:
+        panels.setdefault(_panel(name, history), []).append(name)
+    drawn = []
+    for i, (panel, members) in enumerate(panels.items()):
+        series = {name: [float(row.get(name, np.nan)) for row in history] for name in members}
+        drawn.append(_curve(f"training-{i}", panel, epochs, series))
+    return drawn
+
+
+def _curve(name: str, panel: str, epochs: Sequence[float], series: Mapping[str, Sequence[float]]) -> str:
+    from matplotlib.ticker import MaxNLocator
+
+    with drawing(0.8 * WIDTH, 0.75 * HEIGHT) as figure:
+        axes = figure.add_subplot()
+        for i, (label, values) in enumerate(series.items()):
+            axes.plot(
+                epochs,
+                values,
+                color=(ACCENT, DEFECT, OK, REVIEW, SOFT)[i % 5],
+                linestyle=LINE_STYLES[i % 4],
+                linewidth=1.8,
+                marker="o" if len(epochs) < 3 else None,
+                label=label.replace("_", " "),
+            )
+        frame(axes, "epoch", panel)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axes.legend(loc="best")
+        return as_svg(figure, name, f"{panel} by epoch: {', '.join(series)}")
+
+
+def _panel(name: str, history: Sequence[Mapping[str, Any]]) -> str:
+    values = [row[name] for row in history if name in row and np.isfinite(row[name])]
+    if "loss" in name:
+        return "loss"
+    rate_of_learning = name in ("lr", "learning_rate")
+    inside = bool(values) and min(values) >= 0.0 and max(values) <= 1.0
+    return "score, 0 to 1" if inside and not rate_of_learning else name.replace("_", " ")
+
+
+def _unit_square(axes: Axes) -> None:
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.03)
+    axes.set_xticks([0.0, 0.25, 0.5, 0.75, 1.0], ["0", "0.25", "0.5", "0.75", "1"])
+    axes.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0], ["0", "0.25", "0.5", "0.75", "1"])

@@ -1,0 +1,130 @@
+"""From an evaluation to the three files of a report folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from brightfield.atomic import write_atomically
+from brightfield.data.decode import decode, to_rgb8
+from brightfield.evaluation.run import Evaluation
+from brightfield.explain.overlay import as_png, overlay, shrink
+from brightfield.inspector import Inspector
+from brightfield.progress import Progress, silent
+from brightfield.report.html import write_report
+from brightfield.report.report import Exhibit, Report
+
+MOST_OF_A_KIND = 8
+_PICTURE_SIDE = 640
+
+
+def write_evaluation(
+    inspector: Inspector, made: Evaluation, folder: Path, progress: Progress | None = None
+) -> None:
+    """Write `metrics.json`, `predictions.csv` and `report.html` into a folder, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made.predictions.write_csv(folder / "predictions.csv")
+    document = {**made.metrics, "notes": list(made.notes)}
+    write_atomically(folder / "metrics.json", json.dumps(document, indent=2, allow_nan=False).encode())
+    training = inspector.facts.get("training") or {}
+    report = Report(
+        title=f"{made.dataset.name}: what the inspector makes of it",
+        predictions=made.predictions,
+        metrics=made.metrics,
+        history=training.get("history", []),
+        exhibits=list(_exhibits(inspector, made, progress)),
+        facts=_facts(inspector, made),
+        notes=made.notes,
+    )
+    write_report(folder / "report.html", report)
+
+
+def worst(made: Evaluation) -> dict[str, list[int]]:
+    """Return the rows of the worst mistakes by kind, the worst first, at most eight of each.
+
+    The worst escape is the defect that looked best; the worst overkill the good part that looked worst.
+    """
+    p = made.predictions
+    if p.normal is None:
+        wrong = [i for i in range(len(p)) if p.labels[i] != p.truth[i]]
+        sure = np.zeros(len(p)) if p.class_probabilities is None else p.class_probabilities.max(1)
+        return {"confusion": sorted(wrong, key=lambda i: -sure[i])[:MOST_OF_A_KIND]}
+    defect, values = p.is_defect, p.values
+    escapes = np.flatnonzero(defect & p.decided("OK"))
+    overkills = np.flatnonzero(~defect & p.decided("DEFECT"))
+    reviews = np.flatnonzero(p.decided("REVIEW"))
+    return {
+        "escape": sorted(escapes.tolist(), key=lambda i: values[i])[:MOST_OF_A_KIND],
+        "overkill": sorted(overkills.tolist(), key=lambda i: -values[i])[:MOST_OF_A_KIND],
+        "review": sorted(reviews.tolist(), key=lambda i: -values[i])[:MOST_OF_A_KIND],
+    }
+
+
+def _exhibits(inspector: Inspector, made: Evaluation, progress: Progress | None) -> Iterator[Exhibit]:
+    tell = progress or silent
+    rows = worst(made)
+    total = sum(len(r) for r in rows.values())
+    p = made.predictions
+    done = 0
+    for kind, found in rows.items():
+        for i in found:
+            sample = made.dataset.samples[i]
+            image = to_rgb8(decode(sample.path), inspector.preprocessing.bits)
+            heatmap = inspector.inspect(sample.path).heatmap
+            laid = None if heatmap is None else as_png(shrink(overlay(image, heatmap), _PICTURE_SIDE))
+            label = p.classes.index(p.labels[i])
+            shares = p.class_probabilities
+            yield Exhibit(
+                image=sample.image,
+                kind=kind,
+                truth=p.truth[i],
+                label=p.labels[i],
+                probability=float(shares[i, label]) if kind == "confusion" and shares is not None else float(p.values[i]),
+                threshold=None if p.thresholds is None else float(p.thresholds[i]),
+                picture_png=as_png(shrink(image, _PICTURE_SIDE)),
+                overlay_png=laid,
+            )
+            done += 1
+            tell("pictures", done, total)
+
+
+def _facts(inspector: Inspector, made: Evaluation) -> dict[str, dict[str, str]]:
+    facts = inspector.facts
+    training, prints = facts.get("training") or {}, facts.get("fingerprints") or {}
+    settings = inspector.method.settings()
+    recipe = training.get("recipe") or {}
+    options = training.get("options") or {}
+    created = facts.get("created_with") or {}
+    parts = {
+        f"images of the {name} part": ", ".join(f"{n} {c}" for c, n in counts.items())
+        for name, counts in (prints.get("parts") or {}).items()
+    }
+    return {
+        "Judged here": {
+            "data set": made.dataset.name,
+            "images": str(len(made.dataset)),
+            "terms of the images": made.dataset.licence or "not stated",
+            "fingerprint (SHA-256)": made.dataset.fingerprint(),
+        },
+        "Training data": {
+            "data set": str(prints.get("data_name")),
+            **parts,
+            "fingerprint (SHA-256)": str(prints.get("data")),
+        },
+        "Model": {
+            "method": inspector.method.name,
+            "backbone": str(settings.get("backbone", {}).get("name", "")),
+            "weights": str(facts.get("weights_licence")),
+            "working size": str(training.get("plan")),
+            "recipe": str(recipe.get("name")),
+            "seed": str(options.get("seed")),
+            "training time": f"{training.get('seconds')} s",
+        },
+        "Code": {
+            **{name: str(version) for name, version in created.items()},
+            "fingerprint (SHA-256)": str(prints.get("code")),
+        },
+    }

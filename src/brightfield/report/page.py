@@ -1,0 +1,253 @@
+"""From a report to what its template prints: numbers as text, charts as SVG, no section without data."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from brightfield.evaluation import metrics
+from brightfield.evaluation.predictions import Predictions
+from brightfield.report import charts
+from brightfield.report.report import KINDS, Exhibit, Report
+from brightfield.report.tables import class_table, confused_pairs, confusion, type_table, verdict_table
+from brightfield.report.what_if import Thresholds, chosen_thresholds, slider_data
+from brightfield.report.wording import (
+    ABOUT_CLASSES,
+    ABOUT_DEFECTS,
+    EXHIBITS,
+    FIGURES,
+    VERDICTS,
+    figure,
+    flatten,
+    glossary,
+    number,
+    percent,
+    policy_sentence,
+    rate_sentence,
+)
+
+
+def context(report: Report) -> dict[str, Any]:
+    """Return the template's variables; None or empty leaves a section out."""
+    predictions, found = report.predictions, report.metrics
+    chosen = chosen_thresholds(predictions, found["operating_point"])
+    return {
+        "title": report.title,
+        "part": _part(predictions),
+        "tiles": _class_tiles(found) if predictions.normal is None else _verdict_tiles(predictions),
+        "rates": _rates(found),
+        "operating_point": _operating_point(predictions, found, chosen),
+        "slider": None if chosen is None else slider_data(predictions, chosen),
+        "scale": _scale(predictions),
+        "verdicts": None
+        if predictions.normal is None
+        else verdict_table(predictions, found["verdict_counts"]),
+        # With two classes the table of verdicts is the confusion matrix.
+        "confusion": confusion(found) if found["escape_rate"] is None or len(found["classes"]) > 2 else None,
+        "pairs": confused_pairs(found) if predictions.normal is None else [],
+        "charts": _charts(report, chosen),
+        "figures": _figures(found),
+        "about_figures": ABOUT_CLASSES if predictions.normal is None else ABOUT_DEFECTS,
+        "calibration": {"ece": figure(found["ece"]), "brier": figure(found["brier"])},
+        "pixel": _figures_of_pixels(found.get("pixel")),
+        "classes": class_table(found),
+        "types": type_table(found),
+        "exhibits": _exhibits(report),
+        "facts": {name: facts for name, facts in report.facts.items() if facts},
+        "notes": list(report.notes),
+        "glossary": glossary(predictions.normal is not None, found.get("pixel") is not None),
+    }
+
+
+def _part(predictions: Predictions) -> str:
+    names = [name for name in dict.fromkeys(predictions.parts) if name]
+    images = "1 image" if len(predictions) == 1 else f"{len(predictions):,} images"
+    if not names:
+        return images
+    return f"{images} of the {' and '.join(names)} part{'s' if len(names) > 1 else ''}"
+
+
+def _verdict_tiles(predictions: Predictions) -> list[dict[str, Any]]:
+    defect, n = predictions.is_defect, len(predictions)
+    tiles = [_tile("judged", n, n, f"{(~defect).sum():,} good, {defect.sum():,} defective", "")]
+    for decision, name in (("OK", "passed"), ("DEFECT", "rejected"), ("REVIEW", "for review")):
+        decided = predictions.decided(decision)
+        bad, good = int((decided & defect).sum()), int((decided & ~defect).sum())
+        if decision == "OK":
+            tiles.append(
+                _tile(name, bad + good, n, _of_those(bad, "defective", "escape"), "ok", alarm=bad > 0)
+            )
+        elif decision == "DEFECT":
+            tiles.append(
+                _tile(name, bad + good, n, _of_those(good, "good", "overkill"), "defect", alarm=good > 0)
+            )
+        else:
+            detail = f"{good:,} good, {bad:,} defective" if bad + good else "none"
+            tiles.append(_tile(name, bad + good, n, detail, "review"))
+    return tiles
+
+
+def _of_those(count: int, what: str, word: str) -> str:
+    if count == 0:
+        return f"none of them {what}: no {word}"
+    return f"{count:,} of them {what}: {word}{'s' if count > 1 else ''}"
+
+
+def _class_tiles(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    right, n = found["accuracy_interval"]["k"], found["n"]
+    return [
+        _tile("judged", n, n, f"{len(found['classes']):,} classes", ""),
+        _tile("called right", right, n, f"accuracy {percent(found['accuracy'])}", "ok"),
+        _tile("called wrong", n - right, n, f"error {percent(1.0 - found['accuracy'])}", "defect"),
+    ]
+
+
+def _tile(name: str, count: int, n: int, detail: str, tone: str, alarm: bool = False) -> dict[str, Any]:
+    share = f"{100.0 * count / n:.3f}%"
+    return {
+        "name": name,
+        "count": f"{count:,}",
+        "width": share,
+        "detail": detail,
+        "tone": tone,
+        "alarm": alarm,
+    }
+
+
+def _rates(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if found["escape_rate"] is None:
+        rates = [
+            ("Accuracy", found["accuracy_interval"], "images", "{were} called by their true class", "ok")
+        ]
+    else:
+        rates = [
+            ("Escape rate", found["escape_rate"], "defective parts", "passed", "defect"),
+            ("Overkill rate", found["overkill_rate"], "good parts", "{were} rejected", "defect"),
+        ]
+        if found["review_share"]["k"]:
+            rates.append(("Review share", found["review_share"], "parts", "went to a person", "review"))
+    ends = [rate["high"] for _, rate, *_ in rates if rate["high"] is not None]
+    top = next(step for step in (0.05, 0.1, 0.2, 0.5, 1.0) if step >= max(ends, default=1.0))
+    return [_rate(name, rate, parts, what, tone, top) for name, rate, parts, what, tone in rates]
+
+
+def _rate(name: str, rate: Mapping[str, Any], parts: str, what: str, tone: str, top: float) -> dict[str, Any]:
+    bar = None
+    if rate["value"] is not None:
+        at = {key: f"{100.0 * rate[key] / top:.3f}%" for key in ("low", "value")}
+        bar = {
+            **at,
+            "width": f"{100.0 * (rate['high'] - rate['low']) / top:.3f}%",
+            "top": f"{100.0 * top:g}%",
+        }
+    sentence = rate_sentence(rate, parts, what)
+    return {"name": name, "value": percent(rate["value"]), "sentence": sentence, "bar": bar, "tone": tone}
+
+
+def _operating_point(
+    predictions: Predictions, found: Mapping[str, Any], chosen: Thresholds | None
+) -> dict[str, Any] | None:
+    point = found["operating_point"]
+    if predictions.normal is None or not (point or chosen):
+        return None
+    if chosen is None:
+        rule = None
+    elif chosen[0] < chosen[1]:
+        low, high = (number(value) for value in chosen)
+        rule = f"A part passes below {low}, is rejected from {high} on, and goes to a person between."
+    else:
+        rule = f"A part passes below {number(chosen[0])} and is rejected from there on."
+    return {
+        "rule": rule,
+        "policy": policy_sentence(point),
+        "facts": flatten(point),
+        "scale": _scale(predictions),
+    }
+
+
+def _scale(predictions: Predictions) -> str:
+    return "score" if predictions.probabilities is None else "probability of a defect"
+
+
+def _charts(report: Report, chosen: Thresholds | None) -> dict[str, list[Markup]]:
+    """Return charts by section; no user's text reaches them, so they need no escaping."""
+    predictions, found = report.predictions, report.metrics
+    drawn: dict[str, list[str]] = {"ranking": [], "calibration": [], "histogram": [], "training": []}
+    if predictions.normal is not None:
+        defect, values = predictions.is_defect, predictions.values
+        if found["auroc"] is not None:
+            rejected, stopped = predictions.decided("DEFECT"), ~predictions.decided("OK")
+            marks = {"operating point": stopped}
+            if not np.array_equal(rejected, stopped):
+                marks = {"rejected": rejected, "rejected or for review": stopped}
+            drawn["ranking"].append(charts.roc(defect, values, marks, found["auroc"]))
+            drawn["ranking"].append(
+                charts.precision_recall(defect, values, marks, found["average_precision"])
+            )
+        lines = [] if chosen is None else sorted(set(chosen))
+        drawn["histogram"].append(charts.histogram(defect, values, lines, _scale(predictions)))
+    bins = _calibration(predictions)
+    if bins is not None:
+        event = "called right" if predictions.normal is None else "defective"
+        drawn["calibration"].append(charts.calibration(bins, event))
+    if report.history:
+        drawn["training"] = charts.training_curves(report.history)
+    return {section: [Markup(svg) for svg in svgs] for section, svgs in drawn.items()}
+
+
+def _calibration(predictions: Predictions) -> metrics.CalibrationBins | None:
+    if predictions.normal is not None:
+        probability = predictions.probabilities
+        return None if probability is None else metrics.calibration_bins(predictions.is_defect, probability)
+    table = predictions.class_probabilities
+    if table is None:
+        return None
+    right = np.array([a == b for a, b in zip(predictions.truth, predictions.labels, strict=True)])
+    return metrics.calibration_bins(right, table.max(axis=1))
+
+
+def _figures(found: Mapping[str, Any]) -> dict[str, str]:
+    return {name: figure(found[key]) for key, name in FIGURES.items() if found[key] is not None}
+
+
+def _figures_of_pixels(pixel: Mapping[str, Any] | None) -> dict[str, str]:
+    names = {"auroc": "Pixel AUROC", "aupro": "AUPRO", "iou": "IoU", "dice": "Dice"}
+    return {name: figure(pixel[key]) for key, name in names.items() if pixel and pixel[key] is not None}
+
+
+def _exhibits(report: Report) -> list[dict[str, Any]]:
+    calibrated = report.predictions.probabilities is not None or report.predictions.normal is None
+    normal = report.predictions.normal
+    groups = []
+    for kind in KINDS:
+        shown = [_exhibit(item, calibrated, normal) for item in report.exhibits if item.kind == kind]
+        if shown:
+            name, caption = EXHIBITS[kind]
+            groups.append({"kind": kind, "name": name, "caption": caption, "shown": shown})
+    return groups
+
+
+def _exhibit(item: Exhibit, calibrated: bool, normal: str | None) -> dict[str, Any]:
+    word = "probability" if calibrated else "score"
+    said = [] if item.probability is None else [f"{word} {number(item.probability)}"]
+    if item.threshold is not None:
+        said.append(f"threshold {number(item.threshold)}")
+    return {
+        "image": item.image,
+        "truth": item.truth,
+        "verdict": VERDICTS[item.kind],
+        "label": item.label
+        if item.kind == "confusion" or item.label not in (item.truth, normal, "")
+        else None,
+        "said": ", ".join(said),
+        "picture": _data_uri(item.picture_png),
+        "overlay": None if item.overlay_png is None else _data_uri(item.overlay_png),
+    }
+
+
+def _data_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"

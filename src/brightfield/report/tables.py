@@ -1,0 +1,116 @@
+"""The report's tables, as rows of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from brightfield.evaluation.predictions import Predictions
+from brightfield.report.wording import figure, percent
+
+CELLS_WITH_NUMBERS = 12
+CELLS_WITH_LABELS = 40
+CELLS_AT_MOST = 100
+PAIRS = 12
+
+
+def verdict_table(predictions: Predictions, counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    """Return truth against verdict: a row a class, and what each cell means."""
+    with_review = any(row["REVIEW"] for row in counts.values())
+    decisions = ("OK", "REVIEW", "DEFECT") if with_review else ("OK", "DEFECT")
+    names = {"OK": "passed", "REVIEW": "for review", "DEFECT": "rejected"}
+    rows = []
+    for name, row in counts.items():
+        total = sum(row.values())
+        good = name == predictions.normal
+        cells = []
+        for decision in decisions:
+            wrong = decision == ("DEFECT" if good else "OK")
+            tone = "review" if decision == "REVIEW" else "defect" if wrong else "ok"
+            word = ("overkill" if good else "escape") if wrong and row[decision] else ""
+            cells.append(_cell(row[decision], total, tone) | {"word": word})
+        rows.append({"name": name, "good": good, "cells": cells, "total": f"{total:,}"})
+    return {"columns": [names[decision] for decision in decisions], "rows": rows}
+
+
+def confusion(found: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the confusion matrix: with numbers up to 12 classes, as a picture up to 100, None beyond."""
+    classes, matrix = found["classes"], found["confusion_matrix"]
+    if len(classes) > CELLS_AT_MOST:
+        return None
+    rows = []
+    for i, (name, counts) in enumerate(zip(classes, matrix, strict=True)):
+        total = sum(counts)
+        cells = [_cell(count, total, "ok" if i == j else "defect") for j, count in enumerate(counts)]
+        rows.append({"name": name, "cells": cells, "total": f"{total:,}"})
+    numbers, labels = len(classes) <= CELLS_WITH_NUMBERS, len(classes) <= CELLS_WITH_LABELS
+    return {"classes": classes, "rows": rows, "numbers": numbers, "labels": labels}
+
+
+def confused_pairs(found: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the pairs of classes most often taken for each other, the worst first."""
+    classes, matrix = found["classes"], found["confusion_matrix"]
+    pairs = []
+    for i, counts in enumerate(matrix):
+        for j, count in enumerate(counts):
+            if i != j and count:
+                pairs.append((count, count / sum(counts), classes[i], classes[j]))
+    pairs.sort(key=lambda pair: (-pair[0], -pair[1]))
+    return [
+        {"truth": truth, "called": called, "count": f"{count:,}", "share": percent(share)}
+        for count, share, truth, called in pairs[:PAIRS]
+    ]
+
+
+def class_table(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of scikit-learn's classification_report, a row a class, and its means."""
+    report = found["classification_report"]
+    means = {"macro avg": "mean of classes", "weighted avg": "mean weighted by images"}
+    rows = [_class_row(name, report[name]) for name in found["classes"] if name in report]
+    accuracy = {"name": "accuracy", "cells": ["", "", figure(report["accuracy"]), f"{found['n']:,}"]}
+    return {
+        "rows": rows,
+        "means": [accuracy, *(_class_row(name, report[key]) for key, name in means.items())],
+    }
+
+
+def type_table(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return escapes by defect type, the leakiest first; empty where there are not several types."""
+    rows = []
+    for name, entry in found["per_class"].items():
+        rate = entry.get("escape_rate")
+        if rate is None or rate["value"] is None:
+            continue
+        between = f"{percent(rate['low'])} to {percent(rate['high'])}"
+        bar = {
+            "low": f"{100.0 * rate['low']:.3f}%",
+            "value": f"{100.0 * rate['value']:.3f}%",
+            "width": f"{100.0 * (rate['high'] - rate['low']):.3f}%",
+        }
+        rows.append((rate["value"], name, rate, between, bar))
+    rows.sort(key=lambda row: (-row[0], row[1]))
+    shown = [
+        {
+            "name": name,
+            "n": f"{rate['n']:,}",
+            "k": f"{rate['k']:,}",
+            "value": percent(value),
+            "between": between,
+        }
+        | {"bar": bar}
+        for value, name, rate, between, bar in rows
+    ]
+    return shown if len(shown) > 1 else []
+
+
+def _cell(count: int, total: int, tone: str) -> dict[str, Any]:
+    share = count / total if total else 0.0
+    # At most 45%, so that ink stays readable on it; a few in many still show a tint.
+    weight = 0.0 if not count else 8.0 + 37.0 * share
+    cell = {"count": f"{count:,}", "tone": tone, "weight": f"{weight:.1f}%"}
+    return cell | {"opacity": f"{0.15 + 0.85 * share:.3f}" if count else "0", "share": percent(share)}
+
+
+def _class_row(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    cells = [figure(entry[key]) for key in ("precision", "recall", "f1-score")]
+    return {"name": name, "cells": [*cells, f"{entry['support']:,}"]}

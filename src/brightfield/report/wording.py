@@ -1,0 +1,158 @@
+"""How the report says numbers: in the words of a person who answers for the quality of a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+GLOSSARY = {
+    "Escape": "A defective part that passed. The escape rate is missed defects / all defects.",
+    "Overkill": "A good part that was rejected. The overkill rate is rejected good parts / all good parts.",
+    "For review": "The inspector was not sure: the part goes to a person. It counts as neither escape nor "
+    "overkill. Accuracy, precision, recall and F1 count it as stopped, like a rejected part.",
+    "Score": "How defective a part looks, on the method's own scale. Higher is more defective.",
+    "Probability": "The calibrated chance, from 0 to 1, that the part is defective.",
+    "Threshold": "The value from which a part no longer passes.",
+    "Operating point": "The threshold or thresholds in use, and the policy that chose them.",
+    "95% confidence": "Counting few parts leaves doubt. The interval (Clopper-Pearson) holds the true rate "
+    "in at least 95 of 100 such evaluations.",
+    "Precision": "Of the parts called so, the share that truly is so.",
+    "Recall": "Of the parts that truly are so, the share that was called so.",
+    "F1": "One figure from precision and recall (their harmonic mean).",
+    "AUROC": "The chance that a defective part looks worse than a good one; 1 is perfect, 0.5 is chance.",
+    "Average precision": "Precision averaged over all recalls; 1 is perfect.",
+    "ECE": "Expected calibration error: how far probabilities lie from what happened, on average over "
+    "15 bins of equal width; 0 is perfect.",
+    "Brier score": "The mean squared distance between probability and truth; 0 is perfect.",
+    "AUPRO": "How well the heatmap covers each defect, averaged up to 30% false alarms; 1 is perfect.",
+    "IoU and Dice": "Overlap of the pixels found with the pixels marked; 1 is perfect.",
+}
+
+NOT_FOR_CLASSES = ("Escape", "Overkill", "For review", "Score", "Threshold", "Operating point")
+PIXEL_WORDS = ("AUPRO", "IoU and Dice")
+
+FIGURES = {
+    "accuracy": "Accuracy",
+    "f1": "F1",
+    "precision": "Precision",
+    "recall": "Recall",
+    "auroc": "AUROC",
+    "average_precision": "Average precision",
+    "ece": "ECE",
+    "brier": "Brier score",
+}
+
+# What `OperatingPoint.as_dict()` calls them, and what a reader would.
+POINT = {
+    "n_calibration": "Parts it was chosen on",
+    "n_defect": "Defective ones among them",
+    "escapes": "Escapes among them",
+    "overkills": "Overkills among them",
+    "review": "Review from",
+}
+
+ABOUT_DEFECTS = "Of telling defective from good parts at the operating point; for review counts as stopped."
+ABOUT_CLASSES = "Means over classes, but for accuracy, ECE and Brier score, which are over images."
+
+POLICIES = {
+    "f1": "The threshold was chosen for the best F1 on the calibration part.",
+    "recall": "The threshold was chosen to reach the recall asked for on the calibration part.",
+    "fixed": "The threshold was given by hand; no data chose it.",
+}
+
+EXHIBITS = {
+    "escape": ("Worst escapes", "Defective parts that passed, the least suspected first."),
+    "overkill": ("Worst overkills", "Good parts that were rejected, the most suspected first."),
+    "review": ("For review", "Parts the inspector leaves to a person."),
+    "confusion": ("Worst confusions", "Parts called another class than the true one, the surest first."),
+}
+
+
+VERDICTS = {
+    "escape": "passed",
+    "overkill": "rejected",
+    "review": "for review",
+    "confusion": "called",
+}
+
+
+def percent(share: float | None) -> str:
+    """Return a share in [0, 1] as a percentage that never rounds to a bare 0% or 100% what is not."""
+    if share is None:
+        return "n/a"
+    if 0.0 < share < 0.0001:
+        return "below 0.01%"
+    if 0.9999 < share < 1.0:
+        return "above 99.99%"
+    step = Decimal("0.01") if 0.0 < share < 0.001 or 0.999 < share < 1.0 else Decimal("0.1")
+    # Half up, as people round and as the page's script does: 1 of 400 is 0.3% in both.
+    return f"{Decimal(100.0 * share).quantize(step, ROUND_HALF_UP)}%"
+
+
+def figure(value: Any) -> str:
+    """Return a figure such as a metric with three digits behind the point, and n/a for None."""
+    return "n/a" if value is None else f"{float(value):.3f}"
+
+
+def number(value: float) -> str:
+    """Return a threshold or score with four significant digits."""
+    return f"{value:.4g}"
+
+
+def rate_sentence(rate: Mapping[str, Any], parts: str, what: str) -> str:
+    """Return the rate as a sentence.
+
+    Args:
+        rate: `Rate.as_dict()`.
+        parts: Such as "defective parts".
+        what: Such as "{were} rejected"; `{were}` becomes "was" for one.
+    """
+    if rate["value"] is None:
+        return f"No {parts} were judged, so this rate is not known."
+    low, high = percent(rate["low"]), percent(rate["high"])
+    happened = what.replace("{were}", "was" if rate["k"] == 1 else "were")
+    counted = f"{rate['k']:,} of {rate['n']:,} {parts} {happened}: {percent(rate['value'])}"
+    return f"{counted}; with {percent_word(rate['confidence'])} confidence between {low} and {high}."
+
+
+def percent_word(confidence: float) -> str:
+    """Return a confidence such as 0.95 as "95%"."""
+    return f"{100.0 * confidence:g}%"
+
+
+def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return a nested document as readable names and values, in order; None is left out."""
+    found: dict[str, str] = {}
+    for key, value in document.items():
+        name = f"{prefix}{POINT.get(key, key)}".replace("_", " ")
+        if isinstance(value, Mapping):
+            found |= flatten(value, f"{name}: ")
+        elif isinstance(value, list | tuple):
+            found[name] = ", ".join(_plain(item) for item in value)
+        elif value is not None:
+            found[name] = _plain(value)
+    return {name[:1].upper() + name[1:]: value for name, value in found.items()}
+
+
+def policy_sentence(operating_point: Mapping[str, Any]) -> str | None:
+    """Return what chose the threshold in words, or None for a policy this page does not know."""
+    return POLICIES.get(str(operating_point.get("policy", "")).partition("=")[0].strip())
+
+
+def glossary(has_normal: bool, has_pixels: bool) -> dict[str, str]:
+    """Return the words this page uses and what they mean."""
+    words = dict(GLOSSARY)
+    if not has_normal:
+        words["Probability"] = "The calibrated chance, from 0 to 1, that the label is right."
+        words["AUROC"] = (
+            "The chance that an image of a class looks more like it than another does, averaged over classes."
+        )
+    left_out = (() if has_normal else NOT_FOR_CLASSES) + (() if has_pixels else PIXEL_WORDS)
+    return {word: meaning for word, meaning in words.items() if word not in left_out}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,349 @@
+"""From a folder to an inspector: split, plan, decode, fit, calibrate, choose the threshold, save."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import platform
+import shutil
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import brightfield
+from brightfield.atomic import write_atomically
+from brightfield.config import TrainOptions
+from brightfield.data.cache import PixelCache, build_cache
+from brightfield.data.dataset import Dataset
+from brightfield.data.fingerprints import near_duplicate_groups
+from brightfield.data.load import load as load_dataset
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.data.scan import scan
+from brightfield.data.split import resplit, split
+from brightfield.decide.calibration import Calibrator, fit_calibrator, probabilities
+from brightfield.decide.policy import OperatingPoint, choose, parse_policy
+from brightfield.errors import ConfigError, DataError
+from brightfield.inspector import Inspector
+from brightfield.methods.classifier import Classifier
+from brightfield.methods.fit import fit_classifier
+from brightfield.models.backbone import build_trunk
+from brightfield.models.head import HeadSpec
+from brightfield.models.network import TileNet, build_network
+from brightfield.models.runtime import pick_runtime
+from brightfield.models.weights import WeightsOrigin, load_weights
+from brightfield.progress import Progress
+from brightfield.training.plan import Plan, Wishes, plan
+from brightfield.training.recipes import Recipe, find_recipe
+
+log = logging.getLogger(__name__)
+
+HEAT_IMAGES = 100
+HEAT_QUANTILE = 0.95
+
+
+def train(
+    data: str | Path | Dataset,
+    output: str | Path | None = None,
+    options: TrainOptions | None = None,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Inspector:
+    """Train an inspector on a data set, and save it where an output is named.
+
+    The training keeps its state in `.NAME.training` beside the output until it is done; with `resume`, one that was
+    killed goes on from there and ends with the same figures.
+
+    Args:
+        data: A folder, a manifest, a name of the catalog, or a data set.
+        output: The bundle: a folder, or one file if it ends in `.bfz`; None saves nothing.
+        options: How to train.
+        resume: Whether to go on with a training of the same output, data and options.
+        progress: Told of every stage.
+
+    Raises:
+        InputError: If the data or the options are wrong; the message says how to mend it.
+    """
+    options = options or TrainOptions()
+    policy = parse_policy(options.policy)
+    recipe = _recipe(options)
+    wishes = Wishes(options.image_size, options.tile)
+    begin = time.perf_counter()
+    dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=options.normal)
+    _check_labels(dataset)
+    net, origin = _network(recipe, options, dataset)
+    with _Workspace(output, options, dataset, resume) as folder:
+        dataset = _parts(dataset, options, folder, progress)
+        made = _fit(dataset, net, recipe, wishes, options, folder, progress)
+        seconds = time.perf_counter() - begin
+        inspector = _assemble(dataset, made, policy_text=str(policy))
+        facts = _facts(dataset, made, options, recipe, origin, seconds)
+        inspector = replace(inspector, facts=facts)
+        if output is not None:
+            inspector.save(output)
+    return inspector
+
+
+class _Workspace:
+    """Where a training keeps what it would need to go on; removed once it is done."""
+
+    def __init__(self, output: str | Path | None, options: TrainOptions, dataset: Dataset, resume: bool) -> None:
+        self.kept = output is not None
+        self.folder = _workspace_of(Path(output)) if output is not None else Path(tempfile.mkdtemp("-brightfield"))
+        self.identity = {"options": options.as_dict(), "data": dataset.fingerprint()}
+        self.resume = resume
+
+    def __enter__(self) -> Path:
+        if not self.kept:
+            return self.folder
+        note = self.folder / "training.json"
+        if self.resume and note.exists():
+            before = json.loads(note.read_text(encoding="utf-8"))
+            for what, value in self.identity.items():
+                if before.get(what) != value:
+                    raise ConfigError(
+                        f"--resume: the {what} are not those of the training that {self.folder} keeps; "
+                        "give the same again, or train anew without --resume"
+                    )
+        else:
+            if self.resume:
+                log.warning("nothing to resume at %s: training from the start", self.folder)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            write_atomically(note, json.dumps(self.identity).encode())
+        return self.folder
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        if kind is None or not self.kept:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _workspace_of(output: Path) -> Path:
+    absolute = output.absolute()
+    return absolute.parent / f".{absolute.name}.training"
+
+
+def _recipe(options: TrainOptions) -> Recipe:
+    recipe = find_recipe(options.recipe)
+    if options.backbone is not None:
+        recipe = replace(recipe, backbone=options.backbone)
+    return recipe if options.time_budget is None else replace(recipe, time_budget=options.time_budget)
+
+
+def _check_labels(dataset: Dataset) -> None:
+    unlabelled = [s.image for s in dataset.samples if s.label is None]
+    if unlabelled:
+        more = f" and {len(unlabelled) - 3} more" if len(unlabelled) > 3 else ""
+        raise DataError(f"training needs a label for every image; none for {', '.join(unlabelled[:3])}{more}")
+
+
+def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[TileNet, WeightsOrigin]:
+    import torch
+
+    torch.manual_seed(options.seed)
+    trunk = build_trunk(recipe.backbone)
+    origin = load_weights(trunk, options.weights)
+    depth = len(trunk.spec.channels)
+    # a backbone of fewer stages is read at those it has, each once
+    taps = tuple(sorted({max(t, -depth) for t in recipe.head.taps}))
+    spec: HeadSpec = replace(recipe.head, taps=taps)
+    return build_network(trunk, len(dataset.classes), spec, pick_runtime()), origin
+
+
+def _parts(dataset: Dataset, options: TrainOptions, folder: Path, progress: Progress | None) -> Dataset:
+    """Return the data set with a part for every image, near-duplicates kept together where we choose the parts."""
+    if options.resplit:
+        dataset = resplit(dataset)
+    kept = {s.part for s in dataset.samples}
+    if {"train", "calibration", "test"} <= kept:
+        return split(dataset, seed=options.seed)
+    note = folder / "near-duplicates.json"
+    if note.exists():
+        groups = json.loads(note.read_text(encoding="utf-8"))
+    else:
+        groups = near_duplicate_groups([s.path for s in dataset.samples], progress)
+        write_atomically(note, json.dumps([int(g) for g in groups]).encode())
+    return split(
+        dataset, test=options.test, calibration=options.calibration, seed=options.seed, duplicates=groups
+    )
+
+
+class _Made:
+    """What a fit leaves behind."""
+
+    def __init__(
+        self, classifier: Classifier, history: list[dict[str, float]], chosen: Plan, calibration: PixelCache
+    ) -> None:
+        self.classifier = classifier
+        self.history = history
+        self.chosen = chosen
+        self.calibration = calibration
+
+
+def _fit(
+    dataset: Dataset,
+    net: TileNet,
+    recipe: Recipe,
+    wishes: Wishes,
+    options: TrainOptions,
+    folder: Path,
+    progress: Progress | None,
+) -> _Made:
+    training = dataset.part("train")
+    chosen = _plan(dataset, training, net, recipe, wishes, folder, progress)
+    log.info("%s", chosen.reason)
+    caches = [
+        build_cache(
+            [s.path for s in dataset.part(name).samples],
+            resize=chosen.preprocessing.resize,
+            bits=chosen.preprocessing.bits,
+            folder=folder / "pixels",
+            progress=progress,
+        )
+        for name in ("train", "calibration")
+    ]
+    fitted = fit_classifier(
+        net,
+        training,
+        caches[0],
+        chosen.preprocessing,
+        recipe,
+        views=chosen.views if recipe.views else 0,
+        seed=options.seed,
+        workspace=folder,
+        progress=progress,
+    )
+    return _Made(fitted.classifier, fitted.history, chosen, caches[1])
+
+
+def _plan(
+    dataset: Dataset,
+    training: Dataset,
+    net: TileNet,
+    recipe: Recipe,
+    wishes: Wishes,
+    folder: Path,
+    progress: Progress | None,
+) -> Plan:
+    """Return the plan; a resumed training keeps the one it began with, however fast the machine is now."""
+    note = folder / "plan.json"
+    if note.exists():
+        kept = json.loads(note.read_text(encoding="utf-8"))
+        return Plan(Preprocessing.from_dict(kept["preprocessing"]), kept["views"], kept["reason"])
+    facts = scan([s.path for s in training.samples], progress)
+    broken = [f for f in facts if f.error]
+    if broken:
+        raise DataError(
+            f"{len(broken)} training image(s) cannot be read, first {broken[0].path}: {broken[0].error}. "
+            "Run `brightfield data check` for all of them, and take them out"
+        )
+    tiled = dataset.normal is not None
+    chosen = plan(facts, net, wishes, views=max(1, recipe.views), budget=recipe.time_budget, tiled=tiled)
+    if not recipe.views and wishes.image_size is None and wishes.tile is None:
+        # recipes that train on fresh augmentations see the picture whole, at the backbone's own size
+        usual = Wishes(image_size=net.trunk.spec.input_size)
+        chosen = plan(facts, net, usual, views=1, budget=recipe.time_budget, tiled=tiled)
+    document = {"preprocessing": chosen.preprocessing.as_dict(), "views": chosen.views, "reason": chosen.reason}
+    write_atomically(note, json.dumps(document).encode())
+    return chosen
+
+
+def _assemble(dataset: Dataset, made: _Made, *, policy_text: str) -> Inspector:
+    """Calibrate on the calibration part, choose the operating point there, and fix the heatmaps' scale."""
+    part = dataset.part("calibration")
+    classifier = made.classifier
+    labels = np.array([dataset.classes.index(str(s.label)) for s in part.samples])
+    normal = None if dataset.normal is None else dataset.classes.index(dataset.normal)
+    logits = classifier.score(made.calibration)
+    calibrator = fit_calibrator(logits, labels, normal)
+    shares = probabilities(calibrator, logits, normal)
+    point: OperatingPoint | None = None
+    passed = np.arange(len(part))
+    if normal is not None:
+        defect = 1.0 - shares[:, normal]
+        point = choose(parse_policy(policy_text), defect, labels != normal)
+        passed = np.flatnonzero((labels == normal) & (defect < point.threshold))
+    unit = _heat_unit(classifier, made.calibration, passed)
+    return Inspector(
+        method=classifier,
+        preprocessing=made.chosen.preprocessing,
+        classes=dataset.classes,
+        normal=dataset.normal,
+        calibrator=calibrator,
+        operating_point=point,
+        heat_unit=unit,
+        facts={},
+        reference=_reference(made.calibration, logits, labels),
+        parts={_digest(s.path): str(s.part) for s in dataset.samples},
+    )
+
+
+def _heat_unit(classifier: Classifier, cache: PixelCache, rows: npt.NDArray[np.intp]) -> float:
+    """Return the heat that 95 of 100 good parts that pass stay below everywhere, so that they look calm."""
+    few = rows[:: max(1, len(rows) // HEAT_IMAGES)][:HEAT_IMAGES]
+    peaks = []
+    for i in few:
+        heat = classifier.judge(cache[int(i)], explain=True).heat
+        if heat is not None:
+            peaks.append(float(heat.max()))
+    unit = float(np.quantile(peaks, HEAT_QUANTILE)) if peaks else 1.0
+    return max(unit, 1e-6)
+
+
+def _reference(
+    cache: PixelCache, logits: npt.NDArray[np.float64], labels: npt.NDArray[np.intp]
+) -> dict[str, npt.NDArray[Any]]:
+    looks = [(float(cache[i].mean()), float(cache[i].std())) for i in range(len(cache))]
+    return {"logits": logits, "labels": labels, "brightness_contrast": np.asarray(looks)}
+
+
+def _facts(
+    dataset: Dataset, made: _Made, options: TrainOptions, recipe: Recipe, origin: WeightsOrigin, seconds: float
+) -> dict[str, Any]:
+    import torch
+
+    counts = {name: dataset.part(name).counts() for name in ("train", "calibration", "test")}
+    return {
+        "training": {
+            "options": options.as_dict(),
+            "recipe": recipe.as_dict(),
+            "plan": made.chosen.reason,
+            "history": made.history,
+            "seconds": round(seconds, 1),
+        },
+        "fingerprints": {
+            "data": dataset.fingerprint(),
+            "data_name": dataset.name,
+            "data_licence": dataset.licence,
+            "parts": counts,
+            "code": code_fingerprint(),
+            "weights": origin.sha256,
+        },
+        "metrics": None,
+        "weights_licence": f"{origin.licence} ({origin.source})",
+        "created_with": {
+            "brightfield": brightfield.__version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+        },
+    }
+
+
+def code_fingerprint() -> str:
+    """Return the SHA-256 of this package's source."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent
+    for file in sorted(root.rglob("*.py")):
+        digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+

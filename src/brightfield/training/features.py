@@ -1,0 +1,136 @@
+"""What is frozen is computed once: pooled features of every tile in every view, kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from brightfield.atomic import write_atomically
+from brightfield.data.cache import PixelCache
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.data.tiling import tile_origins
+from brightfield.models.network import TileNet, normalise
+from brightfield.progress import Progress, silent
+
+VIEWS = ((), (-1,), (-2,), (-1, -2))
+"""The axes of (N, C, H, W) that each view flips."""
+
+_BATCH_PIXELS = 32 * 256 * 256
+_BLOCK = 64  # images between two notes of how far the work is
+
+
+@dataclass(frozen=True)
+class FeatureBank:
+    """Pooled features of a list of images.
+
+    Attributes:
+        values: float16 (V, T, D): views, tiles of all images in order, features.
+        starts: int64 (N + 1,): the tiles of image i are `starts[i]` up to `starts[i + 1]`.
+    """
+
+    values: npt.NDArray[np.float16]
+    starts: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+
+def flip(batch: Tensor, view: int) -> Tensor:
+    """Return one of the four flips of a (N, C, H, W) batch."""
+    return batch.flip(VIEWS[view]) if VIEWS[view] else batch
+
+
+def tile_counts(cache: PixelCache, preprocessing: Preprocessing) -> npt.NDArray[np.int64]:
+    """Return where each image's tiles start in a list of all, int64 (N + 1,)."""
+    counts = [
+        len(tile_origins(shape[:2], preprocessing.tile, preprocessing.overlap)) for shape in cache.shapes
+    ]
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def extract(
+    net: TileNet,
+    cache: PixelCache,
+    preprocessing: Preprocessing,
+    *,
+    views: int,
+    folder: Path,
+    progress: Progress | None = None,
+) -> FeatureBank:
+    """Compute and keep the pooled features of every tile of every cached image, in each of `views` flips.
+
+    A killed extraction goes on where it stopped: how far it got is noted after every block of images.
+    """
+    tell = progress or silent
+    starts = tile_counts(cache, preprocessing)
+    width = net.head.spec.width(net.trunk.spec.channels)
+    shape = (views, int(starts[-1]), width)
+    key = _key(net, cache, preprocessing, shape)
+    folder.mkdir(parents=True, exist_ok=True)
+    note, data = folder / f"{key}.json", folder / f"{key}.f16"
+    done = _done(note, data, shape)
+    bank = np.memmap(data, dtype=np.float16, mode="r+" if done else "w+", shape=shape)
+    tell("features", done, len(cache))
+    for first in range(done, len(cache), _BLOCK):
+        last = min(first + _BLOCK, len(cache))
+        _extract_block(net, cache, preprocessing, bank, starts, range(first, last))
+        bank.flush()
+        write_atomically(note, json.dumps({"done": last}).encode())
+        tell("features", last, len(cache))
+    return FeatureBank(bank, starts)
+
+
+def _extract_block(
+    net: TileNet,
+    cache: PixelCache,
+    preprocessing: Preprocessing,
+    bank: npt.NDArray[np.float16],
+    starts: npt.NDArray[np.int64],
+    images: range,
+) -> None:
+    at = int(starts[images.start])
+    for batch in tile_batches(cache, preprocessing, images):
+        x = normalise(torch.from_numpy(batch), preprocessing)
+        for view in range(bank.shape[0]):
+            bank[view, at : at + len(batch)] = net.features(flip(x, view)).numpy()
+        at += len(batch)
+
+
+def tile_batches(
+    cache: PixelCache, preprocessing: Preprocessing, images: Sequence[int]
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yield the tiles of these images in order, in batches uint8 (B, tile, tile, 3) of a bounded size."""
+    size = max(1, _BATCH_PIXELS // preprocessing.tile**2)
+    waiting: list[npt.NDArray[np.uint8]] = []
+    for i in images:
+        waiting.extend(preprocessing.tiles(cache[i])[0])
+        while len(waiting) >= size:
+            yield np.stack(waiting[:size])
+            waiting = waiting[size:]
+    if waiting:
+        yield np.stack(waiting)
+
+
+def _key(net: TileNet, cache: PixelCache, preprocessing: Preprocessing, shape: tuple[int, ...]) -> str:
+    digest = hashlib.sha256(json.dumps([preprocessing.as_dict(), shape, net.head.spec.as_dict()["taps"]]).encode())
+    digest.update(cache.index.stem.encode())
+    digest.update(net.trunk_fingerprint().encode())
+    return digest.hexdigest()[:32]
+
+
+def _done(note: Path, data: Path, shape: tuple[int, ...]) -> int:
+    """Return how many images an earlier run finished, 0 where nothing can be used."""
+    try:
+        done = int(json.loads(note.read_text(encoding="utf-8"))["done"])
+        whole = data.stat().st_size == int(np.prod(shape)) * 2
+    except (OSError, ValueError, KeyError):
+        return 0
+    return done if whole else 0

@@ -1,0 +1,260 @@
+"""One plain loop: the upper stages of a network trained on augmented tiles, epoch by epoch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.metrics import f1_score
+from torch import Tensor, nn
+
+from brightfield.data.cache import PixelCache
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.models.backbone import last_stages
+from brightfield.models.head import defect_log_odds, pool_tiles
+from brightfield.models.network import TileNet, normalise
+from brightfield.progress import Progress, silent
+from brightfield.training.augment import Augment, build_augmentation
+from brightfield.training.checkpoint import load_checkpoint, save_checkpoint
+from brightfield.training.features import tile_batches, tile_counts
+from brightfield.training.heads import History, batches, soft_cross_entropy
+from brightfield.training.recipes import FineTune
+from brightfield.training.targets import balance
+
+PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.5, 2
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a network is tuned on.
+
+    Attributes:
+        cache: The images.
+        preprocessing: How they become tiles.
+        images: Rows of the cache to train on, (N,).
+        targets: float32 (N, K), aligned with `images`.
+        held_out: Rows of the cache that choose the best epoch; empty for none.
+        held_out_labels: Their classes.
+        normal: The index of the normal class, or None.
+        tile_targets: For each of `images`, float32 (T, K) where a mask tells its tiles apart, else None.
+        imbalance: See `Recipe`.
+    """
+
+    cache: PixelCache
+    preprocessing: Preprocessing
+    images: npt.NDArray[np.intp]
+    targets: npt.NDArray[np.float32]
+    held_out: npt.NDArray[np.intp]
+    held_out_labels: npt.NDArray[np.intp]
+    normal: int | None
+    tile_targets: Sequence[npt.NDArray[np.float32] | None]
+    imbalance: str
+
+
+def set_training(net: TileNet, trained: Sequence[nn.Module]) -> None:
+    """Put the trained modules and the head in training mode, all else in evaluation mode.
+
+    A frozen BatchNorm in training mode would go on moving its statistics away from its frozen weights.
+    """
+    net.eval()
+    for module in (*trained, net.head, *net.head.modules()):
+        module.training = True
+
+
+def fine_tune(
+    net: TileNet,
+    course: Course,
+    settings: FineTune,
+    *,
+    seed: int,
+    checkpoint: Path,
+    progress: Progress | None = None,
+) -> History:
+    """Train the last stages and the head of a network, in place; its best weights are restored at the end.
+
+    After every epoch its whole state goes to `checkpoint`, from which a killed training continues.
+
+    Returns:
+        One row an epoch: `epoch`, `train_loss`, `learning_rate`, and `validation_f1` where images are held out.
+    """
+    tell = progress or silent
+    state = _State(net, course, settings, seed)
+    state.restore(load_checkpoint(checkpoint, state.rng))
+    augment = build_augmentation(settings.augmentation, course.preprocessing.fill)
+    while state.epoch < settings.epochs and not state.exhausted():
+        tiles = _hardest_tiles(net, course) if _has_bags(course) else None
+        loss = _epoch(state, course, augment, tiles)
+        state.finish(loss, _validation_f1(state.scored(), course) if len(course.held_out) else None)
+        save_checkpoint(checkpoint, state.as_dict(), state.rng)
+        tell("fine-tune", state.epoch, settings.epochs)
+    net.load_state_dict(state.best if state.best is not None else state.scored().state_dict())
+    return state.history
+
+
+class _State:
+    """Everything that changes while a network is tuned."""
+
+    def __init__(self, net: TileNet, course: Course, settings: FineTune, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.rng = np.random.default_rng(seed)
+        self.net, self.settings = net, settings
+        net.requires_grad_(False)
+        self.trained = last_stages(net.trunk, settings.stages)
+        for module in (*self.trained, net.head):
+            module.requires_grad_(True)
+        parameters = [p for p in net.parameters() if p.requires_grad]
+        kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
+        self.optimiser = kind(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.steps = -(-len(course.images) // settings.batch)
+        self.schedule: Any
+        if settings.schedule == "plateau":
+            self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                self.optimiser, mode="max", factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE
+            )
+        else:
+            self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+                self.optimiser, settings.learning_rate, total_steps=self.steps * settings.epochs + 1, pct_start=0.15
+            )
+        self.averaged = copy.deepcopy(net) if settings.average else None
+        self.history: History = []
+        self.epoch = self.updates = self.stale = 0
+        self.best_f1 = -1.0
+        self.best: dict[str, Tensor] | None = None
+
+    def scored(self) -> TileNet:
+        """Return the network that is judged: the average of the weights where one is kept."""
+        return self.averaged if self.averaged is not None else self.net
+
+    def exhausted(self) -> bool:
+        return self.settings.patience is not None and self.stale >= self.settings.patience
+
+    def step(self, loss: Tensor) -> None:
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        self.updates += 1
+        if self.settings.schedule == "cosine":
+            self.schedule.step()
+        if self.averaged is not None:
+            # a young average forgets quickly, so that it does not drag the first weights along
+            keep = min(self.settings.average, self.updates / (self.updates + 10))
+            with torch.no_grad():
+                for old, new in zip(self.averaged.state_dict().values(), self.net.state_dict().values(), strict=True):
+                    if old.is_floating_point():
+                        old.lerp_(new, 1 - keep)
+
+    def finish(self, loss: float, f1: float | None) -> None:
+        """Close an epoch: keep the best weights, move the schedule, write the history."""
+        self.epoch += 1
+        row = {"epoch": self.epoch, "train_loss": loss, "learning_rate": self.optimiser.param_groups[0]["lr"]}
+        if f1 is not None:
+            row["validation_f1"] = f1
+            self.stale = 0 if f1 > self.best_f1 else self.stale + 1
+            if f1 > self.best_f1:
+                self.best_f1 = f1
+                # on a CPU the values of a state dict are the live weights: copy them
+                self.best = {k: v.detach().clone() for k, v in self.scored().state_dict().items()}
+            if self.settings.schedule == "plateau":
+                self.schedule.step(f1)
+        self.history.append(row)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "net": self.net.state_dict(),
+            "averaged": None if self.averaged is None else self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": {k: v for k, v in self.schedule.state_dict().items() if not callable(v)},
+            "best": self.best,
+            "numbers": [self.epoch, self.updates, self.stale, self.best_f1],
+            "history": self.history,
+        }
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        if state is None:
+            return
+        self.net.load_state_dict(state["net"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.best = state["best"]
+        self.epoch, self.updates, self.stale, self.best_f1 = state["numbers"]
+        self.history = state["history"]
+
+
+def _epoch(state: _State, course: Course, augment: Augment, hardest: list[Tensor] | None) -> float:
+    """Train for one epoch and return the mean loss."""
+    settings, net = state.settings, state.net
+    set_training(net, state.trained)
+    k = course.targets.shape[1]
+    sampling, class_weights = balance(course.targets.argmax(1).tolist(), k, course.imbalance)
+    weights = torch.from_numpy(class_weights)
+    losses: list[float] = []
+    for rows in batches(len(course.images), settings.batch, sampling, state.rng):
+        picked = [_pick(course, int(r), hardest, state.rng) for r in rows]
+        images = torch.stack([augment(torch.from_numpy(tile).permute(2, 0, 1)) for tile, _ in picked])
+        targets = torch.from_numpy(np.stack([t for _, t in picked]))
+        smooth = settings.label_smoothing
+        x = normalise(images.permute(0, 2, 3, 1), course.preprocessing)
+        with net.runtime.autocast():
+            features = net.pool(net.tapped(x))
+        logits = net.head.each(features.float())
+        loss = soft_cross_entropy(logits, (targets * (1 - smooth) + smooth / k).to(logits.device), weights.to(logits.device))
+        state.step(loss)
+        losses.append(float(loss.detach()))
+    return float(np.mean(losses))
+
+
+def _has_bags(course: Course) -> bool:
+    return int(np.diff(tile_counts(course.cache, course.preprocessing)).max()) > 1
+
+
+def _pick(
+    course: Course, row: int, hardest: list[Tensor] | None, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Return one tile of a training image with its target; of several, likelier one that looks defective."""
+    image = int(course.images[row])
+    tiles, _ = course.preprocessing.tiles(course.cache[image])
+    if hardest is None or len(tiles) == 1:
+        return tiles[0], course.targets[row]
+    known = course.tile_targets[row]
+    chance = torch.softmax(hardest[image], 0).double().numpy() + 0.1 / len(tiles)
+    if known is not None and course.normal is not None:
+        chance = chance + (1 - known[:, course.normal])
+    tile = int(rng.choice(len(tiles), p=chance / chance.sum()))
+    return tiles[tile], course.targets[row] if known is None else known[tile]
+
+
+def _tile_logits(net: TileNet, course: Course, images: npt.NDArray[np.intp]) -> list[Tensor]:
+    """Return the logits (T, K) of each image's tiles, in evaluation mode."""
+    net.eval()
+    counts = np.diff(tile_counts(course.cache, course.preprocessing))
+    out: list[Tensor] = []
+    with torch.inference_mode(), net.runtime.autocast():
+        for batch in tile_batches(course.cache, course.preprocessing, images.tolist()):
+            x = normalise(torch.from_numpy(batch), course.preprocessing)
+            out.append(net(x).float().cpu())
+    return list(torch.split(torch.cat(out), [int(counts[i]) for i in images]))
+
+
+def _hardest_tiles(net: TileNet, course: Course) -> list[Tensor]:
+    """Return each image's tiles' defect log-odds, by row of the cache."""
+    if course.normal is None:
+        return [torch.zeros(int(n)) for n in np.diff(tile_counts(course.cache, course.preprocessing))]
+    every = np.arange(len(course.cache))
+    return [defect_log_odds(z, course.normal) for z in _tile_logits(net, course, every)]
+
+
+def _validation_f1(net: TileNet, course: Course) -> float:
+    """Return F1 of the defects at probability 0.5, or without a normal class the mean over classes."""
+    logits = torch.stack([pool_tiles(z, course.normal) for z in _tile_logits(net, course, course.held_out)])
+    if course.normal is None:
+        return float(f1_score(course.held_out_labels, logits.argmax(1).numpy(), average="macro", zero_division=0.0))
+    called = (defect_log_odds(logits, course.normal) > 0).numpy()
+    return float(f1_score(course.held_out_labels != course.normal, called, zero_division=0.0))

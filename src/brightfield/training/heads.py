@@ -1,0 +1,151 @@
+"""Training a head on kept features, bags of tiles and all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from brightfield.models.head import HeadEnsemble, pool_tiles
+from brightfield.progress import Progress, silent
+from brightfield.training.features import FeatureBank
+from brightfield.training.recipes import Recipe
+from brightfield.training.targets import balance
+
+History = list[dict[str, float]]
+
+_BATCH = 128
+_MAX_TILES = 2048  # in one step, so that large pictures fit in memory
+_BAG_TEMPERATURE = 1.0
+_STATISTICS_ROWS = 20_000
+
+
+def soft_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean cross-entropy of logits (..., N, K) against target probabilities (N, K), classes weighted."""
+    return -(torch.log_softmax(logits, -1) * targets * weights).sum(-1).mean()
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a head learns from.
+
+    Attributes:
+        bank: Kept features of all images.
+        images: Which of them to train on, (N,).
+        targets: float32 (N, K), aligned with `images`.
+        normal: The index of the normal class, or None.
+        tile_targets: For each of `images`, float32 (T, K) where a mask tells its tiles apart, else None.
+    """
+
+    bank: FeatureBank
+    images: npt.NDArray[np.intp]
+    targets: npt.NDArray[np.float32]
+    normal: int | None
+    tile_targets: Sequence[npt.NDArray[np.float32] | None]
+
+
+def train_head(
+    head: HeadEnsemble, lesson: Lesson, recipe: Recipe, *, seed: int, progress: Progress | None = None
+) -> History:
+    """Train a head, in place, with AdamW and a one-cycle schedule; its standardisation is fixed first.
+
+    Returns:
+        One row an epoch: `epoch`, `train_loss`.
+    """
+    tell = progress or silent
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    head.standardise(_some_rows(lesson, rng))
+    sampling, class_weights = balance(
+        lesson.targets.argmax(1).tolist(), lesson.targets.shape[1], recipe.imbalance
+    )
+    weights = torch.from_numpy(class_weights)
+    size = _batch_size(lesson)
+    per_epoch = -(-len(lesson.images) // size)
+    optimiser = torch.optim.AdamW(
+        head.parameters(), lr=recipe.head_learning_rate, weight_decay=recipe.head_weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.head_learning_rate, total_steps=recipe.head_epochs * per_epoch + 1
+    )
+    history: History = []
+    head.train()
+    for epoch in range(recipe.head_epochs):
+        losses: list[float] = []
+        for rows in batches(len(lesson.images), size, sampling, rng):
+            loss = _loss(head, lesson, rows, weights, rng)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+        history.append({"epoch": epoch + 1, "train_loss": float(np.mean(losses))})
+        tell("head", epoch + 1, recipe.head_epochs)
+    head.eval()
+    return history
+
+
+def batches(
+    n: int, size: int, sampling: npt.NDArray[np.float32] | None, rng: np.random.Generator
+) -> Iterator[npt.NDArray[np.intp]]:
+    """Yield one epoch of row numbers in batches: every row once, or drawn with replacement by weight."""
+    if sampling is None:
+        order = rng.permutation(n)
+    else:
+        order = rng.choice(n, n, p=sampling / sampling.sum())
+    for at in range(0, n, size):
+        yield order[at : at + size]
+
+
+def _batch_size(lesson: Lesson) -> int:
+    most = int(np.diff(lesson.bank.starts).max())
+    return max(8, min(_BATCH, _MAX_TILES // most))
+
+
+def _some_rows(lesson: Lesson, rng: np.random.Generator) -> Tensor:
+    """Return features of up to 20,000 training tiles, every view alike, float32 (R, D)."""
+    starts = lesson.bank.starts
+    tiles = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in lesson.images])
+    views = lesson.bank.values.shape[0]
+    if len(tiles) * views > _STATISTICS_ROWS:
+        tiles = np.sort(rng.choice(tiles, max(1, _STATISTICS_ROWS // views), replace=False))
+    return torch.from_numpy(lesson.bank.values[:, tiles].reshape(-1, lesson.bank.values.shape[2])).float()
+
+
+def _loss(
+    head: HeadEnsemble,
+    lesson: Lesson,
+    rows: npt.NDArray[np.intp],
+    weights: Tensor,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Return the images' loss on one random view of each, and beside it the tiles' where masks tell them apart."""
+    starts = lesson.bank.starts
+    images = lesson.images[rows]
+    views = rng.integers(lesson.bank.values.shape[0], size=len(rows))
+    bags = [lesson.bank.values[v, starts[i] : starts[i + 1]] for v, i in zip(views, images, strict=True)]
+    logits = head.each(torch.from_numpy(np.concatenate(bags)).float())  # (M, sum of T, K)
+    targets = torch.from_numpy(lesson.targets[rows])
+    counts = [len(b) for b in bags]
+    if max(counts) == 1:
+        return soft_cross_entropy(logits, targets, weights)
+    loss = soft_cross_entropy(_pooled(logits, counts, lesson.normal), targets, weights)
+    known = [lesson.tile_targets[r] for r in rows]
+    pieces = torch.split(logits, counts, dim=1)
+    told = [(p, torch.from_numpy(t)) for p, t in zip(pieces, known, strict=True) if t is not None]
+    if told:
+        of_tiles = torch.cat([p for p, _ in told], 1)
+        loss = loss + soft_cross_entropy(of_tiles, torch.cat([t for _, t in told]), weights)
+    return loss
+
+
+def _pooled(logits: Tensor, counts: Sequence[int], normal: int | None) -> Tensor:
+    """Pool each image's tiles, (M, sum of T, K) to (M, B, K)."""
+    bags = [p.transpose(0, 1) for p in torch.split(logits, list(counts), dim=1)]  # each (T, M, K)
+    padded = torch.nn.utils.rnn.pad_sequence(bags, batch_first=True).permute(2, 0, 1, 3)  # (M, B, T, K)
+    there = torch.arange(max(counts))[None, :] < torch.tensor(counts)[:, None]
+    return pool_tiles(padded, normal, _BAG_TEMPERATURE, there)

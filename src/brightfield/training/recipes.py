@@ -1,0 +1,131 @@
+"""Recipes: named, complete settings of how a classifier is trained."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from brightfield.errors import ConfigError
+from brightfield.models.head import HeadSpec
+
+IMBALANCES = ("none", "sampling", "loss", "both")
+AUGMENTATIONS = ("none", "flips", "tutorial", "gentle")
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """Training a network's upper stages on augmented images, epoch by epoch.
+
+    Attributes:
+        stages: How many of the backbone's last stages are trained; the others stay as they are, BatchNorm too.
+        optimiser: `adam` or `adamw`.
+        learning_rate: At its peak.
+        weight_decay: Per step, as the optimiser defines it.
+        schedule: `plateau` (halved when validation F1 stalls for 2 epochs) or `cosine`.
+        epochs: At the most.
+        patience: Epochs without a better validation F1 before it stops; None trains all epochs.
+        batch: Images in a step.
+        validation: Share of the training part held out to choose the best epoch; 0 for none.
+        augmentation: One of `AUGMENTATIONS`.
+        average: Decay of the weights' exponential moving average; 0 for none.
+        label_smoothing: Share of each label spread over all classes.
+        precision: `auto` or `float32`.
+    """
+
+    stages: int = 1
+    optimiser: str = "adam"
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.0
+    schedule: str = "plateau"
+    epochs: int = 20
+    patience: int | None = 5
+    batch: int = 32
+    validation: float = 0.15
+    augmentation: str = "tutorial"
+    average: float = 0.0
+    label_smoothing: float = 0.0
+    precision: str = "auto"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a classifier is trained.
+
+    Attributes:
+        name: What `--recipe` calls it.
+        backbone: The backbone where none is named.
+        head: What turns maps into logits.
+        views: Flipped copies of each image whose features are computed once and kept; 0 computes none.
+        head_epochs: Passes over the kept features.
+        head_learning_rate: At its peak.
+        head_weight_decay: Decoupled.
+        imbalance: Where unequal classes are corrected: one of `IMBALANCES`.
+        inference_views: Flipped copies of an image whose logits are averaged in use: 1, 2 or 4.
+        fine_tune: What follows on the kept features, or None.
+        time_budget: Seconds that the planner may spend on features when it chooses the working size.
+    """
+
+    name: str
+    backbone: str
+    head: HeadSpec
+    views: int = 4
+    head_epochs: int = 20
+    head_learning_rate: float = 1e-3
+    head_weight_decay: float = 1e-2
+    imbalance: str = "none"
+    inference_views: int = 1
+    fine_tune: FineTune | None = None
+    time_budget: float = 240.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for a manifest."""
+        return asdict(self)
+
+
+MULTI_STAGE = HeadSpec(taps=(-4, -3, -2), pools=("mean", "max"), hidden=256, members=2, dropout=0.3)
+"""Pooled maps at strides 8, 16 and 32: fine scratches live in the first, shapes in the last."""
+
+RECIPES: dict[str, Recipe] = {
+    "fast": Recipe(name="fast", backbone="tf_efficientnet_lite0", head=MULTI_STAGE),
+    "best": Recipe(
+        name="best",
+        backbone="tf_efficientnet_lite0",
+        head=replace(MULTI_STAGE, members=4),
+        inference_views=4,
+        fine_tune=FineTune(
+            stages=4,
+            optimiser="adamw",
+            learning_rate=3e-4,
+            weight_decay=0.02,
+            schedule="cosine",
+            epochs=10,
+            patience=None,
+            validation=0.0,
+            augmentation="gentle",
+            average=0.99,
+        ),
+        time_budget=480.0,
+    ),
+    "tutorial": Recipe(
+        name="tutorial",
+        backbone="resnet50",
+        head=HeadSpec(taps=(-1,), pools=("mean",)),
+        views=0,
+        imbalance="sampling",
+        fine_tune=FineTune(precision="float32"),
+    ),
+}
+
+
+def find_recipe(name: str) -> Recipe:
+    """Return a recipe by name.
+
+    Raises:
+        ConfigError: If there is none of that name.
+    """
+    if name not in RECIPES:
+        close = difflib.get_close_matches(name, RECIPES, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigError(f"--recipe {name!r} is unknown; {hint}known are: {', '.join(RECIPES)}")
+    return RECIPES[name]

@@ -1,0 +1,102 @@
+"""The one result type: what an inspector says of one image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.errors import InputError
+
+FloatMap = npt.NDArray[np.float32]
+BoolMap = npt.NDArray[np.bool_]
+
+
+class Decision(StrEnum):
+    """What happens to the part: passed, sent to a person, or rejected."""
+
+    OK = "OK"
+    REVIEW = "REVIEW"
+    DEFECT = "DEFECT"
+
+
+class HeatmapKind(StrEnum):
+    """An attribution map says what moved the decision, an evidence map where the defect is."""
+
+    ATTRIBUTION = "attribution"
+    EVIDENCE = "evidence"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an inspector says of one image.
+
+    Attributes:
+        decision: OK, REVIEW or DEFECT; None for a classifier without a normal class.
+        label: The most probable class, or the defect type found.
+        score: Any scale, higher is more defective.
+        threshold: On the scale of `probability` where there is one, else of `score`.
+        method: The method that scored the image.
+        milliseconds: Time from the decoded image to the verdict.
+        probabilities: Calibrated probability of each class; sums to 1, or is empty.
+        probability: Calibrated probability of a defect in [0, 1]; None where none can be given.
+        p_value: Share of good parts at least as unusual, in [0, 1]; None where a probability is given.
+        heatmap: float32 (H, W) in the original image's pixels; 0 is calm, 1 the threshold.
+        heatmap_kind: What the heatmap means; None without one.
+        mask: bool (H, W), the pixels called defective; None where the method finds none.
+        image: Where the picture came from, as the caller named it.
+
+    Raises:
+        InputError: If a value is outside its range or two disagree.
+    """
+
+    decision: Decision | None
+    label: str
+    score: float
+    threshold: float | None
+    method: str
+    milliseconds: float
+    probabilities: dict[str, float] = field(default_factory=dict)
+    probability: float | None = None
+    p_value: float | None = None
+    heatmap: FloatMap | None = field(default=None, repr=False, compare=False)
+    heatmap_kind: HeatmapKind | None = None
+    mask: BoolMap | None = field(default=None, repr=False, compare=False)
+    image: str = ""
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.score):
+            raise InputError(f"score is {self.score}; expected a finite number")
+        for name in ("probability", "p_value"):
+            value = getattr(self, name)
+            if value is not None and not 0.0 <= value <= 1.0:
+                raise InputError(f"{name} is {value}; expected a number in [0, 1] or None")
+        if self.probabilities:
+            total = sum(self.probabilities.values())
+            if min(self.probabilities.values()) < 0 or abs(total - 1.0) > 1e-3:
+                raise InputError(f"probabilities sum to {total:.4f}; expected 1, none below 0")
+        if self.heatmap is not None and (self.heatmap.ndim != 2 or self.heatmap.dtype != np.float32):
+            found = f"{self.heatmap.dtype} {self.heatmap.shape}"
+            raise InputError(f"heatmap is {found}; expected float32 of shape (H, W)")
+        if (self.heatmap is None) != (self.heatmap_kind is None):
+            raise InputError("heatmap and heatmap_kind come together or not at all")
+        if self.mask is not None and (self.mask.ndim != 2 or self.mask.dtype != np.bool_):
+            raise InputError(f"mask is {self.mask.dtype} {self.mask.shape}; expected bool of shape (H, W)")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON line of `brightfield inspect --json`, without the maps."""
+        return {
+            "image": self.image,
+            "decision": None if self.decision is None else str(self.decision),
+            "label": self.label,
+            "score": self.score,
+            "probability": self.probability,
+            "p_value": self.p_value,
+            "threshold": self.threshold,
+            "method": self.method,
+            "milliseconds": round(self.milliseconds, 3),
+        }

@@ -1,0 +1,236 @@
+"""Calibrators against closed forms, brute force and another implementation."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from brightfield.decide.calibration import (
+    TEMPERATURES,
+    Platt,
+    Temperature,
+    calibrator_from_dict,
+    defect_score,
+    fit_calibrator,
+    fit_platt,
+    fit_temperature,
+    probabilities,
+)
+from brightfield.errors import BundleError, DataError
+
+
+def made_up_logits(
+    seed: int, n: int = 400, k: int = 3, sharpness: float = 3.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw labels from softmax(logits / sharpness), so that the right temperature is `sharpness`."""
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(size=(n, k)) * 2
+    cumulated = np.cumsum(Temperature(1.0).apply(logits), axis=1)
+    labels = (generator.random((n, 1)) > cumulated).sum(axis=1).clip(0, k - 1)
+    return logits * sharpness, labels
+
+
+def test_temperature_by_hand() -> None:
+    # Every image has logits (3, 0), and 80% are of the first class: softmax must give 0.8, so 3 / T = log(4).
+    logits = np.tile([3.0, 0.0], (10, 1))
+    found = fit_temperature(logits, np.array([0] * 8 + [1] * 2))
+    assert found.temperature == pytest.approx(3 / math.log(4), rel=1e-6)
+    np.testing.assert_allclose(found.apply(logits)[:, 0], 0.8, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_temperature_has_the_least_loss_of_a_fine_grid(seed: int) -> None:
+    logits, labels = made_up_logits(seed)
+    found = fit_temperature(logits, labels).temperature
+    grid = np.geomspace(0.5, 10, 1001)
+    losses = []
+    for temperature in grid:
+        weights = np.exp(logits / temperature)
+        losses.append(-np.log(weights[np.arange(len(labels)), labels] / weights.sum(axis=1)).mean())
+    assert found == pytest.approx(grid[int(np.argmin(losses))], rel=0.005)
+
+
+def test_temperature_recovers_the_truth() -> None:
+    logits, labels = made_up_logits(0, n=20_000, k=5, sharpness=2.5)
+    assert fit_temperature(logits, labels).temperature == pytest.approx(2.5, rel=0.05)
+
+
+def test_temperature_keeps_the_class() -> None:
+    logits, labels = made_up_logits(1)
+    calibrated = fit_temperature(logits, labels).apply(logits)
+    np.testing.assert_array_equal(calibrated.argmax(axis=1), logits.argmax(axis=1))
+    np.testing.assert_allclose(calibrated.sum(axis=1), 1.0)
+
+
+def test_temperature_without_a_mistake_is_finite_and_sharper_with_more_images() -> None:
+    found = []
+    for n in (6, 60, 600):
+        labels = np.arange(n) % 3
+        found.append(fit_temperature(np.eye(3)[labels], labels).temperature)
+    assert TEMPERATURES[0] < found[2] < found[1] < found[0] < TEMPERATURES[1]
+    # By hand: with logits (1, 0, 0) the target p = (n + 1/3) / (n + 1) is met at 1 / T = log(2 p / (1 - p)).
+    p = (600 + 1 / 3) / 601
+    assert found[2] == pytest.approx(1 / math.log(2 * p / (1 - p)), rel=1e-5)
+
+
+def test_temperature_of_a_model_that_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    assert fit_temperature(np.zeros((4, 2)), [0, 1, 0, 1]) == Temperature(1.0)
+    assert "says nothing" in caplog.text
+
+
+def platt_by_logistic_regression(scores: np.ndarray, defect: np.ndarray) -> tuple[float, float]:
+    """Fit the soft targets by giving scikit-learn each score twice, weighted."""
+    good = np.where(defect, (defect.sum() + 1) / (defect.sum() + 2), 1 / ((~defect).sum() + 2))
+    model = LogisticRegression(C=np.inf, tol=1e-12, max_iter=10_000)
+    model.fit(
+        np.concatenate((scores, scores))[:, None],
+        np.repeat([1, 0], len(scores)),
+        sample_weight=np.concatenate((good, 1 - good)),
+    )
+    return float(model.coef_[0, 0]), float(model.intercept_[0])
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("apart", [1.0, 2.0, 20.0])
+def test_platt_agrees_with_weighted_logistic_regression(seed: int, apart: float) -> None:
+    generator = np.random.default_rng(seed)
+    defect = generator.random(120) < 0.3
+    scores = generator.normal(size=120) + apart * defect
+    found = fit_platt(scores, defect)
+    slope, offset = platt_by_logistic_regression(scores, defect)
+    assert found.slope == pytest.approx(slope, rel=1e-3)
+    assert found.offset == pytest.approx(offset, rel=1e-3, abs=1e-3)
+
+
+def test_platt_does_not_care_for_the_scale_of_the_scores() -> None:
+    scores, defect = np.array([0.0, 1.0, 2.0, 3.0, 4.0]), np.array([False, False, True, False, True])
+    plain = fit_platt(scores, defect).apply(scores)
+    np.testing.assert_allclose(
+        fit_platt(scores * 1e6 - 5e7, defect).apply(scores * 1e6 - 5e7), plain, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        fit_platt(scores * 1e-6 + 1, defect).apply(scores * 1e-6 + 1), plain, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_platt_keeps_the_auroc(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    defect = generator.random(200) < 0.4
+    scores = (generator.normal(size=200) + defect).round(1)  # with ties
+    calibrated = fit_platt(scores, defect).apply(scores)
+    assert roc_auc_score(defect, calibrated) == roc_auc_score(defect, scores)
+    np.testing.assert_array_equal(
+        np.unique(calibrated, return_inverse=True)[1], np.unique(scores, return_inverse=True)[1]
+    )
+
+
+def test_platt_on_separable_scores_is_finite() -> None:
+    found = fit_platt([0.0, 0.1, 0.9, 1.0], [False, False, True, True])
+    low, high = found.apply([0.0, 1.0])
+    assert 0.05 < low < 0.3
+    assert high == pytest.approx(1 - low)
+
+
+@pytest.mark.parametrize("scores", [[3.0, 2.0, 1.0, 0.0], [5.0, 5.0, 5.0, 5.0]])
+def test_platt_on_scores_that_tell_nothing_is_flat_but_increasing(
+    scores: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    found = fit_platt(scores, [False, False, False, True])
+    assert "do not tell" in caplog.text
+    calibrated = found.apply(scores)
+    # The mean of the smoothed targets: three times 1 / 5 and once 2 / 3.
+    np.testing.assert_allclose(calibrated, (3 / 5 + 2 / 3) / 4, atol=0.01)
+    assert found.apply([0.0])[0] < found.apply([100.0])[0]
+
+
+def test_few_images_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        fit_platt([0.0, 1.0], [False, True])
+    assert "few images" in caplog.text
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0], [1, 1, 1], []])
+def test_one_class_only_is_refused(labels: list[int]) -> None:
+    logits = np.random.default_rng(0).normal(size=(len(labels), 2))
+    for normal in (None, 0):
+        with pytest.raises(DataError, match="expected two at least"):
+            fit_calibrator(logits, np.array(labels, dtype=int), normal)
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "message"),
+    [
+        ([0.0, 1.0], [0, 1], r"shape \(2,\); expected \(N, K\)"),
+        ([[0.0, math.nan], [0.0, 1.0]], [0, 1], "1 of 4 logits are not finite"),
+        ([[0.0, 1.0], [0.0, 1.0]], [0, 1, 1], r"shape \(3,\); expected \(2,\)"),
+        ([[0.0, 1.0], [0.0, 1.0]], [0, 2], "from 0 to 2; expected 0 to 1"),
+        ([[0.0, 1.0], [0.0, 1.0]], [0.0, 0.5], "labels are float64"),
+    ],
+)
+def test_wrong_input_is_refused(logits: object, labels: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        fit_calibrator(np.array(logits), np.array(labels), None)
+
+
+@pytest.mark.parametrize("normal", [0, 1])
+def test_two_classes_with_a_normal_one_get_platt_on_the_log_odds(normal: int) -> None:
+    logits, labels = made_up_logits(2, k=2)
+    found = fit_calibrator(logits, labels, normal)
+    assert isinstance(found, Platt)
+    log_odds = logits[:, 1 - normal] - logits[:, normal]
+    assert found == fit_platt(log_odds, labels != normal)
+    columns = probabilities(found, logits, normal)
+    np.testing.assert_allclose(columns[:, 1 - normal], found.apply(log_odds))
+    np.testing.assert_allclose(columns.sum(axis=1), 1.0)
+    assert roc_auc_score(labels != normal, columns[:, 1 - normal]) == roc_auc_score(
+        labels != normal, log_odds
+    )
+
+
+@pytest.mark.parametrize(("k", "normal"), [(2, None), (3, 0), (3, None)])
+def test_other_classes_get_a_temperature(k: int, normal: int | None) -> None:
+    logits, labels = made_up_logits(3, k=k)
+    found = fit_calibrator(logits, labels, normal)
+    assert isinstance(found, Temperature)
+    np.testing.assert_array_equal(probabilities(found, logits, normal), found.apply(logits))
+
+
+def test_platt_for_three_classes_is_refused() -> None:
+    with pytest.raises(DataError, match="found 3 classes"):
+        probabilities(Platt(1.0, 0.0), np.zeros((1, 3)), 0)
+
+
+def test_defect_score_is_the_log_odds() -> None:
+    logits = np.log([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
+    np.testing.assert_allclose(defect_score(logits, 0), np.log([0.5 / 0.5, 0.9 / 0.1]), atol=1e-12)
+    np.testing.assert_allclose(defect_score(logits, 2), np.log([0.8 / 0.2, 0.2 / 0.8]), atol=1e-12)
+    with pytest.raises(DataError, match="column 3 of 3"):
+        defect_score(logits, 3)
+
+
+@pytest.mark.parametrize("calibrator", [Temperature(1 / 3), Platt(0.1 + 0.2, -1e-9)])
+def test_a_calibrator_survives_json(calibrator: Temperature | Platt) -> None:
+    assert calibrator_from_dict(json.loads(json.dumps(calibrator.as_dict()))) == calibrator
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "of kind None; expected"),
+        ({"kind": "spline"}, "of kind 'spline'; expected"),
+        ({"kind": "platt", "slope": 1.0}, "missing or wrong value: 'offset'"),
+        ({"kind": "platt", "slope": -1.0, "offset": 0.0}, "slope is -1.0"),
+        ({"kind": "temperature", "temperature": None}, "missing or wrong value"),
+        ({"kind": "temperature", "temperature": 0}, "temperature is 0.0"),
+    ],
+)
+def test_a_broken_calibration_is_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        calibrator_from_dict(values)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from brightfield.errors import InputError
+from brightfield.evaluation.pixels import PixelMeter
+
+
+def two_defects() -> tuple[np.ndarray, np.ndarray]:
+    mask = np.zeros((20, 20), dtype=bool)
+    mask[2:4, 2:4] = True  # 4 pixels
+    mask[10:14, 10:14] = True  # 16 pixels
+    heatmap = np.full((20, 20), 0.2, dtype=np.float32)
+    return heatmap, mask
+
+
+def test_auroc_agrees_with_scikit_learn_over_all_pixels() -> None:
+    generator = np.random.default_rng(0)
+    heatmaps = generator.gamma(2.0, 0.4, (3, 32, 24)).astype(np.float32) - 0.2
+    masks = generator.random((3, 32, 24)) < 0.1
+    heatmaps[masks] += 0.3
+    masks[2] = False
+    meter = PixelMeter()
+    for heatmap, mask in zip(heatmaps, masks, strict=True):
+        meter.update(heatmap, mask)
+    expected = roc_auc_score(masks.ravel(), heatmaps.ravel())
+    assert meter.result().auroc == pytest.approx(expected, abs=1e-4)
+
+
+def test_overlap_at_the_threshold_by_hand() -> None:
+    heatmap, mask = two_defects()
+    heatmap[10:14, 10:13] = 1.0  # 12 of the 16, exactly at the threshold
+    heatmap[0, :5] = 3.0  # 5 false
+    heatmap[2:4, 2:4] = np.nextafter(np.float32(1.0), np.float32(0.0))  # just below it
+    meter = PixelMeter()
+    meter.update(heatmap, mask)
+    result = meter.result()
+    assert result.iou == pytest.approx(12 / (20 + 5))
+    assert result.dice == pytest.approx(2 * 12 / (20 + 17))
+    assert result.regions == 2
+
+
+def test_aupro_weighs_regions_alike_whatever_their_size() -> None:
+    heatmap, mask = two_defects()
+    heatmap[10:14, 10:14] = 2.0  # the large one is found before any calm pixel, the small one never is
+    heatmap[2:4, 2:4] = 0.0
+    meter = PixelMeter()
+    meter.update(heatmap, mask)
+    # Overlap is 1/2 from rate 0 to rate 1, since all calm pixels share one value above the small defect's.
+    assert meter.result().aupro == pytest.approx(0.5)
+
+
+def test_aupro_stops_at_a_false_positive_rate_of_0_3() -> None:
+    mask = np.zeros((1, 11), dtype=bool)
+    mask[0, 0] = True
+    heatmap = np.array([[0.95, *np.linspace(1.4, 0.5, 10)]], dtype=np.float32)
+    meter = PixelMeter()
+    meter.update(heatmap, mask)  # five of ten calm pixels lie above the defect: it is found at rate 0.5
+    assert meter.result().aupro == 0.0
+    meter = PixelMeter()
+    heatmap[0, 0] = 1.25  # two lie above it: found from rate 0.2 to the limit of 0.3
+    meter.update(heatmap, mask)
+    assert meter.result().aupro == pytest.approx(0.1 / 0.3)
+
+
+def test_regions_touch_at_corners() -> None:
+    mask = np.eye(4, dtype=bool)
+    meter = PixelMeter()
+    meter.update(np.zeros((4, 4), dtype=np.float32), mask)
+    assert meter.result().regions == 1
+
+
+def test_images_count_the_same_one_by_one_as_in_one() -> None:
+    generator = np.random.default_rng(1)
+    heatmaps = generator.random((2, 16, 16)).astype(np.float32) * 2.0
+    masks = np.zeros((2, 16, 16), dtype=bool)
+    masks[0, 3:6, 3:6] = True
+    apart, together = PixelMeter(), PixelMeter()
+    apart.update(heatmaps[0], masks[0])
+    apart.update(heatmaps[1], None)
+    together.update(np.hstack(list(heatmaps)), np.hstack(list(masks)))
+    first, second = apart.result().as_dict(), together.result().as_dict()
+    assert (first.pop("images"), second.pop("images")) == (2, 1)
+    assert first == pytest.approx(second)
+
+
+def test_good_parts_alone_have_no_figures() -> None:
+    meter = PixelMeter()
+    meter.update(np.zeros((4, 4), dtype=np.float32), None)
+    result = meter.result()
+    assert (result.auroc, result.aupro, result.iou, result.dice) == (None, None, None, None)
+
+
+def test_result_does_not_end_the_counting() -> None:
+    heatmap, mask = two_defects()
+    meter = PixelMeter()
+    meter.update(heatmap, mask)
+    assert meter.result() == meter.result()
+    meter.update(heatmap, mask)
+    assert meter.result().images == 2
+
+
+def test_refuses_maps_that_do_not_fit_or_hold_no_number() -> None:
+    meter = PixelMeter()
+    with pytest.raises(InputError, match="same shape"):
+        meter.update(np.zeros((4, 4), dtype=np.float32), np.zeros((4, 5), dtype=bool))
+    with pytest.raises(InputError, match="finite"):
+        meter.update(np.full((4, 4), np.nan, dtype=np.float32), None)
+    assert meter.result().images == 0

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+
+from brightfield.errors import InputError
+from brightfield.evaluation.summary import summarise
+from brightfield.evaluation.predictions import Predictions
+from brightfield.report.html import render, write_report
+from brightfield.report.report import Exhibit, Report
+
+HOSTILE = '</script><img src=x onerror="alert(1)">$_{'
+VOID = {"meta", "input", "img", "br", "link", "hr"}
+PNG = b"\x89PNG picture"
+
+
+class Page(HTMLParser):
+    """What a test asks of a page: tags closed in order, ids, attributes, text by element."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "script" not in self.open and "style" not in self.open:
+            self.text.append(data)
+
+    def attributes(self, name: str, *tags: str) -> list[str]:
+        found = [attributes.get(name) for tag, attributes in self.tags if not tags or tag in tags]
+        return [value for value in found if value is not None]
+
+    def sections(self) -> list[str]:
+        return self.attributes("id", "section")
+
+
+def simulated(types: tuple[str, ...] = ("crack", "dent"), n_good: int = 40) -> Predictions:
+    generator = np.random.default_rng(0)
+    truth = ("OK",) * n_good + tuple(types[i % len(types)] for i in range(20))
+    scores = np.concatenate([generator.normal(-2, 1.2, n_good), generator.normal(2, 1.5, 20)])
+    probabilities = 1 / (1 + np.exp(-scores))
+    shares = generator.dirichlet(np.ones(len(types)), len(truth))
+    return Predictions(
+        images=tuple(f"test/{i}.png" for i in range(len(truth))),
+        truth=truth,
+        parts=("test",) * len(truth),
+        decisions=tuple("DEFECT" if p >= 0.6 else "REVIEW" if p >= 0.4 else "OK" for p in probabilities),
+        labels=tuple(types[0] if p > 0.5 else "OK" for p in probabilities),
+        scores=scores,
+        probabilities=probabilities,
+        p_values=None,
+        thresholds=np.full(len(truth), 0.6),
+        class_probabilities=np.column_stack([1 - probabilities, probabilities[:, None] * shares]),
+        classes=("OK", *types),
+        normal="OK",
+    )
+
+
+def classes_only(k: int) -> Predictions:
+    names = tuple(f"class {i}" for i in range(k))
+    labels = tuple(names[(i + (i % 5 == 0)) % k] for i in range(4 * k))
+    return Predictions(
+        images=tuple(f"{i}.png" for i in range(4 * k)),
+        truth=tuple(names[i % k] for i in range(4 * k)),
+        parts=("",) * (4 * k),
+        decisions=(None,) * (4 * k),
+        labels=labels,
+        scores=np.zeros(4 * k),
+        probabilities=None,
+        p_values=None,
+        thresholds=None,
+        class_probabilities=None,
+        classes=names,
+        normal=None,
+    )
+
+
+def report_of(predictions: Predictions, **more: Any) -> Report:
+    point = {"policy": "fixed=0.6", "threshold": 0.6, "review": 0.4}
+    return Report("Castings", predictions, summarise(predictions, operating_point=point), **more)
+
+
+def full() -> Report:
+    exhibit = Exhibit("a.png", "escape", "crack", "OK", 0.2, 0.6, PNG, b"overlay")
+    return report_of(
+        simulated(),
+        history=[{"epoch": 1, "train_loss": 0.7, "validation_f1": 0.5, "learning_rate": 3e-4}, {"epoch": 2}],
+        exhibits=[exhibit, replace(exhibit, kind="overkill", overlay_png=None)],
+        facts={"data": {"name": "castings", "fingerprint": "ab" * 32}, "empty": {}},
+        notes=["Few parts."],
+    )
+
+
+def test_page_is_whole_and_loads_nothing() -> None:
+    text = render(full())
+    page = Page(text)
+    assert page.open == []
+    ids = Counter(page.attributes("id"))
+    assert [name for name, count in ids.items() if count > 1] == []
+    loaded = page.attributes("src") + page.attributes("href") + page.attributes("xlink:href")
+    assert [link for link in loaded if not link.startswith(("data:image/png;base64,", "#"))] == []
+    assert [link for link in loaded if link.startswith("#") and link[1:] not in ids] == []
+    assert "@import" not in text
+    assert set(re.findall(r"url\((.)", text)) <= {"#"}
+
+
+def test_sections_come_in_order() -> None:
+    assert Page(render(full())).sections() == [
+        "verdicts",
+        "rates",
+        "operating-point",
+        "what-if",
+        "confusion",
+        "figures",
+        "calibration",
+        "classes",
+        "training",
+        "exhibits-escape",
+        "exhibits-overkill",
+        "facts",
+        "glossary",
+    ]
+
+
+def test_rates_are_said_in_words() -> None:
+    report = full()
+    text = "".join(Page(render(report)).text)
+    rate = report.metrics["escape_rate"]
+    assert f"{rate['k']} of 20 defective parts passed" in text
+    assert "with 95% confidence between" in text
+    assert "A part passes below 0.4, is rejected from 0.6 on, and goes to a person between." in text
+
+
+def test_what_cannot_be_seen_is_described() -> None:
+    page = Page(render(full()))
+    assert all(page.attributes("alt", "img"))
+    assert len(page.attributes("alt", "img")) == 3
+    tables = [tag for tag, _ in page.tags if tag == "table"]
+    captions = [tag for tag, _ in page.tags if tag == "caption"]
+    assert len(tables) == len(captions) > 3
+    charts = [attributes for tag, attributes in page.tags if tag == "svg"]
+    assert all(attributes.get("aria-label") for attributes in charts)
+    labelled = set(page.attributes("for", "label"))
+    assert labelled == {"low", "high"} <= set(page.attributes("id", "input"))
+
+
+def test_slider_data_counts_as_the_metrics_do() -> None:
+    report = full()
+    found = re.search(r'<script type="application/json" id="slider-data">(.*?)</script>', render(report))
+    assert found is not None
+    data = json.loads(found.group(1))
+    values, defect = np.array(data["values"]), np.array(data["defect"]) == 1
+    low, high = data["chosen"]
+    assert int((defect & (values < low)).sum()) == report.metrics["escape_rate"]["k"]
+    assert int((~defect & (values >= high)).sum()) == report.metrics["overkill_rate"]["k"]
+    between = (values >= low) & (values < high)
+    assert int(between.sum()) == report.metrics["review_share"]["k"] > 0
+
+
+@pytest.mark.parametrize("normal", [True, False])
+def test_hostile_names_stay_text(normal: bool) -> None:
+    predictions = simulated(types=(HOSTILE, "dent"))
+    if not normal:
+        nobody = (None,) * len(predictions)
+        predictions = replace(predictions, decisions=nobody, normal=None, probabilities=None)
+    predictions = replace(predictions, parts=(HOSTILE,) * len(predictions))
+    exhibit = Exhibit(HOSTILE, "confusion", HOSTILE, HOSTILE, 0.2, 0.6, PNG, PNG)
+    report = report_of(
+        predictions,
+        exhibits=[exhibit],
+        history=[{HOSTILE: 0.5}, {HOSTILE: 0.4}],
+        facts={HOSTILE: {HOSTILE: HOSTILE}},
+        notes=[HOSTILE],
+    )
+    text = render(replace(report, title=HOSTILE))
+    assert HOSTILE not in text
+    assert "<img src=x" not in text
+    page = Page(text)
+    assert page.open == []
+    assert "".join(page.text).count(HOSTILE) > 5
+    assert page.attributes("onerror") == []
+
+
+def test_charts_are_xml_in_the_colours_of_the_page() -> None:
+    charts = re.findall(r"<svg .*?</svg>", render(full()), flags=re.DOTALL)
+    assert len(charts) == 7  # ROC, precision-recall, calibration, histogram, three of training
+    for chart in charts:
+        root = ElementTree.fromstring(chart.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
+        assert root.get("viewBox")
+        assert "var(--ink)" in chart or "var(--soft)" in chart
+        assert re.search(r"#0[1-8]0[1-8]0[1-8]", chart) is None
+        assert "<text" in chart
+
+
+def test_rendering_leaves_matplotlib_as_it_was_and_repeats_itself() -> None:
+    before = dict(matplotlib.rcParams)
+    report = full()
+    assert render(report) == render(report)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_a_section_without_data_is_left_out() -> None:
+    sections = Page(render(report_of(simulated(types=("Defect",))))).sections()
+    assert "training" not in sections
+    assert "facts" not in sections
+    assert not any(name.startswith("exhibits") for name in sections)
+
+
+def test_three_parts_of_one_class_make_a_page() -> None:
+    whole = simulated()
+    few = Predictions(
+        images=whole.images[:3],
+        truth=whole.truth[:3],
+        parts=whole.parts[:3],
+        decisions=("OK",) * 3,
+        labels=whole.labels[:3],
+        scores=whole.scores[:3],
+        probabilities=None,
+        p_values=np.full(3, 0.5),
+        thresholds=np.full(3, 9.0),
+        class_probabilities=None,
+        classes=whole.classes,
+        normal="OK",
+    )
+    text = render(Report("Few", few, summarise(few, operating_point={})))
+    assert "No defective parts were judged" in text
+    assert "ROC" not in "".join(Page(text).text).replace("AUROC", "")
+
+
+@pytest.mark.parametrize(("k", "kind"), [(5, "table"), (30, "svg"), (100, "svg"), (101, "none")])
+def test_plain_classification_has_accuracy_pairs_and_a_matrix_up_to_100(k: int, kind: str) -> None:
+    text = render(report_of(classes_only(k)))
+    page = Page(text)
+    assert page.sections() == ["verdicts", "rates", "confusion", "figures", "classes", "glossary"]
+    assert "Most confused pairs" in text
+    assert "were called by their true class" in text
+    assert ('class="matrix"' in text, 'class="grid"' in text) == (kind == "table", kind == "svg")
+    words = "".join(page.text)
+    assert "Escape" not in words
+    assert "threshold" not in words.lower()
+
+
+def test_confused_pairs_are_counted() -> None:
+    words = " ".join(" ".join(Page(render(report_of(classes_only(5)))).text).split())
+    # Of class 0, all four images were called class 1.
+    assert "class 0 class 1 4 100.0%" in words
+
+
+def test_pictures_are_in_the_page() -> None:
+    text = render(full())
+    assert base64.b64encode(PNG).decode() in text
+    assert base64.b64encode(b"overlay").decode() in text
+
+
+def test_report_is_written_whole(tmp_path: Path) -> None:
+    write_report(tmp_path / "out" / "report.html", full())
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert text.rstrip().endswith("</html>")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize(("kind", "picture"), [("miss", PNG), ("escape", b"")])
+def test_exhibits_are_checked(kind: str, picture: bytes) -> None:
+    with pytest.raises(InputError, match="expected"):
+        Exhibit("a.png", kind, "crack", "OK", 0.1, 0.5, picture, None)
