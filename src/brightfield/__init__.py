@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from brightfield.version import __version__
+
 if TYPE_CHECKING:
     from brightfield.api import evaluate, train
     from brightfield.config import TrainOptions
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from brightfield.inspector import Inspector, load
     from brightfield.verdict import Decision, HeatmapKind, Verdict
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "train": "api",
@@ -40,6 +41,7 @@ __all__ = [
     "Sample",
     "TrainOptions",
     "Verdict",
+    "__version__",
     "evaluate",
     "load",
     "train",

@@ -34,7 +34,7 @@ def train(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Inspector:
-    """Train an inspector on a folder, a manifest, a name of the catalog or a data set; save it at `output` if named.
+    """Train an inspector on a folder, a manifest, a catalog name or a data set; save it at `output` if named.
 
     The options are those of `TrainOptions`; `resume` goes on with a killed training of the same output.
 
@@ -67,13 +67,13 @@ def evaluate(
     split: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge one part of a data set; write `metrics.json`, `predictions.csv` and `report.html` where a folder is named.
+    """Judge one part of a data set; write metrics, predictions and a report where a folder is named.
 
     Args:
         inspector: An inspector, or the path of its bundle.
         data: As in `train`.
-        output: A folder for the three files, made where it is missing.
-        split: `train`, `calibration`, `test` or `all`; by default the test part where there is one, else everything.
+        output: A folder for `metrics.json`, `predictions.csv` and `report.html`, made where it is missing.
+        split: `train`, `calibration`, `test` or `all`; by default the test part if there is one, else all.
         progress: Told of every image.
 
     Raises:

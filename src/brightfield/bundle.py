@@ -132,7 +132,7 @@ def write_bundle(
     """
     content = _encode(tensors, arrays, files or {})
     content[_MANIFEST] = _encode_manifest(manifest, content)
-    _check_replaceable(path)
+    check_replaceable(path)
     replace_whole(path, content)
 
 
@@ -275,7 +275,13 @@ def _check_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
         raise BundleError(f"{path}: {_MANIFEST} lists files by unusable names; expected plain file names")
 
 
-def _check_replaceable(path: Path) -> None:
+def check_replaceable(path: Path) -> None:
+    """Refuse a place where a bundle cannot be written without deleting something else.
+
+    Raises:
+        BundleError: If a file or folder is there that is not a bundle, or not of the kind the name asks for.
+    """
+    """Raise BundleError if `path` holds something that writing a bundle there would destroy."""
     if not path.exists():
         return
     if path.is_dir() == (path.suffix == SUFFIX):

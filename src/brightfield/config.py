@@ -1,4 +1,4 @@
-"""What a training can be told, checked before anything is read; the same names in Python, in TOML and on the command line."""
+"""What a training can be told, checked before anything is read; with one set of names everywhere."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class TrainOptions:
     resplit: bool = False
 
     def __post_init__(self) -> None:
+        _checked(self.as_dict(), None)
         if self.method not in METHODS:
             raise ConfigError(f"--method {self.method!r} is unknown; known are: {', '.join(METHODS)}")
         for name in ("test", "calibration"):
@@ -56,7 +57,7 @@ class TrainOptions:
                 raise ConfigError(f"{name} is {share}; expected a share from 0 up to 0.9")
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"seed is {self.seed}; expected a whole number from 0 up to 2147483647")
-        if self.time_budget is not None and self.time_budget <= 0:
+        if self.time_budget is not None and not self.time_budget > 0:
             raise ConfigError(f"time_budget is {self.time_budget}; expected seconds above 0")
 
     def as_dict(self) -> dict[str, Any]:
@@ -97,13 +98,20 @@ def _checked(values: dict[str, Any], path: Path | None) -> dict[str, Any]:
             hint = f"did you mean {close[0]!r}? " if close else ""
             raise ConfigError(f"unknown option {key!r}{where}; {hint}known are: {', '.join(types)}")
         if not _fits(value, types[key]):
-            raise ConfigError(f"option {key!r}{where} is {value!r}; expected {types[key].replace(' | None', '')}")
+            raise ConfigError(
+                f"option {key!r}{where} is {value!r}; expected {types[key].replace(' | None', '')}"
+            )
     return values
 
 
 def _fits(value: Any, wanted: str) -> bool:
     if value is None:
         return "None" in wanted
-    kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+    kinds: dict[str, tuple[type, ...]] = {
+        "str": (str,),
+        "int": (int,),
+        "float": (int, float),
+        "bool": (bool,),
+    }
     kind = wanted.removesuffix(" | None")
     return isinstance(value, kinds[kind]) and (kind == "bool" or not isinstance(value, bool))

@@ -1,5 +1,7 @@
 """Every error Brightfield raises on purpose.
 
+The tree:
+
     BrightfieldError
     ├── InputError              the user's input is wrong: exit code 2
     │   ├── DataError           a folder, manifest or image cannot be used

@@ -67,7 +67,7 @@ class Inspector:
         """Judge one image.
 
         Args:
-            image: A path, a Pillow image, or an array uint8 or uint16 of shape (H, W), (H, W, 3) or (H, W, 4).
+            image: A path, a Pillow image, or an array, uint8 or uint16, (H, W), (H, W, 3) or (H, W, 4).
             explain: Whether to make a heatmap, which takes a little longer.
             threshold: A probability in [0, 1] instead of the operating point's.
 
@@ -110,6 +110,10 @@ class Inspector:
         """Return the same inspector with another operating point."""
         return replace(self, operating_point=point)
 
+    def with_metrics(self, metrics: dict[str, Any] | None) -> Inspector:
+        """Return the same inspector with the figures of an evaluation for its manifest."""
+        return replace(self, facts={**self.facts, "metrics": metrics})
+
     def _point(self, threshold: float | None) -> OperatingPoint | None:
         if threshold is None or self.operating_point is None:
             if threshold is not None:
@@ -122,7 +126,9 @@ class Inspector:
     def _verdict(self, judgement: Judgement, point: OperatingPoint | None, name: str) -> Verdict:
         logits = judgement.logits[None]
         shares = self.probabilities_of(logits)[0]
-        defect = None if self.normal_index is None else float(min(1.0, max(0.0, 1.0 - shares[self.normal_index])))
+        defect = (
+            None if self.normal_index is None else float(min(1.0, max(0.0, 1.0 - shares[self.normal_index])))
+        )
         decision = None if point is None or defect is None else point.decide(defect)
         return Verdict(
             decision=decision,
@@ -137,7 +143,7 @@ class Inspector:
         )
 
     def label_of(self, shares: npt.NDArray[np.float64], decision: str | None) -> str:
-        """Return the class to name: the normal one for what passes, the likeliest defect for what does not."""
+        """Return the class to name: the normal one for what passes, else the likeliest defect."""
         normal = self.normal_index
         if normal is None or decision is None:
             return self.classes[int(shares.argmax())]
@@ -188,7 +194,9 @@ class Inspector:
         bundle = read_bundle(Path(path))
         manifest = dict(bundle.manifest)
         if manifest["method"] != "classifier":
-            raise BundleError(f"{path} holds the method {manifest['method']!r}, which this version does not know")
+            raise BundleError(
+                f"{path} holds the method {manifest['method']!r}, which this version does not know"
+            )
         try:
             preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
             calibration = dict(manifest["calibration"])

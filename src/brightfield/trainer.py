@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import brightfield
 from brightfield.atomic import write_atomically
+from brightfield.bundle import check_replaceable
 from brightfield.config import TrainOptions
 from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.dataset import Dataset
@@ -26,25 +26,27 @@ from brightfield.data.load import load as load_dataset
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.scan import scan
 from brightfield.data.split import resplit, split
-from brightfield.decide.calibration import Calibrator, fit_calibrator, probabilities
+from brightfield.decide.calibration import fit_calibrator, probabilities
 from brightfield.decide.policy import OperatingPoint, choose, parse_policy
 from brightfield.errors import ConfigError, DataError
 from brightfield.inspector import Inspector
 from brightfield.methods.classifier import Classifier
 from brightfield.methods.fit import fit_classifier
 from brightfield.models.backbone import build_trunk
-from brightfield.models.head import HeadSpec
 from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
 from brightfield.models.weights import WeightsOrigin, load_weights
 from brightfield.progress import Progress
 from brightfield.training.plan import Plan, Wishes, plan
 from brightfield.training.recipes import Recipe, find_recipe
+from brightfield.version import __version__
 
 log = logging.getLogger(__name__)
 
 HEAT_IMAGES = 100
 HEAT_QUANTILE = 0.95
+HEAT_DEFECTS = 20
+HEAT_FLOOR = 0.1  # of the median defect's peak
 
 
 def train(
@@ -57,8 +59,8 @@ def train(
 ) -> Inspector:
     """Train an inspector on a data set, and save it where an output is named.
 
-    The training keeps its state in `.NAME.training` beside the output until it is done; with `resume`, one that was
-    killed goes on from there and ends with the same figures.
+    The training keeps its state in `.NAME.training` beside the output until it is done; with `resume`, one
+    that was killed goes on from there and ends with the same figures.
 
     Args:
         data: A folder, a manifest, a name of the catalog, or a data set.
@@ -71,6 +73,8 @@ def train(
         InputError: If the data or the options are wrong; the message says how to mend it.
     """
     options = options or TrainOptions()
+    if output is not None:
+        check_replaceable(Path(output))
     policy = parse_policy(options.policy)
     recipe = _recipe(options)
     wishes = Wishes(options.image_size, options.tile)
@@ -80,6 +84,7 @@ def train(
     net, origin = _network(recipe, options, dataset)
     with _Workspace(output, options, dataset, resume) as folder:
         dataset = _parts(dataset, options, folder, progress)
+        _check_calibration(dataset)
         made = _fit(dataset, net, recipe, wishes, options, folder, progress)
         seconds = time.perf_counter() - begin
         inspector = _assemble(dataset, made, policy_text=str(policy))
@@ -93,9 +98,13 @@ def train(
 class _Workspace:
     """Where a training keeps what it would need to go on; removed once it is done."""
 
-    def __init__(self, output: str | Path | None, options: TrainOptions, dataset: Dataset, resume: bool) -> None:
+    def __init__(
+        self, output: str | Path | None, options: TrainOptions, dataset: Dataset, resume: bool
+    ) -> None:
         self.kept = output is not None
-        self.folder = _workspace_of(Path(output)) if output is not None else Path(tempfile.mkdtemp("-brightfield"))
+        self.folder = (
+            _workspace_of(Path(output)) if output is not None else Path(tempfile.mkdtemp("-brightfield"))
+        )
         self.identity = {"options": options.as_dict(), "data": dataset.fingerprint()}
         self.resume = resume
 
@@ -140,6 +149,9 @@ def _check_labels(dataset: Dataset) -> None:
     if unlabelled:
         more = f" and {len(unlabelled) - 3} more" if len(unlabelled) > 3 else ""
         raise DataError(f"training needs a label for every image; none for {', '.join(unlabelled[:3])}{more}")
+    if len(set(dataset.labels)) == 1:
+        only = dataset.labels[0]
+        raise DataError(f"the data set shows one class only, {only!r}; a classifier needs two: add the other")
 
 
 def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[TileNet, WeightsOrigin]:
@@ -148,15 +160,12 @@ def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[T
     torch.manual_seed(options.seed)
     trunk = build_trunk(recipe.backbone)
     origin = load_weights(trunk, options.weights)
-    depth = len(trunk.spec.channels)
-    # a backbone of fewer stages is read at those it has, each once
-    taps = tuple(sorted({max(t, -depth) for t in recipe.head.taps}))
-    spec: HeadSpec = replace(recipe.head, taps=taps)
+    spec = recipe.head.on(trunk.spec.strides)
     return build_network(trunk, len(dataset.classes), spec, pick_runtime()), origin
 
 
 def _parts(dataset: Dataset, options: TrainOptions, folder: Path, progress: Progress | None) -> Dataset:
-    """Return the data set with a part for every image, near-duplicates kept together where we choose the parts."""
+    """Return the data set with a part for every image; where we choose it, near-duplicates stay together."""
     if options.resplit:
         dataset = resplit(dataset)
     kept = {s.part for s in dataset.samples}
@@ -171,6 +180,18 @@ def _parts(dataset: Dataset, options: TrainOptions, folder: Path, progress: Prog
     return split(
         dataset, test=options.test, calibration=options.calibration, seed=options.seed, duplicates=groups
     )
+
+
+def _check_calibration(dataset: Dataset) -> None:
+    """Refuse before the training what would only fail after it."""
+    found = {s.label for s in dataset.part("calibration").samples}
+    there = ", ".join(sorted(str(label) for label in found)) or "no images"
+    mend = "give `calibration` a larger share, or --resplit to share all images out again"
+    if dataset.normal is None:
+        if len(found) < 2:
+            raise DataError(f"the calibration part shows {there}; expected two classes at least: {mend}")
+    elif dataset.normal not in found or len(found) < 2:
+        raise DataError(f"the calibration part shows {there}; expected good and defective parts: {mend}")
 
 
 class _Made:
@@ -243,12 +264,15 @@ def _plan(
             "Run `brightfield data check` for all of them, and take them out"
         )
     tiled = dataset.normal is not None
-    chosen = plan(facts, net, wishes, views=max(1, recipe.views), budget=recipe.time_budget, tiled=tiled)
-    if not recipe.views and wishes.image_size is None and wishes.tile is None:
+    if not recipe.views and wishes == Wishes():
         # recipes that train on fresh augmentations see the picture whole, at the backbone's own size
-        usual = Wishes(image_size=net.trunk.spec.input_size)
-        chosen = plan(facts, net, usual, views=1, budget=recipe.time_budget, tiled=tiled)
-    document = {"preprocessing": chosen.preprocessing.as_dict(), "views": chosen.views, "reason": chosen.reason}
+        wishes = Wishes(image_size=net.trunk.spec.input_size)
+    chosen = plan(facts, net, wishes, views=max(1, recipe.views), budget=recipe.time_budget, tiled=tiled)
+    document = {
+        "preprocessing": chosen.preprocessing.as_dict(),
+        "views": chosen.views,
+        "reason": chosen.reason,
+    }
     write_atomically(note, json.dumps(document).encode())
     return chosen
 
@@ -263,12 +287,15 @@ def _assemble(dataset: Dataset, made: _Made, *, policy_text: str) -> Inspector:
     calibrator = fit_calibrator(logits, labels, normal)
     shares = probabilities(calibrator, logits, normal)
     point: OperatingPoint | None = None
-    passed = np.arange(len(part))
+    passed, rejected = np.arange(len(part)), np.arange(0)
     if normal is not None:
         defect = 1.0 - shares[:, normal]
         point = choose(parse_policy(policy_text), defect, labels != normal)
-        passed = np.flatnonzero((labels == normal) & (defect < point.threshold))
-    unit = _heat_unit(classifier, made.calibration, passed)
+        good = labels == normal
+        calm = good & (defect < point.threshold)
+        passed = np.flatnonzero(calm if calm.any() else good)
+        rejected = np.flatnonzero(~good & (defect >= point.threshold))
+    unit = _heat_unit(classifier, made.calibration, passed, rejected)
     return Inspector(
         method=classifier,
         preprocessing=made.chosen.preprocessing,
@@ -283,16 +310,30 @@ def _assemble(dataset: Dataset, made: _Made, *, policy_text: str) -> Inspector:
     )
 
 
-def _heat_unit(classifier: Classifier, cache: PixelCache, rows: npt.NDArray[np.intp]) -> float:
-    """Return the heat that 95 of 100 good parts that pass stay below everywhere, so that they look calm."""
-    few = rows[:: max(1, len(rows) // HEAT_IMAGES)][:HEAT_IMAGES]
-    peaks = []
-    for i in few:
-        heat = classifier.judge(cache[int(i)], explain=True).heat
-        if heat is not None:
-            peaks.append(float(heat.max()))
-    unit = float(np.quantile(peaks, HEAT_QUANTILE)) if peaks else 1.0
-    return max(unit, 1e-6)
+def _heat_unit(
+    classifier: Classifier,
+    cache: PixelCache,
+    passed: npt.NDArray[np.intp],
+    rejected: npt.NDArray[np.intp],
+) -> float:
+    """Return the heat that 95 of 100 good parts that pass stay below everywhere, so that they look calm.
+
+    Where they show no heat at all, that would be nothing, and the faintest warmth would glow: the unit is
+    at least a share of what defects show.
+    """
+    peaks = _heat_peaks(classifier, cache, passed, HEAT_IMAGES)
+    defects = _heat_peaks(classifier, cache, rejected, HEAT_DEFECTS)
+    unit = float(np.quantile(peaks, HEAT_QUANTILE, method="higher")) if peaks else 0.0
+    least = HEAT_FLOOR * float(np.median(defects)) if defects else 0.0
+    return max(unit, least) or 1.0
+
+
+def _heat_peaks(
+    classifier: Classifier, cache: PixelCache, rows: npt.NDArray[np.intp], most: int
+) -> list[float]:
+    few = rows[:: max(1, len(rows) // most)][:most]
+    heats = [classifier.judge(cache[int(i)], explain=True).heat for i in few]
+    return [float(heat.max()) for heat in heats if heat is not None]
 
 
 def _reference(
@@ -303,7 +344,12 @@ def _reference(
 
 
 def _facts(
-    dataset: Dataset, made: _Made, options: TrainOptions, recipe: Recipe, origin: WeightsOrigin, seconds: float
+    dataset: Dataset,
+    made: _Made,
+    options: TrainOptions,
+    recipe: Recipe,
+    origin: WeightsOrigin,
+    seconds: float,
 ) -> dict[str, Any]:
     import torch
 
@@ -327,7 +373,7 @@ def _facts(
         "metrics": None,
         "weights_licence": f"{origin.licence} ({origin.source})",
         "created_with": {
-            "brightfield": brightfield.__version__,
+            "brightfield": __version__,
             "torch": str(torch.__version__),
             "python": platform.python_version(),
         },
@@ -345,5 +391,3 @@ def code_fingerprint() -> str:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-

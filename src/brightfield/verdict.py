@@ -77,7 +77,7 @@ class Verdict:
                 raise InputError(f"{name} is {value}; expected a number in [0, 1] or None")
         if self.probabilities:
             total = sum(self.probabilities.values())
-            if min(self.probabilities.values()) < 0 or abs(total - 1.0) > 1e-3:
+            if min(self.probabilities.values()) < 0 or not abs(total - 1.0) <= 1e-3:
                 raise InputError(f"probabilities sum to {total:.4f}; expected 1, none below 0")
         if self.heatmap is not None and (self.heatmap.ndim != 2 or self.heatmap.dtype != np.float32):
             found = f"{self.heatmap.dtype} {self.heatmap.shape}"

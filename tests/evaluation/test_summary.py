@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from brightfield.evaluation.summary import ANY_DEFECT, summarise
 from brightfield.evaluation.predictions import Predictions
+from brightfield.evaluation.summary import ANY_DEFECT, summarise
 
 CONTRACT = {
     "n",

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from brightfield.errors import InputError
-from brightfield.evaluation.summary import summarise
 from brightfield.evaluation.predictions import Predictions
+from brightfield.evaluation.summary import summarise
 from brightfield.report.html import render, write_report
 from brightfield.report.report import Exhibit, Report
 

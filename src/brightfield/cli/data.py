@@ -5,37 +5,36 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from brightfield.cli.progress import show_progress
+from brightfield.cli.terminal import Subparsers, add_command, stdout
 from brightfield.data.catalog import CATALOG, DATA_VARIABLE, MVTEC, data_root, fetch, locate
 from brightfield.errors import DataError
 
 if TYPE_CHECKING:
     from brightfield.data.check import CheckReport, Finding
 
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
 _SHOWN = 4
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
-def register(subparsers: Subparsers) -> None:
+def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Add the command and its own commands."""
-    data = subparsers.add_parser("data", help="check a data set, list and fetch public ones")
+    data = subparsers.add_parser(
+        "data", help="check a data set, list and fetch public ones", allow_abbrev=False
+    )
     commands = data.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
-    checking = commands.add_parser("check", help="say what is wrong; exit 2 if it spoils training")
+    checking = add_command(commands, "check", "say what is wrong; exit 2 if it spoils training")
     checking.add_argument("data", metavar="DATA", help="a folder, a manifest, or a name of the catalog")
     checking.add_argument("--normal", metavar="NAME", help="the class that counts as good")
-    listing = commands.add_parser("list", help="list the public data sets known by name")
-    fetching = commands.add_parser("fetch", help="make a public data set ready, or say how to get it")
+    listing = add_command(commands, "list", "list the public data sets known by name")
+    fetching = add_command(commands, "fetch", "make a public data set ready, or say how to get it")
     fetching.add_argument("name", metavar="NAME", help="a name of the catalog")
     for command, run in ((checking, run_check), (listing, run_list), (fetching, run_fetch)):
-        command.add_argument("--json", action="store_true", help="print one JSON document")
         command.set_defaults(run=run)
 
 
@@ -45,15 +44,8 @@ def run_check(args: argparse.Namespace) -> int:
     from brightfield.data.load import load
 
     dataset = load(args.data, normal=args.normal)
-    with _bar() as bar:
-        tasks: dict[str, Any] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], completed=done)
-
-        report = check(dataset, progress=show)
+    with show_progress(args.quiet) as progress:
+        report = check(dataset, progress=progress)
     if args.json:
         print(json.dumps(report.as_dict()))
     else:
@@ -70,10 +62,10 @@ def run_list(args: argparse.Namespace) -> int:
     table = Table("name", "what", "terms", "size", "here")
     for entry, place in rows:
         table.add_row(entry.name, entry.description, entry.licence, entry.size, "yes" if place else "no")
-    console = Console()
+    console = stdout()
     console.print(table)
-    console.print(f"Looked in {data_root()}, which {DATA_VARIABLE} can change.", soft_wrap=True)
-    console.print("`brightfield data fetch NAME` says how to get one.", soft_wrap=True)
+    console.print(f"Looked in {data_root()}, which {DATA_VARIABLE} can change.")
+    console.print("`brightfield data fetch NAME` says how to get one.")
     return 0
 
 
@@ -83,13 +75,8 @@ def run_fetch(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_entry_fields(args.name, place)))
     else:
-        Console().print(f"{args.name} is in {place}", markup=False, soft_wrap=True)
+        stdout().print(f"{args.name} is in {place}", markup=False)
     return 0
-
-
-def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def _place(name: str) -> str | None:
@@ -117,7 +104,7 @@ def _entry_fields(name: str, place: str | None) -> dict[str, str | None]:
 
 
 def _print_report(report: CheckReport) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = stdout()
     console.print(f"[bold]{escape(report.name)}[/bold]: {report.n} images")
     counts = (f"{name} {n}{' (good)' * (name == report.normal)}" for name, n in report.classes.items())
     console.print(f"classes: {escape(', '.join(counts))}")

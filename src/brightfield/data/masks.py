@@ -17,14 +17,14 @@ def resize_mask(mask: npt.NDArray[np.bool_], shape: tuple[int, int]) -> npt.NDAr
     """Return a mask at another (height, width); a pixel is defective where any part of it was."""
     if mask.shape == shape:
         return mask
-    grey = Image.fromarray(mask.astype(np.uint8) * 255)
+    grey = Image.fromarray(mask.astype(np.float32))  # 8 bits would round a small share of a pixel to none
     return np.asarray(grey.resize((shape[1], shape[0]), Image.Resampling.BOX)) > 0
 
 
 def tile_shares(
     mask: Path | None, shape: tuple[int, int], preprocessing: Preprocessing
 ) -> npt.NDArray[np.float64]:
-    """Return the share of each tile's pixels that are defective, float64 (T,), at a working (height, width)."""
+    """Return the share of each tile's pixels that are defective, float64 (T,), at a working (H, W)."""
     origins = tile_origins(shape, preprocessing.tile, preprocessing.overlap)
     if mask is None:
         return np.zeros(len(origins))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.data.decode import to_rgb8
+from brightfield.data.decode import Pixels, to_rgb8
 from brightfield.data.geometry import Resize, resize
 from brightfield.data.tiling import cut_tiles
 
@@ -46,7 +46,7 @@ class Preprocessing:
         r, g, b = (round(255 * m) for m in self.mean)
         return (r, g, b)
 
-    def working(self, image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+    def working(self, image: Pixels) -> npt.NDArray[np.uint8]:
         """Return a decoded image at its working size, uint8 (h, w, 3)."""
         return resize(to_rgb8(image, self.bits), self.resize)
 

@@ -28,7 +28,7 @@ def tile_origins(shape: tuple[int, int], tile: int, overlap: int) -> list[tuple[
 def cut_tiles(
     image: npt.NDArray[np.uint8], tile: int, overlap: int, fill: tuple[int, int, int]
 ) -> tuple[npt.NDArray[np.uint8], list[tuple[int, int]]]:
-    """Cut uint8 (H, W, 3) into tiles, uint8 (T, tile, tile, 3), with their (top, left); `fill` lies outside."""
+    """Cut uint8 (H, W, 3) into tiles, uint8 (T, tile, tile, 3), with their (top, left); outside is `fill`."""
     origins = tile_origins(image.shape[:2], tile, overlap)
     tiles = np.empty((len(origins), tile, tile, 3), dtype=np.uint8)
     for out, (top, left) in zip(tiles, origins, strict=True):
@@ -56,7 +56,7 @@ def stitch(
         part = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
         total[y0:y1, x0:x1] += (values * tent)[part]
         weight[y0:y1, x0:x1] += tent[part]
-    return total / np.maximum(weight, np.float32(1e-6))
+    return np.asarray(total / np.maximum(weight, 1e-6), dtype=np.float32)
 
 
 def _inside(start: int, tile: int, length: int) -> tuple[int, int]:

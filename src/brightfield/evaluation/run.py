@@ -21,7 +21,7 @@ from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.summary import summarise
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress, silent
-from brightfield.verdict import Verdict
+from brightfield.verdict import BoolMap, Verdict
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Evaluation:
 
     Attributes:
         predictions: One row an image.
-        metrics: The document that `metrics.json` holds.
+        metrics: The figures, as JSON's own types.
         dataset: The images judged.
         notes: What the reader should know: seen in training, unreadable files, masks.
     """
@@ -39,6 +39,11 @@ class Evaluation:
     metrics: dict[str, Any]
     dataset: Dataset
     notes: tuple[str, ...]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What `metrics.json` holds: the figures and the notes."""
+        return {**self.metrics, "notes": list(self.notes)}
 
 
 def evaluate(
@@ -53,16 +58,17 @@ def evaluate(
     Args:
         inspector: What judges.
         data: As in `train`.
-        split: `train`, `calibration`, `test` or `all`; by default the test part where there is one, else everything.
+        split: `train`, `calibration`, `test` or `all`; by default the test part if there is one, else all.
         progress: Told of every image.
 
     Raises:
         DataError: If the part is empty, or has classes the inspector does not know.
         ConfigError: If there is no such part.
     """
-    dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=inspector.normal)
+    dataset = data if isinstance(data, Dataset) else _load(inspector, data)
     chosen, notes = choose_part(inspector, dataset, split)
     chosen = _known_classes(inspector, chosen)
+    notes += _on_classes(inspector, chosen)
     verdicts, pixel = _judge(inspector, chosen, progress)
     predictions = _predictions(inspector, chosen, verdicts)
     point = None if inspector.operating_point is None else inspector.operating_point.as_dict()
@@ -70,16 +76,36 @@ def evaluate(
     return Evaluation(predictions, metrics, chosen, tuple(notes))
 
 
+def _load(inspector: Inspector, data: str | Path) -> Dataset:
+    """Load a data set with the inspector's normal class, which a folder of defects alone need not hold."""
+    try:
+        return load_dataset(data, normal=inspector.normal)
+    except DataError:
+        if inspector.normal is None:
+            raise
+        return load_dataset(data)
+
+
+def _on_classes(inspector: Inspector, dataset: Dataset) -> list[str]:
+    """Return notes on classes that are new to the inspector, or missing."""
+    notes: list[str] = []
+    new = [name for name in dataset.classes if name not in inspector.classes]
+    if new:
+        notes.append(f"the inspector was never shown {', '.join(new)}: such images count as defects")
+    if inspector.normal is not None and inspector.normal not in dataset.labels:
+        notes.append(f"no image is of the normal class {inspector.normal!r}: all count as defects")
+    return notes
+
+
 def choose_part(inspector: Inspector, dataset: Dataset, split: str | None) -> tuple[Dataset, list[str]]:
     """Return the part to judge, and notes on what of it the inspector has seen before.
 
-    Images are known again by their content: those the inspector was trained or calibrated on keep that part under
-    whatever name they come.
+    Images are known again by their content: those the inspector was trained or calibrated on keep that part,
+    under whatever name they come.
     """
     if split not in (None, "all", "train", "calibration", "test"):
         raise ConfigError(f"--split {split!r} is unknown; known are: train, calibration, test, all")
-    digests = ordered_map(_digest, [s.path for s in dataset.samples])
-    seen = [inspector.parts.get(d) for d in digests]
+    seen = parts_seen(inspector, dataset)
     samples = [replace(s, part=p or s.part or "test") for s, p in zip(dataset.samples, seen, strict=True)]
     wanted = split or ("test" if any(s.part == "test" for s in samples) else "all")
     picked = [s for s in samples if wanted in ("all", s.part)]
@@ -87,10 +113,16 @@ def choose_part(inspector: Inspector, dataset: Dataset, split: str | None) -> tu
         raise DataError(f"the data set has no {wanted} part; choose another with --split, or --split all")
     known = Counter(s.part for s in picked if s.part in ("train", "calibration"))
     notes = [
-        f"{n} of these images were in the {part} part when the inspector was made: its figures on them flatter it"
+        f"{n} of these images were in the {part} part when the inspector was made: "
+        "its figures on them flatter it"
         for part, n in sorted(known.items())
     ]
     return dataset.subset(picked), notes
+
+
+def parts_seen(inspector: Inspector, dataset: Dataset) -> list[str | None]:
+    """Return the part each image was in when the inspector was made, by its content; None for new ones."""
+    return [inspector.parts.get(d) for d in ordered_map(_digest, [s.path for s in dataset.samples])]
 
 
 def _known_classes(inspector: Inspector, dataset: Dataset) -> Dataset:
@@ -101,11 +133,13 @@ def _known_classes(inspector: Inspector, dataset: Dataset) -> Dataset:
     unknown = sorted(found - set(inspector.classes))
     if unknown and inspector.normal is None:
         raise DataError(
-            f"the inspector knows the classes {', '.join(inspector.classes)}; the data set also has {', '.join(unknown)}"
+            f"the inspector knows the classes {', '.join(inspector.classes)}; "
+            f"the data set also has {', '.join(unknown)}"
         )
     if inspector.normal is not None and inspector.normal not in found and dataset.normal is not None:
         raise DataError(
-            f"the inspector's normal class is {inspector.normal!r}; the data set's is {dataset.normal!r}: rename it"
+            f"the inspector's normal class is {inspector.normal!r}; "
+            f"the data set's is {dataset.normal!r}: rename it"
         )
     return replace(dataset, classes=(*inspector.classes, *unknown), normal=inspector.normal)
 
@@ -121,10 +155,22 @@ def _judge(
         needed = meter is not None and _mask_is_known(sample, dataset.normal)
         verdict = inspector.inspect(sample.path, explain=needed)
         if meter is not None and needed and verdict.heatmap is not None:
-            meter.update(verdict.heatmap, None if sample.mask is None else read_mask(sample.mask))
+            meter.update(verdict.heatmap, _mask_of(sample, verdict.heatmap.shape))
         verdicts.append(replace(verdict, heatmap=None, heatmap_kind=None))
         tell("judge", len(verdicts), len(dataset))
     return verdicts, None if meter is None else meter.result().as_dict()
+
+
+def _mask_of(sample: Sample, shape: tuple[int, ...]) -> BoolMap | None:
+    if sample.mask is None:
+        return None
+    mask = read_mask(sample.mask)
+    if mask.shape != shape:
+        raise DataError(
+            f"the mask {sample.mask} is {mask.shape[1]}x{mask.shape[0]} px, its image {shape[1]}x{shape[0]}; "
+            "expected the same size: export the mask again"
+        )
+    return mask
 
 
 def _mask_is_known(sample: Sample, normal: str | None) -> bool:

@@ -19,8 +19,8 @@ _OUTLINE = (255, 255, 255)
 def colour(heatmap: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     """Return (colour uint8 (H, W, 3), opacity float32 (H, W)) of a heatmap.
 
-    Below half of the unit nothing is drawn; from there to `HOTTEST` amber turns red. The scale never depends on
-    the image, so a flawless part does not glow.
+    Below half of the unit nothing is drawn; from there to `HOTTEST` amber turns red. The scale never depends
+    on the image, so a flawless part does not glow.
     """
     strength = np.clip((heatmap - 0.5) / (HOTTEST - 0.5), 0.0, 1.0)
     channels = [np.interp(strength, _STOPS[:, 0], _STOPS[:, k]) for k in (1, 2, 3)]
@@ -31,7 +31,7 @@ def colour(heatmap: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], npt
 def overlay(
     image: npt.NDArray[np.uint8], heatmap: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None = None
 ) -> npt.NDArray[np.uint8]:
-    """Lay a heatmap over a picture, uint8 (H, W, 3), and outline where the heat reaches 1, or the mask if given."""
+    """Lay a heatmap over a picture, uint8 (H, W, 3), and outline where the heat reaches 1, or the mask."""
     tint, opacity = colour(heatmap)
     mixed = image * (1 - opacity[..., None]) + tint * opacity[..., None]
     out = mixed.round().astype(np.uint8)

@@ -1,8 +1,9 @@
-"""The classifier: a backbone with a head, an image at a time or in overlapping tiles of which the worst decides."""
+"""The classifier: a backbone with a head, on whole images or overlapping tiles of which the worst decides."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from brightfield.data.cache import PixelCache
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.data.tiling import stitch
 from brightfield.errors import BundleError
 from brightfield.methods.base import Judgement
 from brightfield.models.backbone import build_trunk
@@ -21,7 +23,6 @@ from brightfield.models.network import TileNet, build_network, normalise
 from brightfield.models.runtime import Runtime, pick_runtime
 from brightfield.progress import Progress, silent
 from brightfield.training.features import flip, tile_batches, tile_counts
-from brightfield.data.tiling import stitch
 from brightfield.verdict import HeatmapKind
 
 _TILES_AT_ONCE = 32
@@ -106,7 +107,7 @@ class Classifier:
         """Return the weights of trunk and head."""
         both = {"trunk": self.net.trunk.net.state_dict(), "head": self.net.head.state_dict()}
         return {
-            f"{part}.{name}": np.ascontiguousarray(value.detach().cpu().numpy())
+            f"{part}.{name}": np.array(value.detach().cpu().numpy(), order="C")
             for part, values in both.items()
             for name, value in values.items()
         }
@@ -121,11 +122,9 @@ class Classifier:
         }
 
 
-def pool_rows(
-    logits: Tensor, starts: npt.NDArray[np.int64], normal: int | None
-) -> npt.NDArray[np.float64]:
-    """Pool the logits of all tiles, (T, K), into those of the images whose tiles begin at `starts`: (N, K)."""
-    bags = [logits[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+def pool_rows(logits: Tensor, starts: npt.NDArray[np.int64], normal: int | None) -> npt.NDArray[np.float64]:
+    """Pool the logits of all tiles, (T, K), into those of the images, whose tiles begin at `starts`."""
+    bags = [logits[a:b] for a, b in pairwise(starts)]
     return torch.stack([pool_tiles(bag.double(), normal) for bag in bags]).numpy()
 
 
@@ -143,12 +142,14 @@ def load_classifier(
     """
     try:
         spec = HeadSpec.from_dict(settings["head"])
-        net = build_network(build_trunk(settings["backbone"]["name"]), len(classes), spec, runtime or pick_runtime())
+        net = build_network(
+            build_trunk(settings["backbone"]["name"]), len(classes), spec, runtime or pick_runtime()
+        )
         for part, module in (("trunk", net.trunk.net), ("head", net.head)):
             own = {k.removeprefix(f"{part}."): v for k, v in state.items() if k.startswith(f"{part}.")}
             module.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in own.items()})
         return Classifier(net, preprocessing, settings["normal"], int(settings["views"]))
-    except (KeyError, RuntimeError, TypeError, ValueError) as e:
+    except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as e:
         raise BundleError(
             f"the bundle's weights do not fit its settings ({type(e).__name__}: {str(e)[:200]}); "
             "it may come from another version: see created_with in its manifest"

@@ -1,4 +1,4 @@
-"""Fitting a classifier: features kept once, a head on them, and, where the recipe says so, the upper stages."""
+"""Fitting a classifier: features kept once, a head on them and, if the recipe says so, the upper stages."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ from brightfield.training.heads import History, Lesson, train_head
 from brightfield.training.recipes import Recipe
 from brightfield.training.targets import class_targets
 
-
 SLIVER = 0.1
-"""A tile that holds less than this share of the worst tile's defective pixels shows no defect worth the name."""
+"""A tile with less than this share of the worst tile's defective pixels shows no defect worth the name."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +59,15 @@ def fit_classifier(
     of_tiles = tile_targets(train, cache, preprocessing, targets, normal)
     history: History = []
     if views:
-        bank = extract(net, cache, preprocessing, views=views, folder=workspace / "features", progress=progress)
+        bank = extract(
+            net, cache, preprocessing, views=views, folder=workspace / "features", progress=progress
+        )
         lesson = Lesson(bank, np.arange(len(train)), targets, normal, of_tiles)
         history = train_head(net.head, lesson, recipe, seed=seed, progress=progress)
     if recipe.fine_tune is not None:
         settings = recipe.fine_tune
-        if settings.precision != "auto":
-            net.runtime = pick_runtime(settings.precision, net.runtime.device)
+        # on a CPU a depthwise convolution's backward pass is three times slower in bfloat16 than in float32
+        net.runtime = pick_runtime("float32" if net.runtime.device == "cpu" else "auto", net.runtime.device)
         kept, held = _hold_out(train, settings.validation, seed)
         course = Course(
             cache=cache,
@@ -93,23 +94,25 @@ def tile_targets(
     targets: npt.NDArray[np.float32],
     normal: int | None,
 ) -> list[npt.NDArray[np.float32] | None]:
-    """Return, for each defective image with a mask, its tiles' classes float32 (T, K), else None.
+    """Return each image's tiles' classes, float32 (T, K), or None where they are not known.
 
-    A tile is defective that holds a tenth or more of the defective pixels of the image's worst; a good image's
-    tiles are good.
+    A tile is defective that holds a tenth or more of the defective pixels of the image's worst; a good
+    image's tiles are good. A defective image without a mask, or with an empty one, tells nothing of its
+    tiles, nor does one without a mask whose annotator was not sure.
     """
     out: list[npt.NDArray[np.float32] | None] = []
     for i, sample in enumerate(train.samples):
-        if normal is None or (sample.mask is None and targets[i].argmax() != normal):
+        good = normal is not None and targets[i, normal] == 1.0
+        if normal is None or (sample.mask is None and not good):
             out.append(None)
             continue
         shape = cache.shapes[i][:2]
         shares = tile_shares(sample.mask, shape, preprocessing)
         rows = np.zeros((len(shares), targets.shape[1]), dtype=np.float32)
         rows[:, normal] = 1.0
-        if shares.max() > 0:
+        if not good:
             rows[shares >= SLIVER * shares.max()] = targets[i]
-        out.append(rows)
+        out.append(rows if good or shares.max() > 0 else None)
     return out
 
 
@@ -117,7 +120,9 @@ def _hold_out(train: Dataset, share: float, seed: int) -> tuple[npt.NDArray[np.i
     """Return the rows to train on and those held out of training to choose the best epoch."""
     if share == 0:
         return np.arange(len(train)), np.arange(0)
-    parts = split(train.subset(replace(s, part=None) for s in train.samples), test=share, calibration=0.0, seed=seed)
+    parts = split(
+        train.subset(replace(s, part=None) for s in train.samples), test=share, calibration=0.0, seed=seed
+    )
     held = np.array([s.part == "test" for s in parts.samples])
     return np.flatnonzero(~held), np.flatnonzero(held)
 
@@ -132,8 +137,8 @@ def _check_classes(train: Dataset) -> None:
     if len(counts) < 2:
         only = next(iter(counts), "none")
         raise DataError(
-            f"the training part holds one class only ({only}); a classifier needs at least two. If the defects lie "
-            "in the test part, as in MVTec's layout, add --resplit to share all images out again"
+            f"the training part holds one class only ({only}); a classifier needs at least two. If the "
+            "defects lie in the test part, as in MVTec's layout, add --resplit to share all images out again"
         )
     missing = [name for name in train.classes if name not in counts]
     if missing:
@@ -141,4 +146,3 @@ def _check_classes(train: Dataset) -> None:
             f"the training part holds no image of {', '.join(missing)}; add some, or --resplit to share all "
             "images out again"
         )
-

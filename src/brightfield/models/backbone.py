@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ class BackboneSpec:
         mean: Mean of each colour channel of the input in [0, 1] that is subtracted.
         std: What the difference is divided by.
         input_size: The side in pixels the weights were trained at.
+        fixed_size: Whether the network takes no other.
     """
 
     name: str
@@ -33,6 +35,7 @@ class BackboneSpec:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     input_size: int
+    fixed_size: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for a manifest."""
@@ -49,24 +52,34 @@ class Trunk(nn.Module):
 
 
 class TimmTrunk(Trunk):
-    """A timm network, read at the end of each stride from 4 on, and at its last convolution."""
+    """A timm network, read at the end of each stride from 4 on, and at its last convolution.
+
+    Where the network gives the map of every block, as EfficientNets and MobileNets do, it is read at every
+    block from stride 4 on: the pooled maps between two strides say more than the last one of each alone.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        import timm
-
-        self.net = timm.create_model(name, pretrained=False, num_classes=0)
-        if not hasattr(self.net, "forward_intermediates"):
+        net, fixed = _create(name)
+        self.net = net
+        if not hasattr(net, "forward_intermediates"):
             raise ConfigError(f"backbone {name!r} gives no intermediate maps; choose another timm name")
-        cfg = self.net.pretrained_cfg
+        cfg = net.pretrained_cfg
         size = int(cfg["input_size"][-1])
-        reductions = [int(info["reduction"]) for info in self.net.feature_info]
-        last = {r: i for i, r in enumerate(reductions) if r >= 4}
-        self.indices = sorted(last.values())
-        final, maps = self._maps(torch.zeros(1, 3, size, size))
-        self.has_final = final.ndim == 4 and final.shape[1] != maps[-1].shape[1] and final.shape[2:] == maps[-1].shape[2:]
+        reductions = [int(info["reduction"]) for info in net.feature_info]
+        last = sorted({r: i for i, r in enumerate(reductions) if r >= 4}.values())
+        every = "extra_blocks" in inspect.signature(net.forward_intermediates).parameters
+        self.options: dict[str, Any] = {"output_fmt": "NCHW"} | ({"extra_blocks": True} if every else {})
+        self.indices: list[int] | None = None if every else last
+        final, maps = self._dry_run(size)
+        if every:
+            self.indices = [i for i, m in enumerate(maps) if size / int(m.shape[2]) >= 4]
+            maps = [maps[i] for i in self.indices]
+        self.has_final = (
+            final.ndim == 4 and final.shape[1] != maps[-1].shape[1] and final.shape[2:] == maps[-1].shape[2:]
+        )
         shapes = [m.shape for m in maps] + ([final.shape] if self.has_final else [])
-        self.stage_ends = tuple(str(self.net.feature_info[i]["module"]) for i in self.indices)
+        self.stage_ends = tuple(str(net.feature_info[i]["module"]) for i in last)
         self.spec = BackboneSpec(
             name=name,
             channels=tuple(int(s[1]) for s in shapes),
@@ -74,24 +87,46 @@ class TimmTrunk(Trunk):
             mean=_triple(cfg.get("mean", IMAGENET_MEAN)),
             std=_triple(cfg.get("std", IMAGENET_STD)),
             input_size=size,
+            fixed_size=fixed,
         )
 
     def _maps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        was = self.net.training
-        if not hasattr(self, "has_final"):
-            self.net.eval()
-            with torch.no_grad():
-                out = self.net.forward_intermediates(x, indices=self.indices, output_fmt="NCHW")
-            self.net.train(was)
-        else:
-            out = self.net.forward_intermediates(x, indices=self.indices, output_fmt="NCHW")
-        final, maps = out
+        net: Any = self.net
+        final, maps = net.forward_intermediates(x, indices=self.indices, **self.options)
         return final, list(maps)
+
+    def _dry_run(self, size: int) -> tuple[Tensor, list[Tensor]]:
+        was = self.net.training
+        self.net.eval()
+        with torch.no_grad():
+            found = self._maps(torch.zeros(1, 3, size, size))
+        self.net.train(was)
+        return found
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return the maps of a normalised batch."""
         final, maps = self._maps(x)
         return [*maps, final] if self.has_final else maps
+
+
+def _create(name: str) -> tuple[Any, bool]:
+    """Return a timm network without its classifier, and whether it takes one size of picture only."""
+    import timm
+
+    settings = timm.get_pretrained_cfg(name)
+    if settings is None or not settings.fixed_input_size:
+        return timm.create_model(name, pretrained=False, num_classes=0), False
+    # transformers are made for one size unless told otherwise, each family in its own words
+    ways: list[dict[str, Any]] = [
+        {"dynamic_img_size": True, "dynamic_img_pad": True},
+        {"strict_img_size": False},
+    ]
+    for words in ways:
+        try:
+            return timm.create_model(name, pretrained=False, num_classes=0, **words), False
+        except TypeError:
+            continue
+    return timm.create_model(name, pretrained=False, num_classes=0), True
 
 
 class TorchvisionTrunk(Trunk):
@@ -105,8 +140,12 @@ class TorchvisionTrunk(Trunk):
         size = 224
         net = get_model(name, weights=None)
         nodes = _last_of_each_stride(net, size)
-        if not nodes:
-            raise ConfigError(f"torchvision's {name!r} gives no feature maps; choose a convolutional network")
+        # the one map of a plain transformer is that of its patches, before anything looked at them
+        if not nodes or name.startswith("vit_"):
+            raise ConfigError(
+                f"torchvision's {name!r} gives no feature maps; choose a convolutional network, "
+                "or one of timm's transformers"
+            )
         self.net = create_feature_extractor(net, return_nodes=[n for n, _, _ in nodes])
         self.stage_ends = tuple(n for n, _, _ in nodes)
         self.spec = BackboneSpec(
@@ -129,14 +168,17 @@ def _last_of_each_stride(net: nn.Module, size: int) -> list[tuple[str, int, int]
 
     def watch(name: str) -> Any:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] > 1:
+            # the picture is square: sides that differ are a side and channels, which some keep last
+            if isinstance(output, Tensor) and output.ndim == 4 and 1 < output.shape[2] == output.shape[3]:
                 stride = round(size / output.shape[2])
                 if stride >= 4:
                     seen[stride] = (name, int(output.shape[1]), stride)
 
         return hook
 
-    candidates = [(n, m) for n, m in net.named_modules() if 0 < n.count(".") + 1 <= 2 and "classifier" not in n]
+    candidates = [
+        (n, m) for n, m in net.named_modules() if 0 < n.count(".") + 1 <= 2 and "classifier" not in n
+    ]
     handles = [m.register_forward_hook(watch(n)) for n, m in candidates]
     was = net.training
     net.eval()
@@ -158,9 +200,15 @@ def _triple(values: Any) -> tuple[float, float, float]:
 def known_backbones() -> list[str]:
     """Return every name `build_trunk` takes, timm's first."""
     import timm
-    from torchvision.models import list_models
 
-    return [*timm.list_models(), *(f"torchvision/{n}" for n in list_models())]
+    return [*timm.list_models(), *(f"torchvision/{n}" for n in _torchvision_names())]
+
+
+def _torchvision_names() -> list[str]:
+    """Return torchvision's classifiers: its detectors and the like have no trunk of their own."""
+    from torchvision import models
+
+    return [str(n) for n in models.list_models(module=models)]
 
 
 def build_trunk(name: str) -> Trunk:
@@ -172,15 +220,14 @@ def build_trunk(name: str) -> Trunk:
     import difflib
 
     import timm
-    from torchvision.models import list_models
 
     if name.startswith("torchvision/"):
         bare = name.removeprefix("torchvision/")
-        if bare in list_models():
+        if bare in _torchvision_names():
             return TorchvisionTrunk(bare)
     elif timm.is_model(name):
         return TimmTrunk(name)
-    elif name in list_models():
+    elif name in _torchvision_names():
         return TorchvisionTrunk(name)
     close = difflib.get_close_matches(name, known_backbones(), n=3, cutoff=0.5)
     hint = f"; did you mean {', '.join(close)}?" if close else ""
@@ -217,22 +264,24 @@ def last_stages(trunk: Trunk, stages: int) -> list[nn.Module]:
 
 
 def fold_batchnorm(trunk: nn.Module, size: int) -> nn.Module:
-    """Fold each frozen BatchNorm into the convolution that feeds it alone, in place; an inference-only change.
+    """Fold each frozen BatchNorm into the convolution that feeds it alone, in place, for scoring only.
 
     The pairs are found by one dry run at `size` pixels, so any network may be given.
     """
-    feeds: dict[int, nn.Conv2d] = {}
+    feeds: dict[int, tuple[nn.Conv2d, int]] = {}
     keep: list[Tensor] = []
     pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
 
     def after_conv(module: nn.Module, _inputs: Any, output: Tensor) -> None:
         if isinstance(module, nn.Conv2d):
-            feeds[id(output)] = module
+            feeds[id(output)] = (module, output._version)
             keep.append(output)  # so that no other tensor takes its id
 
     def before_norm(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        conv = feeds.get(id(inputs[0]))
-        if conv is not None and isinstance(module, nn.BatchNorm2d) and module.running_var is not None:
+        conv, version = feeds.get(id(inputs[0]), (None, 0))
+        if conv is None or not isinstance(module, nn.BatchNorm2d) or module.running_var is None:
+            return
+        if inputs[0]._version == version:  # else something, as a ReLU, changed it in place on the way
             pairs.append((conv, module))
 
     handles: list[Any] = []
@@ -242,7 +291,8 @@ def fold_batchnorm(trunk: nn.Module, size: int) -> nn.Module:
         elif isinstance(module, nn.BatchNorm2d):
             handles.append(module.register_forward_pre_hook(before_norm))
     try:
-        with torch.no_grad():
+        # inference tensors do not tell of changes in place
+        with torch.inference_mode(False), torch.no_grad():
             trunk.eval()(torch.zeros(1, 3, size, size))
     finally:
         for handle in handles:
@@ -265,7 +315,7 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         conv.weight.mul_(gain[:, None, None, None])
         conv.bias = nn.Parameter(old * gain + shift, requires_grad=False)
     # timm's fused norm-and-activation keeps its activation; the norm itself becomes nothing
-    norm.forward = _Activation(norm)  # type: ignore[method-assign]
+    norm.forward = _Activation(norm)  # type: ignore[method-assign, assignment]
 
 
 class _Activation:

@@ -13,18 +13,24 @@ def grad_cam(
     score: Callable[[list[Tensor]], Tensor],
     size: int,
     calm: Sequence[Tensor | None] | None = None,
+    *,
+    averaged: bool = False,
 ) -> Tensor:
     """Return the class activation maps of a batch of tiles, float32 (N, size, size), at least 0.
 
-    Each channel is weighted by the mean of the score's gradient over its map (Selvaraju et al. 2017, section 3).
-    Given several maps, their activation maps are added, so that a fine one can sharpen a coarse one. The maps are
-    leaves of their own small graph: nothing is hooked into the network.
+    Each place of each channel is weighted by its own gradient of the score (HiResCAM, Draelos and Carin 2020);
+    with `averaged`, by the channel's mean gradient, as in Grad-CAM (Selvaraju et al. 2017, section 3). For a
+    score that is linear in the means of the last convolution the two are the same. Where a head also takes
+    maxima, only the first keeps the place that was the maximum. Given several maps, their activation maps are
+    added, so that a fine one can sharpen a coarse one. The maps are leaves of their own small graph: nothing is
+    hooked into the network.
 
     Args:
         maps: (N, C, H, W) each, as the trunk returned them.
         score: From such maps to one number a tile, (N,).
         size: Of the tile in pixels.
         calm: The usual value of each channel (C,) a map, from which its activation counts; None for 0.
+        averaged: Whether gradients are averaged over each map first.
     """
     with torch.enable_grad():
         leaves = [m.detach().clone().float().requires_grad_(True) for m in maps]
@@ -34,7 +40,7 @@ def grad_cam(
     for i, (leaf, gradient) in enumerate(zip(leaves, gradients, strict=True)):
         usual = None if calm is None else calm[i]
         activation = leaf.detach() if usual is None else leaf.detach() - usual[:, None, None]
-        weights = gradient.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        weights = gradient.mean((2, 3), keepdim=True) if averaged else gradient  # (N, C, 1, 1) or as the map
         # the gradient of a mean over a map is 1 / (H W): times H W, maps of different sizes count alike
         cam = (weights * activation).sum(1, keepdim=True) * (leaf.shape[2] * leaf.shape[3])
         out = out + torch.nn.functional.interpolate(cam, (size, size), mode="bilinear", align_corners=False)

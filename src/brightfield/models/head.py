@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -40,6 +41,16 @@ class HeadSpec:
         """Read what `as_dict` wrote."""
         return cls(**{**values, "taps": tuple(values["taps"]), "pools": tuple(values["pools"])})
 
+    def on(self, strides: Sequence[int]) -> HeadSpec:
+        """Return the spec for a trunk whose maps have these strides, each map read once.
+
+        A recipe counts as if the trunk ended with a final convolution at its last stride, as EfficientNet's
+        does; where there is none, every tap moves one map deeper, so that it reads the stride that was meant.
+        """
+        depth = len(strides)
+        shift = 0 if depth > 1 and strides[-1] == strides[-2] else 1
+        return replace(self, taps=tuple(sorted({max(min(t + shift, -1), -depth) for t in self.taps})))
+
     def width(self, channels: Sequence[int]) -> int:
         """Return the length of the pooled vector for a trunk of these channels."""
         return sum(channels[t] for t in self.taps) * len(self.pools)
@@ -69,9 +80,11 @@ class HeadEnsemble(nn.Module):
         sizes = [width, spec.hidden, classes] if spec.hidden else [width, classes]
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
-        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        for fan_in, fan_out in pairwise(sizes):
             bound = 1.0 / math.sqrt(fan_in)
-            self.weights.append(nn.Parameter(torch.empty(spec.members, fan_in, fan_out).uniform_(-bound, bound)))
+            self.weights.append(
+                nn.Parameter(torch.empty(spec.members, fan_in, fan_out).uniform_(-bound, bound))
+            )
             self.biases.append(nn.Parameter(torch.empty(spec.members, 1, fan_out).uniform_(-bound, bound)))
         self.drop = nn.Dropout(spec.dropout)
 
@@ -106,9 +119,9 @@ def pool_tiles(
     """Pool a bag of tiles into one image: (..., T, K) to (..., K).
 
     The worst tile decides (multiple-instance learning with the max rule, Dietterich et al. 1997); with a
-    `temperature` the tiles are weighted by the softmax of their defect log-odds instead, for training. Without a
-    normal class no tile is worse than another, and their mean counts. `there`, bool (..., T), marks the tiles of
-    a padded bag that exist.
+    `temperature` the tiles are weighted by the softmax of their defect log-odds instead, for training.
+    Without a normal class no tile is worse than another, and their mean counts. `there`, bool (..., T),
+    marks the tiles of a padded bag that exist.
     """
     if normal is None:
         odds = torch.zeros_like(logits[..., 0])

@@ -16,7 +16,7 @@ from brightfield.models.runtime import Runtime
 
 
 def normalise(tiles: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """Turn uint8 tiles (N, H, W, 3) into what a network takes: float32 (N, 3, H, W), channels last in memory."""
+    """Turn uint8 tiles (N, H, W, 3) into a network's input: float32 (N, 3, H, W), channels last in memory."""
     mean = torch.tensor(preprocessing.mean, device=tiles.device) * 255
     std = torch.tensor(preprocessing.std, device=tiles.device) * 255
     return ((tiles.float() - mean) / std).permute(0, 3, 1, 2)
@@ -30,7 +30,8 @@ class TileNet(nn.Module):
         self.trunk = trunk
         self.head = head
         self.runtime = runtime
-        self._quick: nn.Module | None = None
+        # in a tuple, so that the copy is no part of the network's own state
+        self._quick: tuple[nn.Module] | None = None
 
     def tapped(self, x: Tensor) -> list[Tensor]:
         """Return the maps the head reads, in its order."""
@@ -46,18 +47,23 @@ class TileNet(nn.Module):
         return self.head(self.pool(self.tapped(x)))  # type: ignore[no-any-return]
 
     def freeze(self) -> None:
-        """Make a copy of the trunk for scoring alone, BatchNorm folded away; call it when training is over."""
-        trunk = copy.deepcopy(self.trunk).eval().requires_grad_(False)
-        self._quick = self.runtime.place(fold_batchnorm(trunk.cpu(), self.trunk.spec.input_size))
+        """Make a copy of the trunk for scoring alone, BatchNorm folded away; call it after training."""
+        with torch.inference_mode(False):
+            trunk = copy.deepcopy(self.trunk).eval().requires_grad_(False)
+            self._quick = (self.runtime.place(fold_batchnorm(trunk.cpu(), self.trunk.spec.input_size)),)
         self.eval()
+
+    def thaw(self) -> None:
+        """Forget the copy for scoring, which training makes stale."""
+        self._quick = None
 
     def quick_maps(self, x: Tensor) -> list[Tensor]:
         """Return the tapped maps of a batch for scoring, float32 and without gradients."""
         if self._quick is None:
             self.freeze()
-        trunk = self._quick
+        (trunk,) = self._quick or (self.trunk,)
         with torch.inference_mode(), self.runtime.autocast():
-            maps = trunk(self.runtime.put(x))  # type: ignore[misc]
+            maps = trunk(self.runtime.put(x))
             return [maps[t] for t in self.head.spec.taps]
 
     def features(self, x: Tensor) -> Tensor:

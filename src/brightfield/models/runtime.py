@@ -52,7 +52,11 @@ def pick_runtime(precision: str = "auto", device: str = "auto") -> Runtime:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if precision == "auto":
-        native = torch.cuda.is_bf16_supported(including_emulation=False) if device == "cuda" else _cpu_has_bfloat16()
+        native = (
+            torch.cuda.is_bf16_supported(including_emulation=False)
+            if device == "cuda"
+            else _cpu_has_bfloat16()
+        )
         precision = "bfloat16" if native else "float32"
     if device == "cpu":
         keep_freed_memory()

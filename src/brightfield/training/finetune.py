@@ -57,14 +57,15 @@ class Course:
     imbalance: str
 
 
-def set_training(net: TileNet, trained: Sequence[nn.Module]) -> None:
+def set_training(net: TileNet, trained: Sequence[nn.Module], batch_norm: bool = True) -> None:
     """Put the trained modules and the head in training mode, all else in evaluation mode.
 
     A frozen BatchNorm in training mode would go on moving its statistics away from its frozen weights.
+    Without `batch_norm` the trained ones keep their statistics too.
     """
     net.eval()
-    for module in (*trained, net.head, *net.head.modules()):
-        module.training = True
+    for module in (*trained, *net.head.modules()):
+        module.training = batch_norm or not isinstance(module, nn.BatchNorm2d)
 
 
 def fine_tune(
@@ -81,7 +82,7 @@ def fine_tune(
     After every epoch its whole state goes to `checkpoint`, from which a killed training continues.
 
     Returns:
-        One row an epoch: `epoch`, `train_loss`, `learning_rate`, and `validation_f1` where images are held out.
+        One row an epoch: `epoch`, `train_loss`, `learning_rate`, and `validation_f1` if images are held out.
     """
     tell = progress or silent
     state = _State(net, course, settings, seed)
@@ -104,6 +105,7 @@ class _State:
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
         self.net, self.settings = net, settings
+        net.thaw()
         net.requires_grad_(False)
         self.trained = last_stages(net.trunk, settings.stages)
         for module in (*self.trained, net.head):
@@ -119,7 +121,10 @@ class _State:
             )
         else:
             self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-                self.optimiser, settings.learning_rate, total_steps=self.steps * settings.epochs + 1, pct_start=0.15
+                self.optimiser,
+                settings.learning_rate,
+                total_steps=self.steps * settings.epochs + 1,
+                pct_start=0.15,
             )
         self.averaged = copy.deepcopy(net) if settings.average else None
         self.history: History = []
@@ -145,7 +150,9 @@ class _State:
             # a young average forgets quickly, so that it does not drag the first weights along
             keep = min(self.settings.average, self.updates / (self.updates + 10))
             with torch.no_grad():
-                for old, new in zip(self.averaged.state_dict().values(), self.net.state_dict().values(), strict=True):
+                for old, new in zip(
+                    self.averaged.state_dict().values(), self.net.state_dict().values(), strict=True
+                ):
                     if old.is_floating_point():
                         old.lerp_(new, 1 - keep)
 
@@ -191,12 +198,14 @@ class _State:
 def _epoch(state: _State, course: Course, augment: Augment, hardest: list[Tensor] | None) -> float:
     """Train for one epoch and return the mean loss."""
     settings, net = state.settings, state.net
-    set_training(net, state.trained)
+    set_training(net, state.trained, settings.batch_norm)
     k = course.targets.shape[1]
     sampling, class_weights = balance(course.targets.argmax(1).tolist(), k, course.imbalance)
     weights = torch.from_numpy(class_weights)
     losses: list[float] = []
     for rows in batches(len(course.images), settings.batch, sampling, state.rng):
+        if len(rows) == 1 < len(course.images):
+            continue  # a rest of one, whose variance no BatchNorm can take
         picked = [_pick(course, int(r), hardest, state.rng) for r in rows]
         images = torch.stack([augment(torch.from_numpy(tile).permute(2, 0, 1)) for tile, _ in picked])
         targets = torch.from_numpy(np.stack([t for _, t in picked]))
@@ -205,7 +214,9 @@ def _epoch(state: _State, course: Course, augment: Augment, hardest: list[Tensor
         with net.runtime.autocast():
             features = net.pool(net.tapped(x))
         logits = net.head.each(features.float())
-        loss = soft_cross_entropy(logits, (targets * (1 - smooth) + smooth / k).to(logits.device), weights.to(logits.device))
+        loss = soft_cross_entropy(
+            logits, (targets * (1 - smooth) + smooth / k).to(logits.device), weights.to(logits.device)
+        )
         state.step(loss)
         losses.append(float(loss.detach()))
     return float(np.mean(losses))
@@ -255,6 +266,8 @@ def _validation_f1(net: TileNet, course: Course) -> float:
     """Return F1 of the defects at probability 0.5, or without a normal class the mean over classes."""
     logits = torch.stack([pool_tiles(z, course.normal) for z in _tile_logits(net, course, course.held_out)])
     if course.normal is None:
-        return float(f1_score(course.held_out_labels, logits.argmax(1).numpy(), average="macro", zero_division=0.0))
+        return float(
+            f1_score(course.held_out_labels, logits.argmax(1).numpy(), average="macro", zero_division=0.0)
+        )
     called = (defect_log_odds(logits, course.normal) > 0).numpy()
     return float(f1_score(course.held_out_labels != course.normal, called, zero_division=0.0))

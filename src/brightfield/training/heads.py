@@ -25,7 +25,7 @@ _STATISTICS_ROWS = 20_000
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Return the mean cross-entropy of logits (..., N, K) against target probabilities (N, K), classes weighted."""
+    """Return the mean cross-entropy of logits (..., N, K) against targets (N, K), classes weighted."""
     return -(torch.log_softmax(logits, -1) * targets * weights).sum(-1).mean()
 
 
@@ -93,10 +93,7 @@ def batches(
     n: int, size: int, sampling: npt.NDArray[np.float32] | None, rng: np.random.Generator
 ) -> Iterator[npt.NDArray[np.intp]]:
     """Yield one epoch of row numbers in batches: every row once, or drawn with replacement by weight."""
-    if sampling is None:
-        order = rng.permutation(n)
-    else:
-        order = rng.choice(n, n, p=sampling / sampling.sum())
+    order = rng.permutation(n) if sampling is None else rng.choice(n, n, p=sampling / sampling.sum())
     for at in range(0, n, size):
         yield order[at : at + size]
 
@@ -123,7 +120,7 @@ def _loss(
     weights: Tensor,
     rng: np.random.Generator,
 ) -> Tensor:
-    """Return the images' loss on one random view of each, and beside it the tiles' where masks tell them apart."""
+    """Return the images' loss on one random view of each, and the tiles' where masks tell them apart."""
     starts = lesson.bank.starts
     images = lesson.images[rows]
     views = rng.integers(lesson.bank.values.shape[0], size=len(rows))

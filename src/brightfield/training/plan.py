@@ -1,4 +1,4 @@
-"""Choosing the working size: as large as the images are, as the time at hand allows, in tiles where they are large."""
+"""Choosing the working size: as large as the images are and the time allows, large ones in tiles."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from brightfield.models.network import TileNet
 log = logging.getLogger(__name__)
 
 TILE = 256
-WHOLE = 384  # pictures up to this size are seen whole
+WHOLE = 1.5  # times the backbone's own size: pictures up to it are seen whole
 SMALLEST_SHRINK = 0.5
+_TIMED_PIXELS = 8 * TILE**2
 _SHRINKS = (1.0, 0.84, 0.71, 0.59, SMALLEST_SHRINK)
 
 
@@ -63,9 +64,10 @@ def plan(
 ) -> Plan:
     """Choose the working size, the tiles and the views.
 
-    Images up to 384 px are seen whole at their own size. Larger ones are cut into tiles of 256 px; where the
-    features would take longer than `budget` seconds on this machine, first views are given up, then size, to half
-    at the least, since what is three pixels wide does not survive more.
+    Images up to half as large again as the backbone's weights were trained at are seen whole, at that size,
+    at which its features are best. Larger ones are cut into tiles of 256 px; where the features would take
+    longer than `budget` seconds on this machine, first views are given up, then size, to half at the least,
+    since what is three pixels wide does not survive more.
 
     Args:
         facts: Of all images.
@@ -75,19 +77,22 @@ def plan(
         budget: Seconds for the features of these images.
         tiled: Whether there is a normal class, without which no tile can be the worst.
     """
+    _check_size(net, wishes)
     sides = np.array([[f.height, f.width] for f in facts])
     base = _base(facts, net)
     large = float(np.percentile(sides.max(1), 95))
     if wishes.image_size is not None or not tiled:
         return _asked(base, wishes, large, views, net.trunk.spec.input_size)
-    if large <= WHOLE and wishes.tile is None:
+    if large <= WHOLE * net.trunk.spec.input_size and wishes.tile is None:
         return _whole(base, large, views, net.trunk.spec.input_size)
     tile = wishes.tile or TILE
     rate = _pixels_per_second(net, tile)
     for seen in [v for v in (4, 2, 1) if v <= views] or [1]:
         cost = seen * _tile_pixels(sides, tile) / rate
         if cost <= budget:
-            return _tiles(base, tile, None, seen, f"images of {large:.0f} px in tiles of {tile} px, {seen} view(s)")
+            return _tiles(
+                base, tile, None, seen, f"images of {large:.0f} px in tiles of {tile} px, {seen} view(s)"
+            )
     for shrink in _SHRINKS[1:]:
         long_side = round(large * shrink)
         scale = np.minimum(1.0, long_side / sides.max(1, keepdims=True))
@@ -98,6 +103,17 @@ def plan(
     return _tiles(base, tile, long_side, 1, why)
 
 
+def _check_size(net: TileNet, wishes: Wishes) -> None:
+    spec = net.trunk.spec
+    asked = min((v for v in (wishes.image_size, wishes.tile) if v is not None), default=None)
+    if spec.fixed_size and asked != spec.input_size:
+        size = spec.input_size
+        raise ConfigError(
+            f"backbone {spec.name!r} takes pictures of {size} px only; add --image-size {size} to see every "
+            f"part whole at that size, --tile {size} to see it in tiles, or choose a convolutional network"
+        )
+
+
 def _base(facts: Sequence[ImageFacts], net: TileNet) -> Preprocessing:
     maxima = [f.maximum for f in facts if f.maximum is not None]
     spec = net.trunk.spec
@@ -105,19 +121,18 @@ def _base(facts: Sequence[ImageFacts], net: TileNet) -> Preprocessing:
 
 
 def _asked(base: Preprocessing, wishes: Wishes, large: float, views: int, usual: int) -> Plan:
-    size = wishes.image_size or max(round(large), usual if large < usual else 0)
-    size = min(size, WHOLE) if wishes.image_size is None else size
-    tile = wishes.tile or (size if size <= WHOLE else TILE)
+    whole = round(WHOLE * usual)
+    size = wishes.image_size or (usual if large <= whole else whole)
+    tile = wishes.tile or (size if size <= whole else TILE)
     tile = min(tile, size)
     chosen = replace(base, long_side=size, enlarge=True, tile=tile, overlap=0 if tile == size else tile // 8)
-    return Plan(chosen, views, f"longer side {size} px as asked for, seen {_in_words(tile, size)}")
+    asked = " as asked for" if wishes.image_size is not None else ""
+    return Plan(chosen, views, f"longer side {size} px{asked}, seen {_in_words(tile, size)}")
 
 
 def _whole(base: Preprocessing, large: float, views: int, usual: int) -> Plan:
-    enlarge = large < usual * 0.75
-    size = usual if enlarge else round(large)
-    chosen = replace(base, long_side=size, enlarge=enlarge, tile=size, overlap=0)
-    return Plan(chosen, views, f"images of {large:.0f} px seen whole at {size} px")
+    chosen = replace(base, long_side=usual, enlarge=large < usual * 0.75, tile=usual, overlap=0)
+    return Plan(chosen, views, f"images of {large:.0f} px seen whole at {usual} px")
 
 
 def _tiles(base: Preprocessing, tile: int, long_side: int | None, views: int, why: str) -> Plan:
@@ -139,7 +154,7 @@ def _tile_pixels(sides: np.ndarray, tile: int) -> int:
 
 def _pixels_per_second(net: TileNet, tile: int) -> float:
     """Return how many pixels of tiles the trunk takes in a second on this machine."""
-    batch = torch.zeros(8, 3, tile, tile)
+    batch = torch.zeros(max(1, min(8, _TIMED_PIXELS // tile**2)), 3, tile, tile)
     net.features(batch)
     times = []
     for _ in range(3):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from brightfield.errors import ConfigError
@@ -18,7 +18,7 @@ class FineTune:
     """Training a network's upper stages on augmented images, epoch by epoch.
 
     Attributes:
-        stages: How many of the backbone's last stages are trained; the others stay as they are, BatchNorm too.
+        stages: How many of the backbone's last stages are trained; the others stay, BatchNorm too.
         optimiser: `adam` or `adamw`.
         learning_rate: At its peak.
         weight_decay: Per step, as the optimiser defines it.
@@ -30,7 +30,7 @@ class FineTune:
         augmentation: One of `AUGMENTATIONS`.
         average: Decay of the weights' exponential moving average; 0 for none.
         label_smoothing: Share of each label spread over all classes.
-        precision: `auto` or `float32`.
+        batch_norm: Whether the trained stages' BatchNorm follows the batches; else it keeps its statistics.
     """
 
     stages: int = 1
@@ -45,7 +45,7 @@ class FineTune:
     augmentation: str = "tutorial"
     average: float = 0.0
     label_smoothing: float = 0.0
-    precision: str = "auto"
+    batch_norm: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class Recipe:
     backbone: str
     head: HeadSpec
     views: int = 4
-    head_epochs: int = 20
+    head_epochs: int = 40
     head_learning_rate: float = 1e-3
     head_weight_decay: float = 1e-2
     imbalance: str = "none"
-    inference_views: int = 1
+    inference_views: int = 4
     fine_tune: FineTune | None = None
     time_budget: float = 240.0
 
@@ -83,27 +83,27 @@ class Recipe:
         return asdict(self)
 
 
-MULTI_STAGE = HeadSpec(taps=(-4, -3, -2), pools=("mean", "max"), hidden=256, members=2, dropout=0.3)
-"""Pooled maps at strides 8, 16 and 32: fine scratches live in the first, shapes in the last."""
+MULTI_STAGE = HeadSpec(taps=(-6, -5, -4, -3, -2), pools=("mean", "max"), hidden=256, members=4, dropout=0.3)
+"""Pooled maps from stride 8 to 32: fine scratches live in the first, shapes in the last."""
 
 RECIPES: dict[str, Recipe] = {
     "fast": Recipe(name="fast", backbone="tf_efficientnet_lite0", head=MULTI_STAGE),
     "best": Recipe(
         name="best",
         backbone="tf_efficientnet_lite0",
-        head=replace(MULTI_STAGE, members=4),
-        inference_views=4,
+        head=MULTI_STAGE,
         fine_tune=FineTune(
-            stages=4,
+            stages=2,
             optimiser="adamw",
-            learning_rate=3e-4,
+            learning_rate=2e-4,
             weight_decay=0.02,
             schedule="cosine",
-            epochs=10,
+            epochs=8,
             patience=None,
             validation=0.0,
             augmentation="gentle",
             average=0.99,
+            batch_norm=False,
         ),
         time_budget=480.0,
     ),
@@ -112,8 +112,9 @@ RECIPES: dict[str, Recipe] = {
         backbone="resnet50",
         head=HeadSpec(taps=(-1,), pools=("mean",)),
         views=0,
+        inference_views=1,
         imbalance="sampling",
-        fine_tune=FineTune(precision="float32"),
+        fine_tune=FineTune(),
     ),
 }
 

@@ -14,23 +14,17 @@ FloatArray = npt.NDArray[np.float32]
 
 
 def class_targets(dataset: Dataset) -> FloatArray:
-    """Return each sample's class probabilities, float32 (N, K): one-hot, or the annotator's own where given.
-
-    An annotator's probability of a defect is used in two-class problems, where it says all there is to say.
+    """Return each sample's class, one-hot float32 (N, K).
 
     Raises:
         DataError: If a sample has no label.
     """
     index = {name: k for k, name in enumerate(dataset.classes)}
     targets = np.zeros((len(dataset), len(dataset.classes)), dtype=np.float32)
-    soft = dataset.normal is not None and len(dataset.classes) == 2
     for row, sample in zip(targets, dataset.samples, strict=True):
         if sample.label is None:
             raise DataError(f"{sample.image} has no label; training needs one for every image")
-        if soft and sample.defect_probability is not None:
-            row[:] = (1 - sample.defect_probability, sample.defect_probability)
-        else:
-            row[index[sample.label]] = 1.0
+        row[index[sample.label]] = 1.0
     return targets
 
 
@@ -38,13 +32,13 @@ def sampling_weights(labels: Sequence[int], classes: int) -> FloatArray:
     """Return for each sample the weight that draws every class equally often, float32 (N,), mean 1."""
     counts = np.bincount(np.asarray(labels, dtype=np.intp), minlength=classes)
     weights = len(labels) / (np.count_nonzero(counts) * counts[np.asarray(labels)])
-    return weights.astype(np.float32)
+    return np.asarray(weights, dtype=np.float32)
 
 
 def loss_weights(counts: npt.ArrayLike) -> FloatArray:
     """Return inverse-frequency class weights, float32 (K,), mean 1 over the samples that `counts` describes.
 
-    `counts` must be what the sampler delivers, not what the folder holds, lest an imbalance be corrected twice.
+    `counts` is what the sampler delivers, not what the folder holds, lest an imbalance be corrected twice.
     """
     delivered = np.asarray(counts, dtype=np.float64)
     weights = np.zeros_like(delivered)
@@ -65,5 +59,7 @@ def balance(labels: Sequence[int], classes: int, imbalance: str) -> tuple[FloatA
     sampling = sampling_weights(labels, classes) if imbalance in ("sampling", "both") else None
     # a sampler that evens the classes out delivers equal counts, whose loss weights are 1
     delivered = (counts > 0).astype(np.float64) if imbalance == "sampling" else counts
-    loss = loss_weights(delivered) if imbalance in ("sampling", "loss", "both") else np.ones(classes, np.float32)
+    loss = (
+        loss_weights(delivered) if imbalance in ("sampling", "loss", "both") else np.ones(classes, np.float32)
+    )
     return sampling, loss

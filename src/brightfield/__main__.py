@@ -1,0 +1,10 @@
+"""What `python -m brightfield` runs."""
+
+from __future__ import annotations
+
+import sys
+
+from brightfield.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""`brightfield demo`: solar cells, from the images to a report and overlays."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brightfield.cli.figures import figures_table, summary
+from brightfield.cli.places import check_bundle_place, check_folder
+from brightfield.cli.progress import show_progress
+from brightfield.cli.terminal import Subparsers, add_command, stdout
+from brightfield.errors import ConfigError
+
+if TYPE_CHECKING:
+    from brightfield.evaluation.run import Evaluation
+    from brightfield.inspector import Inspector
+
+BUNDLE = "inspector"
+OF_EACH_KIND = 3
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One image of the test part, as inspected."""
+
+    image: str
+    truth: str
+    decision: str
+    probability: float | None
+    overlay: Path | None
+
+
+def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = add_command(subparsers, "demo", "solar cells, end to end: train, evaluate, report, inspect")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=Path, default=Path("brightfield-demo"), help="(%(default)s)"
+    )
+    parser.add_argument(
+        "--data", metavar="DATA", default="elpv", help="other images, as in train (%(default)s)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train with the default recipe, evaluate, report, inspect six images, print; return 0."""
+    folder: Path = args.output
+    _check_place(folder)
+
+    from brightfield.api import evaluate, train
+    from brightfield.data.load import load
+
+    dataset = load(args.data)
+    with show_progress(args.quiet) as progress:
+        inspector = train(dataset, folder / BUNDLE, progress=progress)
+        made = evaluate(inspector, dataset, folder, progress=progress)
+        inspector = inspector.with_metrics(made.metrics)
+        inspector.save(folder / BUNDLE)
+        shown = [
+            show(inspector, made, row, folder / "overlays" / str(number))
+            for number, row in enumerate(pick(made), start=1)
+        ]
+    if args.json:
+        print(json.dumps(_document(folder, inspector, made, shown)))
+    else:
+        _print(folder, inspector, made, shown)
+    return 0
+
+
+def _check_place(folder: Path) -> None:
+    """Take a new or empty folder, or that of an earlier demo, which is written over."""
+    check_folder(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / BUNDLE).exists():
+        raise ConfigError(
+            f"{folder} holds files that are not an earlier demo's; choose another folder with -o"
+        )
+    check_bundle_place(folder / BUNDLE, force=True)
+
+
+def pick(made: Evaluation) -> list[int]:
+    """Return the rows of three defective and three good images, evenly spaced, whatever became of them."""
+    p = made.predictions
+    rows = list(range(len(p)))
+    kinds = (
+        [rows]
+        if p.normal is None
+        else [[i for i in rows if p.is_defect[i] == kind] for kind in (True, False)]
+    )
+    return [
+        of_kind[k * len(of_kind) // OF_EACH_KIND] for of_kind in kinds for k in range(min(3, len(of_kind)))
+    ]
+
+
+def show(inspector: Inspector, made: Evaluation, row: int, start: Path) -> Shown:
+    """Inspect one image of the evaluation and write its maps; `start` begins their names."""
+    from brightfield.data.decode import decode, to_rgb8
+    from brightfield.explain.files import write_maps
+
+    sample = made.dataset.samples[row]
+    pixels = decode(sample.path)
+    verdict = inspector.inspect(pixels)
+    name = re.sub(r"[^\w.-]", "_", f"{start.name}-{sample.label}-{Path(sample.image).stem}")
+    files = write_maps(start.with_name(name), verdict, to_rgb8(pixels, inspector.preprocessing.bits))
+    decision = verdict.label if verdict.decision is None else str(verdict.decision)
+    return Shown(sample.image, str(sample.label), decision, verdict.probability, files.overlay)
+
+
+def _document(folder: Path, inspector: Inspector, made: Evaluation, shown: list[Shown]) -> dict[str, object]:
+    return {
+        "bundle": str(folder / BUNDLE),
+        "report": str(folder / "report.html"),
+        "seconds": inspector.facts["training"]["seconds"],
+        "metrics": summary(made.metrics),
+        "inspected": [{**vars(s), "overlay": None if s.overlay is None else str(s.overlay)} for s in shown],
+    }
+
+
+def _print(folder: Path, inspector: Inspector, made: Evaluation, shown: list[Shown]) -> None:
+    console = stdout()
+    seconds = inspector.facts["training"]["seconds"]
+    console.print(figures_table(made.metrics, title=f"{made.dataset.name}: the test part", seconds=seconds))
+    for one in shown:
+        sure = "" if one.probability is None else f" at {one.probability:.3f}"
+        console.print(f"{one.truth}: called {one.decision}{sure}, {one.overlay}", markup=False)
+    console.print(f"report: {folder / 'report.html'}", markup=False)
+    console.print(f"inspector: {folder / BUNDLE}", markup=False)
+    console.print(f"next: brightfield inspect {folder / BUNDLE} IMAGE ... -o DIR --overlay", markup=False)

@@ -1,0 +1,60 @@
+"""`brightfield evaluate`: what an inspector makes of a labelled data set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from brightfield.cli.figures import figures_table
+from brightfield.cli.places import check_folder
+from brightfield.cli.progress import show_progress
+from brightfield.cli.terminal import Subparsers, add_command, share, stdout
+
+log = logging.getLogger(__name__)
+
+
+def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = add_command(subparsers, "evaluate", "judge a labelled data set and write a report")
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="an inspector")
+    parser.add_argument("data", metavar="DATA", help="a folder, a manifest, or a name of the catalog")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=Path, help="for metrics.json, predictions.csv and report.html"
+    )
+    parser.add_argument(
+        "--split",
+        choices=("train", "calibration", "test", "all"),
+        help="the part to judge (default: the test part where there is one, else everything)",
+    )
+    parser.add_argument("--threshold", metavar="P", type=share, help="instead of the inspector's own")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Judge, write, print; return 0."""
+    if args.output is not None:
+        check_folder(args.output)
+
+    from brightfield.api import evaluate
+    from brightfield.inspector import load
+    from brightfield.rethreshold import at_threshold
+
+    inspector = load(args.bundle)
+    if args.threshold is not None:
+        inspector = at_threshold(inspector, args.threshold)
+    with show_progress(args.quiet) as progress:
+        made = evaluate(inspector, args.data, args.output, split=args.split, progress=progress)
+    for note in made.notes:
+        log.warning("%s", note)
+    if args.json:
+        print(json.dumps(made.document))
+        return 0
+    console = stdout()
+    parts = ", ".join(sorted({str(s.part) for s in made.dataset.samples}))
+    console.print(figures_table(made.metrics, title=f"{made.dataset.name}: {parts}"))
+    if args.output is not None:
+        for name in ("report.html", "metrics.json", "predictions.csv"):
+            console.print(str(args.output / name), markup=False)
+    return 0

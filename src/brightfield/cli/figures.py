@@ -1,0 +1,71 @@
+"""The key figures of an evaluation as a small table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+SUMMARY = (
+    *("n", "n_defect", "accuracy", "auroc", "average_precision", "f1", "precision", "recall"),
+    *("escape_rate", "overkill_rate", "review_share", "ece", "brier"),
+)
+"""What of an evaluation's figures the JSON of a training carries."""
+
+_RATES = (
+    ("escapes (of defects)", "escape_rate"),
+    ("overkills (of good)", "overkill_rate"),
+    ("sent to review", "review_share"),
+)
+
+
+def summary(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the key figures of a `metrics.json` document."""
+    return {name: metrics.get(name) for name in SUMMARY}
+
+
+def figures_table(metrics: Mapping[str, Any], *, title: str, seconds: float | None = None) -> Table:
+    """Return the key figures as two columns, rates with their intervals."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    defects = metrics["n_defect"]
+    table.add_row("images", str(metrics["n"]) + ("" if defects is None else f", {defects} defective"))
+    for name, key in _RATES:
+        rate = metrics[key]
+        if rate is not None and (rate["k"] or key != "review_share"):
+            table.add_row(name, in_words(rate))
+    table.add_row("accuracy", _percent(metrics["accuracy"]) + _interval(metrics["accuracy_interval"]))
+    table.add_row("AUROC", _number(metrics["auroc"]))
+    table.add_row("average precision", _number(metrics["average_precision"]))
+    table.add_row("F1", _number(metrics["f1"]))
+    point = metrics["operating_point"]
+    if point:
+        table.add_row("threshold", f"{point['threshold']:.3f}, chosen by {point['policy']}")
+    if seconds is not None:
+        table.add_row("training time", duration(seconds))
+    return table
+
+
+def in_words(rate: Mapping[str, Any]) -> str:
+    """Return a rate such as `2 of 40, 5.0% (0.6% to 16.9%, 95% confidence)`."""
+    return f"{rate['k']} of {rate['n']}, {_percent(rate['value'])}{_interval(rate)}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds, or minutes and seconds."""
+    whole = round(seconds)
+    return f"{seconds:.1f} s" if whole < 60 else f"{whole // 60} min {whole % 60:02} s"
+
+
+def _interval(rate: Mapping[str, Any]) -> str:
+    if rate["low"] is None:
+        return ""
+    return f" ({_percent(rate['low'])} to {_percent(rate['high'])}, {rate['confidence']:.0%} confidence)"
+
+
+def _percent(value: float | None) -> str:
+    return "none" if value is None else f"{value:.1%}"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"

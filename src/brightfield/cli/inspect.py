@@ -1,0 +1,183 @@
+"""`brightfield inspect`: a verdict on each image, and where it looked."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from brightfield.cli.places import check_folder
+from brightfield.cli.progress import show_progress
+from brightfield.cli.terminal import Subparsers, add_command, say, share, stdout
+from brightfield.errors import ConfigError, DataError, ImageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from brightfield.explain.files import MapFiles
+    from brightfield.inspector import Inspector
+    from brightfield.verdict import Verdict
+
+log = logging.getLogger(__name__)
+
+_COLOURS = {"OK": "green", "REVIEW": "yellow", "DEFECT": "bold red"}
+_FORMAT = "{:<8} {:>11}  {:<16} {:>7}  "
+
+
+def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = add_command(subparsers, "inspect", "judge images, one line each")
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="an inspector")
+    parser.add_argument(
+        "images", metavar="IMAGE", nargs="+", type=Path, help="files, or folders of any depth"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        help="write <image>.heatmap.png there: 16-bit, 1000 is 1.0",
+    )
+    parser.add_argument("--overlay", action="store_true", help="with -o: <image>.overlay.png besides")
+    parser.add_argument("--threshold", metavar="P", type=share, help="instead of the inspector's own")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Judge every image and print a line for each; return 2 if one could not be read, else 0."""
+    if args.overlay and args.output is None:
+        raise ConfigError("--overlay needs a folder to write to; add -o DIR")
+    if args.output is not None:
+        check_folder(args.output)
+    images = find_images(args.images, leave_out=args.output)
+    places = {} if args.output is None else output_names(images)
+
+    from brightfield.inspector import load
+
+    inspector = load(args.bundle)
+    console = stdout()
+    if not args.json:
+        heads = _FORMAT.format("decision", "probability", "label", "ms")
+        console.print(Text(f"{heads}image", style="bold"))
+    counts: Counter[str] = Counter()
+    # where the lines themselves show how far it is, no bar is needed
+    with show_progress(args.quiet or sys.stdout.isatty()) as progress:
+        for done, image in enumerate(images, start=1):
+            start = None if args.output is None else args.output / places[image]
+            try:
+                verdict, files = _inspect(inspector, image, args.threshold, start, args.overlay)
+            except ImageError as error:
+                counts["unreadable"] += 1
+                say("error", str(error), "bold red")
+                if args.json:
+                    print(json.dumps({"image": str(image), "error": str(error)}), flush=True)
+            else:
+                counts[verdict.label if verdict.decision is None else str(verdict.decision)] += 1
+                if args.json:
+                    print(json.dumps(_line(verdict, files)), flush=True)
+                else:
+                    _print_line(console, verdict)
+            progress("inspect", done, len(images))
+    if not args.json:
+        console.print(f"{len(images)} images: {', '.join(_in_words(counts, inspector))}", markup=False)
+    return 2 if counts["unreadable"] else 0
+
+
+def find_images(named: Sequence[Path], leave_out: Path | None = None) -> list[Path]:
+    """Return the files named, and below the folders named whatever ends as an image does, each file once.
+
+    Args:
+        named: Files and folders.
+        leave_out: A folder whose images are not meant: that of the results.
+
+    Raises:
+        DataError: If there are none.
+    """
+    found: dict[str, Path] = {}
+    for place in named:
+        inside = list(_images_below(place, leave_out)) if place.is_dir() else [place]
+        if not inside:
+            log.warning("no images in %s", place)
+        for image in inside:
+            found.setdefault(os.path.abspath(image), image)
+    if not found:
+        from brightfield.data.decode import IMAGE_SUFFIXES
+
+        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise DataError(f"no images in {', '.join(map(str, named))}; expected files ending in {suffixes}")
+    return list(found.values())
+
+
+def _images_below(folder: Path, leave_out: Path | None) -> Iterator[Path]:
+    from brightfield.data.decode import IMAGE_SUFFIXES
+
+    results = None if leave_out is None else leave_out.resolve()
+    for at, folders, files in os.walk(folder):
+        here = Path(at)
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and (here / f).resolve() != results)
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
+                yield here / name
+
+
+def output_names(images: Sequence[Path]) -> dict[Path, Path]:
+    """Return for each image the start of its results' names, below the folder of results, no two alike.
+
+    It is the image's path below the folder that all of them share, without its suffix; where that leaves two
+    images of one folder with one name, such as a.png and a.jpg, the images of that folder keep their suffix.
+    """
+    absolute = {image: Path(os.path.abspath(image)) for image in images}
+    shared = os.path.commonpath([path.parent for path in absolute.values()])
+    stems = Counter(path.with_suffix("") for path in absolute.values())
+    crowded = {path.parent for path in absolute.values() if stems[path.with_suffix("")] > 1}
+    return {
+        image: (path if path.parent in crowded else path.with_suffix("")).relative_to(shared)
+        for image, path in absolute.items()
+    }
+
+
+def _inspect(
+    inspector: Inspector, image: Path, threshold: float | None, start: Path | None, overlaid: bool
+) -> tuple[Verdict, MapFiles | None]:
+    from brightfield.data.decode import decode, to_rgb8
+    from brightfield.explain.files import write_maps
+
+    pixels = decode(image)
+    verdict = inspector.inspect(pixels, explain=start is not None, threshold=threshold)
+    verdict = replace(verdict, image=str(image))
+    if start is None:
+        return verdict, None
+    picture = to_rgb8(pixels, inspector.preprocessing.bits) if overlaid else None
+    return verdict, write_maps(start, verdict, picture)
+
+
+def _line(verdict: Verdict, files: MapFiles | None) -> dict[str, Any]:
+    line = verdict.as_dict()
+    if files is not None:
+        line["heatmap"] = None if files.heatmap is None else str(files.heatmap)
+        line["mask"] = None if files.mask is None else str(files.mask)
+    return line
+
+
+def _print_line(console: Console, verdict: Verdict) -> None:
+    decision = "" if verdict.decision is None else str(verdict.decision)
+    best = verdict.probabilities.get(verdict.label) if verdict.decision is None else verdict.probability
+    shown = "" if best is None else f"{best:.3f}"
+    cells = _FORMAT.format(decision, shown, verdict.label, f"{verdict.milliseconds:.0f}")
+    console.print(Text.assemble((cells[:8], _COLOURS.get(decision, "")), cells[8:], verdict.image))
+
+
+def _in_words(counts: Counter[str], inspector: Inspector) -> Iterator[str]:
+    for name in inspector.classes if inspector.normal is None else _COLOURS:
+        yield f"{counts[name]} {name}"
+    if counts["unreadable"]:
+        yield f"{counts['unreadable']} unreadable"

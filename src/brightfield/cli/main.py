@@ -1,0 +1,109 @@
+"""`brightfield`: find the command, run it, and turn whatever goes wrong into a message and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import difflib
+import io
+import os
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+from brightfield.cli import data, demo, evaluate, inspect, threshold, train
+from brightfield.cli.terminal import messages, say
+from brightfield.errors import InputError
+from brightfield.version import __version__
+
+COMMANDS = (demo, data, train, evaluate, inspect, threshold)
+
+DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return 0 if done, 2 if the input is wrong, 130 if stopped, 1 for anything else.
+
+    Args:
+        argv: The words after `brightfield`; those of the process where None.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
+    try:
+        args = _parse(sys.argv[1:] if argv is None else argv)
+    except SystemExit as stop:  # argparse has said why: help, the version, or a mistake
+        return stop.code if isinstance(stop.code, int) else FAILED
+    with messages(args.quiet, args.verbose, args.debug):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    code = FAILED
+    try:
+        code = int(args.run(args))
+        sys.stdout.flush()
+    except InputError as error:
+        _report(args, str(error))
+        code = WRONG_INPUT
+    except KeyboardInterrupt:
+        say("stopped", args.stopped, "yellow")
+        code = STOPPED
+    except BrokenPipeError:
+        _let_stdout_go()
+    except SystemExit as stop:  # how rich leaves when nobody reads on
+        code = stop.code if isinstance(stop.code, int) else FAILED
+    except Exception as error:  # noqa: BLE001 - the last place where a message can be made of it
+        hint = "" if args.debug else " (run it again with --debug for the traceback)"
+        _report(args, f"{type(error).__name__}: {error}{hint}")
+    return code
+
+
+def _report(args: argparse.Namespace, message: str) -> None:
+    if args.debug:
+        traceback.print_exc()
+    say("error", message, "bold red")
+
+
+def _let_stdout_go() -> None:
+    """Keep the interpreter from writing what is left to a reader that is gone."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says which command was likely meant."""
+
+    def error(self, message: str) -> NoReturn:
+        found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if found:
+            message += _hint(found[1], re.findall(r"[\w-]+", found[2]))
+        super().error(message)
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog="brightfield",
+        description="Turns a folder of images of parts into an inspector, and proves how often it is wrong.",
+        epilog="`brightfield COMMAND --help` says what a command takes. `brightfield demo` shows all of it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"brightfield {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.register(commands)
+    parser.set_defaults(stopped="nothing is left half-written")
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        chosen: argparse.ArgumentParser = args.parser
+        options = list(chosen._option_string_actions)
+        hint = next((h for word in unknown if (h := _hint(word.partition("=")[0], options))), "")
+        chosen.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    return args
+
+
+def _hint(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

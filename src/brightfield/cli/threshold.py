@@ -1,0 +1,102 @@
+"""`brightfield threshold`: choose the operating point again, without training."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from brightfield.cli.figures import in_words
+from brightfield.cli.places import check_bundle_place
+from brightfield.cli.progress import show_progress
+from brightfield.cli.terminal import Subparsers, add_command, stdout
+
+if TYPE_CHECKING:
+    from brightfield.decide.policy import OperatingPoint
+    from brightfield.rethreshold import Rethresholded
+
+log = logging.getLogger(__name__)
+
+
+def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = add_command(subparsers, "threshold", "choose the operating point again, without training")
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="an inspector")
+    parser.add_argument("data", metavar="DATA", help="labelled images: see train")
+    parser.add_argument("--policy", metavar="P", required=True, help="f1, recall=R or fixed=T")
+    parser.add_argument(
+        "--split",
+        choices=("train", "calibration", "test", "all"),
+        help="the part to choose on (default: the calibration part where there is one, else everything); "
+        "what trained the inspector is never used",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="BUNDLE", type=Path, help="write the inspector there, not in its place"
+    )
+    parser.add_argument("--force", action="store_true", help="replace the inspector that is at -o")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Choose, save, print; return 0."""
+    from brightfield.decide.policy import parse_policy
+
+    parse_policy(args.policy)
+    if args.output is not None:
+        check_bundle_place(args.output, force=args.force)
+
+    from brightfield.inspector import load
+    from brightfield.rethreshold import rethreshold
+
+    inspector = load(args.bundle)
+    place: Path = args.output or args.bundle
+    check_bundle_place(place, force=args.force or args.output is None)
+    with show_progress(args.quiet) as progress:
+        made = rethreshold(inspector, args.data, args.policy, split=args.split, progress=progress)
+    for note in made.notes:
+        log.warning("%s", note)
+    made.inspector.save(place)
+    if args.json:
+        document = {
+            "bundle": str(place),
+            "images": made.images,
+            "before": made.before.as_dict(),
+            "after": made.after.as_dict(),
+            "notes": list(made.notes),
+        }
+        print(json.dumps(document))
+    else:
+        _print(made, place)
+    return 0
+
+
+def _print(made: Rethresholded, place: Path) -> None:
+    table = Table("", "before", "after")
+    before, after = made.before, made.after
+    table.add_row("policy", before.policy, after.policy)
+    table.add_row("threshold", f"{before.threshold:.4f}", f"{after.threshold:.4f}")
+    table.add_row("escapes", in_words(_escapes(before)), in_words(_escapes(after)))
+    table.add_row("overkills", in_words(_overkills(before)), in_words(_overkills(after)))
+    console = stdout()
+    console.print(table)
+    parts = ", ".join(f"{n} {part}" for part, n in sorted(made.images.items()))
+    console.print(
+        f"on {after.n_calibration} images ({parts}), the very ones that the new threshold was chosen on"
+    )
+    console.print(f"inspector: {place}; `brightfield evaluate` says what it does on others", markup=False)
+
+
+def _escapes(point: OperatingPoint) -> dict[str, Any]:
+    from brightfield.evaluation.intervals import clopper_pearson
+
+    return clopper_pearson(point.escapes, point.n_defect).as_dict()
+
+
+def _overkills(point: OperatingPoint) -> dict[str, Any]:
+    from brightfield.evaluation.intervals import clopper_pearson
+
+    return clopper_pearson(point.overkills, point.n_calibration - point.n_defect).as_dict()

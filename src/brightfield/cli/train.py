@@ -1,0 +1,162 @@
+"""`brightfield train`: from a data set to an inspector, and what it makes of the test part."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from brightfield.cli.figures import duration, figures_table, summary
+from brightfield.cli.places import check_bundle_place, check_folder
+from brightfield.cli.progress import show_progress
+from brightfield.cli.terminal import Subparsers, add_command, share, stdout
+from brightfield.config import METHODS, TrainOptions, make_options, read_options
+
+if TYPE_CHECKING:
+    from brightfield.evaluation.run import Evaluation
+    from brightfield.inspector import Inspector
+
+log = logging.getLogger(__name__)
+
+FEW_DEFECTS = 20
+"""Below this many defects in the calibration part, the threshold rests on little."""
+
+
+def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = add_command(subparsers, "train", "train an inspector on a data set")
+    parser.add_argument("data", metavar="DATA", help="a folder, a manifest, or a name of the catalog")
+    parser.add_argument(
+        "-o", "--output", metavar="BUNDLE", type=Path, required=True, help="a new folder, or a file in .bfz"
+    )
+    _add_options(parser)
+    parser.add_argument("--config", metavar="FILE", type=Path, help="options in TOML; those given here win")
+    parser.add_argument("--report", metavar="DIR", type=Path, help="write the report on the test part there")
+    parser.add_argument("--resume", action="store_true", help="go on with a stopped training of this output")
+    parser.add_argument("--force", action="store_true", help="replace the inspector that is there")
+    parser.set_defaults(run=run, stopped="the same command with --resume goes on from here")
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each field of `TrainOptions`; None means that it was not given."""
+    add = parser.add_argument_group("how to train").add_argument
+    add("--method", choices=METHODS, help="what learns (default: auto)")
+    add("--recipe", metavar="NAME", help="fast (default), best or tutorial")
+    add("--backbone", metavar="NAME", help="a timm or torchvision name instead of the recipe's")
+    add(
+        "--weights",
+        metavar="FILE",
+        help="the backbone's weights: a file, `hub` to download, `none` for random",
+    )
+    add("--normal", metavar="NAME", help="the class that counts as good")
+    add("--policy", metavar="P", help="what chooses the threshold: f1 (default), recall=R or fixed=T")
+    add("--seed", metavar="N", type=int, help="of the split and of everything random (default: 0)")
+    add("--image-size", metavar="PX", type=int, help="the longer side of the working image")
+    add("--tile", metavar="PX", type=int, help="the side of the tiles of large images")
+    add(
+        "--time-budget",
+        metavar="S",
+        type=float,
+        help="seconds that the choice of the working size may plan for",
+    )
+    add("--test", metavar="SHARE", type=share, help="of the images, to test on (default: 0.2)")
+    add("--calibration", metavar="SHARE", type=share, help="of the others, to calibrate on (default: 0.15)")
+    add("--resplit", action="store_true", default=None, help="share all images out again")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, judge the test part, save, print; return 0."""
+    from brightfield.decide.policy import parse_policy
+
+    options = _options(args)
+    parse_policy(options.policy)  # before the data are read
+    check_bundle_place(args.output, force=args.force)
+    if args.report is not None:
+        check_folder(args.report)
+
+    from brightfield.data.load import load
+
+    dataset = load(args.data, normal=options.normal)
+
+    from brightfield.trainer import train  # after the data, as this takes a second
+
+    with show_progress(args.quiet) as progress:
+        inspector = train(dataset, args.output, options, resume=args.resume, progress=progress)
+        args.stopped = f"the inspector at {args.output} is whole; brightfield evaluate gives its figures"
+        made = None
+        if "test" in inspector.parts.values():
+            from brightfield.evaluation.run import evaluate
+
+            made = evaluate(inspector, dataset, split="test", progress=progress)
+            inspector = inspector.with_metrics(made.metrics)
+            inspector.save(args.output)
+            if args.report is not None:
+                from brightfield.report.compose import write_evaluation
+
+                write_evaluation(inspector, made, args.report, progress)
+    _warn(inspector, made, args.report)
+    report = None if made is None or args.report is None else args.report / "report.html"
+    if args.json:
+        print(json.dumps(_document(inspector, made, args.output, report)))
+    else:
+        _print(inspector, made, args.output, report)
+    return 0
+
+
+def _options(args: argparse.Namespace) -> TrainOptions:
+    names = {f.name for f in fields(TrainOptions)}
+    given = {name: value for name, value in vars(args).items() if name in names and value is not None}
+    return make_options(given) if args.config is None else read_options(args.config, given)
+
+
+def _warn(inspector: Inspector, made: Evaluation | None, report: Path | None) -> None:
+    from brightfield.evaluation.intervals import clopper_pearson
+
+    point = inspector.operating_point
+    if point is not None and point.n_defect < FEW_DEFECTS:
+        bound = clopper_pearson(point.escapes, point.n_defect)
+        high = "100%" if bound.high is None else f"{bound.high:.0%}"
+        log.warning(
+            "the threshold was chosen on %d defects only, of which %d pass: the escape rate may be as high "
+            "as %s. More pictures of defects, or a larger --calibration, would settle it",
+            point.n_defect,
+            point.escapes,
+            high,
+        )
+    if made is None:
+        unwritten = ", and no report" if report is not None else ""
+        log.warning("there is no test part, so there are no figures%s: see brightfield evaluate", unwritten)
+
+
+def _document(
+    inspector: Inspector, made: Evaluation | None, bundle: Path, report: Path | None
+) -> dict[str, Any]:
+    training = inspector.facts["training"]
+    point = inspector.operating_point
+    return {
+        "bundle": str(bundle),
+        "seconds": training["seconds"],
+        "plan": training["plan"],
+        "operating_point": None if point is None else point.as_dict(),
+        "parts": inspector.facts["fingerprints"]["parts"],
+        "metrics": None if made is None else summary(made.metrics),
+        "report": None if report is None else str(report),
+    }
+
+
+def _print(inspector: Inspector, made: Evaluation | None, bundle: Path, report: Path | None) -> None:
+    console = stdout()
+    training = inspector.facts["training"]
+    for name, counts in inspector.facts["fingerprints"]["parts"].items():
+        console.print(f"{name}: {', '.join(f'{n} {c}' for c, n in counts.items())}", markup=False)
+    console.print(training["plan"], markup=False)
+    if made is not None:
+        console.print(figures_table(made.metrics, title="On the test part", seconds=training["seconds"]))
+    else:
+        console.print(f"trained in {duration(training['seconds'])}")
+    console.print(f"inspector: {bundle}", markup=False)
+    if report is not None:
+        console.print(f"report: {report}", markup=False)

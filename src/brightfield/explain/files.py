@@ -1,0 +1,67 @@
+"""What an inspector shows of one image, as files beside each other."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, PngImagePlugin
+
+from brightfield.atomic import write_atomically
+from brightfield.explain.overlay import as_png, overlay
+from brightfield.verdict import Verdict
+
+HEATMAP_SCALE = 1000
+"""A heatmap file's grey level where the heat is 1; 0 is calm, and 65535 stands for 65.535 and more."""
+
+
+@dataclass(frozen=True)
+class MapFiles:
+    """Where the maps of one image were written; None for what there is not."""
+
+    heatmap: Path | None
+    mask: Path | None
+    overlay: Path | None
+
+
+def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | None = None) -> MapFiles:
+    """Write `<start>.heatmap.png` and `<start>.mask.png`, and over a picture `<start>.overlay.png`.
+
+    Args:
+        start: The folder, made where it is missing, and how the files' names begin.
+        verdict: With the maps; what it has not is not written.
+        picture: The image, uint8 (H, W, 3), where an overlay is wanted.
+    """
+    files: dict[str, Path | None] = {"heatmap": None, "mask": None, "overlay": None}
+    content: dict[str, bytes] = {}
+    if verdict.heatmap is not None:
+        content["heatmap"] = encode_heatmap(verdict.heatmap)
+        if picture is not None:
+            content["overlay"] = as_png(overlay(picture, verdict.heatmap, verdict.mask))
+    if verdict.mask is not None:
+        content["mask"] = as_png(verdict.mask.astype(np.uint8) * 255)
+    for kind, data in content.items():
+        files[kind] = start.with_name(f"{start.name}.{kind}.png")
+        write_atomically(start.with_name(f"{start.name}.{kind}.png"), data)
+    return MapFiles(files["heatmap"], files["mask"], files["overlay"])
+
+
+def encode_heatmap(heatmap: npt.NDArray[np.float32]) -> bytes:
+    """Return a heatmap, float32 (H, W), as a 16-bit grey PNG: 0 is calm, 1000 is 1, clipped at 65.535."""
+    levels = np.rint(np.clip(heatmap.astype(np.float64) * HEATMAP_SCALE, 0, 65535)).astype(np.uint16)
+    note = PngImagePlugin.PngInfo()
+    note.add_text(
+        "heatmap", f"grey level / {HEATMAP_SCALE}: 0 is calm, 1 is the threshold, above is evidence"
+    )
+    buffer = io.BytesIO()
+    Image.fromarray(levels).save(buffer, "PNG", pnginfo=note)
+    return buffer.getvalue()
+
+
+def read_heatmap(path: Path) -> npt.NDArray[np.float32]:
+    """Return the heatmap, float32 (H, W), that a file holds, to the nearest thousandth."""
+    with Image.open(path) as image:
+        return np.asarray(image, dtype=np.float32) / np.float32(HEATMAP_SCALE)

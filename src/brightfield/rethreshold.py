@@ -1,0 +1,142 @@
+"""Choosing an inspector's operating point again, on other images or by another policy, without training."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from brightfield.data.dataset import Dataset, Sample
+from brightfield.data.load import load as load_dataset
+from brightfield.decide.policy import OperatingPoint, choose, parse_policy
+from brightfield.errors import ConfigError, DataError
+from brightfield.evaluation.run import evaluate, parts_seen
+from brightfield.inspector import Inspector
+from brightfield.progress import Progress
+
+PARTS = ("calibration", "test", "all")
+"""What an operating point may be chosen on; never on what the inspector was trained on."""
+
+
+@dataclass(frozen=True)
+class Rethresholded:
+    """An inspector with a new operating point, and what changed.
+
+    Attributes:
+        inspector: The new one; figures of an evaluation are taken out, as the old threshold's.
+        before: The old operating point, its counts taken on these images.
+        after: The new one, its counts on the same images.
+        images: How many images of which part it was chosen on.
+        notes: What the user should know of the choice.
+    """
+
+    inspector: Inspector
+    before: OperatingPoint
+    after: OperatingPoint
+    images: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def rethreshold(
+    inspector: Inspector,
+    data: str | Path | Dataset,
+    policy: str,
+    *,
+    split: str | None = None,
+    progress: Progress | None = None,
+) -> Rethresholded:
+    """Choose the operating point again.
+
+    Images that the inspector was trained on are known by their content and never used.
+
+    Args:
+        inspector: Which one.
+        data: As in `train`.
+        policy: As `parse_policy` takes it.
+        split: One of `PARTS`; by default the calibration part where there is one, else all.
+        progress: Told of every image.
+
+    Raises:
+        ConfigError: If the policy or the part is unknown, or the inspector has no operating point.
+        DataError: If no images are left to choose on, or they do not suffice for the policy.
+    """
+    wanted = parse_policy(policy)
+    old = inspector.operating_point
+    if old is None:
+        raise ConfigError("this inspector has no normal class, so it names classes and has no threshold")
+    if split == "train":
+        raise ConfigError(
+            "--split train: on the images it was trained on an inspector is better than on others, so "
+            f"a threshold chosen there would not hold; choose one of {', '.join(PARTS)}"
+        )
+    if split is not None and split not in PARTS:
+        raise ConfigError(f"--split {split!r} is unknown; known are: {', '.join(PARTS)}")
+    dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=inspector.normal)
+    chosen, notes = _chosen(inspector, dataset, split)
+    predictions = evaluate(inspector, chosen, split="all", progress=progress).predictions
+    if predictions.probabilities is None:
+        raise ConfigError("this inspector gives no probabilities that a policy could choose by")
+    after = choose(wanted, predictions.probabilities, predictions.is_defect)
+    passed, defect = predictions.probabilities < old.threshold, predictions.is_defect
+    before = replace(
+        old,
+        n_calibration=len(predictions),
+        n_defect=int(defect.sum()),
+        escapes=int((passed & defect).sum()),
+        overkills=int((~passed & ~defect).sum()),
+    )
+    return Rethresholded(
+        inspector=inspector.with_operating_point(after).with_metrics(None),
+        before=before,
+        after=after,
+        images=dict(Counter(str(s.part) for s in chosen.samples)),
+        notes=notes,
+    )
+
+
+def at_threshold(inspector: Inspector, threshold: float) -> Inspector:
+    """Return the inspector with a threshold named by hand, counted on the calibration part it keeps.
+
+    Raises:
+        ConfigError: If it has no normal class, or the threshold is not in [0, 1].
+    """
+    normal = inspector.normal_index
+    if normal is None:
+        raise ConfigError("--threshold needs a normal class; this inspector only names the class")
+    policy = parse_policy(f"fixed={threshold!r}")
+    shares = inspector.probabilities_of(inspector.reference["logits"])
+    defect = (1.0 - shares[:, normal]).clip(0.0, 1.0)
+    return inspector.with_operating_point(choose(policy, defect, inspector.reference["labels"] != normal))
+
+
+def _chosen(inspector: Inspector, dataset: Dataset, split: str | None) -> tuple[Dataset, tuple[str, ...]]:
+    """Return the images to choose on, each with its part, and notes on them."""
+    seen = parts_seen(inspector, dataset)
+    free = [
+        # without a mask, as no heatmap is needed to choose a threshold
+        replace(sample, part=part or sample.part or "new", mask=None)
+        for sample, part in zip(dataset.samples, seen, strict=True)
+        if part != "train"
+    ]
+    trained = seen.count("train")
+    wanted = split or ("calibration" if any(s.part == "calibration" for s in free) else "all")
+    picked = [s for s in free if wanted in ("all", s.part)]
+    if not picked:
+        used = f"; {trained} of its images trained the inspector and are not used" if trained else ""
+        mend = "choose another part with --split" if free else "give others"
+        raise DataError(
+            f"{dataset.name} has no images of the {wanted} part to choose a threshold on{used}: {mend}"
+        )
+    return dataset.subset(picked), tuple(_notes(inspector, wanted, trained, picked))
+
+
+def _notes(inspector: Inspector, wanted: str, trained: int, picked: list[Sample]) -> Iterator[str]:
+    if trained and wanted == "all":
+        yield f"{trained} images that trained the inspector are not used: it knows them by heart"
+    tested = sum(s.part == "test" for s in picked)
+    if tested and "test" in inspector.parts.values():
+        yield (
+            f"{tested} images of the test part are used: figures on them say less from now on, as the "
+            "threshold was chosen to suit them"
+        )

@@ -1,0 +1,70 @@
+"""`brightfield evaluate`: three files, the figures, and wrong input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from brightfield.data.synthetic import make_parts
+
+
+def test_files_and_figures(brightfield, trained_bundle: Path, synthetic_parts: Path, tmp_path: Path) -> None:
+    report = tmp_path / "deep" / "report"
+    said = brightfield("evaluate", trained_bundle, synthetic_parts, "-o", report)
+    assert said.code == 0
+    assert "images" in said.out
+    assert "3 defective" in said.out
+    names = ("report.html", "metrics.json", "predictions.csv")
+    assert said.out.splitlines()[-3:] == [str(report / name) for name in names]
+    assert all((report / name).stat().st_size > 0 for name in names)
+
+
+def test_json_is_the_document_of_the_file(
+    brightfield, trained_bundle: Path, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    said = brightfield(
+        "evaluate", trained_bundle, synthetic_parts, "-o", tmp_path, "--split", "all", "--json"
+    )
+    assert said.code == 0
+    assert said.document == json.loads((tmp_path / "metrics.json").read_text())
+    assert said.document["n"] == 36
+    assert len(said.document["notes"]) == 2
+    assert said.err.count("its figures on them flatter it") == 2
+    assert "pixel" in said.document
+
+
+def test_another_threshold(brightfield, trained_bundle: Path, synthetic_parts: Path) -> None:
+    words = ("evaluate", trained_bundle, synthetic_parts, "--json", "--quiet", "--threshold")
+    everything, nothing = brightfield(*words, "0").document, brightfield(*words, "1").document
+    assert everything["escape_rate"]["k"] == 0
+    assert everything["overkill_rate"]["value"] == 1.0
+    assert nothing["escape_rate"]["value"] == 1.0
+    assert nothing["overkill_rate"]["k"] == 0
+    assert nothing["operating_point"]["policy"] == "fixed=1.0"
+    assert everything["auroc"] == nothing["auroc"]
+
+
+def test_wrong_input(brightfield, trained_bundle: Path, synthetic_parts: Path, tmp_path: Path) -> None:
+    make_parts(
+        tmp_path / "others", n_ok=0, n_defect=2, size=(96, 128), defect_px=18, kinds=("stain",), seed=3
+    )
+    (tmp_path / "file").touch()
+    for words, message in (
+        ((tmp_path / "gone", synthetic_parts), "gone does not exist; expected a bundle"),
+        ((synthetic_parts, synthetic_parts), "manifest.json"),
+        ((trained_bundle, tmp_path / "gone"), "there is no file or folder"),
+        ((trained_bundle, tmp_path / "others", "--split", "train"), "has no train part"),
+        ((trained_bundle, synthetic_parts, "-o", tmp_path / "file"), "expected a folder"),
+    ):
+        said = brightfield("evaluate", *words)
+        assert (said.code, said.out) == (2, "")
+        assert message in said.err
+
+
+def test_a_broken_bundle(brightfield, copied_bundle, synthetic_parts: Path) -> None:
+    bundle = copied_bundle()
+    weights = bundle / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    said = brightfield("evaluate", bundle, synthetic_parts)
+    assert said.code == 2
+    assert "weights.safetensors was changed or damaged" in said.err

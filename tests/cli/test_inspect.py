@@ -1,0 +1,179 @@
+"""`brightfield inspect`: a line an image, files that never meet, and going on past what cannot be read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brightfield.cli.inspect import find_images, output_names
+from brightfield.decide.calibration import Temperature
+from brightfield.errors import DataError
+from brightfield.explain.files import read_heatmap
+from brightfield.inspector import Inspector
+
+KEYS = [
+    "image",
+    "decision",
+    "label",
+    "score",
+    "probability",
+    "p_value",
+    "threshold",
+    "method",
+    "milliseconds",
+]
+
+
+@pytest.fixture
+def images(tmp_path: Path, synthetic_parts: Path) -> Path:
+    """A folder with an image at its top and one of the same name two folders down."""
+    folder = tmp_path / "images"
+    (folder / "line" / "two").mkdir(parents=True)
+    shutil.copy(synthetic_parts / "OK" / "0000.png", folder / "a.png")
+    shutil.copy(synthetic_parts / "pit" / "0024.png", folder / "line" / "two" / "a.png")
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def lines_of(out: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_json_lines_are_the_librarys_verdicts(brightfield, trained_bundle: Path, images: Path) -> None:
+    said = brightfield("inspect", trained_bundle, images, "--json", "--quiet")
+    assert said.code == 0
+    lines = lines_of(said.out)
+    assert [list(line) for line in lines] == [KEYS, KEYS]
+    assert [line["image"] for line in lines] == [str(images / "a.png"), str(images / "line/two/a.png")]
+    inspector = Inspector.load(trained_bundle)
+    for line in lines:
+        verdict = inspector.inspect(str(line["image"]), explain=False).as_dict()
+        assert {**line, "milliseconds": 0} == {**verdict, "milliseconds": 0}
+
+
+def test_maps_of_two_images_of_one_name(
+    brightfield, trained_bundle: Path, images: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    said = brightfield("inspect", trained_bundle, images, "-o", out, "--overlay", "--json")
+    assert said.code == 0
+    lines = lines_of(said.out)
+    assert [list(line) for line in lines] == [[*KEYS, "heatmap", "mask"]] * 2
+    assert [line["mask"] for line in lines] == [None, None]
+    assert [line["heatmap"] for line in lines] == [
+        str(out / "a.heatmap.png"),
+        str(out / "line/two/a.heatmap.png"),
+    ]
+    inspector = Inspector.load(trained_bundle)
+    for line in lines:
+        heatmap = inspector.inspect(str(line["image"])).heatmap
+        assert heatmap is not None
+        stored = read_heatmap(Path(str(line["heatmap"])))
+        assert np.abs(stored - heatmap.clip(0, 65.535)).max() <= 0.0005 + 1e-5
+        overlay = Path(str(line["heatmap"]).replace("heatmap.png", "overlay.png"))
+        with Image.open(overlay) as picture:
+            assert picture.size == (128, 96)
+
+
+def test_results_inside_the_images_are_not_inspected(brightfield, trained_bundle: Path, images: Path) -> None:
+    words = ("inspect", trained_bundle, images, "-o", images / "results", "--quiet")
+    first, second = brightfield(*words), brightfield(*words)
+    assert first.code == second.code == 0
+    assert second.out.splitlines()[-1] == first.out.splitlines()[-1]
+    assert second.out.splitlines()[-1].startswith("2 images: ")
+
+
+def test_lines_for_a_person(brightfield, trained_bundle: Path, images: Path) -> None:
+    said = brightfield("inspect", trained_bundle, images, "--threshold", "0")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert lines[0].split() == ["decision", "probability", "label", "ms", "image"]
+    assert lines[1].split()[0] == "DEFECT"
+    assert lines[1].endswith(str(images / "a.png"))
+    assert lines[3] == "2 images: 0 OK, 0 REVIEW, 2 DEFECT"
+    said = brightfield("inspect", trained_bundle, images, "--threshold", "1", "--quiet")
+    assert said.out.endswith("2 images: 2 OK, 0 REVIEW, 0 DEFECT\n")
+    assert said.err == ""
+
+
+def test_goes_on_past_what_cannot_be_read(brightfield, trained_bundle: Path, images: Path) -> None:
+    (images / "b.png").write_bytes(b"no image")
+    words = ("inspect", trained_bundle, images, images / "gone.png")
+    said = brightfield(*words, "--json")
+    assert said.code == 2
+    lines = lines_of(said.out)
+    assert [Path(str(line["image"])).name for line in lines] == ["a.png", "b.png", "a.png", "gone.png"]
+    assert ["error" in line for line in lines] == [False, True, False, True]
+    assert "b.png is not an image" in str(lines[1]["error"])
+    assert said.err.count("error: ") == 2
+    said = brightfield(*words)
+    assert said.code == 2
+    assert said.out.splitlines()[-1].startswith("4 images: ")
+    assert said.out.splitlines()[-1].endswith("2 unreadable")
+
+
+def test_wrong_input(brightfield, trained_bundle: Path, images: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    image = images / "a.png"
+    for words, message in (
+        ((trained_bundle, tmp_path / "empty"), "no images in"),
+        ((tmp_path / "gone", image), "gone does not exist; expected a bundle"),
+        ((trained_bundle, image, "--overlay"), "--overlay needs a folder to write to; add -o DIR"),
+        ((trained_bundle, image, "-o", tmp_path / "file"), "is a file; expected a folder"),
+        ((image, image), "a.png"),
+    ):
+        said = brightfield("inspect", *words)
+        assert (said.code, said.out) == (2, "")
+        assert message in said.err
+
+
+def test_without_a_normal_class_the_label_is_the_verdict(
+    brightfield, trained_bundle: Path, images: Path, tmp_path: Path
+) -> None:
+    inspector = replace(
+        Inspector.load(trained_bundle), normal=None, operating_point=None, calibrator=Temperature(1.0)
+    )
+    inspector.save(tmp_path / "plain")
+    said = brightfield("inspect", tmp_path / "plain", images / "a.png", "--json")
+    (line,) = lines_of(said.out)
+    assert (line["decision"], line["probability"], line["threshold"]) == (None, None, None)
+    assert line["label"] in ("OK", "pit")
+    said = brightfield("inspect", tmp_path / "plain", images)
+    assert said.code == 0
+    assert said.out.splitlines()[-1].startswith("2 images: ")
+    said = brightfield("inspect", tmp_path / "plain", images, "--threshold", "0.5")
+    assert said.code == 2
+    assert "needs a normal class" in said.err
+
+
+def touch(folder: Path, *names: str) -> list[Path]:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return [folder / name for name in names]
+
+
+def test_images_are_found_once_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "b.PNG", "a.jpg", "c.txt", ".hidden.png", ".thumbs/x.png", "d/e.tif", "out/f.png")
+    found = find_images([tmp_path / "d" / "e.tif", tmp_path], leave_out=tmp_path / "out")
+    assert [p.relative_to(tmp_path).as_posix() for p in found] == ["d/e.tif", "a.jpg", "b.PNG"]
+    monkeypatch.chdir(tmp_path)
+    assert find_images([Path("a.jpg"), tmp_path / "a.jpg", Path("c.txt")]) == [Path("a.jpg"), Path("c.txt")]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"no images in .*empty; expected files ending in .*\.png"):
+        find_images([tmp_path / "empty"])
+
+
+def test_no_two_images_share_a_name(tmp_path: Path) -> None:
+    images = touch(tmp_path, "x/1.png", "y/1.png", "y/1.jpg", "y/1.png.bmp", "z/1.png")
+    names = output_names(images)
+    assert [n.as_posix() for n in names.values()] == ["x/1", "y/1.png", "y/1.jpg", "y/1.png.bmp", "z/1"]
+    (alone,) = output_names(images[:1]).values()
+    assert alone == Path("1")

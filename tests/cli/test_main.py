@@ -1,0 +1,199 @@
+"""`brightfield` itself: help, mistakes, exit codes, and what goes where."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from brightfield.cli import inspect, main, train
+from brightfield.cli.terminal import add_command, share
+from brightfield.errors import ImageError
+from brightfield.version import __version__
+
+SOURCE = Path(__file__).parents[2] / "src"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE)}
+
+
+def brightfield_process(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "brightfield", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT,
+    )
+
+
+def fail_with(error: BaseException) -> Callable[[argparse.Namespace], int]:
+    def run(_args: argparse.Namespace) -> int:
+        raise error
+
+    return run
+
+
+def test_help_names_every_command(brightfield) -> None:
+    said = brightfield("--help")
+    assert said.code == 0
+    for command in ("demo", "data", "train", "evaluate", "inspect", "threshold"):
+        assert f"\n    {command}" in said.out
+
+
+@pytest.mark.parametrize("command", ["demo", "data check", "train", "evaluate", "inspect", "threshold"])
+def test_every_command_takes_the_common_options(brightfield, command: str) -> None:
+    said = brightfield(*command.split(), "--help")
+    assert said.code == 0
+    for option in ("--json", "--quiet", "--verbose", "--debug"):
+        assert option in said.out
+
+
+def test_version(brightfield) -> None:
+    assert brightfield("--version").out == f"brightfield {__version__}\n"
+
+
+def test_version_is_that_of_the_package() -> None:
+    declared = (SOURCE.parent / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'\nversion = "{__version__}"\n' in declared
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "required: COMMAND"),
+        (["trian", "x"], "did you mean train?"),
+        (["data", "chek", "x"], "did you mean check?"),
+        (["zzz"], "invalid choice: 'zzz'"),
+        (["train", "x", "-o", "y", "--recipee=fast"], "--recipee=fast; did you mean --recipe?"),
+        (["train", "x", "-o", "y", "--rec", "fast"], "unrecognized arguments: --rec fast"),
+        (["train", "x", "-o", "y", "--seed", "one"], "invalid int value: 'one'"),
+        (
+            ["train", "x", "-o", "y", "--test", "20%"],
+            "'20%' is no probability; expected a number from 0 to 1",
+        ),
+        (["train", "x"], "required: -o/--output"),
+        (["inspect", "x", "y", "--threshold", "1.5"], "'1.5' is no probability"),
+        (["inspect", "x", "y", "--threshold", "nan"], "'nan' is no probability"),
+        (["evaluate", "x", "y", "--split", "tset"], "invalid choice: 'tset'"),
+        (["threshold", "x", "y"], "required: --policy"),
+    ],
+)
+def test_mistakes_in_the_words(brightfield, words: list[str], message: str) -> None:
+    said = brightfield(*words)
+    assert said.code == 2
+    assert said.out == ""
+    assert message in said.err
+
+
+def test_no_traceback_unless_asked_for(brightfield, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspect, "run", fail_with(RuntimeError("the sky fell")))
+    said = brightfield("inspect", "x", "y")
+    assert said.code == 1
+    assert said.err == "error: RuntimeError: the sky fell (run it again with --debug for the traceback)\n"
+    said = brightfield("inspect", "x", "y", "--debug")
+    assert said.code == 1
+    assert "Traceback" in said.err
+    assert said.err.endswith("error: RuntimeError: the sky fell\n")
+
+
+def test_wrong_input_is_one_message_and_2(brightfield, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspect, "run", fail_with(ImageError("[bold]a.png[/] is empty")))
+    said = brightfield("inspect", "x", "y")
+    assert (said.code, said.out, said.err) == (2, "", "error: [bold]a.png[/] is empty\n")
+
+
+def test_stopped_by_the_user(brightfield, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspect, "run", fail_with(KeyboardInterrupt()))
+    monkeypatch.setattr(train, "run", fail_with(KeyboardInterrupt()))
+    assert brightfield("inspect", "x", "y").err == "stopped: nothing is left half-written\n"
+    said = brightfield("train", "x", "-o", "y")
+    assert said.code == 130
+    assert "--resume goes on" in said.err
+
+
+def test_a_reader_that_left(brightfield, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "_let_stdout_go", lambda: None)
+    monkeypatch.setattr(inspect, "run", fail_with(BrokenPipeError()))
+    said = brightfield("inspect", "x", "y")
+    assert (said.code, said.err) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [([], ["warning: w"]), (["--quiet"], []), (["--verbose"], ["info: i", "warning: w"])],
+)
+def test_log_messages(
+    brightfield, monkeypatch: pytest.MonkeyPatch, options: list[str], shown: list[str]
+) -> None:
+    def run(_args: argparse.Namespace) -> int:
+        log = logging.getLogger("brightfield.some.module")
+        log.debug("d")
+        log.info("i")
+        log.warning("%s", "w")
+        return 0
+
+    monkeypatch.setattr(inspect, "run", run)
+    before = list(logging.getLogger("brightfield").handlers)
+    said = brightfield("inspect", "x", "y", *options)
+    assert said.code == 0
+    assert said.err.splitlines() == shown
+    assert logging.getLogger("brightfield").handlers == before
+
+
+def test_a_long_message_stays_one_line(brightfield, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspect, "run", fail_with(ImageError("word " * 100)))
+    assert len(brightfield("inspect", "x", "y").err.splitlines()) == 1
+
+
+def test_as_a_process() -> None:
+    done = brightfield_process("train", "no-such-folder", "-o", "out")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: there is no file or folder no-such-folder")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_ctrl_c_while_training_leaves_no_inspector(synthetic_parts: Path, tmp_path: Path) -> None:
+    words = ("train", str(synthetic_parts), "-o", str(tmp_path / "i"), "--weights", "none")
+    with subprocess.Popen(
+        [sys.executable, "-m", "brightfield", *words], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    ) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith("compare: "):  # it has begun
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "stopped: the same command with --resume goes on from here"
+    assert not (tmp_path / "i").exists()
+
+
+def test_a_pipe_that_closes_early_leaves_no_traceback() -> None:
+    command = f"{sys.executable} -m brightfield data list --json | true"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT,
+    )
+    assert done.stderr == ""
+
+
+def test_a_share() -> None:
+    assert [share(text) for text in ("0", "1", "0.25")] == [0.0, 1.0, 0.25]
+    with pytest.raises(argparse.ArgumentTypeError, match="no probability"):
+        share("-0.1")
+
+
+def test_commands_describe_themselves() -> None:
+    parser = argparse.ArgumentParser()
+    added = add_command(parser.add_subparsers(), "x", "do a thing")
+    assert added.description == "Do a thing."
+    assert added.parse_args([]).json is False

@@ -1,0 +1,101 @@
+"""What several tests share: small pictures of parts and inspectors trained on them, once a test process."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brightfield.data.synthetic import make_parts
+
+if TYPE_CHECKING:
+    from brightfield.inspector import Inspector
+
+SpotFolder = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def synthetic_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 24 OK parts and 12 with a pit, of 128x96 px; not to be changed."""
+    folder = tmp_path_factory.mktemp("synthetic") / "parts"
+    make_parts(folder, n_ok=24, n_defect=12, size=(96, 128), defect_px=18, kinds=("pit",))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_bundle(tmp_path_factory: pytest.TempPathFactory, synthetic_parts: Path) -> Path:
+    """The bundle of an inspector trained on `synthetic_parts` from random weights; not to be changed."""
+    import brightfield  # here, as only tests that train need to load torch
+
+    bundle = tmp_path_factory.mktemp("trained") / "inspector"
+    brightfield.train(synthetic_parts, bundle, weights="none", image_size=64, calibration=0.3)
+    return bundle
+
+
+@pytest.fixture
+def copied_bundle(trained_bundle: Path, tmp_path: Path) -> Callable[[], Path]:
+    """Return a function that copies `trained_bundle` to a new place, where it may be changed."""
+
+    def copy() -> Path:
+        return Path(shutil.copytree(trained_bundle, tmp_path / "copied-inspector"))
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def make_spots() -> SpotFolder:
+    """Return a function that writes class folders of grey noise, with bright squares but for the first."""
+
+    def make(
+        folder: Path,
+        classes: tuple[str, ...] = ("OK", "Defect"),
+        each: int = 30,
+        size: tuple[int, int] = (64, 96),
+        side: int = 10,
+        masks: bool = False,
+    ) -> Path:
+        rng = np.random.default_rng(len(classes) * each)
+        for kind, name in enumerate(classes):
+            (folder / name).mkdir(parents=True)
+            for i in range(each):
+                square = side + 6 * (kind - 1) if kind else 0
+                top, left = (int(rng.integers(0, extent - square)) for extent in size)
+                mask = np.zeros(size, dtype=bool)
+                mask[top : top + square, left : left + square] = True
+                grey = (rng.normal(90, 14, size) + 110 * mask).clip(0, 255).astype(np.uint8)
+                Image.fromarray(grey).save(folder / name / f"{i:03d}.png")
+                if masks and kind:
+                    (folder / "masks" / name).mkdir(parents=True, exist_ok=True)
+                    Image.fromarray(mask).save(folder / "masks" / name / f"{i:03d}.png")
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def spots(tmp_path_factory: pytest.TempPathFactory, make_spots: SpotFolder) -> Path:
+    """A folder of 60 OK and 60 Defect pictures of 96x64 px, with masks; not to be changed."""
+    return make_spots(tmp_path_factory.mktemp("spots") / "spots", each=60, masks=True)
+
+
+@pytest.fixture(scope="session")
+def spot_bundle(spots: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of an inspector trained on `spots` from the packaged weights; not to be changed."""
+    import brightfield  # here, as only tests that train need to load torch
+
+    bundle = tmp_path_factory.mktemp("trained") / "spots"
+    brightfield.train(spots, bundle, image_size=96, calibration=0.4)
+    return bundle
+
+
+@pytest.fixture(scope="session")
+def spot_inspector(spot_bundle: Path) -> Inspector:
+    """The inspector in `spot_bundle`."""
+    import brightfield
+
+    return brightfield.load(spot_bundle)

@@ -1,0 +1,128 @@
+"""The operating point chosen again: on which images, and what it does to them."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brightfield.data.load import load as load_dataset
+from brightfield.data.synthetic import make_parts
+from brightfield.errors import ConfigError, DataError
+from brightfield.evaluation.run import evaluate, parts_seen
+from brightfield.inspector import Inspector
+from brightfield.rethreshold import at_threshold, rethreshold
+
+
+@pytest.fixture(scope="module")
+def inspector(trained_bundle: Path) -> Inspector:
+    return Inspector.load(trained_bundle)
+
+
+@pytest.fixture(scope="module")
+def new_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("new") / "parts"
+    make_parts(folder, n_ok=4, n_defect=3, size=(96, 128), defect_px=18, kinds=("pit",), seed=9)
+    return folder
+
+
+def test_the_calibration_part_is_taken_by_default(inspector: Inspector, synthetic_parts: Path) -> None:
+    made = rethreshold(inspector, synthetic_parts, "recall=1")
+    calibration = [part for part in inspector.parts.values() if part == "calibration"]
+    assert made.images == {"calibration": len(calibration)}
+    assert made.notes == ()
+    old = inspector.operating_point
+    assert old is not None
+    # the same images, so the old point's counts are those it was chosen with
+    assert (made.before.escapes, made.before.overkills) == (old.escapes, old.overkills)
+    assert made.before.threshold == old.threshold
+    assert made.after.escapes == 0
+    assert made.inspector.operating_point == made.after
+    assert inspector.operating_point == old
+
+
+def test_the_counts_are_those_of_an_evaluation(inspector: Inspector, new_parts: Path) -> None:
+    made = rethreshold(inspector, new_parts, "fixed=0.6")
+    assert made.images == {"new": 7}
+    assert made.after.threshold == 0.6
+    for judge, point in ((inspector, made.before), (made.inspector, made.after)):
+        metrics = evaluate(judge, new_parts).metrics
+        assert (metrics["escape_rate"]["k"], metrics["escape_rate"]["n"]) == (point.escapes, 3)
+        assert (metrics["overkill_rate"]["k"], metrics["overkill_rate"]["n"]) == (point.overkills, 4)
+
+
+def test_figures_of_the_old_threshold_are_taken_out(inspector: Inspector, new_parts: Path) -> None:
+    with_figures = inspector.with_metrics({"accuracy": 1.0})
+    assert with_figures.facts["metrics"] == {"accuracy": 1.0}
+    assert rethreshold(with_figures, new_parts, "f1").inspector.facts["metrics"] is None
+
+
+def test_what_trained_the_inspector_is_left_out_under_any_name(
+    inspector: Inspector, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    seen = parts_seen(inspector, load_dataset(synthetic_parts))
+    trained, tested = seen.count("train"), seen.count("test")
+    made = rethreshold(inspector, synthetic_parts, "f1", split="all")
+    assert made.after.n_calibration == len(seen) - trained
+    assert [note.split()[0] for note in made.notes] == [str(trained), str(tested)]
+    for sample, part in zip(load_dataset(synthetic_parts).samples, seen, strict=True):
+        if part == "train":
+            copy = tmp_path / "val" / str(sample.label) / f"renamed-{sample.path.name}"
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(sample.path, copy)
+    with pytest.raises(DataError, match=f"{trained} of its images trained the inspector.*give others"):
+        rethreshold(inspector, tmp_path / "val", "f1")
+
+
+def test_the_test_part_is_used_only_with_a_warning(inspector: Inspector, synthetic_parts: Path) -> None:
+    made = rethreshold(inspector, synthetic_parts, "f1", split="test")
+    assert set(made.images) == {"test"}
+    assert "of the test part are used" in made.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("split", "policy", "message"),
+    [
+        ("train", "f1", "would not hold"),
+        ("tset", "f1", "'tset' is unknown"),
+        (None, "f2", "policy 'f2' is unknown"),
+        (None, "recall=99", "out of range"),
+    ],
+)
+def test_wrong_wishes(
+    inspector: Inspector, synthetic_parts: Path, split: str | None, policy: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        rethreshold(inspector, synthetic_parts, policy, split=split)
+
+
+def test_one_class_is_too_little(inspector: Inspector, new_parts: Path) -> None:
+    dataset = load_dataset(new_parts)
+    good = dataset.subset(s for s in dataset.samples if s.label == "OK")
+    with pytest.raises(DataError, match="0 of 4 calibration parts are defective"):
+        rethreshold(inspector, good, "f1")
+    with pytest.raises(DataError, match="no images of the test part"):
+        rethreshold(inspector, good, "f1", split="test")
+
+
+def test_without_a_normal_class_there_is_no_threshold(inspector: Inspector, new_parts: Path) -> None:
+    plain = replace(inspector, normal=None, operating_point=None)
+    with pytest.raises(ConfigError, match="no normal class"):
+        rethreshold(plain, new_parts, "f1")
+    with pytest.raises(ConfigError, match="needs a normal class"):
+        at_threshold(plain, 0.5)
+
+
+def test_a_threshold_by_hand_counts_on_the_calibration_part_kept(inspector: Inspector) -> None:
+    is_defect = inspector.reference["labels"] != 0
+    everything = at_threshold(inspector, 0.0).operating_point
+    nothing = at_threshold(inspector, 1.0).operating_point
+    assert everything is not None
+    assert nothing is not None
+    assert (everything.escapes, everything.overkills) == (0, int((~is_defect).sum()))
+    assert (nothing.escapes, nothing.overkills) == (int(is_defect.sum()), 0)
+    assert nothing.policy == "fixed=1.0"
+    assert np.sum(is_defect) == nothing.n_defect

@@ -1,0 +1,291 @@
+"""From a folder to an inspector: killed and resumed, refused early, and always with the right class called OK."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import brightfield
+from brightfield.bundle import read_bundle
+from brightfield.data.synthetic import make_parts
+from brightfield.errors import BundleError, ConfigError, DataError, InputError
+
+SCRIPT = """
+import os, signal, sys
+from dataclasses import replace
+import torch
+torch.set_num_threads(1)
+import brightfield
+from brightfield.training.recipes import RECIPES, FineTune
+from brightfield.models.head import HeadSpec
+
+data, output, moment, resume = sys.argv[1:]
+tune = FineTune(epochs=3, batch=16, augmentation="gentle", schedule="cosine", average=0.9, patience=None)
+RECIPES["fast"] = replace(RECIPES["fast"], backbone="test_resnet", head_epochs=6, fine_tune=tune)
+
+def die(stage, done, total):
+    name, _, number = moment.partition(":")
+    if stage == name and done >= int(number):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+brightfield.train(
+    data, output, weights="none", image_size=64, calibration=0.3, resume=resume == "yes", progress=die
+)
+"""
+
+
+def run(script: Path, data: Path, output: Path, moment: str, resume: bool) -> int:
+    words = [sys.executable, "-W", "ignore", str(script), str(data), str(output), moment, "yes" if resume else "no"]
+    return subprocess.run(words, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False).returncode
+
+
+def figures(bundle: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what the manifest says, less what a clock decides, and the weights."""
+    whole = read_bundle(bundle)
+    manifest = {k: v for k, v in whole.manifest.items() if k not in ("files", "sha256")}
+    manifest["training"] = {k: v for k, v in manifest["training"].items() if k != "seconds"}
+    return manifest, whole.tensors("weights")
+
+
+def same(one: Path, two: Path) -> None:
+    (manifest, weights), (others, other_weights) = figures(one), figures(two)
+    assert manifest == others
+    assert weights.keys() == other_weights.keys()
+    assert all(np.array_equal(v, other_weights[k]) for k, v in weights.items())
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(spots: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return the script and what it makes when nobody kills it."""
+    folder = tmp_path_factory.mktemp("whole")
+    script = folder / "train.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    assert run(script, spots, folder / "whole", "never:0", False) == 0
+    return script, folder / "whole"
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "fine-tune:2",
+        pytest.param("compare:60", marks=pytest.mark.slow),
+        pytest.param("decode:20", marks=pytest.mark.slow),
+        pytest.param("features:64", marks=pytest.mark.slow),
+        pytest.param("head:3", marks=pytest.mark.slow),
+        pytest.param("fine-tune:1", marks=pytest.mark.slow),
+        pytest.param("fine-tune:3", marks=pytest.mark.slow),
+        pytest.param("score:1", marks=pytest.mark.slow),
+    ],
+)
+def test_killed_and_resumed_it_ends_the_same(
+    spots: Path, uninterrupted: tuple[Path, Path], tmp_path: Path, moment: str
+) -> None:
+    script, whole = uninterrupted
+    output = tmp_path / "killed"
+    assert run(script, spots, output, moment, False) == -signal.SIGKILL
+    assert not output.exists()
+    assert (tmp_path / ".killed.training").is_dir()
+    assert run(script, spots, output, "never:0", True) == 0
+    same(whole, output)
+    assert [p.name for p in tmp_path.iterdir()] == ["killed"], "the workspace is left over"
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_at(stage: str) -> Callable[[str, int, int], None]:
+    def tell(name: str, done: int, total: int) -> None:
+        if name == stage:
+            raise Stopped
+
+    return tell
+
+
+@pytest.fixture
+def few(tmp_path: Path, make_spots: Any) -> Path:
+    return Path(make_spots(tmp_path / "few", each=12))
+
+
+def quick(data: Path, output: Path | None = None, **more: Any) -> brightfield.Inspector:
+    options = {"backbone": "test_resnet", "weights": "none", "image_size": 64, "calibration": 0.3, **more}
+    return brightfield.train(data, output, **options)
+
+
+def test_resuming_something_else_is_refused(few: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out" / "bundle"
+    with pytest.raises(Stopped):
+        quick(few, output, progress=stop_at("head"))
+    kept = tmp_path / "out" / ".bundle.training"
+    assert (kept / "training.json").is_file()
+    with pytest.raises(ConfigError, match="--resume: the options are not those"):
+        quick(few, output, seed=1, resume=True)
+    first = next((few / "OK").iterdir())
+    content = first.read_bytes()
+    Image.open(next((few / "Defect").iterdir())).save(first)
+    with pytest.raises(ConfigError, match="--resume: the data are not those"):
+        quick(few, output, resume=True)
+    first.write_bytes(content)
+    told: list[str] = []
+    quick(few, output, resume=True, progress=lambda stage, d, n: told.append(stage))
+    assert "compare" not in told, "looked for near-duplicates again"
+    assert "scan" not in told, "planned again"
+    assert [p.name for p in output.parent.iterdir()] == ["bundle"]
+
+
+def test_resuming_nothing_starts_anew(few: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    quick(few, tmp_path / "b.bfz", resume=True)
+    assert "nothing to resume" in caplog.text
+    assert (tmp_path / "b.bfz").is_file()
+
+
+def test_without_an_output_nothing_is_left(
+    few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    inspector = quick(few)
+    assert inspector.inspect(next((few / "OK").iterdir())).decision is not None
+    assert not list(place.iterdir())
+    with pytest.raises(Stopped):
+        quick(few, progress=stop_at("features"))
+    assert not list(place.iterdir())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["few", "temporary"]
+
+
+@pytest.mark.parametrize("names", [("OK", "Defect"), ("good", "zbad"), ("pass", "Aaa", "zzz")])
+def test_the_defects_probability_is_not_the_good_parts(
+    tmp_path: Path, make_spots: Any, names: tuple[str, ...]
+) -> None:
+    data = make_spots(tmp_path / "data", classes=names, each=30)
+    inspector = brightfield.train(data, image_size=64, calibration=0.3)
+    assert inspector.normal == names[0]
+    assert inspector.classes == names
+    found = {n: [inspector.inspect(p, explain=False) for p in sorted((data / n).iterdir())[:10]] for n in names}
+    means = {n: float(np.mean([v.probability for v in verdicts])) for n, verdicts in found.items()}
+    assert means[names[0]] < 0.35
+    assert all(means[n] > 0.65 for n in names[1:])
+    for n, verdicts in found.items():
+        assert np.mean([v.label == n for v in verdicts]) >= 0.6
+        assert all((v.label == names[0]) == (v.decision == "OK") for v in verdicts)
+
+
+def test_without_a_normal_class_there_is_no_decision(tmp_path: Path, make_spots: Any) -> None:
+    data = make_spots(tmp_path / "data", classes=("bolt", "nut", "washer"), each=30)
+    inspector = brightfield.train(data, tmp_path / "b", image_size=64, calibration=0.3)
+    assert inspector.operating_point is None
+    verdict = brightfield.load(tmp_path / "b").inspect(data / "washer" / "000.png")
+    assert verdict.decision is None
+    assert verdict.probability is None
+    assert verdict.heatmap is not None
+    right = [inspector.inspect(p, explain=False).label == n for n in inspector.classes for p in (data / n).glob("00*")]
+    assert np.mean(right) > 0.7
+
+
+def test_deep_grey_and_colour_and_all_sizes_mix(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for kind, name in enumerate(("OK", "NOK")):
+        (tmp_path / "mix" / name).mkdir(parents=True)
+        for i in range(24):
+            h, w = [(64, 96), (40, 40), (150, 60), (30, 200)][i % 4]
+            grey = rng.normal(90, 14, (h, w))
+            if kind:
+                grey[h // 3 : h // 3 + 12, w // 3 : w // 3 + 12] += 110
+            grey = grey.clip(0, 255)
+            picture = [
+                grey.astype(np.uint8),
+                np.repeat(grey[..., None], 3, 2).astype(np.uint8),
+                (grey * 4095 / 255).astype(np.uint16),
+            ][i % 3]
+            Image.fromarray(picture).save(tmp_path / "mix" / name / f"{i:02d}.png")
+    inspector = quick(tmp_path / "mix", normal="OK")
+    assert inspector.preprocessing.bits == 12
+    deep, shallow = (inspector.inspect(tmp_path / "mix" / "OK" / f"{i:02d}.png") for i in (2, 0))
+    assert deep.heatmap is not None
+    assert deep.heatmap.shape == (150, 60)
+    assert shallow.decision is not None
+    as_eight = inspector.inspect(np.asarray(Image.open(tmp_path / "mix" / "OK" / "02.png")) // 16 * 16)
+    assert abs(as_eight.score - deep.score) < 0.2, "two ways to write a white level"
+
+
+def test_what_would_fail_at_the_end_is_refused_at_once(few: Path, tmp_path: Path) -> None:
+    def never(stage: str, done: int, total: int) -> None:
+        assert stage not in ("scan", "decode", "features"), "found out too late"
+
+    with pytest.raises(DataError, match="calibration part shows no images.*larger share"):
+        quick(few, calibration=0.0, progress=never)
+    lopsided = tmp_path / "lopsided"
+    for part, name in (("train", "OK"), ("train", "Defect"), ("val", "OK"), ("test", "Defect"), ("test", "OK")):
+        (lopsided / part / name).mkdir(parents=True)
+        for i in range(4):
+            source = sorted((few / name).iterdir())[i + 4 * ("train", "val", "test").index(part)]
+            (lopsided / part / name / source.name).write_bytes(source.read_bytes())
+    with pytest.raises(DataError, match="calibration part shows OK.*good and defective"):
+        quick(lopsided, progress=never)
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "thesis.doc").write_text("three years")
+    with pytest.raises(BundleError, match="not overwritten"):
+        quick(few, taken, progress=never)
+    assert (taken / "thesis.doc").read_text() == "three years"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"policy": "f2"},
+        {"policy": "recall=0"},
+        {"recipe": "fats"},
+        {"backbone": "resnet1"},
+        {"image_size": 16},
+        {"tile": 5},
+        {"normal": "Good"},
+        {"method": "magic"},
+    ],
+)
+def test_wrong_options_cost_nothing(few: Path, tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=str(next(iter(options.values()))).partition("=")[0]):
+        quick(few, tmp_path / "b", **{**options})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["few"]
+
+
+def test_sizes_as_asked_for(few: Path) -> None:
+    p = quick(few, image_size=96, tile=64).preprocessing
+    assert (p.long_side, p.tile, p.overlap) == (96, 64, 8)
+
+
+def test_the_manifest_says_how_it_was_made(spot_bundle: Path) -> None:
+    manifest = read_bundle(spot_bundle).manifest
+    assert manifest["training"]["options"]["image_size"] == 96
+    assert manifest["training"]["recipe"]["name"] == "fast"
+    assert manifest["training"]["history"][0]["epoch"] == 1
+    parts = manifest["fingerprints"]["parts"]
+    assert sum(n for counts in parts.values() for n in counts.values()) == 120
+    assert parts["test"] == {"OK": 12, "Defect": 12}
+    assert "Apache-2.0" in manifest["weights_licence"]
+    assert len(manifest["fingerprints"]["code"]) == 64
+    json.dumps(manifest, allow_nan=False)
+
+
+@pytest.mark.slow
+def test_a_small_defect_in_a_large_picture_is_found_in_tiles(tmp_path: Path) -> None:
+    data = make_parts(tmp_path / "parts", n_ok=60, n_defect=60, size=(600, 900), defect_px=12, kinds=("pit",))
+    tiled = brightfield.train(data, time_budget=600.0)
+    squeezed = brightfield.train(data, image_size=224)
+    assert tiled.preprocessing.long_side is None
+    found = [brightfield.evaluate(i, data, split="test").metrics for i in (tiled, squeezed)]
+    assert found[0]["auroc"] > found[1]["auroc"]
+    assert found[0]["auroc"] > 0.8
+    assert found[0]["f1"] > found[1]["f1"]

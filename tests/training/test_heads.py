@@ -1,0 +1,80 @@
+"""A head learns what can be learnt, the same way every time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from brightfield.models.head import HeadEnsemble, HeadSpec, defect_log_odds, pool_tiles
+from brightfield.training.features import FeatureBank
+from brightfield.training.heads import History, Lesson, train_head
+from brightfield.training.recipes import RECIPES
+
+RECIPE = replace(RECIPES["fast"], head_epochs=60, head_learning_rate=1e-2)
+SPEC = HeadSpec(hidden=16, members=2, dropout=0.1)
+
+
+def lesson(tiles: int, told: bool = False, normal: int | None = 0) -> Lesson:
+    """Return 120 images; of a defective one, one tile's first feature is raised."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 2
+    values = rng.normal(size=(2, 120 * tiles, 6))
+    worst = np.arange(120) * tiles + rng.integers(tiles, size=120)
+    values[:, worst[labels == 1], 0] += 8
+    targets = np.eye(2, dtype=np.float32)[labels]
+    of_tiles: list[npt.NDArray[np.float32] | None] = [None] * 120
+    if told:
+        every = np.tile(np.array([1, 0], np.float32), (120 * tiles, 1))
+        every[worst[labels == 1]] = (0, 1)
+        of_tiles = list(every.reshape(120, tiles, 2))
+    bank = FeatureBank(values.astype(np.float16), np.arange(121, dtype=np.int64) * tiles)
+    return Lesson(bank, np.arange(120), targets, normal, of_tiles)
+
+
+def trained(which: Lesson, seed: int = 0) -> tuple[HeadEnsemble, History]:
+    torch.manual_seed(5)
+    head = HeadEnsemble(6, 2, SPEC)
+    history = train_head(head, which, RECIPE, seed=seed)
+    assert not head.training
+    return head, history
+
+
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("tiles", [1, 5])
+def test_an_easy_problem_is_learnt(tiles: int, told: bool) -> None:
+    which = lesson(tiles, told)
+    head, history = trained(which)
+    with torch.no_grad():
+        logits = head(torch.from_numpy(which.bank.values[0].copy()).float()).reshape(120, tiles, 2)
+    odds = defect_log_odds(pool_tiles(logits, 0), 0).numpy()
+    right = (odds > np.median(odds)) == (np.arange(120) % 2 == 1)
+    assert right.mean() > 0.95
+    assert [row["epoch"] for row in history] == list(range(1, 61))
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+
+
+def test_the_seed_decides() -> None:
+    which = lesson(3)
+    one, again, other = trained(which), trained(which), trained(which, seed=1)
+    same = [torch.equal(a, b) for a, b in zip(one[0].parameters(), again[0].parameters(), strict=True)]
+    assert all(same)
+    assert one[1] == again[1]
+    assert other[1] != one[1]
+
+
+def test_standardised_by_the_images_it_trains_on() -> None:
+    which = replace(lesson(1), images=np.arange(60), targets=lesson(1).targets[:60])
+    head, _ = trained(which)
+    seen = which.bank.values[:, :60].reshape(-1, 6).astype(np.float64)
+    assert np.allclose(head.center.numpy(), seen.mean(0), atol=1e-4)
+    assert np.allclose(head.scale.numpy(), seen.std(0), atol=1e-3)
+
+
+def test_without_a_normal_class() -> None:
+    head, history = trained(lesson(1, normal=None))
+    assert history[-1]["train_loss"] < 0.3
+    assert head.spec == SPEC

@@ -1,0 +1,87 @@
+"""Recipes are complete and found by name; augmentations keep a picture a picture."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from brightfield.errors import ConfigError
+from brightfield.models.backbone import known_backbones
+from brightfield.training.augment import build_augmentation
+from brightfield.training.checkpoint import load_checkpoint, save_checkpoint
+from brightfield.training.recipes import AUGMENTATIONS, IMBALANCES, RECIPES, find_recipe
+
+
+def test_every_recipe_is_sound() -> None:
+    backbones = set(known_backbones())
+    for name, recipe in RECIPES.items():
+        assert recipe.name == name
+        assert recipe.backbone in backbones
+        assert recipe.imbalance in IMBALANCES
+        assert recipe.inference_views in (1, 2, 4)
+        assert recipe.views in (0, 1, 2, 4)
+        assert recipe.views or recipe.fine_tune, "nothing would be trained"
+        assert recipe.fine_tune is None or recipe.fine_tune.augmentation in AUGMENTATIONS
+        assert json.loads(json.dumps(recipe.as_dict()))["name"] == name
+
+
+def test_the_tutorial_is_what_it_is_known_for() -> None:
+    tune = RECIPES["tutorial"].fine_tune
+    assert tune is not None
+    assert RECIPES["tutorial"].backbone == "resnet50"
+    assert (tune.optimiser, tune.learning_rate, tune.schedule) == ("adam", 3e-4, "plateau")
+    assert (tune.epochs, tune.patience, tune.stages) == (20, 5, 1)
+
+
+def test_an_unknown_recipe_gets_a_suggestion() -> None:
+    with pytest.raises(ConfigError, match="'fsat'.*did you mean 'fast'"):
+        find_recipe("fsat")
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_augmentations_keep_size_and_kind(name: str) -> None:
+    torch.manual_seed(0)
+    image = torch.randint(0, 256, (3, 40, 56), dtype=torch.uint8)
+    kept = image.clone()
+    changed = [build_augmentation(name, (9, 9, 9))(image) for _ in range(6)]
+    assert all(c.shape == image.shape and c.dtype == torch.uint8 for c in changed)
+    assert torch.equal(image, kept), "changed its input"
+    assert all(torch.equal(c, image) for c in changed) == (name == "none")
+    torch.manual_seed(0)
+    torch.randint(0, 256, (3, 40, 56), dtype=torch.uint8)
+    assert torch.equal(build_augmentation(name, (9, 9, 9))(image), changed[0])
+
+
+def test_what_turns_in_has_the_fill() -> None:
+    torch.manual_seed(1)
+    white = torch.full((3, 60, 60), 255, dtype=torch.uint8)
+    turned = [build_augmentation("gentle", (10, 120, 30))(white) for _ in range(4)]
+    assert any((t[1].int() - t[0].int()).max() > 60 for t in turned), "the fill is green, nothing else is"
+
+
+def test_an_unknown_augmentation() -> None:
+    with pytest.raises(ConfigError, match="'mirror'.*flips"):
+        build_augmentation("mirror", (0, 0, 0))
+
+
+def test_a_checkpoint_brings_every_generator_back(tmp_path: object) -> None:
+    from pathlib import Path
+
+    import numpy as np
+
+    path = Path(str(tmp_path)) / "c.pt"
+    rng = np.random.default_rng(3)
+    rng.integers(5)  # leaves half a draw in the generator
+    torch.manual_seed(4)
+    torch.rand(3)
+    save_checkpoint(path, {"x": torch.ones(2), "n": [1, 0.5]}, rng)
+    expected = (rng.integers(1000, size=4).tolist(), torch.rand(4).tolist())
+    other = np.random.default_rng(0)
+    torch.manual_seed(0)
+    state = load_checkpoint(path, other)
+    assert state is not None
+    assert state["n"] == [1, 0.5]
+    assert (other.integers(1000, size=4).tolist(), torch.rand(4).tolist()) == expected
+    assert load_checkpoint(path.with_name("none.pt"), other) is None
