@@ -39,8 +39,9 @@ def run(dataset: Dataset, options: TrainOptions) -> Run:
 
 
 def tell(stage: str, done: int, total: int) -> None:
-    """Show how far a training is on one line."""
-    print(f"\r{stage} {done}/{total}    ", end="", file=sys.stderr, flush=True)
+    """Say when a stage is done."""
+    if done == total:
+        print(f"{stage} {done}", end="; ", file=sys.stderr, flush=True)
 
 
 def rows_of(one: Run, benchmark: str, dataset: str, variant: str, seed: int) -> list[Row]:
@@ -48,6 +49,9 @@ def rows_of(one: Run, benchmark: str, dataset: str, variant: str, seed: int) -> 
     found = one.evaluation.metrics
     values = {name: found[name] for name in FIGURES if found.get(name) is not None}
     values |= {name: found[name]["value"] for name in ("escape_rate", "overkill_rate") if found[name]}
+    p = one.evaluation.predictions
+    if p.probabilities is not None:
+        values["accuracy_at_0.5"] = float(((p.probabilities >= 0.5) == p.is_defect).mean())
     rows = [Row(benchmark, dataset, variant, seed, name, float(v), "share") for name, v in values.items()]
     for name, value in (found.get("pixel") or {}).items():
         if name in ("auroc", "aupro", "iou", "dice") and value is not None:
@@ -58,7 +62,7 @@ def rows_of(one: Run, benchmark: str, dataset: str, variant: str, seed: int) -> 
 def save(name: str, rows: Sequence[Row], output: Path | None) -> None:
     """Append rows to the benchmark's CSV, and print them in short."""
     append(output or RESULTS / f"{name}.csv", rows)
-    shown = ("accuracy", "auroc", "f1", "escape_rate", "overkill_rate", "training_time")
+    shown = ("accuracy", "accuracy_at_0.5", "auroc", "f1", "escape_rate", "overkill_rate", "training_time")
     text = ", ".join(f"{r.metric} {r.value:.4g}" for r in rows if r.metric in shown)
     print(f"{rows[0].variant} seed {rows[0].seed}: {text}", flush=True)
 
@@ -71,7 +75,7 @@ def summary(rows: Iterable[Row]) -> None:
     for (variant, metric), found in values.items():
         low, high = min(found), max(found)
         print(
-            f"{variant:28s} {metric:18s} {statistics.mean(found):8.4f} [{low:.4f}, {high:.4f}] of {len(found)}"
+            f"{variant:28s} {metric:18s} {statistics.mean(found):8.4f} [{low:.4f}, {high:.4f}] n={len(found)}"
         )
 
 

@@ -79,8 +79,8 @@ def make_spots() -> SpotFolder:
 
 @pytest.fixture(scope="session")
 def spots(tmp_path_factory: pytest.TempPathFactory, make_spots: SpotFolder) -> Path:
-    """A folder of 60 OK and 60 Defect pictures of 96x64 px, with masks; not to be changed."""
-    return make_spots(tmp_path_factory.mktemp("spots") / "spots", each=60, masks=True)
+    """A folder of 40 OK and 40 Defect pictures of 96x64 px, with masks; not to be changed."""
+    return make_spots(tmp_path_factory.mktemp("spots") / "spots", each=40, masks=True)
 
 
 @pytest.fixture(scope="session")

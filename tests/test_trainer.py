@@ -51,10 +51,11 @@ def run(script: Path, data: Path, output: Path, moment: str, resume: bool) -> in
 
 
 def figures(bundle: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return what the manifest says, less what a clock decides, and the weights."""
+    """Return what the manifest says, less what a clock or an edit meanwhile decides, and the weights."""
     whole = read_bundle(bundle)
     manifest = {k: v for k, v in whole.manifest.items() if k not in ("files", "sha256")}
     manifest["training"] = {k: v for k, v in manifest["training"].items() if k != "seconds"}
+    manifest["fingerprints"] = {k: v for k, v in manifest["fingerprints"].items() if k != "code"}
     return manifest, whole.tensors("weights")
 
 
@@ -79,9 +80,9 @@ def uninterrupted(spots: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
     "moment",
     [
         "fine-tune:2",
-        pytest.param("compare:60", marks=pytest.mark.slow),
+        pytest.param("compare:50", marks=pytest.mark.slow),
         pytest.param("decode:20", marks=pytest.mark.slow),
-        pytest.param("features:64", marks=pytest.mark.slow),
+        pytest.param("features:1", marks=pytest.mark.slow),
         pytest.param("head:3", marks=pytest.mark.slow),
         pytest.param("fine-tune:1", marks=pytest.mark.slow),
         pytest.param("fine-tune:3", marks=pytest.mark.slow),
@@ -272,8 +273,8 @@ def test_the_manifest_says_how_it_was_made(spot_bundle: Path) -> None:
     assert manifest["training"]["recipe"]["name"] == "fast"
     assert manifest["training"]["history"][0]["epoch"] == 1
     parts = manifest["fingerprints"]["parts"]
-    assert sum(n for counts in parts.values() for n in counts.values()) == 120
-    assert parts["test"] == {"OK": 12, "Defect": 12}
+    assert sum(n for counts in parts.values() for n in counts.values()) == 80
+    assert parts["test"] == {"OK": 8, "Defect": 8}
     assert "Apache-2.0" in manifest["weights_licence"]
     assert len(manifest["fingerprints"]["code"]) == 64
     json.dumps(manifest, allow_nan=False)

@@ -87,7 +87,7 @@ def train(
         _check_calibration(dataset)
         made = _fit(dataset, net, recipe, wishes, options, folder, progress)
         seconds = time.perf_counter() - begin
-        inspector = _assemble(dataset, made, policy_text=str(policy))
+        inspector = _assemble(dataset, made, policy_text=str(policy), progress=progress)
         facts = _facts(dataset, made, options, recipe, origin, seconds)
         inspector = replace(inspector, facts=facts)
         if output is not None:
@@ -277,13 +277,15 @@ def _plan(
     return chosen
 
 
-def _assemble(dataset: Dataset, made: _Made, *, policy_text: str) -> Inspector:
+def _assemble(
+    dataset: Dataset, made: _Made, *, policy_text: str, progress: Progress | None
+) -> Inspector:
     """Calibrate on the calibration part, choose the operating point there, and fix the heatmaps' scale."""
     part = dataset.part("calibration")
     classifier = made.classifier
     labels = np.array([dataset.classes.index(str(s.label)) for s in part.samples])
     normal = None if dataset.normal is None else dataset.classes.index(dataset.normal)
-    logits = classifier.score(made.calibration)
+    logits = classifier.score(made.calibration, progress)
     calibrator = fit_calibrator(logits, labels, normal)
     shares = probabilities(calibrator, logits, normal)
     point: OperatingPoint | None = None

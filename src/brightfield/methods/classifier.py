@@ -47,11 +47,8 @@ class Classifier:
         logits: list[Tensor] = []
         cams: list[Tensor] = []
         for at in range(0, len(tiles), _TILES_AT_ONCE):
-            x = normalise(torch.from_numpy(tiles[at : at + _TILES_AT_ONCE]), self.preprocessing)
-            maps = self.net.quick_maps(x)
-            with torch.inference_mode():
-                first = self.net.head(self.net.pool(maps))
-                logits.append(self._with_views(x, first).cpu())
+            found, maps, first = self._look(tiles[at : at + _TILES_AT_ONCE])
+            logits.append(found)
             if explain:
                 cams.append(self._cam(maps, first).cpu())
         pooled = pool_tiles(torch.cat(logits).double(), self.normal).numpy()
@@ -66,20 +63,22 @@ class Classifier:
         logits: list[Tensor] = []
         done = 0
         for batch in tile_batches(cache, self.preprocessing, range(len(cache))):
-            x = normalise(torch.from_numpy(batch), self.preprocessing)
-            with torch.inference_mode():
-                first = self.net.head(self.net.pool(self.net.quick_maps(x)))
-                logits.append(self._with_views(x, first).cpu())
+            logits.append(self._look(batch)[0])
             done += len(batch)
             tell("score", int(np.searchsorted(starts, done, side="right")) - 1, len(cache))
         return pool_rows(torch.cat(logits), starts, self.normal)
 
-    def _with_views(self, x: Tensor, first: Tensor) -> Tensor:
-        """Return the logits averaged over the flipped views, of which the first is already there."""
-        total = first
-        for view in range(1, self.views):
-            total = total + self.net.head(self.net.pool(self.net.quick_maps(flip(x, view))))
-        return total / self.views
+    def _look(self, tiles: npt.NDArray[np.uint8]) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Return the tiles' logits (T, K) averaged over the views, and the first view's maps and logits."""
+        x = normalise(torch.from_numpy(tiles), self.preprocessing)
+        views = [flip(x, view) for view in range(self.views)]
+        # few tiles go through in all views at once: a batch of one leaves most of the processor idle
+        batches = [torch.cat(views)] if len(x) * self.views <= _TILES_AT_ONCE else views
+        maps = [self.net.quick_maps(batch) for batch in batches]
+        with torch.inference_mode():
+            logits = torch.cat([self.net.head(self.net.pool(m)) for m in maps])
+        mean = logits.view(self.views, len(x), -1).mean(0).cpu()
+        return mean, [m[: len(x)] for m in maps[0]], logits[: len(x)]
 
     def _cam(self, maps: list[Tensor], logits: Tensor) -> Tensor:
         net, normal = self.net, self.normal

@@ -18,12 +18,12 @@ def grad_cam(
 ) -> Tensor:
     """Return the class activation maps of a batch of tiles, float32 (N, size, size), at least 0.
 
-    Each place of each channel is weighted by its own gradient of the score (HiResCAM, Draelos and Carin 2020);
-    with `averaged`, by the channel's mean gradient, as in Grad-CAM (Selvaraju et al. 2017, section 3). For a
-    score that is linear in the means of the last convolution the two are the same. Where a head also takes
-    maxima, only the first keeps the place that was the maximum. Given several maps, their activation maps are
-    added, so that a fine one can sharpen a coarse one. The maps are leaves of their own small graph: nothing is
-    hooked into the network.
+    Each place of each channel is weighted by its own gradient of the score (HiResCAM, Draelos and Carin
+    2020); with `averaged`, by the channel's mean gradient, as in Grad-CAM (Selvaraju et al. 2017, section
+    3). For a score that is linear in the means of the last convolution the two are the same. Where a head
+    also takes maxima, only the first keeps the place that was the maximum. Given several maps, their
+    activation maps are added, so that a fine one can sharpen a coarse one. The maps are leaves of their own
+    small graph: nothing is hooked into the network.
 
     Args:
         maps: (N, C, H, W) each, as the trunk returned them.

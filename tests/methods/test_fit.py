@@ -1,0 +1,64 @@
+"""What a classifier is told of each tile, and what it refuses to learn from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brightfield.data.cache import PixelCache, build_cache
+from brightfield.data.dataset import Dataset, Sample
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.errors import DataError
+from brightfield.methods.fit import fit_classifier, tile_targets
+from brightfield.models.backbone import build_trunk
+from brightfield.models.network import build_network
+from brightfield.models.runtime import pick_runtime
+from brightfield.training.recipes import RECIPES
+from brightfield.training.targets import class_targets
+
+RULE = Preprocessing(8, None, False, 64, 0, (0.5,) * 3, (0.25,) * 3)
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> tuple[Dataset, PixelCache]:
+    """Four pictures of two tiles each: good, masked at the right, masked by nothing, and without a mask."""
+    mask = np.zeros((64, 128), np.uint8)
+    mask[:, 100:] = 255
+    mask[0, 0] = 255  # a sliver in the left tile
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    Image.fromarray(mask * 0).save(tmp_path / "black.png")
+    rows = [("OK", None), ("pit", "mask.png"), ("pit", "black.png"), ("rust", None)]
+    samples = []
+    for i, (label, name) in enumerate(rows):
+        Image.fromarray(np.full((64, 128), 50 * i, np.uint8)).save(tmp_path / f"{i}.png")
+        samples.append(Sample(f"{i}.png", tmp_path / f"{i}.png", label, None if name is None else tmp_path / name))
+    cache = build_cache([s.path for s in samples], resize=RULE.resize, bits=8, folder=tmp_path / "cache")
+    return Dataset("d", tuple(samples), ("OK", "pit", "rust"), "OK"), cache
+
+
+def test_tiles_are_told_apart_only_where_it_is_known(parts: tuple[Dataset, PixelCache]) -> None:
+    dataset, cache = parts
+    found = tile_targets(dataset, cache, RULE, class_targets(dataset), 0)
+    assert found[0] is not None
+    assert found[0].tolist() == [[1, 0, 0], [1, 0, 0]]
+    assert found[1] is not None
+    assert found[1].tolist() == [[1, 0, 0], [0, 1, 0]], "a sliver is no defect, the rest is"
+    assert found[2] is None, "a defective part whose mask is empty has no good tiles"
+    assert found[3] is None
+    assert tile_targets(dataset, cache, RULE, class_targets(dataset), None) == [None] * 4
+
+
+@pytest.mark.parametrize(("kept", "said"), [((0,), "one class only .OK"), ((0, 1), "no image of rust")])
+def test_missing_classes_are_refused(
+    parts: tuple[Dataset, PixelCache], tmp_path: Path, kept: tuple[int, ...], said: str
+) -> None:
+    dataset, cache = parts
+    few = dataset.subset(dataset.samples[i] for i in kept)
+    spec = RECIPES["fast"].head.on((4, 8, 16, 32))
+    net = build_network(build_trunk("test_resnet"), 3, replace(spec, members=1), pick_runtime())
+    with pytest.raises(DataError, match=f"{said}.*--resplit"):
+        fit_classifier(net, few, cache, RULE, RECIPES["fast"], views=1, seed=0, workspace=tmp_path)

@@ -1,0 +1,72 @@
+"""A verdict cannot say what does not fit together."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from brightfield.errors import InputError
+from brightfield.verdict import Decision, HeatmapKind, Verdict
+
+SOUND: dict[str, Any] = {
+    "decision": Decision.DEFECT,
+    "label": "pit",
+    "score": 1.5,
+    "threshold": 0.4,
+    "method": "classifier",
+    "milliseconds": 3.14159,
+    "probabilities": {"OK": 0.25, "pit": 0.75},
+    "probability": 0.75,
+    "image": "a.png",
+}
+MAP = np.zeros((2, 3), np.float32)
+
+
+def test_the_json_line() -> None:
+    line = Verdict(**SOUND, heatmap=MAP, heatmap_kind=HeatmapKind.EVIDENCE).as_dict()
+    assert list(line) == [
+        "image",
+        "decision",
+        "label",
+        "score",
+        "probability",
+        "p_value",
+        "threshold",
+        "method",
+        "milliseconds",
+    ]
+    assert json.loads(json.dumps(line))["decision"] == "DEFECT"
+    assert line["milliseconds"] == 3.142
+    assert Verdict(**{**SOUND, "decision": None, "probability": None}).as_dict()["decision"] is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"score": float("nan")},
+        {"score": float("inf")},
+        {"probability": 1.01},
+        {"probability": float("nan")},
+        {"p_value": -0.1},
+        {"probabilities": {"OK": 0.5, "pit": 0.6}},
+        {"probabilities": {"OK": -0.1, "pit": 1.1}},
+        {"probabilities": {"OK": float("nan"), "pit": 1.0}},
+        {"heatmap": MAP},
+        {"heatmap_kind": HeatmapKind.EVIDENCE},
+        {"heatmap": MAP.astype(np.float64), "heatmap_kind": HeatmapKind.EVIDENCE},
+        {"heatmap": MAP[None], "heatmap_kind": HeatmapKind.EVIDENCE},
+        {"mask": MAP},
+        {"mask": np.zeros(3, bool)},
+    ],
+)
+def test_what_does_not_fit_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        Verdict(**{**SOUND, **wrong})
+
+
+def test_it_never_changes() -> None:
+    with pytest.raises(AttributeError):
+        Verdict(**SOUND).score = 2.0  # type: ignore[misc]
