@@ -57,7 +57,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_options(tmp_path / "bad.toml")
 
 
-@pytest.mark.parametrize("values", [{"seed": "1"}, {"image_size": 2.0}, {"weights": Path("w.pth")}, {"recipe": None}])
+@pytest.mark.parametrize(
+    "values", [{"seed": "1"}, {"image_size": 2.0}, {"weights": Path("w.pth")}, {"recipe": None}]
+)
 def test_python_is_checked_like_toml(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(values))):
         TrainOptions(**values)

@@ -46,7 +46,9 @@ def test_heat_is_where_the_defect_is(spot_inspector: Inspector) -> None:
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8, 2, 5])
-def test_heat_is_upright_on_a_turned_picture(spot_inspector: Inspector, tmp_path: Path, orientation: int) -> None:
+def test_heat_is_upright_on_a_turned_picture(
+    spot_inspector: Inspector, tmp_path: Path, orientation: int
+) -> None:
     """The file holds the picture turned, and says so, as cameras do."""
     upright = Image.fromarray(corner_picture())
     back = {
@@ -80,7 +82,11 @@ def test_good_parts_are_calm(spot_inspector: Inspector, spots: Path) -> None:
         if spot_inspector.parts[hashlib.sha256(p.read_bytes()).hexdigest()] == "calibration"
     ]
     assert len(good) >= 10
-    peaks = [float(v.heatmap.max()) for v in spot_inspector.inspect_many(good, explain=True) if v.heatmap is not None]
+    peaks = [
+        float(v.heatmap.max())
+        for v in spot_inspector.inspect_many(good, explain=True)
+        if v.heatmap is not None
+    ]
     assert np.mean(np.array(peaks) < 1.0) >= 0.9
     defect = spot_inspector.inspect(corner_picture()).heatmap
     assert defect is not None
@@ -91,7 +97,14 @@ def test_every_way_to_give_a_picture_says_the_same(spot_inspector: Inspector, tm
     grey = corner_picture()
     path = tmp_path / "part.png"
     Image.fromarray(grey).save(path)
-    ways = [path, str(path), Image.open(path), grey, np.repeat(grey[..., None], 3, 2), Image.fromarray(grey).convert("RGB")]
+    ways = [
+        path,
+        str(path),
+        Image.open(path),
+        grey,
+        np.repeat(grey[..., None], 3, 2),
+        Image.fromarray(grey).convert("RGB"),
+    ]
     verdicts = list(spot_inspector.inspect_many(ways))
     assert len({v.score for v in verdicts}) == 1
     assert [v.image for v in verdicts[:3]] == [str(path), str(path), ""]

@@ -1,4 +1,4 @@
-"""From a folder to an inspector: killed and resumed, refused early, and always with the right class called OK."""
+"""From a folder to an inspector: killed and resumed, refused early, the right class called OK."""
 
 from __future__ import annotations
 
@@ -46,8 +46,19 @@ brightfield.train(
 
 
 def run(script: Path, data: Path, output: Path, moment: str, resume: bool) -> int:
-    words = [sys.executable, "-W", "ignore", str(script), str(data), str(output), moment, "yes" if resume else "no"]
-    return subprocess.run(words, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False).returncode
+    words = [
+        sys.executable,
+        "-W",
+        "ignore",
+        str(script),
+        str(data),
+        str(output),
+        moment,
+        "yes" if resume else "no",
+    ]
+    return subprocess.run(
+        words, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
+    ).returncode
 
 
 def figures(bundle: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -102,14 +113,14 @@ def test_killed_and_resumed_it_ends_the_same(
     assert [p.name for p in tmp_path.iterdir()] == ["killed"], "the workspace is left over"
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
 def stop_at(stage: str) -> Callable[[str, int, int], None]:
     def tell(name: str, done: int, total: int) -> None:
         if name == stage:
-            raise Stopped
+            raise StoppedError
 
     return tell
 
@@ -126,7 +137,7 @@ def quick(data: Path, output: Path | None = None, **more: Any) -> brightfield.In
 
 def test_resuming_something_else_is_refused(few: Path, tmp_path: Path) -> None:
     output = tmp_path / "out" / "bundle"
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         quick(few, output, progress=stop_at("head"))
     kept = tmp_path / "out" / ".bundle.training"
     assert (kept / "training.json").is_file()
@@ -160,7 +171,7 @@ def test_without_an_output_nothing_is_left(
     inspector = quick(few)
     assert inspector.inspect(next((few / "OK").iterdir())).decision is not None
     assert not list(place.iterdir())
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         quick(few, progress=stop_at("features"))
     assert not list(place.iterdir())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["few", "temporary"]
@@ -174,7 +185,9 @@ def test_the_defects_probability_is_not_the_good_parts(
     inspector = brightfield.train(data, image_size=64, calibration=0.3)
     assert inspector.normal == names[0]
     assert inspector.classes == names
-    found = {n: [inspector.inspect(p, explain=False) for p in sorted((data / n).iterdir())[:10]] for n in names}
+    found = {
+        n: [inspector.inspect(p, explain=False) for p in sorted((data / n).iterdir())[:10]] for n in names
+    }
     means = {n: float(np.mean([v.probability for v in verdicts])) for n, verdicts in found.items()}
     assert means[names[0]] < 0.35
     assert all(means[n] > 0.65 for n in names[1:])
@@ -191,7 +204,11 @@ def test_without_a_normal_class_there_is_no_decision(tmp_path: Path, make_spots:
     assert verdict.decision is None
     assert verdict.probability is None
     assert verdict.heatmap is not None
-    right = [inspector.inspect(p, explain=False).label == n for n in inspector.classes for p in (data / n).glob("00*")]
+    right = [
+        inspector.inspect(p, explain=False).label == n
+        for n in inspector.classes
+        for p in (data / n).glob("00*")
+    ]
     assert np.mean(right) > 0.7
 
 
@@ -228,7 +245,13 @@ def test_what_would_fail_at_the_end_is_refused_at_once(few: Path, tmp_path: Path
     with pytest.raises(DataError, match="calibration part shows no images.*larger share"):
         quick(few, calibration=0.0, progress=never)
     lopsided = tmp_path / "lopsided"
-    for part, name in (("train", "OK"), ("train", "Defect"), ("val", "OK"), ("test", "Defect"), ("test", "OK")):
+    for part, name in (
+        ("train", "OK"),
+        ("train", "Defect"),
+        ("val", "OK"),
+        ("test", "Defect"),
+        ("test", "OK"),
+    ):
         (lopsided / part / name).mkdir(parents=True)
         for i in range(4):
             source = sorted((few / name).iterdir())[i + 4 * ("train", "val", "test").index(part)]

@@ -107,9 +107,10 @@ def test_score_equals_judge(inspector: Inspector, cache: PixelCache) -> None:
     assert scores.dtype == np.float64
     one_by_one = [inspector.method.judge(cache[i], explain=i % 2 == 0).logits for i in range(len(cache))]
     assert np.allclose(scores, one_by_one, atol=0.02 * float(np.abs(scores).max()))  # bfloat16 has 8 bits
-    assert np.argsort(scores[:, 1] - scores[:, 0]).tolist() == np.argsort(
-        [z[1] - z[0] for z in one_by_one]
-    ).tolist()
+    assert (
+        np.argsort(scores[:, 1] - scores[:, 0]).tolist()
+        == np.argsort([z[1] - z[0] for z in one_by_one]).tolist()
+    )
 
 
 def test_scoring_changes_nothing(inspector: Inspector, cache: PixelCache, pictures: list[Path]) -> None:

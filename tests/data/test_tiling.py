@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from brightfield.data.tiling import cut_tiles, stitch, tile_origins, tile_starts
 
-SIZES = [(1, 64, 8), (63, 64, 8), (64, 64, 8), (65, 64, 8), (120, 64, 8), (121, 64, 8), (1130, 256, 32), (2000, 96, 12)]
+SIZES = [
+    (1, 64, 8),
+    (63, 64, 8),
+    (64, 64, 8),
+    (65, 64, 8),
+    (120, 64, 8),
+    (121, 64, 8),
+    (1130, 256, 32),
+    (2000, 96, 12),
+]
 
 
 @pytest.mark.parametrize(("length", "tile", "overlap"), SIZES)
@@ -23,7 +34,7 @@ def test_tiles_cover_a_side_and_overlap(length: int, tile: int, overlap: int) ->
         return
     assert starts[0] == 0
     assert starts[-1] == length - tile
-    assert all(b - a <= tile - overlap for a, b in zip(starts, starts[1:], strict=False))
+    assert all(b - a <= tile - overlap for a, b in itertools.pairwise(starts))
     fewest = -(-(length - overlap) // (tile - overlap))
     assert len(starts) == fewest
 

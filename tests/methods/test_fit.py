@@ -35,7 +35,9 @@ def parts(tmp_path: Path) -> tuple[Dataset, PixelCache]:
     samples = []
     for i, (label, name) in enumerate(rows):
         Image.fromarray(np.full((64, 128), 50 * i, np.uint8)).save(tmp_path / f"{i}.png")
-        samples.append(Sample(f"{i}.png", tmp_path / f"{i}.png", label, None if name is None else tmp_path / name))
+        samples.append(
+            Sample(f"{i}.png", tmp_path / f"{i}.png", label, None if name is None else tmp_path / name)
+        )
     cache = build_cache([s.path for s in samples], resize=RULE.resize, bits=8, folder=tmp_path / "cache")
     return Dataset("d", tuple(samples), ("OK", "pit", "rust"), "OK"), cache
 

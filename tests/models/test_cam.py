@@ -13,7 +13,7 @@ from brightfield.models.runtime import pick_runtime
 
 
 def test_a_linear_score_of_means() -> None:
-    """For score = sum of w_c mean(A_c), the weight is w_c / (H W), and times H W the map is sum of w_c A_c."""
+    """For score = sum of w_c mean(A_c), the weight is w_c / (H W); times H W the map is sum of w_c A_c."""
     rng = np.random.default_rng(0)
     a = rng.normal(size=(2, 3, 4, 4)).astype(np.float32)
     w = np.array([0.5, -2.0, 1.0], dtype=np.float32)
@@ -35,7 +35,7 @@ def test_the_usual_value_is_calm_and_maps_add_up() -> None:
 
 
 def test_a_maximum_stays_in_its_place() -> None:
-    """For score = max(A), all the gradient is at the maximum; averaging spreads it over other bright places."""
+    """For score = max(A), all the gradient is at the maximum; averaging spreads it to other bright places."""
     a = torch.zeros(1, 1, 4, 4)
     a[0, 0, 1, 2], a[0, 0, 3, 0] = 4.0, 3.0
     sharp = grad_cam([a], lambda m: m[0].amax((1, 2, 3)), 4)[0]

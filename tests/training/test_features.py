@@ -50,7 +50,9 @@ def test_flips() -> None:
 
 def test_batches_hold_the_tiles_in_order(cache: PixelCache) -> None:
     whole = np.concatenate(list(tile_batches(cache, RULE, range(12))))
-    assert np.array_equal(whole, np.concatenate([cut_tiles(cache[i], 64, 8, RULE.fill)[0] for i in range(12)]))
+    assert np.array_equal(
+        whole, np.concatenate([cut_tiles(cache[i], 64, 8, RULE.fill)[0] for i in range(12)])
+    )
 
 
 def test_values_are_those_of_each_tile_in_each_view(net: TileNet, cache: PixelCache, tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ def test_values_are_those_of_each_tile_in_each_view(net: TileNet, cache: PixelCa
     assert not np.array_equal(bank.values[0, at], bank.values[1, at])
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -79,9 +81,9 @@ def test_a_killed_extraction_goes_on(net: TileNet, cache: PixelCache, tmp_path: 
 
     def die(stage: str, done: int, total: int) -> None:
         if done:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         extract(net, cache, RULE, views=2, folder=tmp_path / "killed", progress=die)
     told: list[int] = []
     bank = extract(

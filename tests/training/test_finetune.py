@@ -43,7 +43,9 @@ def course(cache: PixelCache, held: int = 6, images: int = 19, imbalance: str = 
     labels = np.arange(25) % 2
     targets = np.eye(2, dtype=np.float32)[labels]
     rows = np.arange(25)[held : held + images]
-    return Course(cache, RULE, rows, targets[rows], np.arange(held), labels[:held], 0, [None] * images, imbalance)
+    return Course(
+        cache, RULE, rows, targets[rows], np.arange(held), labels[:held], 0, [None] * images, imbalance
+    )
 
 
 def network() -> TileNet:
@@ -86,7 +88,9 @@ def test_a_killed_training_ends_with_the_same_weights(
 ) -> None:
     settings = replace(PLAIN, schedule=schedule, average=average, optimiser="adamw", weight_decay=0.01)
     whole, killed = network(), network()
-    expected = fine_tune(whole, course(cache, imbalance="sampling"), settings, seed=0, checkpoint=tmp_path / "a.pt")
+    expected = fine_tune(
+        whole, course(cache, imbalance="sampling"), settings, seed=0, checkpoint=tmp_path / "a.pt"
+    )
 
     def die(stage: str, done: int, total: int) -> None:
         if done == 2:
@@ -94,7 +98,9 @@ def test_a_killed_training_ends_with_the_same_weights(
 
     path = tmp_path / "b.pt"
     with pytest.raises(KeyboardInterrupt):
-        fine_tune(killed, course(cache, imbalance="sampling"), settings, seed=0, checkpoint=path, progress=die)
+        fine_tune(
+            killed, course(cache, imbalance="sampling"), settings, seed=0, checkpoint=path, progress=die
+        )
     torch.manual_seed(99)  # another process starts from another state
     resumed = network()
     torch.rand(7)

@@ -55,7 +55,9 @@ def test_the_budget_takes_views_first_then_size_and_never_half() -> None:
     # 900x600 in tiles of 256 with 32 shared: 4 by 3, that is 786,432 px an image, 79 s a view at this rate
     cost = 12 * 256**2 * 100 / 1e6
     big = facts(600, 900)
-    seen = [(f.views, f.preprocessing.long_side) for f in (chosen(big, budget=b * cost) for b in (4, 3.9, 1.9, 1))]
+    seen = [
+        (f.views, f.preprocessing.long_side) for f in (chosen(big, budget=b * cost) for b in (4, 3.9, 1.9, 1))
+    ]
     assert seen == [(4, None), (2, None), (1, None), (1, None)]
     squeezed = chosen(big, budget=0.9 * cost)
     assert squeezed.views == 1

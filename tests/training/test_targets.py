@@ -23,7 +23,9 @@ def pull(imbalance: str) -> float:
     return float(chance[90:].sum() * loss[1] / (chance[:90].sum() * loss[0]))
 
 
-@pytest.mark.parametrize(("imbalance", "expected"), [("none", 1 / 9), ("sampling", 1), ("loss", 1), ("both", 9)])
+@pytest.mark.parametrize(
+    ("imbalance", "expected"), [("none", 1 / 9), ("sampling", 1), ("loss", 1), ("both", 9)]
+)
 def test_imbalance_is_corrected_once_unless_asked_for_twice(imbalance: str, expected: float) -> None:
     assert pull(imbalance) == pytest.approx(expected)
 
@@ -47,14 +49,14 @@ def test_cross_entropy_against_torch() -> None:
     z, w = torch.randn(3, 6, 4), torch.tensor([1.0, 2.0, 0.5, 1.0])
     k = torch.tensor([0, 1, 2, 3, 1, 0])
     targets = torch.nn.functional.one_hot(k, 4).float()
-    expected = torch.stack([torch.nn.functional.cross_entropy(m, k, w, reduction="sum") / 6 for m in z]).mean()
+    expected = torch.stack(
+        [torch.nn.functional.cross_entropy(m, k, w, reduction="sum") / 6 for m in z]
+    ).mean()
     assert torch.allclose(soft_cross_entropy(z, targets, w), expected)
 
 
 def dataset(*labels: str | None, normal: str | None = "OK") -> Dataset:
-    samples = tuple(
-        Sample(f"{i}.png", Path(f"{i}.png"), label) for i, label in enumerate(labels)
-    )
+    samples = tuple(Sample(f"{i}.png", Path(f"{i}.png"), label) for i, label in enumerate(labels))
     found = sorted({x for x in labels if x} - {normal or ""})
     return Dataset("d", samples, (normal, *found) if normal else tuple(found), normal)
 

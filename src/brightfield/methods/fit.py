@@ -18,7 +18,7 @@ from brightfield.methods.classifier import Classifier
 from brightfield.models.network import TileNet
 from brightfield.models.runtime import pick_runtime
 from brightfield.progress import Progress
-from brightfield.training.features import extract
+from brightfield.training.features import extract, in_tiles
 from brightfield.training.finetune import Course, fine_tune
 from brightfield.training.heads import History, Lesson, train_head
 from brightfield.training.recipes import Recipe
@@ -84,7 +84,9 @@ def fit_classifier(
         rows = fine_tune(net, course, settings, seed=seed, checkpoint=checkpoint, progress=progress)
         history = rows if not history else [*history, *_after(history, rows)]
         net.runtime = pick_runtime("auto", net.runtime.device)
-    return Fitted(Classifier(net, preprocessing, normal, recipe.inference_views), history)
+    # a picture in tiles already costs many passes; flips would cost as many again, several times
+    in_use = 1 if in_tiles(cache, preprocessing) else recipe.inference_views
+    return Fitted(Classifier(net, preprocessing, normal, in_use), history)
 
 
 def tile_targets(
@@ -98,12 +100,14 @@ def tile_targets(
 
     A tile is defective that holds a tenth or more of the defective pixels of the image's worst; a good
     image's tiles are good. A defective image without a mask, or with an empty one, tells nothing of its
-    tiles, nor does one without a mask whose annotator was not sure.
+    tiles. Without any mask nothing is known of any tile.
     """
+    if normal is None or not any(s.mask for s in train.samples):
+        return [None] * len(train)
     out: list[npt.NDArray[np.float32] | None] = []
     for i, sample in enumerate(train.samples):
-        good = normal is not None and targets[i, normal] == 1.0
-        if normal is None or (sample.mask is None and not good):
+        good = targets[i, normal] == 1.0
+        if sample.mask is None and not good:
             out.append(None)
             continue
         shape = cache.shapes[i][:2]

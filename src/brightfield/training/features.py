@@ -56,6 +56,11 @@ def tile_counts(cache: PixelCache, preprocessing: Preprocessing) -> npt.NDArray[
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
+def in_tiles(cache: PixelCache, preprocessing: Preprocessing) -> bool:
+    """Tell whether any cached image is seen in more than one tile."""
+    return int(np.diff(tile_counts(cache, preprocessing)).max()) > 1
+
+
 def extract(
     net: TileNet,
     cache: PixelCache,

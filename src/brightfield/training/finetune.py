@@ -22,7 +22,7 @@ from brightfield.models.network import TileNet, normalise
 from brightfield.progress import Progress, silent
 from brightfield.training.augment import Augment, build_augmentation
 from brightfield.training.checkpoint import load_checkpoint, save_checkpoint
-from brightfield.training.features import tile_batches, tile_counts
+from brightfield.training.features import in_tiles, tile_batches, tile_counts
 from brightfield.training.heads import History, batches, soft_cross_entropy
 from brightfield.training.recipes import FineTune
 from brightfield.training.targets import balance
@@ -89,7 +89,7 @@ def fine_tune(
     state.restore(load_checkpoint(checkpoint, state.rng))
     augment = build_augmentation(settings.augmentation, course.preprocessing.fill)
     while state.epoch < settings.epochs and not state.exhausted():
-        tiles = _hardest_tiles(net, course) if _has_bags(course) else None
+        tiles = _hardest_tiles(net, course) if in_tiles(course.cache, course.preprocessing) else None
         loss = _epoch(state, course, augment, tiles)
         state.finish(loss, _validation_f1(state.scored(), course) if len(course.held_out) else None)
         save_checkpoint(checkpoint, state.as_dict(), state.rng)
@@ -220,10 +220,6 @@ def _epoch(state: _State, course: Course, augment: Augment, hardest: list[Tensor
         state.step(loss)
         losses.append(float(loss.detach()))
     return float(np.mean(losses))
-
-
-def _has_bags(course: Course) -> bool:
-    return int(np.diff(tile_counts(course.cache, course.preprocessing)).max()) > 1
 
 
 def _pick(

@@ -61,7 +61,7 @@ class Recipe:
         head_learning_rate: At its peak.
         head_weight_decay: Decoupled.
         imbalance: Where unequal classes are corrected: one of `IMBALANCES`.
-        inference_views: Flipped copies of an image whose logits are averaged in use: 1, 2 or 4.
+        inference_views: Flipped copies of an image seen whole whose logits are averaged in use: 1, 2 or 4.
         fine_tune: What follows on the kept features, or None.
         time_budget: Seconds that the planner may spend on features when it chooses the working size.
     """
@@ -76,7 +76,7 @@ class Recipe:
     imbalance: str = "none"
     inference_views: int = 4
     fine_tune: FineTune | None = None
-    time_budget: float = 240.0
+    time_budget: float = 120.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for a manifest."""
@@ -105,7 +105,7 @@ RECIPES: dict[str, Recipe] = {
             average=0.99,
             batch_norm=False,
         ),
-        time_budget=480.0,
+        time_budget=300.0,
     ),
     "tutorial": Recipe(
         name="tutorial",

@@ -1,0 +1,95 @@
+"""Heatmaps against masks: Grad-CAM of the last convolution, of all maps, and element-wise (the default).
+
+python benchmarks/heatmaps.py                      synthetic parts
+python benchmarks/heatmaps.py --data FOLDER        a data set with masks and groups, such as ballscrew
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from brightfield import Dataset, Inspector, TrainOptions
+from brightfield.data.decode import read_mask
+from brightfield.data.load import load
+from brightfield.data.split import folds, split
+from brightfield.data.synthetic import make_parts
+from brightfield.evaluation.pixels import PixelMeter
+from brightfield.methods import classifier
+from brightfield.models.cam import grad_cam
+from record import RESULTS, Row, append
+from runs import run
+
+NEAR = 10  # pixels that the hottest place may lie beside the mask
+
+
+def last_only(maps, score, size, calm=None):  # type: ignore[no-untyped-def]
+    """Grad-CAM of the deepest map alone, the others held fixed."""
+
+    def of_last(leaves):  # type: ignore[no-untyped-def]
+        return score([m.clone() for m in maps[:-1]] + leaves)
+
+    return grad_cam(maps[-1:], of_last, size, None if calm is None else calm[-1:], averaged=True)
+
+
+KINDS = {
+    "Grad-CAM, last convolution": last_only,
+    "Grad-CAM, all maps": partial(grad_cam, averaged=True),
+    "element-wise, all maps (default)": grad_cam,
+}
+
+
+def measure(inspector: Inspector, dataset: Dataset, name: str, seed: int) -> list[Row]:
+    """Return the figures of every kind of heatmap on the test part."""
+    rows: list[Row] = []
+    for kind, function in KINDS.items():
+        classifier.grad_cam = function
+        meter, hits = PixelMeter(), []
+        for sample in dataset.part("test").samples:
+            heatmap = inspector.inspect(sample.path).heatmap
+            if heatmap is None or (sample.mask is None and sample.label != dataset.normal):
+                continue
+            mask = None if sample.mask is None else read_mask(sample.mask)
+            meter.update(heatmap, mask)
+            if mask is not None:
+                y, x = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
+                hits.append(
+                    bool(mask[max(0, y - NEAR) : y + NEAR + 1, max(0, x - NEAR) : x + NEAR + 1].any())
+                )
+        found = meter.result().as_dict()
+        values = {"pixel_auroc": found["auroc"], "aupro": found["aupro"], "hottest_on_defect": np.mean(hits)}
+        rows += [Row("heatmaps", name, kind, seed, metric, float(v), "share") for metric, v in values.items()]
+        print(kind, {k: round(float(v), 4) for k, v in values.items()}, flush=True)
+    classifier.grad_cam = grad_cam
+    return rows
+
+
+def main() -> None:
+    """Train once and measure every kind of heatmap on the same inspector."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=RESULTS / "heatmaps.csv")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if args.data is None:
+            name = "synthetic 380x260, defects of 26 px"
+            parts = make_parts(
+                Path(folder) / "parts", n_ok=140, n_defect=80, size=(260, 380), defect_px=26, seed=args.seed
+            )
+            dataset = split(parts, test=0.25, calibration=0.2, seed=args.seed)
+        else:
+            name = args.data.name
+            dataset = folds(load(args.data), 5, 0)[args.seed]
+        inspector = run(dataset, TrainOptions(seed=args.seed)).inspector
+        append(args.output, measure(inspector, dataset, name, args.seed))
+
+
+if __name__ == "__main__":
+    main()
