@@ -89,9 +89,14 @@ class HeadEnsemble(nn.Module):
         self.drop = nn.Dropout(spec.dropout)
 
     def standardise(self, features: Tensor) -> None:
-        """Fix the input's mean and standard deviation from training features (N, D)."""
+        """Fix the input's mean and standard deviation from training features (N, D).
+
+        A feature that hardly varied in training must not shout later: its deviation counts as a twentieth of
+        the median one at the least.
+        """
         self.center.copy_(features.mean(0))
-        self.scale.copy_(features.std(0, correction=0).clamp_min(1e-3))
+        deviation = features.std(0, correction=0)
+        self.scale.copy_(deviation.clamp_min(max(1e-3, 0.05 * float(deviation.median()))))
 
     def each(self, x: Tensor) -> Tensor:
         """Return every member's logits: (N, D) to (M, N, K)."""

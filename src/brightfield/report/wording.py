@@ -56,7 +56,7 @@ ABOUT_DEFECTS = "Of telling defective from good parts at the operating point; fo
 ABOUT_CLASSES = "Means over classes, but for accuracy, ECE and Brier score, which are over images."
 
 POLICIES = {
-    "f1": "The threshold was chosen for the best F1 on the calibration part.",
+    "f1": "The threshold was chosen for the best F1 to be expected from the calibrated probabilities.",
     "recall": "The threshold was chosen to reach the recall asked for on the calibration part.",
     "fixed": "The threshold was given by hand; no data chose it.",
 }

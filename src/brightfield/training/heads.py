@@ -19,6 +19,7 @@ from brightfield.training.targets import balance
 History = list[dict[str, float]]
 
 _BATCH = 128
+_STEPS = 10  # an epoch at the least
 _MAX_TILES = 2048  # in one step, so that large pictures fit in memory
 _BAG_TEMPERATURE = 1.0
 _STATISTICS_ROWS = 20_000
@@ -99,8 +100,9 @@ def batches(
 
 
 def _batch_size(lesson: Lesson) -> int:
+    """Return the images in a step: few where there are few, so that there are steps enough in an epoch."""
     most = int(np.diff(lesson.bank.starts).max())
-    return max(8, min(_BATCH, _MAX_TILES // most))
+    return max(8, min(_BATCH, len(lesson.images) // _STEPS, _MAX_TILES // most))
 
 
 def _some_rows(lesson: Lesson, rng: np.random.Generator) -> Tensor:
