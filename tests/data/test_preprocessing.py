@@ -11,6 +11,7 @@ from PIL import Image
 
 from brightfield.data.masks import resize_mask, tile_shares
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.errors import ImageError
 
 SQUARE = Preprocessing(8, 64, True, 64, 0, (0.5, 0.4, 0.3), (0.5, 0.5, 0.5))
 
@@ -24,6 +25,11 @@ def test_sixteen_bits_have_one_white_for_all() -> None:
     twelve = Preprocessing(12, None, False, 64, 0, (0.5,) * 3, (0.5,) * 3)
     picture = np.array([[0, 2048, 4095, 9000]], dtype=np.uint16)
     assert twelve.working(picture)[0, :, 0].tolist() == [0, 128, 255, 255]
+
+
+def test_pictures_of_another_camera_are_refused_instead_of_judged_white() -> None:
+    with pytest.raises(ImageError, match=r"lies above 255, white in the 8-bit"):
+        SQUARE.working(np.full((64, 64), 3000, np.uint16))
 
 
 def test_outside_is_what_normalisation_makes_zero() -> None:

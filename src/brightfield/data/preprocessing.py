@@ -11,6 +11,9 @@ import numpy.typing as npt
 from brightfield.data.decode import Pixels, to_rgb8
 from brightfield.data.geometry import Resize, resize
 from brightfield.data.tiling import cut_tiles
+from brightfield.errors import ImageError
+
+MOST_WHITE = 0.5
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,17 @@ class Preprocessing:
         return (r, g, b)
 
     def working(self, image: Pixels) -> npt.NDArray[np.uint8]:
-        """Return a decoded image at its working size, uint8 (h, w, 3)."""
+        """Return a decoded image at its working size, uint8 (h, w, 3).
+
+        Raises:
+            ImageError: If most of a 16-bit image lies above the white level: it comes from another camera.
+        """
+        if image.dtype == np.uint16 and float(np.mean(image > 2**self.bits - 1)) > MOST_WHITE:
+            raise ImageError(
+                f"most of this 16-bit image (values up to {image.max()}) lies above {2**self.bits - 1}, "
+                f"white in the {self.bits}-bit images of the training; take pictures as for the training, or "
+                "train on pictures like this one"
+            )
         return resize(to_rgb8(image, self.bits), self.resize)
 
     def tiles(self, working: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], list[tuple[int, int]]]:

@@ -178,8 +178,8 @@ def choose(policy: Policy, probabilities: npt.ArrayLike, is_defect: npt.ArrayLik
 def _best_f1(values: FloatArray, defect: BoolArray) -> float:
     """Return the cut of the greatest expected F1, in the middle of its gap; of equal ones that of the widest.
 
-    The expectation is 2 E[found] / (rejected + E[defects]) under the calibrated probabilities (the plug-in rule of
-    Lewis 1995, Ye et al. 2012). Counting the calibration part's own defects instead follows the luck of those few
+    The expectation is 2 E[found] / (rejected + E[defects]) under the calibrated probabilities (the plug-in
+    rule of Lewis 1995). Counting the calibration part's own defects instead follows the luck of those few
     parts: the F1 on other parts is lower, and the threshold varies several times as much.
     """
     n_defect = int(defect.sum())
@@ -195,9 +195,7 @@ def _best_f1(values: FloatArray, defect: BoolArray) -> float:
     f1 = 2 * found / (rejected + max(values.sum(), np.finfo(float).tiny))
     best = np.flatnonzero(f1 == f1.max())
     cut = best[np.argmax((uppers - lowers)[best])]
-    middle = float((lowers[cut] + uppers[cut]) / 2)
-    # Between neighbouring floats there is no middle: the upper one cuts there too.
-    return middle if middle > lowers[cut] else float(uppers[cut])
+    return float((lowers[cut] + uppers[cut]) / 2)
 
 
 def _highest_with_recall(values: FloatArray, defect: BoolArray, recall: float) -> float:
