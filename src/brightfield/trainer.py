@@ -277,9 +277,7 @@ def _plan(
     return chosen
 
 
-def _assemble(
-    dataset: Dataset, made: _Made, *, policy_text: str, progress: Progress | None
-) -> Inspector:
+def _assemble(dataset: Dataset, made: _Made, *, policy_text: str, progress: Progress | None) -> Inspector:
     """Calibrate on the calibration part, choose the operating point there, and fix the heatmaps' scale."""
     part = dataset.part("calibration")
     classifier = made.classifier
