@@ -332,8 +332,7 @@ def _heat_peaks(
     classifier: Classifier, cache: PixelCache, rows: npt.NDArray[np.intp], most: int
 ) -> list[float]:
     few = rows[:: max(1, len(rows) // most)][:most]
-    heats = [classifier.judge(cache[int(i)], explain=True).heat for i in few]
-    return [float(heat.max()) for heat in heats if heat is not None]
+    return [float(classifier.heat(cache[int(i)]).max()) for i in few]
 
 
 def _reference(

@@ -44,7 +44,7 @@ def test_flips() -> None:
     x = torch.arange(12).reshape(1, 1, 3, 4)
     a = x.numpy()
     views = [flip(x, v).numpy() for v in range(4)]
-    expected = [a, a[..., ::-1], a[..., ::-1, :], a[..., ::-1, ::-1]]
+    expected = [a, a[..., ::-1, ::-1], a[..., ::-1], a[..., ::-1, :]]
     assert all(np.array_equal(v, e) for v, e in zip(views, expected, strict=True))
 
 

@@ -43,11 +43,19 @@ class Classifier:
 
     def judge(self, working: npt.NDArray[np.uint8], *, explain: bool) -> Judgement:
         """Judge one image at working size, uint8 (h, w, 3)."""
+        return self._judge(working, self.views, explain)
+
+    def heat(self, working: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Return the heat of `judge` alone, float32 (h, w), which one view suffices for."""
+        heat = self._judge(working, 1, True).heat
+        return np.zeros(working.shape[:2], np.float32) if heat is None else heat
+
+    def _judge(self, working: npt.NDArray[np.uint8], views: int, explain: bool) -> Judgement:
         tiles, origins = self.preprocessing.tiles(working)
         logits: list[Tensor] = []
         cams: list[Tensor] = []
         for at in range(0, len(tiles), _TILES_AT_ONCE):
-            found, maps, first = self._look(tiles[at : at + _TILES_AT_ONCE])
+            found, maps, first = self._look(tiles[at : at + _TILES_AT_ONCE], views)
             logits.append(found)
             if explain:
                 cams.append(self._cam(maps, first).cpu())
@@ -63,21 +71,21 @@ class Classifier:
         logits: list[Tensor] = []
         done = 0
         for batch in tile_batches(cache, self.preprocessing, range(len(cache))):
-            logits.append(self._look(batch)[0])
+            logits.append(self._look(batch, self.views)[0])
             done += len(batch)
             tell("score", int(np.searchsorted(starts, done, side="right")) - 1, len(cache))
         return pool_rows(torch.cat(logits), starts, self.normal)
 
-    def _look(self, tiles: npt.NDArray[np.uint8]) -> tuple[Tensor, list[Tensor], Tensor]:
+    def _look(self, tiles: npt.NDArray[np.uint8], views: int) -> tuple[Tensor, list[Tensor], Tensor]:
         """Return the tiles' logits (T, K) averaged over the views, and the first view's maps and logits."""
         x = normalise(torch.from_numpy(tiles), self.preprocessing)
-        views = [flip(x, view) for view in range(self.views)]
+        flips = [flip(x, view) for view in range(views)]
         # few tiles go through in all views at once: a batch of one leaves most of the processor idle
-        batches = [torch.cat(views)] if len(x) * self.views <= _TILES_AT_ONCE else views
+        batches = [torch.cat(flips)] if len(x) * views <= _TILES_AT_ONCE else flips
         maps = [self.net.quick_maps(batch) for batch in batches]
         with torch.inference_mode():
             logits = torch.cat([self.net.head(self.net.pool(m)) for m in maps])
-        mean = logits.view(self.views, len(x), -1).mean(0).cpu()
+        mean = logits.view(views, len(x), -1).mean(0).cpu()
         return mean, [m[: len(x)] for m in maps[0]], logits[: len(x)]
 
     def _cam(self, maps: list[Tensor], logits: Tensor) -> Tensor:

@@ -6,6 +6,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torchvision.transforms.v2.functional import gaussian_blur
+
+SMOOTHING = 1 / 40
+"""The heat's blur as a share of the tile's side (standard deviation)."""
 
 
 def grad_cam(
@@ -44,4 +48,8 @@ def grad_cam(
         # the gradient of a mean over a map is 1 / (H W): times H W, maps of different sizes count alike
         cam = (weights * activation).sum(1, keepdim=True) * (leaf.shape[2] * leaf.shape[3])
         out = out + torch.nn.functional.interpolate(cam, (size, size), mode="bilinear", align_corners=False)
-    return out.clamp_min(0)[:, 0]
+    # a maximum is one place of a coarse map: spread it over the pixels it may stand for, so that many maxima
+    # that agree outweigh a single one
+    side = 2 * round(1.5 * SMOOTHING * size) + 1
+    spread: Tensor = gaussian_blur(out, [side, side], [SMOOTHING * size])
+    return spread.clamp_min(0)[:, 0]

@@ -20,8 +20,8 @@ from brightfield.data.tiling import tile_origins
 from brightfield.models.network import TileNet, normalise
 from brightfield.progress import Progress, silent
 
-VIEWS = ((), (-1,), (-2,), (-1, -2))
-"""The axes of (N, C, H, W) that each view flips."""
+VIEWS = ((), (-1, -2), (-1,), (-2,))
+"""The axes of (N, C, H, W) that each view flips; the second, a half turn, differs most from the first."""
 
 _BATCH_PIXELS = 32 * 256 * 256
 _BLOCK = 64  # images between two notes of how far the work is

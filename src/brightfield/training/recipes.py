@@ -69,7 +69,7 @@ class Recipe:
     name: str
     backbone: str
     head: HeadSpec
-    views: int = 4
+    views: int = 2
     head_epochs: int = 40
     head_learning_rate: float = 1e-3
     head_weight_decay: float = 1e-2
