@@ -1,4 +1,4 @@
-"""Heatmaps against masks: Grad-CAM of the last convolution, of all maps, and element-wise (the default).
+"""Heatmaps against masks: Grad-CAM of the last convolution, of all maps (the default), and element-wise.
 
 python benchmarks/heatmaps.py                      synthetic parts
 python benchmarks/heatmaps.py --data FOLDER        a data set with masks and groups, such as ballscrew
@@ -38,8 +38,8 @@ def last_only(maps, score, size, calm=None):  # type: ignore[no-untyped-def]
 
 KINDS = {
     "Grad-CAM, last convolution": last_only,
-    "Grad-CAM, all maps": partial(grad_cam, averaged=True),
-    "element-wise, all maps (default)": grad_cam,
+    "Grad-CAM, all maps (default)": grad_cam,
+    "element-wise, all maps": partial(grad_cam, averaged=False),
 }
 
 

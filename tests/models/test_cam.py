@@ -38,10 +38,10 @@ def test_a_maximum_stays_in_its_place() -> None:
     """For score = max(A), all the gradient is at the maximum; averaging spreads it to other bright places."""
     a = torch.zeros(1, 1, 4, 4)
     a[0, 0, 1, 2], a[0, 0, 3, 0] = 4.0, 3.0
-    sharp = grad_cam([a], lambda m: m[0].amax((1, 2, 3)), 4)[0]
+    sharp = grad_cam([a], lambda m: m[0].amax((1, 2, 3)), 4, averaged=False)[0]
     assert sharp[1, 2] == 4.0 * 16
     assert float(sharp.sum()) == 4.0 * 16
-    spread = grad_cam([a], lambda m: m[0].amax((1, 2, 3)), 4, averaged=True)[0]
+    spread = grad_cam([a], lambda m: m[0].amax((1, 2, 3)), 4)[0]
     assert (spread[1, 2], spread[3, 0]) == (4.0, 3.0)
 
 

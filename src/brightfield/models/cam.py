@@ -18,23 +18,22 @@ def grad_cam(
     size: int,
     calm: Sequence[Tensor | None] | None = None,
     *,
-    averaged: bool = False,
+    averaged: bool = True,
 ) -> Tensor:
     """Return the class activation maps of a batch of tiles, float32 (N, size, size), at least 0.
 
-    Each place of each channel is weighted by its own gradient of the score (HiResCAM, Draelos and Carin
-    2020); with `averaged`, by the channel's mean gradient, as in Grad-CAM (Selvaraju et al. 2017, section
-    3). For a score that is linear in the means of the last convolution the two are the same. Where a head
-    also takes maxima, only the first keeps the place that was the maximum. Given several maps, their
-    activation maps are added, so that a fine one can sharpen a coarse one. The maps are leaves of their own
-    small graph: nothing is hooked into the network.
+    Each channel is weighted by its map's mean gradient of the score (Selvaraju et al. 2017, section 3);
+    without `averaged`, each place of it by its own gradient (HiResCAM, Draelos and Carin 2020). For a
+    score that is linear in the means of the last convolution the two are the same. Given several maps,
+    their activation maps are added, so that a fine one can sharpen a coarse one. The maps are leaves of
+    their own small graph: nothing is hooked into the network.
 
     Args:
         maps: (N, C, H, W) each, as the trunk returned them.
         score: From such maps to one number a tile, (N,).
         size: Of the tile in pixels.
         calm: The usual value of each channel (C,) a map, from which its activation counts; None for 0.
-        averaged: Whether gradients are averaged over each map first.
+        averaged: Whether gradients are averaged over each map first, as Grad-CAM has it.
     """
     with torch.enable_grad():
         leaves = [m.detach().clone().float().requires_grad_(True) for m in maps]
@@ -48,8 +47,7 @@ def grad_cam(
         # the gradient of a mean over a map is 1 / (H W): times H W, maps of different sizes count alike
         cam = (weights * activation).sum(1, keepdim=True) * (leaf.shape[2] * leaf.shape[3])
         out = out + torch.nn.functional.interpolate(cam, (size, size), mode="bilinear", align_corners=False)
-    # a maximum is one place of a coarse map: spread it over the pixels it may stand for, so that many maxima
-    # that agree outweigh a single one
+    # one place of a coarse map stands for many pixels: the edges between them mean nothing
     side = 2 * round(1.5 * SMOOTHING * size) + 1
     spread: Tensor = gaussian_blur(out, [side, side], [SMOOTHING * size])
     return spread.clamp_min(0)[:, 0]
