@@ -63,9 +63,9 @@ def test_values_are_those_of_each_tile_in_each_view(net: TileNet, cache: PixelCa
     assert bank.values.dtype == np.float16
     tile = cut_tiles(cache[10], 64, 8, RULE.fill)[0][1]
     x = (tile / 255 - np.array(RULE.mean)) / np.array(RULE.std)
-    mirrored = torch.tensor(x[:, ::-1].copy(), dtype=torch.float32).permute(2, 0, 1)[None]
+    turned = torch.tensor(x[::-1, ::-1].copy(), dtype=torch.float32).permute(2, 0, 1)[None]
     with torch.no_grad():
-        maps = net.trunk.eval()(mirrored)[-2:]
+        maps = net.trunk.eval()(turned)[-2:]
     expected = torch.cat([p for m in maps for p in (m.mean((2, 3)), m.amax((2, 3)))], 1)[0]
     at = bank.starts[10] + 1
     assert np.allclose(bank.values[1, at], expected.numpy(), rtol=5e-3, atol=2e-3)
