@@ -79,6 +79,7 @@ class _Trap:
         return (Path.touch, (self.path,))
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")  # torch, before it refuses
 @pytest.mark.parametrize("fault", ["missing", "shape", "no dict", "code", "pickle", "text", "absent"])
 def test_wrong_files_are_refused_and_change_nothing(
     tmp_path: Path, donor: dict[str, torch.Tensor], fault: str

