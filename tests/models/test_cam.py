@@ -48,10 +48,9 @@ def test_a_maximum_stays_in_its_place() -> None:
 def test_the_network_is_left_as_it_was() -> None:
     trunk = build_trunk("resnet18")
     spec = HeadSpec(taps=(-2, -1), pools=("mean", "max"))
-    net = build_network(trunk, 2, spec, pick_runtime("float32", "cpu"))
-    net.freeze()
+    net = build_network(trunk, 2, spec, pick_runtime("cpu"))
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    maps = net.quick_maps(torch.randn(1, 3, 64, 64))
+    maps = net.frozen_maps(torch.randn(1, 3, 64, 64))
     heat = grad_cam(maps, lambda m: net.head(net.pool(m))[:, 1], 64)
     assert heat.shape == (1, 64, 64)
     assert float(heat.min()) >= 0

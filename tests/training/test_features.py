@@ -25,7 +25,7 @@ RULE = Preprocessing(8, None, False, 64, 8, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 def net() -> TileNet:
     torch.manual_seed(0)
     spec = HeadSpec(taps=(-2, -1), pools=("mean", "max"))
-    return build_network(build_trunk("resnet18"), 2, spec, pick_runtime("float32", "cpu"))
+    return build_network(build_trunk("resnet18"), 2, spec, pick_runtime("cpu"))
 
 
 @pytest.fixture(scope="module")

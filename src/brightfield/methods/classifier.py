@@ -39,7 +39,7 @@ class Classifier:
         self.preprocessing = preprocessing
         self.normal = normal
         self.views = views
-        net.freeze()
+        net.eval()
 
     def judge(self, working: npt.NDArray[np.uint8], *, explain: bool) -> Judgement:
         """Judge one image at working size, uint8 (h, w, 3)."""
@@ -82,7 +82,7 @@ class Classifier:
         flips = [flip(x, view) for view in range(views)]
         # few tiles go through in all views at once: a batch of one leaves most of the processor idle
         batches = [torch.cat(flips)] if len(x) * views <= _TILES_AT_ONCE else flips
-        maps = [self.net.quick_maps(batch) for batch in batches]
+        maps = [self.net.frozen_maps(batch) for batch in batches]
         with torch.inference_mode():
             logits = torch.cat([self.net.head(self.net.pool(m)) for m in maps])
         mean = logits.view(views, len(x), -1).mean(0).cpu()

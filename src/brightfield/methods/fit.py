@@ -16,7 +16,6 @@ from brightfield.data.split import split
 from brightfield.errors import DataError
 from brightfield.methods.classifier import Classifier
 from brightfield.models.network import TileNet
-from brightfield.models.runtime import pick_runtime
 from brightfield.progress import Progress
 from brightfield.training.features import extract, in_tiles
 from brightfield.training.finetune import Course, fine_tune
@@ -66,8 +65,6 @@ def fit_classifier(
         history = train_head(net.head, lesson, recipe, seed=seed, progress=progress)
     if recipe.fine_tune is not None:
         settings = recipe.fine_tune
-        # on a CPU a depthwise convolution's backward pass is three times slower in bfloat16 than in float32
-        net.runtime = pick_runtime("float32" if net.runtime.device == "cpu" else "auto", net.runtime.device)
         kept, held = _hold_out(train, settings.validation, seed)
         course = Course(
             cache=cache,
@@ -83,7 +80,6 @@ def fit_classifier(
         checkpoint = workspace / "fine-tune.pt"
         rows = fine_tune(net, course, settings, seed=seed, checkpoint=checkpoint, progress=progress)
         history = rows if not history else [*history, *_after(history, rows)]
-        net.runtime = pick_runtime("auto", net.runtime.device)
     # a picture in tiles already costs many passes; flips would cost as many again, several times
     in_use = 1 if in_tiles(cache, preprocessing) else recipe.inference_views
     return Fitted(Classifier(net, preprocessing, normal, in_use), history)

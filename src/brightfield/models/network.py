@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 
 import numpy as np
@@ -10,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.models.backbone import Trunk, fold_batchnorm
+from brightfield.models.backbone import Trunk
+from brightfield.models.engine import Scorer, build_scorer
 from brightfield.models.head import HeadEnsemble, HeadSpec, pool_maps
 from brightfield.models.runtime import Runtime
 
@@ -30,8 +30,7 @@ class TileNet(nn.Module):
         self.trunk = trunk
         self.head = head
         self.runtime = runtime
-        # in a tuple, so that the copy is no part of the network's own state
-        self._quick: tuple[nn.Module] | None = None
+        self._engines: dict[tuple[int, ...], Scorer] = {}
 
     def tapped(self, x: Tensor) -> list[Tensor]:
         """Return the maps the head reads, in its order."""
@@ -46,30 +45,24 @@ class TileNet(nn.Module):
         """Return logits; gradients flow, and BatchNorm follows the mode of each layer."""
         return self.head(self.pool(self.tapped(x)))  # type: ignore[no-any-return]
 
-    def freeze(self) -> None:
-        """Make a copy of the trunk for scoring alone, BatchNorm folded away; call it after training."""
-        with torch.inference_mode(False):
-            trunk = copy.deepcopy(self.trunk).eval().requires_grad_(False)
-            self._quick = (self.runtime.place(fold_batchnorm(trunk.cpu(), self.trunk.spec.input_size)),)
-        self.eval()
-
     def thaw(self) -> None:
-        """Forget the copy for scoring, which training makes stale."""
-        self._quick = None
+        """Forget what was compiled for scoring, which training makes stale."""
+        self._engines = {}
 
-    def quick_maps(self, x: Tensor) -> list[Tensor]:
-        """Return the tapped maps of a batch for scoring, float32 and without gradients."""
-        if self._quick is None:
-            self.freeze()
-        (trunk,) = self._quick or (self.trunk,)
-        with torch.inference_mode(), self.runtime.autocast():
-            maps = trunk(self.runtime.put(x))
-            return [maps[t] for t in self.head.spec.taps]
+    def frozen_maps(self, x: Tensor) -> list[Tensor]:
+        """Return the tapped maps of a batch for scoring, without gradients.
+
+        The first batch of a size compiles the trunk for it, as it is then: what trains it must call `thaw`.
+        """
+        shape = tuple(x.shape[1:])
+        if shape not in self._engines:
+            self._engines[shape] = build_scorer(_Tapped(self), shape, self.runtime)
+        return self._engines[shape](x)
 
     def features(self, x: Tensor) -> Tensor:
         """Return pooled features of a batch for scoring: float32 (N, D) on the CPU."""
         with torch.inference_mode():
-            return self.pool(self.quick_maps(x)).cpu()
+            return self.pool(self.frozen_maps(x)).cpu()
 
     def trunk_fingerprint(self) -> str:
         """Return the SHA-256 of the trunk's weights and its number format."""
@@ -84,3 +77,15 @@ def build_network(trunk: Trunk, classes: int, spec: HeadSpec, runtime: Runtime) 
     """Join a trunk to a new head of a spec."""
     head = HeadEnsemble(spec.width(trunk.spec.channels), classes, spec)
     return TileNet(runtime.place(trunk), head.to(runtime.device), runtime)  # type: ignore[arg-type]
+
+
+class _Tapped(nn.Module):
+    """The part of a network that is compiled: a batch to the tapped maps."""
+
+    def __init__(self, net: TileNet) -> None:
+        super().__init__()
+        self.trunk, self.taps = net.trunk, net.head.spec.taps
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        maps = self.trunk(x)
+        return tuple(maps[t] for t in self.taps)

@@ -21,7 +21,7 @@ class Runtime:
 
     Attributes:
         device: `cpu` or `cuda`.
-        dtype: bfloat16 where the processor multiplies it natively, else float32.
+        dtype: bfloat16 where a GPU multiplies it natively, else float32.
     """
 
     device: str
@@ -42,30 +42,15 @@ class Runtime:
             yield
 
 
-def pick_runtime(precision: str = "auto", device: str = "auto") -> Runtime:
-    """Return the quickest runtime of this machine, or the one named.
-
-    Args:
-        precision: `auto`, `float32` or `bfloat16`.
-        device: `auto`, `cpu` or `cuda`.
-    """
+def pick_runtime(device: str = "auto") -> Runtime:
+    """Return the quickest runtime of this machine, or of the device named: `cpu` or `cuda`."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if precision == "auto":
-        native = (
-            torch.cuda.is_bf16_supported(including_emulation=False)
-            if device == "cuda"
-            else _cpu_has_bfloat16()
-        )
-        precision = "bfloat16" if native else "float32"
-    if device == "cpu":
-        keep_freed_memory()
-    return Runtime(device, getattr(torch, precision))
-
-
-def _cpu_has_bfloat16() -> bool:
-    check = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return bool(check()) if check is not None else False
+    if device == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return Runtime(device, torch.bfloat16 if native else torch.float32)
+    keep_freed_memory()
+    return Runtime(device, torch.float32)
 
 
 def keep_freed_memory() -> None:

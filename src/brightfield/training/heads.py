@@ -68,7 +68,7 @@ def train_head(
     size = _batch_size(lesson)
     per_epoch = -(-len(lesson.images) // size)
     optimiser = torch.optim.AdamW(
-        head.parameters(), lr=recipe.head_learning_rate, weight_decay=recipe.head_weight_decay
+        head.parameters(), lr=recipe.head_learning_rate, weight_decay=recipe.head_weight_decay, fused=True
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.head_learning_rate, total_steps=recipe.head_epochs * per_epoch + 1
