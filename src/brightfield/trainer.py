@@ -6,8 +6,6 @@ import hashlib
 import json
 import logging
 import platform
-import shutil
-import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -28,21 +26,25 @@ from brightfield.data.scan import scan
 from brightfield.data.split import resplit, split
 from brightfield.decide.calibration import fit_calibrator, probabilities
 from brightfield.decide.policy import OperatingPoint, choose, parse_policy
-from brightfield.errors import ConfigError, DataError
+from brightfield.errors import DataError
 from brightfield.inspector import Inspector
 from brightfield.methods.classifier import Classifier
 from brightfield.methods.fit import fit_classifier
 from brightfield.models.backbone import build_trunk
 from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
-from brightfield.models.weights import WeightsOrigin, load_weights
+from brightfield.models.small import build_small_trunk, small_head
+from brightfield.models.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weights
 from brightfield.progress import Progress
+from brightfield.training.choice import choose_recipe
 from brightfield.training.plan import Plan, Wishes, plan
 from brightfield.training.recipes import Recipe, find_recipe
 from brightfield.version import __version__
+from brightfield.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
+ENOUGH_FOR_A_TEMPERATURE = 2000
 HEAT_IMAGES = 100
 HEAT_QUANTILE = 0.95
 HEAT_DEFECTS = 20
@@ -76,13 +78,14 @@ def train(
     if output is not None:
         check_replaceable(Path(output))
     policy = parse_policy(options.policy)
-    recipe = _recipe(options)
-    wishes = Wishes(options.image_size, options.tile)
+    find_recipe(options.recipe)  # a wrong name is said before anything is read
     begin = time.perf_counter()
     dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=options.normal)
     _check_labels(dataset)
+    recipe = choose_recipe(options, dataset)
+    wishes = Wishes(recipe.image_size or options.image_size, options.tile)
     net, origin = _network(recipe, options, dataset)
-    with _Workspace(output, options, dataset, resume) as folder:
+    with Workspace(output, options, dataset, resume) as folder:
         dataset = _parts(dataset, options, folder, progress)
         _check_calibration(dataset)
         made = _fit(dataset, net, recipe, wishes, options, folder, progress)
@@ -93,55 +96,6 @@ def train(
         if output is not None:
             inspector.save(output)
     return inspector
-
-
-class _Workspace:
-    """Where a training keeps what it would need to go on; removed once it is done."""
-
-    def __init__(
-        self, output: str | Path | None, options: TrainOptions, dataset: Dataset, resume: bool
-    ) -> None:
-        self.kept = output is not None
-        self.folder = (
-            _workspace_of(Path(output)) if output is not None else Path(tempfile.mkdtemp("-brightfield"))
-        )
-        self.identity = {"options": options.as_dict(), "data": dataset.fingerprint()}
-        self.resume = resume
-
-    def __enter__(self) -> Path:
-        if not self.kept:
-            return self.folder
-        note = self.folder / "training.json"
-        if self.resume and note.exists():
-            before = json.loads(note.read_text(encoding="utf-8"))
-            for what, value in self.identity.items():
-                if before.get(what) != value:
-                    raise ConfigError(
-                        f"--resume: the {what} are not those of the training that {self.folder} keeps; "
-                        "give the same again, or train anew without --resume"
-                    )
-        else:
-            if self.resume:
-                log.warning("nothing to resume at %s: training from the start", self.folder)
-            shutil.rmtree(self.folder, ignore_errors=True)
-            write_atomically(note, json.dumps(self.identity).encode())
-        return self.folder
-
-    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
-        if kind is None or not self.kept:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _workspace_of(output: Path) -> Path:
-    absolute = output.absolute()
-    return absolute.parent / f".{absolute.name}.training"
-
-
-def _recipe(options: TrainOptions) -> Recipe:
-    recipe = find_recipe(options.recipe)
-    if options.backbone is not None:
-        recipe = replace(recipe, backbone=options.backbone)
-    return recipe if options.time_budget is None else replace(recipe, time_budget=options.time_budget)
 
 
 def _check_labels(dataset: Dataset) -> None:
@@ -158,6 +112,10 @@ def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[T
     import torch
 
     torch.manual_seed(options.seed)
+    if recipe.from_scratch is not None:
+        small = build_small_trunk(recipe.backbone, int(recipe.image_size or 0))
+        head = small_head(recipe.backbone, small)
+        return build_network(small, len(dataset.classes), head, pick_runtime()), RANDOM_WEIGHTS
     trunk = build_trunk(recipe.backbone)
     origin = load_weights(trunk, options.weights)
     spec = recipe.head.on(trunk.spec.strides)
@@ -177,9 +135,11 @@ def _parts(dataset: Dataset, options: TrainOptions, folder: Path, progress: Prog
     else:
         groups = near_duplicate_groups([s.path for s in dataset.samples], progress)
         write_atomically(note, json.dumps([int(g) for g in groups]).encode())
-    return split(
-        dataset, test=options.test, calibration=options.calibration, seed=options.seed, duplicates=groups
-    )
+    calibration = options.calibration
+    if dataset.normal is None:
+        # there is no threshold to choose, and a temperature does not get better with more
+        calibration = min(calibration, ENOUGH_FOR_A_TEMPERATURE / len(dataset))
+    return split(dataset, test=options.test, calibration=calibration, seed=options.seed, duplicates=groups)
 
 
 def _check_calibration(dataset: Dataset) -> None:

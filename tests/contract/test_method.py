@@ -35,7 +35,7 @@ def classifier() -> Method:
     import torch
 
     torch.manual_seed(7)
-    spec = HeadSpec(taps=(-3, -1), pools=("max", "mean"), hidden=6, members=3, dropout=0.2)
+    spec = HeadSpec(taps=(-3, -1), pools=("max", "mean"), hidden=(6,), members=3, dropout=0.2)
     net = build_network(build_trunk("test_resnet"), len(CLASSES), spec, pick_runtime())
     for m in net.trunk.modules():
         if isinstance(m, torch.nn.BatchNorm2d) and m.running_var is not None:
@@ -43,7 +43,7 @@ def classifier() -> Method:
             m.bias.data.normal_(0, 0.3)
     net.head.center.normal_()
     net.head.scale.uniform_(0.5, 2)
-    return Classifier(net, RULE, 0, 2)
+    return Classifier(net, RULE, 0, ("plain", "up left"))
 
 
 METHODS = {"classifier": classifier}
@@ -106,7 +106,9 @@ def test_score_equals_judge(inspector: Inspector, cache: PixelCache) -> None:
     assert scores.shape == (len(cache), len(CLASSES))
     assert scores.dtype == np.float64
     one_by_one = [inspector.method.judge(cache[i], explain=i % 2 == 0).logits for i in range(len(cache))]
-    assert np.allclose(scores, one_by_one, atol=0.02 * float(np.abs(scores).max()))  # bfloat16 has 8 bits
+    assert np.allclose(
+        scores, one_by_one, atol=0.02 * float(np.abs(scores).max())
+    )  # a GPU's bfloat16 has 8 bits
     assert (
         np.argsort(scores[:, 1] - scores[:, 0]).tolist()
         == np.argsort([z[1] - z[0] for z in one_by_one]).tolist()

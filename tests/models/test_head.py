@@ -15,8 +15,8 @@ def gelu(x: float) -> float:
     return 0.5 * x * (1 + math.erf(x / math.sqrt(2)))
 
 
-@pytest.mark.parametrize("hidden", [0, 5])
-def test_the_ensemble_is_the_mean_of_its_members(hidden: int) -> None:
+@pytest.mark.parametrize("hidden", [(), (5,), (5, 4)])
+def test_the_ensemble_is_the_mean_of_its_members(hidden: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     spec = HeadSpec(hidden=hidden, members=3, dropout=0.4)
     head = HeadEnsemble(4, 2, spec).eval()

@@ -16,7 +16,8 @@ from brightfield.models.backbone import build_trunk
 from brightfield.models.head import HeadSpec
 from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
-from brightfield.training.features import extract, flip, tile_batches
+from brightfield.models.views import FLIPS, VIEWS
+from brightfield.training.features import extract, tile_batches
 
 RULE = Preprocessing(8, None, False, 64, 8, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 
@@ -43,7 +44,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> PixelCache:
 def test_flips() -> None:
     x = torch.arange(12).reshape(1, 1, 3, 4)
     a = x.numpy()
-    views = [flip(x, v).numpy() for v in range(4)]
+    views = [VIEWS[name](x).numpy() for name in FLIPS]
     expected = [a, a[..., ::-1, ::-1], a[..., ::-1], a[..., ::-1, :]]
     assert all(np.array_equal(v, e) for v, e in zip(views, expected, strict=True))
 

@@ -15,7 +15,7 @@ from brightfield.training.heads import History, Lesson, train_head
 from brightfield.training.recipes import RECIPES
 
 RECIPE = replace(RECIPES["fast"], head_epochs=60, head_learning_rate=1e-2)
-SPEC = HeadSpec(hidden=16, members=2, dropout=0.1)
+SPEC = HeadSpec(hidden=(16,), members=2, dropout=0.1)
 
 
 def lesson(tiles: int, told: bool = False, normal: int | None = 0) -> Lesson:

@@ -9,9 +9,11 @@ import torch
 
 from brightfield.errors import ConfigError
 from brightfield.models.backbone import known_backbones
+from brightfield.models.small import NETWORKS
+from brightfield.models.views import VIEWS
 from brightfield.training.augment import build_augmentation
 from brightfield.training.checkpoint import load_checkpoint, save_checkpoint
-from brightfield.training.recipes import AUGMENTATIONS, IMBALANCES, RECIPES, find_recipe
+from brightfield.training.recipes import AUGMENTATIONS, IMBALANCES, RECIPES, SCRATCH_RECIPES, find_recipe
 
 
 def test_every_recipe_is_sound() -> None:
@@ -20,7 +22,8 @@ def test_every_recipe_is_sound() -> None:
         assert recipe.name == name
         assert recipe.backbone in backbones
         assert recipe.imbalance in IMBALANCES
-        assert recipe.inference_views in (1, 2, 4)
+        assert set(recipe.inference_views) <= set(VIEWS)
+        assert recipe.inference_views[0] == "plain"  # heatmaps are those of the first
         assert recipe.views in (0, 1, 2, 4)
         assert recipe.views or recipe.fine_tune, "nothing would be trained"
         assert recipe.fine_tune is None or recipe.fine_tune.augmentation in AUGMENTATIONS
@@ -33,6 +36,27 @@ def test_the_tutorial_is_what_it_is_known_for() -> None:
     assert RECIPES["tutorial"].backbone == "resnet50"
     assert (tune.optimiser, tune.learning_rate, tune.schedule) == ("adam", 3e-4, "plateau")
     assert (tune.epochs, tune.patience, tune.stages) == (20, 5, 1)
+
+
+def test_recipes_from_scratch() -> None:
+    assert list(SCRATCH_RECIPES) == list(RECIPES) == ["fast", "best", "tutorial"]
+    for name, recipe in SCRATCH_RECIPES.items():
+        assert recipe.name == name
+        assert recipe.backbone in NETWORKS
+        assert recipe.from_scratch is not None
+        assert set(recipe.inference_views) <= set(VIEWS)
+        assert (
+            json.loads(json.dumps(recipe.as_dict()))["from_scratch"]["epochs"] == recipe.from_scratch.epochs
+        )
+    tutorial = SCRATCH_RECIPES["tutorial"].from_scratch
+    assert tutorial is not None
+    assert (tutorial.optimiser, tutorial.learning_rate, tutorial.batch, tutorial.epochs) == (
+        "adam",
+        1e-3,
+        128,
+        30,
+    )
+    assert (tutorial.schedule, tutorial.step_epochs, tutorial.step_factor) == ("step", 10, 0.5)
 
 
 def test_an_unknown_recipe_gets_a_suggestion() -> None:

@@ -13,12 +13,12 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from brightfield.cli import data, demo, evaluate, inspect, threshold, train
+from brightfield.cli import arch, data, demo, evaluate, inspect, threshold, train
 from brightfield.cli.terminal import messages, say
 from brightfield.errors import InputError
 from brightfield.version import __version__
 
-COMMANDS = (demo, data, train, evaluate, inspect, threshold)
+COMMANDS = (demo, data, train, evaluate, inspect, threshold, arch)
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
 

@@ -45,7 +45,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("how to train").add_argument
     add("--method", choices=METHODS, help="what learns (default: auto)")
     add("--recipe", metavar="NAME", help="fast (default), best or tutorial")
-    add("--backbone", metavar="NAME", help="a timm or torchvision name instead of the recipe's")
+    add(
+        "--backbone",
+        metavar="NAME",
+        help="a timm or torchvision name instead of the recipe's; fast_cnn, tutorial_cnn, lenet5 and "
+        "mobilenet train from scratch",
+    )
     add(
         "--weights",
         metavar="FILE",

@@ -16,13 +16,15 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import stitch
 from brightfield.errors import BundleError
 from brightfield.methods.base import Judgement
-from brightfield.models.backbone import build_trunk
+from brightfield.models.backbone import Trunk, build_trunk
 from brightfield.models.cam import grad_cam
 from brightfield.models.head import HeadSpec, defect_log_odds, pool_tiles
 from brightfield.models.network import TileNet, build_network, normalise
 from brightfield.models.runtime import Runtime, pick_runtime
+from brightfield.models.small import PREFIX, build_small_trunk
+from brightfield.models.views import VIEWS
 from brightfield.progress import Progress, silent
-from brightfield.training.features import flip, tile_batches, tile_counts
+from brightfield.training.features import tile_batches, tile_counts
 from brightfield.verdict import HeatmapKind
 
 _TILES_AT_ONCE = 32
@@ -34,11 +36,13 @@ class Classifier:
     name = "classifier"
     heatmap_kind = HeatmapKind.ATTRIBUTION
 
-    def __init__(self, net: TileNet, preprocessing: Preprocessing, normal: int | None, views: int) -> None:
+    def __init__(
+        self, net: TileNet, preprocessing: Preprocessing, normal: int | None, views: Sequence[str]
+    ) -> None:
         self.net = net
         self.preprocessing = preprocessing
         self.normal = normal
-        self.views = views
+        self.views = tuple(views)
         net.eval()
 
     def judge(self, working: npt.NDArray[np.uint8], *, explain: bool) -> Judgement:
@@ -47,10 +51,10 @@ class Classifier:
 
     def heat(self, working: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return the heat of `judge` alone, float32 (h, w), which one view suffices for."""
-        heat = self._judge(working, 1, True).heat
+        heat = self._judge(working, self.views[:1], True).heat
         return np.zeros(working.shape[:2], np.float32) if heat is None else heat
 
-    def _judge(self, working: npt.NDArray[np.uint8], views: int, explain: bool) -> Judgement:
+    def _judge(self, working: npt.NDArray[np.uint8], views: tuple[str, ...], explain: bool) -> Judgement:
         tiles, origins = self.preprocessing.tiles(working)
         logits: list[Tensor] = []
         cams: list[Tensor] = []
@@ -76,16 +80,18 @@ class Classifier:
             tell("score", int(np.searchsorted(starts, done, side="right")) - 1, len(cache))
         return pool_rows(torch.cat(logits), starts, self.normal)
 
-    def _look(self, tiles: npt.NDArray[np.uint8], views: int) -> tuple[Tensor, list[Tensor], Tensor]:
+    def _look(
+        self, tiles: npt.NDArray[np.uint8], views: tuple[str, ...]
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
         """Return the tiles' logits (T, K) averaged over the views, and the first view's maps and logits."""
         x = normalise(torch.from_numpy(tiles), self.preprocessing)
-        flips = [flip(x, view) for view in range(views)]
+        seen = [VIEWS[view](x) for view in views]
         # few tiles go through in all views at once: a batch of one leaves most of the processor idle
-        batches = [torch.cat(flips)] if len(x) * views <= _TILES_AT_ONCE else flips
+        batches = [torch.cat(seen)] if len(x) * len(views) <= _TILES_AT_ONCE else seen
         maps = [self.net.frozen_maps(batch) for batch in batches]
         with torch.inference_mode():
             logits = torch.cat([self.net.head(self.net.pool(m)) for m in maps])
-        mean = logits.view(views, len(x), -1).mean(0).cpu()
+        mean = logits.view(len(views), len(x), -1).mean(0).cpu()
         return mean, [m[: len(x)] for m in maps[0]], logits[: len(x)]
 
     def _cam(self, maps: list[Tensor], logits: Tensor) -> Tensor:
@@ -107,7 +113,7 @@ class Classifier:
             for pool in spec.pools:
                 if pool == "mean":
                     out.append(self.net.head.center[at : at + channels[tap]])
-                at += channels[tap]
+                at += channels[tap] * (spec.places if pool == "flatten" else 1)
         return out if len(out) == len(spec.taps) else [None] * len(spec.taps)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -125,7 +131,7 @@ class Classifier:
             "backbone": self.net.trunk.spec.as_dict(),
             "head": self.net.head.spec.as_dict(),
             "normal": self.normal,
-            "views": self.views,
+            "views": list(self.views),
         }
 
 
@@ -149,15 +155,20 @@ def load_classifier(
     """
     try:
         spec = HeadSpec.from_dict(settings["head"])
-        net = build_network(
-            build_trunk(settings["backbone"]["name"]), len(classes), spec, runtime or pick_runtime()
-        )
+        net = build_network(_trunk(settings["backbone"]), len(classes), spec, runtime or pick_runtime())
         for part, module in (("trunk", net.trunk.net), ("head", net.head)):
             own = {k.removeprefix(f"{part}."): v for k, v in state.items() if k.startswith(f"{part}.")}
             module.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in own.items()})
-        return Classifier(net, preprocessing, settings["normal"], int(settings["views"]))
+        return Classifier(net, preprocessing, settings["normal"], settings["views"])
     except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as e:
         raise BundleError(
             f"the bundle's weights do not fit its settings ({type(e).__name__}: {str(e)[:200]}); "
             "it may come from another version: see created_with in its manifest"
         ) from e
+
+
+def _trunk(backbone: dict[str, Any]) -> Trunk:
+    name = str(backbone["name"])
+    if name.startswith(PREFIX):
+        return build_small_trunk(name.removeprefix(PREFIX), int(backbone["input_size"]))
+    return build_trunk(name)

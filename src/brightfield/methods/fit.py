@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from brightfield.data.cache import PixelCache
 from brightfield.data.dataset import Dataset
@@ -16,11 +17,13 @@ from brightfield.data.split import split
 from brightfield.errors import DataError
 from brightfield.methods.classifier import Classifier
 from brightfield.models.network import TileNet
+from brightfield.models.views import FLIPS
 from brightfield.progress import Progress
 from brightfield.training.features import extract, in_tiles
 from brightfield.training.finetune import Course, fine_tune
 from brightfield.training.heads import History, Lesson, train_head
-from brightfield.training.recipes import Recipe
+from brightfield.training.recipes import FromScratch, Recipe
+from brightfield.training.scratch import Pupils, gather, train_from_scratch
 from brightfield.training.targets import class_targets
 
 SLIVER = 0.1
@@ -55,6 +58,10 @@ def fit_classifier(
     _check_classes(train)
     normal = None if train.normal is None else train.classes.index(train.normal)
     targets = class_targets(train)
+    if recipe.from_scratch is not None:
+        return _from_scratch(
+            net, train, cache, preprocessing, recipe, recipe.from_scratch, seed, workspace, progress
+        )
     of_tiles = tile_targets(train, cache, preprocessing, targets, normal)
     history: History = []
     if views:
@@ -81,8 +88,28 @@ def fit_classifier(
         rows = fine_tune(net, course, settings, seed=seed, checkpoint=checkpoint, progress=progress)
         history = rows if not history else [*history, *_after(history, rows)]
     # a picture in tiles already costs many passes; flips would cost as many again, several times
-    in_use = 1 if in_tiles(cache, preprocessing) else recipe.inference_views
+    in_use = FLIPS[:1] if in_tiles(cache, preprocessing) else recipe.inference_views
     return Fitted(Classifier(net, preprocessing, normal, in_use), history)
+
+
+def _from_scratch(
+    net: TileNet,
+    train: Dataset,
+    cache: PixelCache,
+    preprocessing: Preprocessing,
+    recipe: Recipe,
+    settings: FromScratch,
+    seed: int,
+    workspace: Path,
+    progress: Progress | None,
+) -> Fitted:
+    _, held = _hold_out(train, settings.validation, seed)
+    labels = torch.from_numpy(class_targets(train).argmax(1))
+    pupils = Pupils(gather(cache, preprocessing), labels, preprocessing, held)
+    checkpoint = workspace / "scratch.pt"
+    history = train_from_scratch(net, pupils, settings, seed=seed, checkpoint=checkpoint, progress=progress)
+    normal = None if train.normal is None else train.classes.index(train.normal)
+    return Fitted(Classifier(net, preprocessing, normal, recipe.inference_views), history)
 
 
 def tile_targets(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -11,7 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-POOLS = ("mean", "max")
+POOLS = ("mean", "max", "flatten")
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": nn.functional.gelu,
+    "relu": nn.functional.relu,
+    "tanh": torch.tanh,
+}
 
 
 @dataclass(frozen=True)
@@ -20,17 +25,21 @@ class HeadSpec:
 
     Attributes:
         taps: Which of the trunk's maps it reads, counted from the deepest (-1).
-        pools: How each map becomes a vector: `mean`, `max`, or both.
-        hidden: Hidden units of each member; 0 for a linear head.
+        pools: How each map becomes a vector: `mean`, `max`, or both; `flatten` keeps every place.
+        hidden: Units of each member's hidden layers; none for a linear head.
         members: Networks trained side by side whose logits are averaged.
         dropout: Share of inputs and of hidden units dropped in training.
+        activation: Of the hidden units: one of `ACTIVATIONS`.
+        places: Of each map, where it is flattened.
     """
 
     taps: tuple[int, ...] = (-1,)
     pools: tuple[str, ...] = ("mean",)
-    hidden: int = 0
+    hidden: tuple[int, ...] = ()
     members: int = 1
     dropout: float = 0.0
+    activation: str = "gelu"
+    places: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for a manifest."""
@@ -39,7 +48,8 @@ class HeadSpec:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> HeadSpec:
         """Read what `as_dict` wrote."""
-        return cls(**{**values, "taps": tuple(values["taps"]), "pools": tuple(values["pools"])})
+        lists = {key: tuple(values[key]) for key in ("taps", "pools", "hidden")}
+        return cls(**{**values, **lists})
 
     def on(self, strides: Sequence[int]) -> HeadSpec:
         """Return the spec for a trunk whose maps have these strides, each map read once.
@@ -53,7 +63,8 @@ class HeadSpec:
 
     def width(self, channels: Sequence[int]) -> int:
         """Return the length of the pooled vector for a trunk of these channels."""
-        return sum(channels[t] for t in self.taps) * len(self.pools)
+        places = sum(self.places if pool == "flatten" else 1 for pool in self.pools)
+        return sum(channels[t] for t in self.taps) * places
 
 
 def pool_maps(maps: Sequence[Tensor], pools: Sequence[str]) -> Tensor:
@@ -61,9 +72,14 @@ def pool_maps(maps: Sequence[Tensor], pools: Sequence[str]) -> Tensor:
     parts: list[Tensor] = []
     for m in maps:
         for pool in pools:
-            pooled = m.mean((2, 3)) if pool == "mean" else m.amax((2, 3))
-            parts.append(pooled.float())
+            parts.append(_pool(m, pool).float())
     return torch.cat(parts, 1)
+
+
+def _pool(m: Tensor, pool: str) -> Tensor:
+    if pool == "flatten":
+        return m.flatten(1)
+    return m.mean((2, 3)) if pool == "mean" else m.amax((2, 3))
 
 
 class HeadEnsemble(nn.Module):
@@ -77,7 +93,7 @@ class HeadEnsemble(nn.Module):
         self.spec = spec
         self.register_buffer("center", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
-        sizes = [width, spec.hidden, classes] if spec.hidden else [width, classes]
+        sizes = [width, *spec.hidden, classes]
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         for fan_in, fan_out in pairwise(sizes):
@@ -103,7 +119,7 @@ class HeadEnsemble(nn.Module):
         x = ((x - self.center) / self.scale).expand(self.spec.members, *x.shape)  # (M, N, D)
         for i, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             if i:
-                x = nn.functional.gelu(x)
+                x = ACTIVATIONS[self.spec.activation](x)
             x = torch.baddbmm(b, self.drop(x), w)
         return x
 

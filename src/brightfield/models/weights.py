@@ -51,6 +51,9 @@ class WeightsOrigin:
     sha256: str | None = None
 
 
+RANDOM_WEIGHTS = WeightsOrigin("none", "none: trained from random weights")
+
+
 def load_weights(trunk: Trunk, weights: str | Path | None = None) -> WeightsOrigin:
     """Fill a trunk with weights and say where they came from.
 
@@ -67,7 +70,7 @@ def load_weights(trunk: Trunk, weights: str | Path | None = None) -> WeightsOrig
         return _from_package(trunk, name)
     if str(weights) == "none":
         log.warning("%s starts from random weights, as asked with --weights none", name)
-        return WeightsOrigin("none", "none: trained from random weights")
+        return RANDOM_WEIGHTS
     if str(weights) == "hub":
         return _from_hub(trunk, name)
     return _from_file(trunk, Path(weights))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from brightfield.report.html import write_report
 from brightfield.report.report import Exhibit, Report
 
 MOST_OF_A_KIND = 8
+MOST_PAIRS, MOST_OF_A_PAIR = 6, 3
 _PICTURE_SIDE = 640
 
 
@@ -45,12 +47,11 @@ def worst(made: Evaluation) -> dict[str, list[int]]:
     """Return the rows of the worst mistakes by kind, the worst first, at most eight of each.
 
     The worst escape is the defect that looked best; the worst overkill the good part that looked worst.
+    Without a normal class they are the surest mistakes of the pairs of classes confused most often.
     """
     p = made.predictions
     if p.normal is None:
-        wrong = [i for i in range(len(p)) if p.labels[i] != p.truth[i]]
-        sure = np.zeros(len(p)) if p.class_probabilities is None else p.class_probabilities.max(1)
-        return {"confusion": sorted(wrong, key=lambda i: -sure[i])[:MOST_OF_A_KIND]}
+        return {"confusion": _confusions(made)}
     defect, values = p.is_defect, p.values
     escapes = np.flatnonzero(defect & p.decided("OK"))
     overkills = np.flatnonzero(~defect & p.decided("DEFECT"))
@@ -60,6 +61,18 @@ def worst(made: Evaluation) -> dict[str, list[int]]:
         "overkill": sorted(overkills.tolist(), key=lambda i: -values[i])[:MOST_OF_A_KIND],
         "review": sorted(reviews.tolist(), key=lambda i: -values[i])[:MOST_OF_A_KIND],
     }
+
+
+def _confusions(made: Evaluation) -> list[int]:
+    """Return the rows of the surest mistakes of each of the pairs of classes that are confused most often."""
+    p = made.predictions
+    sure = np.zeros(len(p)) if p.class_probabilities is None else p.class_probabilities.max(1)
+    pairs: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for i in sorted(range(len(p)), key=lambda i: -sure[i]):
+        if p.labels[i] != p.truth[i]:
+            pairs[p.truth[i], p.labels[i]].append(i)
+    often = sorted(pairs.values(), key=len, reverse=True)[:MOST_PAIRS]
+    return [i for rows in often for i in rows[:MOST_OF_A_PAIR]]
 
 
 def _exhibits(inspector: Inspector, made: Evaluation, progress: Progress | None) -> Iterator[Exhibit]:

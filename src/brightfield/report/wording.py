@@ -65,7 +65,10 @@ EXHIBITS = {
     "escape": ("Worst escapes", "Defective parts that passed, the least suspected first."),
     "overkill": ("Worst overkills", "Good parts that were rejected, the most suspected first."),
     "review": ("For review", "Parts the inspector leaves to a person."),
-    "confusion": ("Worst confusions", "Parts called another class than the true one, the surest first."),
+    "confusion": (
+        "Most confused",
+        "The surest mistakes of the pairs of classes that are most often taken for each other.",
+    ),
 }
 
 

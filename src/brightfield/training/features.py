@@ -11,17 +11,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from brightfield.atomic import write_atomically
 from brightfield.data.cache import PixelCache
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import tile_origins
 from brightfield.models.network import TileNet, normalise
+from brightfield.models.views import FLIPS, VIEWS
 from brightfield.progress import Progress, silent
-
-VIEWS = ((), (-1, -2), (-1,), (-2,))
-"""The axes of (N, C, H, W) that each view flips; the second, a half turn, differs most from the first."""
 
 _BATCH_PIXELS = 32 * 256 * 256
 _BLOCK = 64  # images between two notes of how far the work is
@@ -41,11 +38,6 @@ class FeatureBank:
 
     def __len__(self) -> int:
         return len(self.starts) - 1
-
-
-def flip(batch: Tensor, view: int) -> Tensor:
-    """Return one of the four flips of a (N, C, H, W) batch."""
-    return batch.flip(VIEWS[view]) if VIEWS[view] else batch
 
 
 def tile_counts(cache: PixelCache, preprocessing: Preprocessing) -> npt.NDArray[np.int64]:
@@ -105,7 +97,7 @@ def _extract_block(
     for batch in tile_batches(cache, preprocessing, images):
         x = normalise(torch.from_numpy(batch), preprocessing)
         for view in range(bank.shape[0]):
-            bank[view, at : at + len(batch)] = net.features(flip(x, view)).numpy()
+            bank[view, at : at + len(batch)] = net.features(VIEWS[FLIPS[view]](x)).numpy()
         at += len(batch)
 
 

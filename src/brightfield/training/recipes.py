@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from brightfield.errors import ConfigError
 from brightfield.models.head import HeadSpec
+from brightfield.models.views import FLIPS, MIRRORS
 
 IMBALANCES = ("none", "sampling", "loss", "both")
 AUGMENTATIONS = ("none", "flips", "tutorial", "gentle")
@@ -49,6 +50,45 @@ class FineTune:
 
 
 @dataclass(frozen=True)
+class FromScratch:
+    """Training a small network from random weights, epoch by epoch.
+
+    Attributes:
+        epochs: Passes over the images.
+        batch: Images in a step.
+        piece: Images whose gradients are computed at once; those of a batch add up.
+        optimiser: `muon` for filters with SGD for all else, or `adam`.
+        learning_rate: At its peak: of the filters, or of everything.
+        bias_rate: Of biases, beside Muon, for the loss summed over the batch.
+        head_rate: Of the head, likewise.
+        weight_decay: Per step; beside Muon of all but the filters, whose norm is held.
+        schedule: `linear` down to zero, or `step`.
+        step_epochs: Epochs between two steps.
+        step_factor: By which each multiplies the rate.
+        label_smoothing: Share of each label spread over all classes.
+        translate: Pixels by which an image is moved at the most.
+        flip: `alternate`, `random` or `none`.
+        validation: Share of the training part held out to choose the best epoch; 0 for none.
+    """
+
+    epochs: int
+    batch: int
+    piece: int
+    optimiser: str
+    learning_rate: float
+    bias_rate: float = 0.0
+    head_rate: float = 0.0
+    weight_decay: float = 0.0
+    schedule: str = "linear"
+    step_epochs: int = 10
+    step_factor: float = 0.5
+    label_smoothing: float = 0.0
+    translate: int = 0
+    flip: str = "none"
+    validation: float = 0.0
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How a classifier is trained.
 
@@ -61,8 +101,10 @@ class Recipe:
         head_learning_rate: At its peak.
         head_weight_decay: Decoupled.
         imbalance: Where unequal classes are corrected: one of `IMBALANCES`.
-        inference_views: Flipped copies of an image seen whole whose logits are averaged in use: 1, 2 or 4.
+        inference_views: Of an image seen whole, whose logits are averaged in use: names of `VIEWS`.
         fine_tune: What follows on the kept features, or None.
+        from_scratch: How a small network is trained instead of all that, or None.
+        image_size: The side in pixels that a small network is built for.
         time_budget: Seconds that the planner may spend on features when it chooses the working size.
     """
 
@@ -74,8 +116,10 @@ class Recipe:
     head_learning_rate: float = 1e-3
     head_weight_decay: float = 1e-2
     imbalance: str = "none"
-    inference_views: int = 4
+    inference_views: tuple[str, ...] = FLIPS
     fine_tune: FineTune | None = None
+    from_scratch: FromScratch | None = None
+    image_size: int | None = None
     time_budget: float = 120.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -83,7 +127,9 @@ class Recipe:
         return asdict(self)
 
 
-MULTI_STAGE = HeadSpec(taps=(-6, -5, -4, -3, -2), pools=("mean", "max"), hidden=256, members=4, dropout=0.3)
+MULTI_STAGE = HeadSpec(
+    taps=(-6, -5, -4, -3, -2), pools=("mean", "max"), hidden=(256,), members=4, dropout=0.3
+)
 """Pooled maps from stride 8 to 32: fine scratches live in the first, shapes in the last."""
 
 RECIPES: dict[str, Recipe] = {
@@ -112,9 +158,61 @@ RECIPES: dict[str, Recipe] = {
         backbone="resnet50",
         head=HeadSpec(taps=(-1,), pools=("mean",)),
         views=0,
-        inference_views=1,
+        inference_views=FLIPS[:1],
         imbalance="sampling",
         fine_tune=FineTune(),
+    ),
+}
+
+_SPEED_RUN = FromScratch(
+    epochs=8,
+    batch=2000,
+    piece=500,
+    optimiser="muon",
+    learning_rate=0.24,
+    bias_rate=0.053,
+    head_rate=8e-4,
+    weight_decay=0.004,
+    label_smoothing=0.2,
+    translate=2,
+    flip="alternate",
+)
+"""After Keller Jordan's speed runs on CIFAR-10 (2024)."""
+
+SCRATCH_RECIPES: dict[str, Recipe] = {
+    "fast": Recipe(
+        name="fast",
+        backbone="fast_cnn",
+        head=HeadSpec(),
+        views=0,
+        inference_views=MIRRORS,
+        from_scratch=_SPEED_RUN,
+    ),
+    "best": Recipe(
+        name="best",
+        backbone="fast_cnn",
+        head=HeadSpec(),
+        views=0,
+        inference_views=MIRRORS,
+        from_scratch=replace(_SPEED_RUN, epochs=24),
+    ),
+    "tutorial": Recipe(
+        name="tutorial",
+        backbone="tutorial_cnn",
+        head=HeadSpec(),
+        views=0,
+        inference_views=FLIPS[:1],
+        from_scratch=FromScratch(
+            epochs=30,
+            batch=128,
+            piece=128,
+            optimiser="adam",
+            learning_rate=1e-3,
+            schedule="step",
+            translate=4,
+            flip="random",
+            validation=0.1,
+        ),
     ),
 }
 

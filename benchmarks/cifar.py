@@ -1,0 +1,78 @@
+"""CIFAR-10 from scratch: `fast` against `tutorial`, in one process, in turn.
+
+`tutorial` in full takes hours on a CPU, so that its epochs are timed, and only the first ones run unless the
+whole is asked for:
+
+    python benchmarks/cifar.py --data FOLDER --seeds 0 1 2
+    python benchmarks/cifar.py --data FOLDER --recipe tutorial --whole
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import time
+from pathlib import Path
+
+from brightfield import Dataset, TrainOptions
+from brightfield.data.load import load
+from brightfield.trainer import train
+from record import Row
+from runs import rows_of, run, save, summary
+
+TIMED_EPOCHS = 2
+
+
+class EnoughError(Exception):
+    """The epochs asked for have run."""
+
+
+def epoch_seconds(dataset: Dataset, options: TrainOptions, epochs: int) -> float:
+    """Return the median seconds of the first epochs of a training, which is then given up."""
+    ends: list[float] = []
+    first: list[float] = []
+
+    def progress(stage: str, done: int, _total: int) -> None:
+        now = time.perf_counter()
+        if stage == "batches" and not first:
+            first.append(now)
+        if stage == "train":
+            ends.append(now)
+            if done == epochs:
+                raise EnoughError
+
+    with contextlib.suppress(EnoughError):
+        train(dataset, None, options, progress=progress)
+    starts = [first[0], *ends]
+    return statistics.median(b - a for a, b in zip(starts, ends, strict=False))
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default="cifar10")
+    parser.add_argument("--recipe", nargs="+", default=["fast", "tutorial"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--output", type=Path)
+    args = parser.parse_args()
+    every: list[Row] = []
+    dataset = load(args.data)
+    for seed in args.seeds:
+        for recipe in args.recipe:
+            options = TrainOptions(recipe=recipe, seed=seed)
+            if recipe == "tutorial" and not args.whole:
+                seconds = epoch_seconds(dataset, options, TIMED_EPOCHS)
+                rows = [Row("cifar", "cifar10-jpeg", recipe, seed, "epoch_time", seconds, "s")]
+            else:
+                rows = rows_of(run(dataset, options), "cifar", "cifar10-jpeg", recipe, seed)
+            save("cifar", rows, args.output)
+            every += rows
+    summary(every)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""A network by its name, taken apart."""
+
+from __future__ import annotations
+
+import difflib
+
+import torch
+from torch import nn
+
+from brightfield.errors import ConfigError
+from brightfield.models.graph import Architecture, take_apart
+from brightfield.models.head import HeadEnsemble, pool_maps
+from brightfield.models.small import NETWORKS, SMALL_SIDE, build_small_trunk, small_head
+
+Shape = tuple[int, int, int]
+
+
+def describe(name: str, shape: Shape, classes: int = 10) -> Architecture:
+    """Take a network apart by name, for images of a shape (C, H, W).
+
+    For images up to 64 px the names of `NETWORKS` mean the networks made for small ones; everything else is
+    taken as timm or torchvision has it.
+
+    Raises:
+        ConfigError: If nothing is called so, or the network cannot take such images.
+    """
+    torch.manual_seed(0)
+    net = build(name, classes, shape)
+    try:
+        return take_apart(net, shape, name)
+    except Exception as e:
+        size = "x".join(str(s) for s in shape)
+        reason = str(e).strip().splitlines()[0][:200] if str(e).strip() else type(e).__name__
+        raise ConfigError(f"network {name!r} does not run on images of {size}: {reason}") from e
+
+
+def build(name: str, classes: int, shape: Shape) -> nn.Module:
+    """Build a network by name, with random weights: (N, C, H, W) to logits (N, K).
+
+    Raises:
+        ConfigError: If nothing is called so, or the network cannot take such images.
+    """
+    own = name in NETWORKS and (max(shape[1:]) <= SMALL_SIDE or not _in_libraries(name))
+    return _small(name, shape, classes) if own else _of_libraries(name, shape, classes)
+
+
+class _Joined(nn.Module):
+    """A trunk with its head, logits for a batch."""
+
+    def __init__(self, name: str, side: int, classes: int) -> None:
+        super().__init__()
+        self.trunk = build_small_trunk(name, side)
+        spec = small_head(name, self.trunk)
+        self.head = HeadEnsemble(spec.width(self.trunk.spec.channels), classes, spec)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.head(pool_maps(self.trunk(x), self.head.spec.pools))
+        return out
+
+
+def _small(name: str, shape: Shape, classes: int) -> nn.Module:
+    channels, height, width = shape
+    if channels != 3 or height != width:
+        raise ConfigError(
+            f"network {name!r} takes square images of 3 channels; got {'x'.join(str(s) for s in shape)}"
+        )
+    return _Joined(name, height, classes)
+
+
+def _in_libraries(name: str) -> bool:
+    import timm
+    from torchvision.models import list_models
+
+    return timm.is_model(name) or name.removeprefix("torchvision/") in list_models()
+
+
+def _of_libraries(name: str, shape: Shape, classes: int) -> nn.Module:
+    import timm
+    from torchvision.models import get_model, list_models
+
+    net: nn.Module
+    if timm.is_model(name):
+        net = timm.create_model(name, pretrained=False, num_classes=classes, in_chans=shape[0])
+        return net
+    if _in_libraries(name):
+        net = get_model(name.removeprefix("torchvision/"), weights=None, num_classes=classes)
+        return net
+    close = difflib.get_close_matches(name, [*NETWORKS, *timm.list_models(), *list_models()], n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(dict.fromkeys(close))}? " if close else ""
+    raise ConfigError(
+        f"network {name!r} is unknown; {hint}known are {', '.join(NETWORKS)}, "
+        "and every timm and torchvision name"
+    )

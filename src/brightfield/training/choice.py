@@ -1,0 +1,71 @@
+"""Which recipe a training follows: one on pretrained features, or one from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from brightfield.config import TrainOptions
+from brightfield.data.dataset import Dataset
+from brightfield.errors import ConfigError
+from brightfield.models.small import NETWORKS, ONLY_SMALL, SMALL_SIDE
+from brightfield.training.recipes import SCRATCH_RECIPES, Recipe, find_recipe
+
+MANY = 2000
+"""Images from which on a network learns small pictures better from scratch than from photographs."""
+
+_LOOKED_AT = 200
+_SMALLEST = 32
+_SIDES = 8  # a working size is a multiple of it, so that three pools divide it
+
+
+def choose_recipe(options: TrainOptions, dataset: Dataset) -> Recipe:
+    """Return the recipe that the options name, for this data set.
+
+    Many small pictures without a normal class, as those of CIFAR-10, train a small network from scratch:
+    weights learned on large photographs help little there. So does a backbone that has no such weights.
+
+    Raises:
+        ConfigError: If there is no such recipe, or the options do not go together.
+    """
+    recipe = find_recipe(options.recipe)
+    size = options.image_size or _side([s.path for s in dataset.samples])
+    small = size <= SMALL_SIDE and dataset.normal is None and options.weights is None
+    many = len(dataset) >= MANY and options.backbone is None
+    if small and (many or options.backbone in NETWORKS):
+        return _scratch(options, size)
+    if options.backbone in ONLY_SMALL:
+        return _scratch(options, options.image_size or min(size, SMALL_SIDE))
+    if options.backbone is not None:
+        recipe = replace(recipe, backbone=options.backbone)
+    return recipe if options.time_budget is None else replace(recipe, time_budget=options.time_budget)
+
+
+def _scratch(options: TrainOptions, size: int) -> Recipe:
+    if options.weights not in (None, "none"):
+        raise ConfigError(
+            f"--weights does not go with {options.backbone or 'a network'} trained from scratch"
+        )
+    if options.tile is not None:
+        raise ConfigError(
+            "--tile does not go with a network trained from scratch, which sees the picture whole"
+        )
+    recipe = SCRATCH_RECIPES[options.recipe]
+    if options.backbone is not None:
+        recipe = replace(recipe, backbone=options.backbone)
+    return replace(recipe, image_size=max(_SMALLEST, -(-size // _SIDES) * _SIDES))
+
+
+def _side(paths: Sequence[Path]) -> int:
+    """Return the longest side of the first images, 0 where none can be read; the scan says which cannot."""
+    sides = []
+    for path in paths[:: max(1, len(paths) // _LOOKED_AT)]:
+        try:
+            with Image.open(path) as image:
+                sides.append(max(image.size))
+        except (OSError, ValueError):
+            continue
+    return max(sides, default=SMALL_SIDE + 1)

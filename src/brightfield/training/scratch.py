@@ -1,0 +1,250 @@
+"""One plain loop that trains a small network from scratch, on whole batches augmented in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from brightfield.data.cache import PixelCache
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.models.network import TileNet, normalise
+from brightfield.models.small import FastCNN
+from brightfield.progress import Progress, silent
+from brightfield.training.checkpoint import load_checkpoint, save_checkpoint
+from brightfield.training.heads import History
+from brightfield.training.muon import Muon
+from brightfield.training.recipes import FromScratch
+
+_WHITENING_IMAGES = 5000
+_SCORED_AT_ONCE = 500
+_SMALLEST_BATCH = 16
+_STEPS = 25  # an epoch at the least, as far as the images reach
+
+
+@dataclass(frozen=True)
+class Pupils:
+    """What a network learns from.
+
+    Attributes:
+        images: uint8 (N, S, S, 3).
+        labels: int64 (N,).
+        preprocessing: How they are normalised.
+        held_out: Rows that choose the best epoch and are not trained on; empty for none.
+    """
+
+    images: Tensor
+    labels: Tensor
+    preprocessing: Preprocessing
+    held_out: npt.NDArray[np.intp]
+
+
+def gather(cache: PixelCache, preprocessing: Preprocessing) -> Tensor:
+    """Return every cached image as the square that the network sees, uint8 (N, S, S, 3)."""
+    side = preprocessing.tile
+    out = np.empty((len(cache), side, side, 3), dtype=np.uint8)
+    for i in range(len(cache)):
+        out[i] = preprocessing.tiles(cache[i])[0][0]
+    return torch.from_numpy(out)
+
+
+def shifted(images: Tensor, most: int, rng: np.random.Generator) -> Tensor:
+    """Return images (B, S, S, C) each moved by up to so many pixels either way, reflected at the rim."""
+    if most == 0:
+        return images
+    b, side = images.shape[:2]
+    reach = np.arange(side)
+    # reflection about the outermost pixels' middles: -1 becomes 1, S becomes S - 2
+    fold = np.abs(np.arange(-most, side + most))
+    fold = np.where(fold >= side, 2 * (side - 1) - fold, fold)
+    down, right = (rng.integers(0, 2 * most + 1, b) for _ in range(2))
+    rows = torch.from_numpy(fold[down[:, None] + reach])  # (B, S)
+    columns = torch.from_numpy(fold[right[:, None] + reach])
+    return images[torch.arange(b)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def mirrored(images: Tensor, rows: npt.NDArray[np.intp], epoch: int, first: Tensor, how: str) -> Tensor:
+    """Return images (B, S, S, C), some of them mirrored.
+
+    Args:
+        images: Of the rows.
+        rows: Which images of all they are.
+        epoch: From 0.
+        first: For every image, whether it is mirrored in even epochs, bool (N,).
+        how: `alternate` shows each image in turn as it is and mirrored; `random` draws anew; `none`.
+    """
+    if how == "none":
+        return images
+    chosen = (
+        first[torch.from_numpy(rows)] ^ bool(epoch % 2) if how == "alternate" else torch.rand(len(rows)) < 0.5
+    )
+    return torch.where(chosen[:, None, None, None], images.flip(2), images)
+
+
+def train_from_scratch(
+    net: TileNet,
+    pupils: Pupils,
+    settings: FromScratch,
+    *,
+    seed: int,
+    checkpoint: Path,
+    progress: Progress | None = None,
+) -> History:
+    """Train a network in place; where images are held out, the weights of the best epoch are restored.
+
+    After every epoch its whole state goes to `checkpoint`, from which a killed training continues and ends
+    with the same weights, bit for bit on a CPU.
+
+    Returns:
+        One row an epoch: `epoch`, `train_loss`, `learning_rate`, and `validation_accuracy` where images are
+        held out.
+    """
+    tell = progress or silent
+    state = _State(net, pupils, settings, seed)
+    state.restore(load_checkpoint(checkpoint, state.rng))
+    while state.epoch < settings.epochs:
+        loss = state.train_one_epoch(lambda done: tell("batches", done, state.steps * settings.epochs))
+        state.finish(loss)
+        save_checkpoint(checkpoint, state.as_dict(), state.rng)
+        tell("train", state.epoch, settings.epochs)
+    state.restore_best()
+    return state.history
+
+
+class _State:
+    """Everything that changes while a network is trained."""
+
+    def __init__(self, net: TileNet, pupils: Pupils, settings: FromScratch, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.rng = np.random.default_rng(seed)
+        self.net, self.pupils, self.settings = net, pupils, settings
+        net.thaw()
+        self.rows = np.setdiff1d(np.arange(len(pupils.images)), pupils.held_out)
+        self.first = torch.from_numpy(self.rng.random(len(pupils.images)) < 0.5)
+        # few images come in small batches, so that there are steps enough to learn from
+        self.batch = max(_SMALLEST_BATCH, min(settings.batch, len(self.rows) // _STEPS))
+        self.steps = -(-len(self.rows) // self.batch)
+        if isinstance(net.trunk.net, FastCNN):
+            few = self.rows[:_WHITENING_IMAGES]
+            net.trunk.net.whiten(normalise(pupils.images[few], pupils.preprocessing))
+        self.optimisers = _optimisers(net, settings)
+        self.peaks = [[float(g["lr"]) for g in o.param_groups] for o in self.optimisers]
+        self.history: History = []
+        self.epoch = 0
+        self.best_accuracy = -1.0
+        self.best: dict[str, Tensor] | None = None
+
+    def train_one_epoch(self, tell: Any) -> float:
+        """Return the mean loss of an epoch."""
+        settings, net = self.settings, self.net
+        net.train()
+        order = self.rng.permutation(self.rows)
+        losses = []
+        for step in range(self.steps):
+            rows = order[step * self.batch : (step + 1) * self.batch]
+            self._set_rates(self.epoch * self.steps + step)
+            for optimiser in self.optimisers:
+                optimiser.zero_grad(set_to_none=True)
+            # a batch in pieces, whose gradients add up, takes less memory and fits the processor's cache
+            for piece in np.array_split(rows, -(-len(rows) // settings.piece)):
+                losses.append(self._backward(piece, len(rows)))
+            for optimiser in self.optimisers:
+                optimiser.step()
+            tell(self.epoch * self.steps + step + 1)
+        return float(np.sum(losses) / len(order))
+
+    def _backward(self, rows: npt.NDArray[np.intp], batch: int) -> float:
+        settings, net, pupils = self.settings, self.net, self.pupils
+        images = shifted(pupils.images[torch.from_numpy(rows)], settings.translate, self.rng)
+        images = mirrored(images, rows, self.epoch, self.first, settings.flip)
+        x = normalise(images, pupils.preprocessing)
+        with net.runtime.autocast():
+            features = net.pool(net.tapped(x))
+        logits = net.head.each(features.float())  # (M, B, K)
+        labels = pupils.labels[torch.from_numpy(rows)].to(logits.device)
+        loss = nn.functional.cross_entropy(
+            logits.flatten(0, 1),
+            labels.repeat(len(logits)),
+            label_smoothing=settings.label_smoothing,
+            reduction="sum",
+        ) / len(logits)
+        (loss / batch if settings.optimiser == "adam" else loss).backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    def _set_rates(self, step: int) -> None:
+        settings = self.settings
+        if settings.schedule == "step":
+            factor = settings.step_factor ** (self.epoch // settings.step_epochs)
+        else:
+            factor = 1.0 - step / (self.steps * settings.epochs)
+        for optimiser, peaks in zip(self.optimisers, self.peaks, strict=True):
+            for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+                group["lr"] = peak * factor
+
+    def finish(self, loss: float) -> None:
+        """Close an epoch: write the history, keep the best weights."""
+        self.epoch += 1
+        rate = float(self.optimisers[0].param_groups[0]["lr"])
+        row = {"epoch": self.epoch, "train_loss": loss, "learning_rate": rate}
+        if len(self.pupils.held_out):
+            accuracy = self._accuracy(self.pupils.held_out)
+            row["validation_accuracy"] = accuracy
+            if accuracy > self.best_accuracy:
+                self.best_accuracy = accuracy
+                self.best = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
+        self.history.append(row)
+
+    def _accuracy(self, rows: npt.NDArray[np.intp]) -> float:
+        self.net.eval()
+        right = 0
+        with torch.inference_mode(), self.net.runtime.autocast():
+            for at in range(0, len(rows), _SCORED_AT_ONCE):
+                few = torch.from_numpy(rows[at : at + _SCORED_AT_ONCE])
+                x = normalise(self.pupils.images[few], self.pupils.preprocessing)
+                right += int((self.net(x).argmax(1).cpu() == self.pupils.labels[few]).sum())
+        return right / len(rows)
+
+    def restore_best(self) -> None:
+        if self.best is not None:
+            self.net.load_state_dict(self.best)
+        self.net.eval()
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "net": self.net.state_dict(),
+            "optimisers": [o.state_dict() for o in self.optimisers],
+            "best": self.best,
+            "first": self.first,
+            "numbers": [self.epoch, self.best_accuracy],
+            "history": self.history,
+        }
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        if state is None:
+            return
+        self.net.load_state_dict(state["net"])
+        for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)
+        self.best, self.first, self.history = state["best"], state["first"], state["history"]
+        self.epoch, self.best_accuracy = int(state["numbers"][0]), float(state["numbers"][1])
+
+
+def _optimisers(net: TileNet, settings: FromScratch) -> list[torch.optim.Optimizer]:
+    trained = [(n, p) for n, p in net.named_parameters() if p.requires_grad]
+    if settings.optimiser == "adam":
+        every = [p for _, p in trained]
+        return [torch.optim.Adam(every, lr=settings.learning_rate, weight_decay=settings.weight_decay)]
+    filters = [p for n, p in trained if p.ndim == 4 and n.startswith("trunk.")]
+    biases = [p for n, p in trained if p.ndim < 4 and n.startswith("trunk.")]
+    heads = [p for n, p in trained if n.startswith("head.")]
+    groups = [
+        {"params": values, "lr": rate, "weight_decay": settings.weight_decay / rate}
+        for values, rate in ((biases, settings.bias_rate), (heads, settings.head_rate))
+    ]
+    rest = torch.optim.SGD(groups, lr=settings.bias_rate, momentum=0.85, nesterov=True)
+    return [Muon(filters, lr=settings.learning_rate), rest]

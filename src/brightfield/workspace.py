@@ -1,0 +1,58 @@
+"""Where a training keeps what it would need to go on after it was killed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+
+from brightfield.atomic import write_atomically
+from brightfield.config import TrainOptions
+from brightfield.data.dataset import Dataset
+from brightfield.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+
+class Workspace:
+    """A folder beside the output that is removed once the training is done."""
+
+    def __init__(
+        self, output: str | Path | None, options: TrainOptions, dataset: Dataset, resume: bool
+    ) -> None:
+        self.kept = output is not None
+        self.folder = (
+            _workspace_of(Path(output)) if output is not None else Path(tempfile.mkdtemp("-brightfield"))
+        )
+        self.identity = {"options": options.as_dict(), "data": dataset.fingerprint()}
+        self.resume = resume
+
+    def __enter__(self) -> Path:
+        if not self.kept:
+            return self.folder
+        note = self.folder / "training.json"
+        if self.resume and note.exists():
+            before = json.loads(note.read_text(encoding="utf-8"))
+            for what, value in self.identity.items():
+                if before.get(what) != value:
+                    raise ConfigError(
+                        f"--resume: the {what} are not those of the training that {self.folder} keeps; "
+                        "give the same again, or train anew without --resume"
+                    )
+        else:
+            if self.resume:
+                log.warning("nothing to resume at %s: training from the start", self.folder)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            write_atomically(note, json.dumps(self.identity).encode())
+        return self.folder
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        if kind is None or not self.kept:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _workspace_of(output: Path) -> Path:
+    absolute = output.absolute()
+    return absolute.parent / f".{absolute.name}.training"

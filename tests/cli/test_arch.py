@@ -1,0 +1,60 @@
+"""`brightfield arch`: a network layer by layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+def test_table(brightfield) -> None:
+    said = brightfield("arch", "lenet5")
+    assert said.code == 0
+    for words in ("conv 5x5", "6x28x28", "456", "352,800", "62,006 parameters", "all"):
+        assert words in said.out, words
+
+
+def test_json_and_picture(brightfield, tmp_path: Path) -> None:
+    picture = tmp_path / "new" / "fields.png"
+    said = brightfield("arch", "fast_cnn", "--json", "-o", picture)
+    assert said.code == 0
+    document = said.document
+    assert document["input"] == [3, 32, 32]
+    assert document["parameters"] == sum(layer["parameters"] for layer in document["layers"])
+    first = document["layers"][0]
+    assert first["kind"] == "conv 2x2"
+    assert first["receptive_field"] == [2, 2]
+    assert first["centre"] == [0.5, 0.5]
+    assert document["picture"] == str(picture)
+    assert picture.stat().st_size > 1000
+    assert document["defects"] is None
+
+
+def test_share_of_defects(brightfield, synthetic_parts: Path) -> None:
+    said = brightfield("arch", "fast_cnn", "--json", "--data", synthetic_parts, "--input", "3x64x64")
+    assert said.code == 0
+    fit = said.document["defects"]["fit"]
+    assert said.document["defects"]["n"] > 0
+    shares = [row["own_size"] for row in fit]
+    assert shares == sorted(shares)
+    assert all(0 <= row["own_size"] <= row["shrunk"] <= 1 for row in fit)
+    said = brightfield("arch", "fast_cnn", "--data", synthetic_parts, "--input", "3x64x64")
+    assert "defects that fit" in said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["resnet_18"], "did you mean resnet18"),
+        (["lenet5", "--input", "32"], "expected CHANNELSxHEIGHTxWIDTH"),
+        (["lenet5", "--input", "3x0x32"], "expected CHANNELSxHEIGHTxWIDTH"),
+        (["lenet5", "--input", "3x4x4"], "images of 4 px"),
+        (["lenet5", "--classes", "0"], "expected 1 or more"),
+        (["lenet5", "-o", "fields.jpg"], "ends in .png"),
+        (["lenet5", "--data", "nowhere"], "nowhere"),
+    ],
+)
+def test_wrong_input(brightfield, words: list[str], message: str) -> None:
+    said = brightfield("arch", *words)
+    assert said.code == 2
+    assert message in said.err

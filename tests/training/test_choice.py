@@ -1,0 +1,58 @@
+"""Which recipe: many small pictures without a normal class start from scratch, and so do small networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brightfield.config import TrainOptions
+from brightfield.data.dataset import Dataset, Sample
+from brightfield.errors import ConfigError
+from brightfield.training.choice import MANY, choose_recipe
+
+
+def pictures(folder: Path, side: int, normal: str | None = None, each: int = MANY // 2) -> Dataset:
+    Image.fromarray(np.zeros((side, side - 5), np.uint8)).save(folder / "a.png")
+    samples = tuple(
+        Sample(path=folder / "a.png", image=f"{k}{i}.png", label=k)
+        for k in ("OK", "cat")
+        for i in range(each)
+    )
+    return Dataset(name="drawn", samples=samples, classes=("OK", "cat"), normal=normal)
+
+
+@pytest.mark.parametrize(
+    ("side", "normal", "options", "backbone", "size"),
+    [
+        (32, None, {}, "fast_cnn", 32),
+        (28, None, {"recipe": "tutorial"}, "tutorial_cnn", 32),
+        (45, None, {"backbone": "resnet18"}, "resnet18", 48),
+        (300, None, {}, "tf_efficientnet_lite0", None),
+        (32, "OK", {}, "tf_efficientnet_lite0", None),
+        (32, None, {"weights": "none"}, "tf_efficientnet_lite0", None),
+        (300, "OK", {"backbone": "fast_cnn"}, "fast_cnn", 64),
+        (300, "OK", {"backbone": "fast_cnn", "image_size": 96}, "fast_cnn", 96),
+        (300, None, {"backbone": "resnet18"}, "resnet18", None),
+    ],
+)
+def test_choice(
+    tmp_path: Path, side: int, normal: str | None, options: dict[str, str], backbone: str, size: int | None
+) -> None:
+    found = choose_recipe(TrainOptions(**options), pictures(tmp_path, side, normal))  # type: ignore[arg-type]
+    assert (found.backbone, found.image_size) == (backbone, size)
+    assert (found.from_scratch is not None) == (size is not None)
+
+
+def test_few_small_pictures_start_from_photographs(tmp_path: Path) -> None:
+    assert choose_recipe(TrainOptions(), pictures(tmp_path, 32, each=50)).from_scratch is None
+
+
+def test_what_does_not_go_together(tmp_path: Path) -> None:
+    small = pictures(tmp_path, 32)
+    with pytest.raises(ConfigError, match="--tile"):
+        choose_recipe(TrainOptions(tile=64), small)
+    with pytest.raises(ConfigError, match="--weights"):
+        choose_recipe(TrainOptions(backbone="fast_cnn", weights="hub"), small)

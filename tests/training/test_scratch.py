@@ -1,0 +1,117 @@
+"""Training from scratch: augmentation by hand, learning, and resuming bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.models.network import TileNet, build_network
+from brightfield.models.runtime import pick_runtime
+from brightfield.models.small import build_small_trunk, small_head
+from brightfield.training.recipes import SCRATCH_RECIPES, FromScratch
+from brightfield.training.scratch import Pupils, mirrored, shifted, train_from_scratch
+
+RULE = Preprocessing(8, 32, True, 32, 0, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+FAST = SCRATCH_RECIPES["fast"].from_scratch
+TUTORIAL = SCRATCH_RECIPES["tutorial"].from_scratch
+
+
+def network(name: str) -> TileNet:
+    torch.manual_seed(3)
+    trunk = build_small_trunk(name, 32)
+    return build_network(trunk, 2, small_head(name, trunk), pick_runtime("cpu"))
+
+
+def pupils(n: int = 96, held: int = 0) -> Pupils:
+    """Noise with a bright square on the left or on the right, nothing a mirror would keep."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 120, (n, 32, 32, 3), dtype=np.uint8)
+    labels = np.arange(n) % 2
+    for image, label in zip(images, labels, strict=True):
+        image[10:20, 4:14, :] = (250, 20, 20) if label else (20, 20, 250)
+    return Pupils(torch.from_numpy(images), torch.from_numpy(labels), RULE, np.arange(held))
+
+
+def short(settings: FromScratch | None, **more: object) -> FromScratch:
+    assert settings is not None
+    return replace(settings, **{"epochs": 3, "batch": 32, "piece": 16, **more})  # type: ignore[arg-type]
+
+
+def test_shifts_are_those_of_a_reflected_border() -> None:
+    images = torch.from_numpy(np.random.default_rng(1).integers(0, 255, (6, 8, 8, 3), dtype=np.uint8))
+    moved = shifted(images, 2, np.random.default_rng(5))
+    rng = np.random.default_rng(5)
+    down, right = rng.integers(0, 5, 6), rng.integers(0, 5, 6)
+    for i in range(6):
+        border = np.pad(images[i].numpy(), ((2, 2), (2, 2), (0, 0)), mode="reflect")
+        assert np.array_equal(moved[i].numpy(), border[down[i] : down[i] + 8, right[i] : right[i] + 8])
+    assert torch.equal(shifted(images, 0, rng), images)
+
+
+def test_mirrors_alternate() -> None:
+    images = torch.rand(4, 5, 5, 3)
+    first = torch.tensor([True, False, True, False, True])
+    rows = np.array([4, 1, 0, 3])
+    even, odd = (mirrored(images, rows, epoch, first, "alternate") for epoch in (0, 1))
+    for i, row in enumerate(rows):
+        plain, turned = (odd[i], even[i]) if first[row] else (even[i], odd[i])
+        assert torch.equal(plain, images[i])
+        assert torch.equal(turned, images[i].flip(1))
+    assert torch.equal(mirrored(images, rows, 1, first, "none"), images)
+
+
+@pytest.mark.parametrize(("name", "settings"), [("fast_cnn", FAST), ("tutorial_cnn", TUTORIAL)])
+def test_it_learns(name: str, settings: FromScratch | None, tmp_path: Path) -> None:
+    net, of = network(name), pupils(held=16)
+    history = train_from_scratch(net, of, short(settings, epochs=4), seed=0, checkpoint=tmp_path / "c.pt")
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    assert max(row["validation_accuracy"] for row in history) > 0.9
+    assert not net.training
+
+
+def test_pieces_add_up_to_the_batch(tmp_path: Path) -> None:
+    # without norms, whose statistics are a piece's own, and without augmentation, which is drawn by piece
+    made = []
+    for piece in (32, 8):
+        net = network("lenet5")
+        settings = short(FAST, piece=piece, epochs=1, translate=0, flip="none")
+        train_from_scratch(net, pupils(), settings, seed=0, checkpoint=tmp_path / f"{piece}.pt")
+        made.append(net.state_dict())
+    before = network("lenet5").state_dict()
+    moved = max(float((v - before[k]).abs().max()) for k, v in made[0].items())
+    apart = max(float((v - made[1][k]).abs().max()) for k, v in made[0].items())
+    assert moved > 0.05
+    assert apart < 0.02 * moved, (apart, moved)
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("name", "settings"), [("fast_cnn", FAST), ("tutorial_cnn", TUTORIAL)])
+def test_killed_at_any_step_it_ends_with_the_same_weights(
+    name: str, settings: FromScratch | None, tmp_path: Path
+) -> None:
+    def run(place: Path, kill_at: int | None = None) -> TileNet:
+        net = network(name)
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if stage == "batches" and done == kill_at:
+                raise KilledError
+
+        train_from_scratch(net, pupils(held=8), short(settings), seed=1, checkpoint=place, progress=progress)
+        return net
+
+    whole = run(tmp_path / "whole.pt").state_dict()
+    for kill_at in (2, 4, 8):
+        with pytest.raises(KilledError):
+            run(tmp_path / f"{kill_at}.pt", kill_at)
+        torch.rand(kill_at)  # what happens meanwhile makes no difference
+        resumed = run(tmp_path / f"{kill_at}.pt").state_dict()
+        assert all(torch.equal(v, resumed[k]) for k, v in whole.items())
