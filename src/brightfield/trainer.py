@@ -26,7 +26,7 @@ from brightfield.data.scan import scan
 from brightfield.data.split import resplit, split
 from brightfield.decide.calibration import fit_calibrator, probabilities
 from brightfield.decide.policy import OperatingPoint, choose, parse_policy
-from brightfield.errors import DataError
+from brightfield.errors import ConfigError, DataError
 from brightfield.inspector import Inspector
 from brightfield.methods.classifier import Classifier
 from brightfield.methods.fit import fit_classifier
@@ -38,6 +38,7 @@ from brightfield.models.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weigh
 from brightfield.progress import Progress
 from brightfield.training.choice import choose_recipe
 from brightfield.training.plan import Plan, Wishes, plan
+from brightfield.training.processes import Processes, joined, processes
 from brightfield.training.recipes import Recipe, find_recipe
 from brightfield.version import __version__
 from brightfield.workspace import Workspace
@@ -85,17 +86,30 @@ def train(
     recipe = choose_recipe(options, dataset)
     wishes = Wishes(recipe.image_size or options.image_size, options.tile)
     net, origin = _network(recipe, options, dataset)
-    with Workspace(output, options, dataset, resume) as folder:
-        dataset = _parts(dataset, options, folder, progress)
-        _check_calibration(dataset)
-        made = _fit(dataset, net, recipe, wishes, options, folder, progress)
+    together = _processes(recipe)
+    progress = progress if together.first else None
+    with joined(together), Workspace(output, options, dataset, resume, together) as folder:
+        with together.first_goes_first():
+            dataset = _parts(dataset, options, folder, progress)
+            _check_calibration(dataset)
+        made = _fit(dataset, net, recipe, wishes, options, folder, together, progress)
         seconds = time.perf_counter() - begin
         inspector = _assemble(dataset, made, policy_text=str(policy), progress=progress)
         facts = _facts(dataset, made, options, recipe, origin, seconds)
         inspector = replace(inspector, facts=facts)
-        if output is not None:
+        if output is not None and together.first:
             inspector.save(output)
     return inspector
+
+
+def _processes(recipe: Recipe) -> Processes:
+    together = processes()
+    if together.world > 1 and recipe.from_scratch is None:
+        raise ConfigError(
+            f"{together.world} processes were started; only networks trained from scratch share the work "
+            "among several: start one"
+        )
+    return together
 
 
 def _check_labels(dataset: Dataset) -> None:
@@ -173,21 +187,23 @@ def _fit(
     wishes: Wishes,
     options: TrainOptions,
     folder: Path,
+    together: Processes,
     progress: Progress | None,
 ) -> _Made:
     training = dataset.part("train")
-    chosen = _plan(dataset, training, net, recipe, wishes, folder, progress)
-    log.info("%s", chosen.reason)
-    caches = [
-        build_cache(
-            [s.path for s in dataset.part(name).samples],
-            resize=chosen.preprocessing.resize,
-            bits=chosen.preprocessing.bits,
-            folder=folder / "pixels",
-            progress=progress,
-        )
-        for name in ("train", "calibration")
-    ]
+    with together.first_goes_first():
+        chosen = _plan(dataset, training, net, recipe, wishes, folder, progress)
+        log.info("%s", chosen.reason)
+        caches = [
+            build_cache(
+                [s.path for s in dataset.part(name).samples],
+                resize=chosen.preprocessing.resize,
+                bits=chosen.preprocessing.bits,
+                folder=folder / "pixels",
+                progress=progress,
+            )
+            for name in ("train", "calibration")
+        ]
     fitted = fit_classifier(
         net,
         training,
@@ -197,6 +213,7 @@ def _fit(
         views=chosen.views if recipe.views else 0,
         seed=options.seed,
         workspace=folder,
+        together=together,
         progress=progress,
     )
     return _Made(fitted.classifier, fitted.history, chosen, caches[1])

@@ -12,6 +12,7 @@ from brightfield.atomic import write_atomically
 from brightfield.config import TrainOptions
 from brightfield.data.dataset import Dataset
 from brightfield.errors import ConfigError
+from brightfield.training.processes import Processes
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,12 @@ class Workspace:
     """A folder beside the output that is removed once the training is done."""
 
     def __init__(
-        self, output: str | Path | None, options: TrainOptions, dataset: Dataset, resume: bool
+        self,
+        output: str | Path | None,
+        options: TrainOptions,
+        dataset: Dataset,
+        resume: bool,
+        together: Processes,
     ) -> None:
         self.kept = output is not None
         self.folder = (
@@ -28,10 +34,15 @@ class Workspace:
         )
         self.identity = {"options": options.as_dict(), "data": dataset.fingerprint()}
         self.resume = resume
+        self.together = together
 
     def __enter__(self) -> Path:
-        if not self.kept:
-            return self.folder
+        with self.together.first_goes_first():
+            if self.kept and self.together.first:
+                self._prepare()
+        return self.folder
+
+    def _prepare(self) -> None:
         note = self.folder / "training.json"
         if self.resume and note.exists():
             before = json.loads(note.read_text(encoding="utf-8"))
@@ -46,10 +57,11 @@ class Workspace:
                 log.warning("nothing to resume at %s: training from the start", self.folder)
             shutil.rmtree(self.folder, ignore_errors=True)
             write_atomically(note, json.dumps(self.identity).encode())
-        return self.folder
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
-        if kind is None or not self.kept:
+        if kind is None:
+            self.together.wait()
+        if not self.kept or (kind is None and self.together.first):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -87,9 +87,12 @@ def run(args: argparse.Namespace) -> int:
     dataset = load(args.data, normal=options.normal)
 
     from brightfield.trainer import train  # after the data, as this takes a second
+    from brightfield.training.processes import processes
 
     with show_progress(args.quiet) as progress:
         inspector = train(dataset, args.output, options, resume=args.resume, progress=progress)
+        if not processes().first:
+            return 0  # the first of several processes says what came out
         args.stopped = f"the inspector at {args.output} is whole; brightfield evaluate gives its figures"
         made = None
         if "test" in inspector.parts.values():

@@ -22,7 +22,8 @@ from brightfield.progress import Progress
 from brightfield.training.features import extract, in_tiles
 from brightfield.training.finetune import Course, fine_tune
 from brightfield.training.heads import History, Lesson, train_head
-from brightfield.training.recipes import FromScratch, Recipe
+from brightfield.training.processes import ALONE, Processes
+from brightfield.training.recipes import Recipe
 from brightfield.training.scratch import Pupils, gather, train_from_scratch
 from brightfield.training.targets import class_targets
 
@@ -48,6 +49,7 @@ def fit_classifier(
     views: int,
     seed: int,
     workspace: Path,
+    together: Processes = ALONE,
     progress: Progress | None = None,
 ) -> Fitted:
     """Fit a classifier on a training part whose images are cached in the same order.
@@ -59,9 +61,20 @@ def fit_classifier(
     normal = None if train.normal is None else train.classes.index(train.normal)
     targets = class_targets(train)
     if recipe.from_scratch is not None:
-        return _from_scratch(
-            net, train, cache, preprocessing, recipe, recipe.from_scratch, seed, workspace, progress
+        _, held = _hold_out(train, recipe.from_scratch.validation, seed)
+        pupils = Pupils(
+            gather(cache, preprocessing), torch.from_numpy(targets.argmax(1)), preprocessing, held
         )
+        rows = train_from_scratch(
+            net,
+            pupils,
+            recipe.from_scratch,
+            seed=seed,
+            checkpoint=workspace / "scratch.pt",
+            together=together,
+            progress=progress,
+        )
+        return Fitted(Classifier(net, preprocessing, normal, recipe.inference_views), rows)
     of_tiles = tile_targets(train, cache, preprocessing, targets, normal)
     history: History = []
     if views:
@@ -90,26 +103,6 @@ def fit_classifier(
     # a picture in tiles already costs many passes; flips would cost as many again, several times
     in_use = FLIPS[:1] if in_tiles(cache, preprocessing) else recipe.inference_views
     return Fitted(Classifier(net, preprocessing, normal, in_use), history)
-
-
-def _from_scratch(
-    net: TileNet,
-    train: Dataset,
-    cache: PixelCache,
-    preprocessing: Preprocessing,
-    recipe: Recipe,
-    settings: FromScratch,
-    seed: int,
-    workspace: Path,
-    progress: Progress | None,
-) -> Fitted:
-    _, held = _hold_out(train, settings.validation, seed)
-    labels = torch.from_numpy(class_targets(train).argmax(1))
-    pupils = Pupils(gather(cache, preprocessing), labels, preprocessing, held)
-    checkpoint = workspace / "scratch.pt"
-    history = train_from_scratch(net, pupils, settings, seed=seed, checkpoint=checkpoint, progress=progress)
-    normal = None if train.normal is None else train.classes.index(train.normal)
-    return Fitted(Classifier(net, preprocessing, normal, recipe.inference_views), history)
 
 
 def tile_targets(

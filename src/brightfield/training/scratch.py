@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from brightfield.data.cache import PixelCache
 from brightfield.data.preprocessing import Preprocessing
@@ -19,6 +21,7 @@ from brightfield.progress import Progress, silent
 from brightfield.training.checkpoint import load_checkpoint, save_checkpoint
 from brightfield.training.heads import History
 from brightfield.training.muon import Muon
+from brightfield.training.processes import ALONE, Processes
 from brightfield.training.recipes import FromScratch
 
 _WHITENING_IMAGES = 5000
@@ -68,7 +71,14 @@ def shifted(images: Tensor, most: int, rng: np.random.Generator) -> Tensor:
     return images[torch.arange(b)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def mirrored(images: Tensor, rows: npt.NDArray[np.intp], epoch: int, first: Tensor, how: str) -> Tensor:
+def mirrored(
+    images: Tensor,
+    rows: npt.NDArray[np.intp],
+    epoch: int,
+    first: Tensor,
+    how: str,
+    rng: np.random.Generator,
+) -> Tensor:
     """Return images (B, S, S, C), some of them mirrored.
 
     Args:
@@ -77,12 +87,14 @@ def mirrored(images: Tensor, rows: npt.NDArray[np.intp], epoch: int, first: Tens
         epoch: From 0.
         first: For every image, whether it is mirrored in even epochs, bool (N,).
         how: `alternate` shows each image in turn as it is and mirrored; `random` draws anew; `none`.
+        rng: For `random`.
     """
     if how == "none":
         return images
-    chosen = (
-        first[torch.from_numpy(rows)] ^ bool(epoch % 2) if how == "alternate" else torch.rand(len(rows)) < 0.5
-    )
+    if how == "alternate":
+        chosen = first[torch.from_numpy(rows)] ^ bool(epoch % 2)
+    else:
+        chosen = torch.from_numpy(rng.random(len(rows)) < 0.5)
     return torch.where(chosen[:, None, None, None], images.flip(2), images)
 
 
@@ -93,9 +105,12 @@ def train_from_scratch(
     *,
     seed: int,
     checkpoint: Path,
+    together: Processes = ALONE,
     progress: Progress | None = None,
 ) -> History:
-    """Train a network in place; where images are held out, the weights of the best epoch are restored.
+    """Train a network in place, alone or as one of several processes with the same network.
+
+    Where images are held out, the weights of the best epoch are restored.
 
     After every epoch its whole state goes to `checkpoint`, from which a killed training continues and ends
     with the same weights, bit for bit on a CPU.
@@ -105,22 +120,39 @@ def train_from_scratch(
         held out.
     """
     tell = progress or silent
-    state = _State(net, pupils, settings, seed)
+    state = _State(net, pupils, settings, seed, together)
     state.restore(load_checkpoint(checkpoint, state.rng))
     while state.epoch < settings.epochs:
         loss = state.train_one_epoch(lambda done: tell("batches", done, state.steps * settings.epochs))
         state.finish(loss)
-        save_checkpoint(checkpoint, state.as_dict(), state.rng)
+        if together.first:
+            save_checkpoint(checkpoint, state.as_dict(), state.rng)
         tell("train", state.epoch, settings.epochs)
     state.restore_best()
     return state.history
 
 
+class _Logits(nn.Module):
+    """Every member's logits of a batch, (N, C, H, W) to (M, N, K), as one module that can be distributed."""
+
+    def __init__(self, net: TileNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        with self.net.runtime.autocast():
+            features = self.net.pool(self.net.tapped(x))
+        return self.net.head.each(features.float())
+
+
 class _State:
     """Everything that changes while a network is trained."""
 
-    def __init__(self, net: TileNet, pupils: Pupils, settings: FromScratch, seed: int) -> None:
+    def __init__(
+        self, net: TileNet, pupils: Pupils, settings: FromScratch, seed: int, together: Processes
+    ) -> None:
         torch.manual_seed(seed)
+        self.seed, self.together = seed, together
         self.rng = np.random.default_rng(seed)
         self.net, self.pupils, self.settings = net, pupils, settings
         net.thaw()
@@ -132,6 +164,9 @@ class _State:
         if isinstance(net.trunk.net, FastCNN):
             few = self.rows[:_WHITENING_IMAGES]
             net.trunk.net.whiten(normalise(pupils.images[few], pupils.preprocessing))
+        self.logits: nn.Module = _Logits(net)
+        if together.world > 1:
+            self.logits = DistributedDataParallel(self.logits)
         self.optimisers = _optimisers(net, settings)
         self.peaks = [[float(g["lr"]) for g in o.param_groups] for o in self.optimisers]
         self.history: History = []
@@ -143,29 +178,39 @@ class _State:
         """Return the mean loss of an epoch."""
         settings, net = self.settings, self.net
         net.train()
-        order = self.rng.permutation(self.rows)
+        order = self.rng.permutation(self.rows)  # the same in every process
+        own = np.random.default_rng([self.seed, self.epoch, self.together.rank])
         losses = []
         for step in range(self.steps):
             rows = order[step * self.batch : (step + 1) * self.batch]
+            if len(rows) < self.together.world:
+                continue  # a rest that does not give every process one
             self._set_rates(self.epoch * self.steps + step)
             for optimiser in self.optimisers:
                 optimiser.zero_grad(set_to_none=True)
             # a batch in pieces, whose gradients add up, takes less memory and fits the processor's cache
-            for piece in np.array_split(rows, -(-len(rows) // settings.piece)):
-                losses.append(self._backward(piece, len(rows)))
+            mine = np.array_split(rows, self.together.world)[self.together.rank]
+            pieces = np.array_split(mine, -(-len(mine) // settings.piece))
+            for piece in pieces[:-1]:
+                with self._unsynchronised():
+                    losses.append(self._backward(piece, len(rows), own))
+            losses.append(self._backward(pieces[-1], len(rows), own))
             for optimiser in self.optimisers:
                 optimiser.step()
             tell(self.epoch * self.steps + step + 1)
-        return float(np.sum(losses) / len(order))
+        return float(np.sum(losses) / len(order)) * self.together.world
 
-    def _backward(self, rows: npt.NDArray[np.intp], batch: int) -> float:
-        settings, net, pupils = self.settings, self.net, self.pupils
-        images = shifted(pupils.images[torch.from_numpy(rows)], settings.translate, self.rng)
-        images = mirrored(images, rows, self.epoch, self.first, settings.flip)
-        x = normalise(images, pupils.preprocessing)
-        with net.runtime.autocast():
-            features = net.pool(net.tapped(x))
-        logits = net.head.each(features.float())  # (M, B, K)
+    def _unsynchronised(self) -> contextlib.AbstractContextManager[None]:
+        """Keep gradients to this process: those of all pieces travel together with the last one's."""
+        if isinstance(self.logits, DistributedDataParallel):
+            return self.logits.no_sync()
+        return contextlib.nullcontext()
+
+    def _backward(self, rows: npt.NDArray[np.intp], batch: int, own: np.random.Generator) -> float:
+        settings, pupils = self.settings, self.pupils
+        images = shifted(pupils.images[torch.from_numpy(rows)], settings.translate, own)
+        images = mirrored(images, rows, self.epoch, self.first, settings.flip, own)
+        logits: Tensor = self.logits(normalise(images, pupils.preprocessing))  # (M, B, K)
         labels = pupils.labels[torch.from_numpy(rows)].to(logits.device)
         loss = nn.functional.cross_entropy(
             logits.flatten(0, 1),
@@ -173,7 +218,9 @@ class _State:
             label_smoothing=settings.label_smoothing,
             reduction="sum",
         ) / len(logits)
-        (loss / batch if settings.optimiser == "adam" else loss).backward()  # type: ignore[no-untyped-call]
+        # processes average their gradients, where one process adds them up
+        share = self.together.world / (batch if settings.optimiser == "adam" else 1)
+        (loss * share).backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
     def _set_rates(self, step: int) -> None:

@@ -1,0 +1,118 @@
+"""Several processes train the network that one would have trained."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import brightfield
+from brightfield.errors import ConfigError
+from brightfield.training.processes import Processes, processes
+
+TRAIN = """
+import sys
+from dataclasses import replace
+import numpy as np, torch
+torch.set_num_threads(1)
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.models.network import build_network
+from brightfield.models.runtime import pick_runtime
+from brightfield.models.small import build_small_trunk, small_head
+from brightfield.training.processes import joined, processes
+from brightfield.training.recipes import SCRATCH_RECIPES
+from brightfield.training.scratch import Pupils, train_from_scratch
+from pathlib import Path
+
+place, recipe = Path(sys.argv[1]), sys.argv[2]
+# without norms and augmentation nothing depends on how a batch is shared out
+settings = replace(
+    SCRATCH_RECIPES[recipe].from_scratch,
+    epochs=2, batch=32, piece=5, translate=0, flip="none", validation=0.0,
+)
+torch.manual_seed(0)
+trunk = build_small_trunk("lenet5", 32)
+net = build_network(trunk, 2, small_head("lenet5", trunk), pick_runtime("cpu"))
+rng = np.random.default_rng(0)
+images = torch.from_numpy(rng.integers(0, 255, (90, 32, 32, 3), dtype=np.uint8))
+rule = Preprocessing(8, 32, True, 32, 0, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+pupils = Pupils(images, torch.arange(90) % 2, rule, np.arange(0))
+with joined(processes()) as together:
+    train_from_scratch(net, pupils, settings, seed=0, checkpoint=place / "state.pt", together=together)
+torch.save(net.state_dict(), place / f"{together.world}-{together.rank}.pt")
+"""
+
+
+def launch(world: int, *words: object) -> subprocess.CompletedProcess[str]:
+    """Run Python with these words in so many processes."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}"]
+    python = command if world > 1 else [sys.executable]
+    return subprocess.run(
+        [*python, *(str(w) for w in words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+    )
+
+
+@pytest.mark.parametrize("recipe", ["fast", "tutorial"])
+def test_two_processes_end_with_the_weights_of_one(tmp_path: Path, recipe: str) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(textwrap.dedent(TRAIN))
+    for world in (1, 2):
+        place = tmp_path / str(world)
+        place.mkdir()
+        said = launch(world, script, place, recipe)
+        assert said.returncode == 0, said.stderr[-2000:]
+    one, first, second = (torch.load(p) for p in sorted(tmp_path.glob("*/*-*.pt")))
+    for key, value in one.items():
+        assert torch.equal(first[key], second[key])
+        assert torch.allclose(value, first[key], atol=2e-3), key
+
+
+@pytest.mark.slow
+def test_the_command_line_in_two_processes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, colour in (("red", (90, 0, 0)), ("green", (0, 90, 0))):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(40):
+            noise = rng.integers(0, 160, (32, 32, 3)) + np.array(colour)
+            Image.fromarray(noise.astype(np.uint8)).save(tmp_path / "data" / name / f"{i}.png")
+    words = ("-m", "brightfield", "train", tmp_path / "data", "-o", tmp_path / "bundle", "--json")
+    said = launch(2, *words, "--backbone", "fast_cnn", "--report", tmp_path / "report")
+    assert said.returncode == 0, said.stderr[-2000:]
+    (line,) = said.stdout.strip().splitlines()
+    assert json.loads(line)["metrics"]["accuracy"] > 0.8
+    assert brightfield.load(tmp_path / "bundle").inspect(tmp_path / "data" / "red" / "0.png").label == "red"
+    assert (tmp_path / "report" / "report.html").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_what_torchrun_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processes() == Processes(0, 1)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    assert processes() == Processes(1, 3)
+    assert not processes().first
+    for rank in ("3", "x"):
+        monkeypatch.setenv("RANK", rank)
+        with pytest.raises(ConfigError, match="RANK"):
+            processes()
+
+
+def test_only_networks_from_scratch_are_shared(
+    monkeypatch: pytest.MonkeyPatch, synthetic_parts: Path
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="only networks trained from scratch"):
+        brightfield.train(synthetic_parts, backbone="test_resnet", weights="none")
