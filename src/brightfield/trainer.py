@@ -29,7 +29,7 @@ from brightfield.decide.policy import OperatingPoint, choose, parse_policy
 from brightfield.errors import ConfigError, DataError
 from brightfield.inspector import Inspector
 from brightfield.methods.classifier import Classifier
-from brightfield.methods.fit import fit_classifier
+from brightfield.methods.fit import fit_classifier, fit_from_scratch
 from brightfield.models.backbone import build_trunk
 from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
@@ -204,18 +204,33 @@ def _fit(
             )
             for name in ("train", "calibration")
         ]
-    fitted = fit_classifier(
-        net,
-        training,
-        caches[0],
-        chosen.preprocessing,
-        recipe,
-        views=chosen.views if recipe.views else 0,
-        seed=options.seed,
-        workspace=folder,
-        together=together,
-        progress=progress,
-    )
+    rule = chosen.preprocessing
+    if recipe.from_scratch is not None:
+        fitted = fit_from_scratch(
+            net,
+            training,
+            caches[0],
+            rule,
+            recipe,
+            recipe.from_scratch,
+            seed=options.seed,
+            workspace=folder,
+            together=together,
+            progress=progress,
+        )
+    else:
+        views = chosen.views if recipe.views else 0
+        fitted = fit_classifier(
+            net,
+            training,
+            caches[0],
+            rule,
+            recipe,
+            views=views,
+            seed=options.seed,
+            workspace=folder,
+            progress=progress,
+        )
     return _Made(fitted.classifier, fitted.history, chosen, caches[1])
 
 

@@ -23,7 +23,7 @@ from brightfield.training.features import extract, in_tiles
 from brightfield.training.finetune import Course, fine_tune
 from brightfield.training.heads import History, Lesson, train_head
 from brightfield.training.processes import ALONE, Processes
-from brightfield.training.recipes import Recipe
+from brightfield.training.recipes import FromScratch, Recipe
 from brightfield.training.scratch import Pupils, gather, train_from_scratch
 from brightfield.training.targets import class_targets
 
@@ -49,7 +49,6 @@ def fit_classifier(
     views: int,
     seed: int,
     workspace: Path,
-    together: Processes = ALONE,
     progress: Progress | None = None,
 ) -> Fitted:
     """Fit a classifier on a training part whose images are cached in the same order.
@@ -60,21 +59,6 @@ def fit_classifier(
     _check_classes(train)
     normal = None if train.normal is None else train.classes.index(train.normal)
     targets = class_targets(train)
-    if recipe.from_scratch is not None:
-        _, held = _hold_out(train, recipe.from_scratch.validation, seed)
-        pupils = Pupils(
-            gather(cache, preprocessing), torch.from_numpy(targets.argmax(1)), preprocessing, held
-        )
-        rows = train_from_scratch(
-            net,
-            pupils,
-            recipe.from_scratch,
-            seed=seed,
-            checkpoint=workspace / "scratch.pt",
-            together=together,
-            progress=progress,
-        )
-        return Fitted(Classifier(net, preprocessing, normal, recipe.inference_views), rows)
     of_tiles = tile_targets(train, cache, preprocessing, targets, normal)
     history: History = []
     if views:
@@ -103,6 +87,36 @@ def fit_classifier(
     # a picture in tiles already costs many passes; flips would cost as many again, several times
     in_use = FLIPS[:1] if in_tiles(cache, preprocessing) else recipe.inference_views
     return Fitted(Classifier(net, preprocessing, normal, in_use), history)
+
+
+def fit_from_scratch(
+    net: TileNet,
+    train: Dataset,
+    cache: PixelCache,
+    preprocessing: Preprocessing,
+    recipe: Recipe,
+    settings: FromScratch,
+    *,
+    seed: int,
+    workspace: Path,
+    together: Processes = ALONE,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Train a small network from random weights, alone or as one of several processes.
+
+    Raises:
+        DataError: If fewer than two classes are there to tell apart.
+    """
+    _check_classes(train)
+    normal = None if train.normal is None else train.classes.index(train.normal)
+    labels = torch.from_numpy(class_targets(train).argmax(1))
+    _, held = _hold_out(train, settings.validation, seed)
+    pupils = Pupils(gather(cache, preprocessing), labels, preprocessing, held)
+    state = workspace / "scratch.pt"
+    rows = train_from_scratch(
+        net, pupils, settings, seed=seed, checkpoint=state, together=together, progress=progress
+    )
+    return Fitted(Classifier(net, preprocessing, normal, recipe.inference_views), rows)
 
 
 def tile_targets(
