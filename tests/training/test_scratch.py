@@ -116,3 +116,19 @@ def test_killed_at_any_step_it_ends_with_the_same_weights(
         torch.rand(kill_at)  # what happens meanwhile makes no difference
         resumed = run(tmp_path / f"{kill_at}.pt").state_dict()
         assert all(torch.equal(v, resumed[k]) for k, v in whole.items())
+
+
+def test_whitening_sees_every_class(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("brightfield.training.scratch._WHITENING_IMAGES", 20)
+    seen: list[torch.Tensor] = []
+    net = network("fast_cnn")
+    monkeypatch.setattr(net.trunk.net, "whiten", seen.append)
+    of = pupils()
+    sorted_by_class = replace(
+        of, images=of.images[of.labels.argsort(stable=True)], labels=of.labels.sort().values
+    )
+    train_from_scratch(net, sorted_by_class, short(FAST, epochs=1), seed=0, checkpoint=tmp_path / "c.pt")
+    (images,) = seen
+    reds = images[:, 0, 15, 9] > 0
+    assert len(images) == 20
+    assert 3 < int(reds.sum()) < 17

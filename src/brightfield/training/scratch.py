@@ -162,7 +162,8 @@ class _State:
         self.batch = max(_SMALLEST_BATCH, min(settings.batch, len(self.rows) // _STEPS))
         self.steps = -(-len(self.rows) // self.batch)
         if isinstance(net.trunk.net, FastCNN):
-            few = self.rows[:_WHITENING_IMAGES]
+            # of all classes, whatever order the images come in
+            few = self.rng.choice(self.rows, min(_WHITENING_IMAGES, len(self.rows)), replace=False)
             net.trunk.net.whiten(normalise(pupils.images[few], pupils.preprocessing))
         self.logits: nn.Module = _Logits(net)
         if together.world > 1:
