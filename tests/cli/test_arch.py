@@ -10,7 +10,7 @@ import pytest
 def test_table(brightfield) -> None:
     said = brightfield("arch", "lenet5")
     assert said.code == 0
-    for words in ("conv 5x5", "6x28x28", "456", "352,800", "62,006 parameters", "all"):
+    for words in ("conv 5x5", "6x28x28", "456", "0.35", "62,006 parameters", "all"):
         assert words in said.out, words
 
 

@@ -67,7 +67,9 @@ def test_sizes_are_those_that_hooks_see() -> None:
     for name, module in net.named_modules():
         if isinstance(module, nn.Conv2d):
             module.register_forward_hook(
-                lambda _m, _i, out, name=name: seen.update({name: tuple(out.shape[1:])})
+                lambda _m, _i, out, name=name: seen.update(
+                    {name.removeprefix("trunk.net.net."): tuple(out.shape[1:])}
+                )
             )
     with torch.no_grad():
         net(torch.zeros(1, *SHAPE))

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from brightfield.cli.progress import show_progress
@@ -17,6 +18,10 @@ from brightfield.errors import ConfigError
 if TYPE_CHECKING:
     from brightfield.data.extents import Extents
     from brightfield.models.graph import Architecture, Layer
+
+
+_WIDTH = 120
+"""Of the table, in characters: a narrower terminal breaks its lines, rather than losing figures."""
 
 
 def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
@@ -92,20 +97,15 @@ def _extents(args: argparse.Namespace) -> Extents:
 
 
 def _print(found: Architecture, extents: Extents | None, picture: Path | None) -> None:
-    console = stdout()
-    table = Table("layer", "", "output", "parameters", "multiply-adds", "stride", "field", "centre")
-    for column in table.columns[2:]:
-        column.justify = "right"
+    console = stdout(_WIDTH)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
+    table.add_column("layer", no_wrap=True, min_width=5)
+    for name in ("does", "output", "parameters", "M mult-adds", "stride", "field", "centre"):
+        table.add_column(name, justify="left" if name == "does" else "right", no_wrap=True)
     for layer in found.layers:
         size = "x".join(str(s) for s in layer.output)
-        table.add_row(
-            layer.name,
-            layer.kind,
-            size,
-            _number(layer.parameters),
-            _number(layer.multiply_adds),
-            *_seen(layer),
-        )
+        work = f"{layer.multiply_adds / 1e6:.2f}" if layer.multiply_adds else ""
+        table.add_row(layer.name, layer.kind, size, _number(layer.parameters), work, *_seen(layer))
     console.print(table)
     console.print(
         f"{found.name}: {found.parameters:,} parameters, {found.multiply_adds:,} multiply-adds an image of "
@@ -131,7 +131,7 @@ def _print_extents(found: Architecture, extents: Extents) -> None:
         table.add_row(
             row["layer"], str(row["stride"]), field, f"{row['own_size']:.1%}", f"{row['shrunk']:.1%}"
         )
-    console = stdout()
+    console = stdout(_WIDTH)
     console.print(table)
     console.print(f"{len(extents.boxes)} defects (connected regions of the masks), by their bounding boxes")
 

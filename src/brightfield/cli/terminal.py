@@ -51,9 +51,10 @@ def stderr() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def stdout() -> Console:
-    """Return a console for results, which never breaks a line."""
-    return Console(highlight=False, soft_wrap=True)
+def stdout(least: int = 0) -> Console:
+    """Return a console for results, which never breaks a line, at least so many characters wide."""
+    console = Console(highlight=False, soft_wrap=True)
+    return console if console.width >= least else Console(highlight=False, soft_wrap=True, width=least)
 
 
 def say(kind: str, message: str, colour: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -26,12 +28,26 @@ def describe(name: str, shape: Shape, classes: int = 10) -> Architecture:
     """
     torch.manual_seed(0)
     net = build(name, classes, shape)
+    _open(net)
     try:
-        return take_apart(net, shape, name)
+        found = take_apart(net, shape, name)
     except Exception as e:
         size = "x".join(str(s) for s in shape)
         reason = str(e).strip().splitlines()[0][:200] if str(e).strip() else type(e).__name__
         raise ConfigError(f"network {name!r} does not run on images of {size}: {reason}") from e
+    layers = tuple(replace(layer, name=_OWN.sub("", layer.name)) for layer in found.layers)
+    return replace(found, layers=layers)
+
+
+_OWN = re.compile(r"^(trunk|net|\.)+(?=[^.])|^(trunk|net)$")
+"""What our own modules put before the names that a library, or a paper, gave."""
+
+
+def _open(net: nn.Module) -> None:
+    """Open the branches that begin closed, by a norm that multiplies by zero, so that gradients show them."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.affine and not module.weight.any():
+            nn.init.ones_(module.weight)
 
 
 def build(name: str, classes: int, shape: Shape) -> nn.Module:
