@@ -132,3 +132,12 @@ def test_whitening_sees_every_class(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     reds = images[:, 0, 15, 9] > 0
     assert len(images) == 20
     assert 3 < int(reds.sum()) < 17
+
+
+def test_no_step_is_taken_on_a_rest(tmp_path: Path) -> None:
+    net = network("fast_cnn")
+    sizes: list[int] = []
+    net.trunk.register_forward_hook(lambda _m, inputs, _o: sizes.append(len(inputs[0])))
+    settings = short(FAST, piece=100, epochs=2)
+    train_from_scratch(net, pupils(n=83), settings, seed=0, checkpoint=tmp_path / "c.pt")
+    assert sizes == [16] * 10  # five batches an epoch, and three images of 83 wait

@@ -159,8 +159,11 @@ class _State:
         self.rows = np.setdiff1d(np.arange(len(pupils.images)), pupils.held_out)
         self.first = torch.from_numpy(self.rng.random(len(pupils.images)) < 0.5)
         # few images come in small batches, so that there are steps enough to learn from
-        self.batch = max(_SMALLEST_BATCH, min(settings.batch, len(self.rows) // _STEPS))
-        self.steps = -(-len(self.rows) // self.batch)
+        least = max(_SMALLEST_BATCH, together.world)
+        self.batch = max(least, min(settings.batch, len(self.rows) // _STEPS))
+        # a rest waits for another epoch: a step on a few images would be as long as one on many, and the
+        # norms would remember those few
+        self.steps = max(1, len(self.rows) // self.batch)
         if isinstance(net.trunk.net, FastCNN):
             # of all classes, whatever order the images come in
             few = self.rng.choice(self.rows, min(_WHITENING_IMAGES, len(self.rows)), replace=False)
@@ -184,8 +187,6 @@ class _State:
         losses = []
         for step in range(self.steps):
             rows = order[step * self.batch : (step + 1) * self.batch]
-            if len(rows) < self.together.world:
-                continue  # a rest that does not give every process one
             self._set_rates(self.epoch * self.steps + step)
             for optimiser in self.optimisers:
                 optimiser.zero_grad(set_to_none=True)
@@ -199,7 +200,8 @@ class _State:
             for optimiser in self.optimisers:
                 optimiser.step()
             tell(self.epoch * self.steps + step + 1)
-        return float(np.sum(losses) / len(order)) * self.together.world
+        seen = min(len(order), self.steps * self.batch)
+        return float(np.sum(losses) / seen) * self.together.world
 
     def _unsynchronised(self) -> contextlib.AbstractContextManager[None]:
         """Keep gradients to this process: those of all pieces travel together with the last one's."""
