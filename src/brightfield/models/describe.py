@@ -11,7 +11,8 @@ from torch import nn
 
 from brightfield.errors import ConfigError
 from brightfield.models.graph import Architecture, take_apart
-from brightfield.models.head import HeadEnsemble, pool_maps
+from brightfield.models.network import build_network
+from brightfield.models.runtime import pick_runtime
 from brightfield.models.small import NETWORKS, SMALL_SIDE, build_small_trunk, small_head
 
 Shape = tuple[int, int, int]
@@ -31,7 +32,7 @@ def describe(name: str, shape: Shape, classes: int = 10) -> Architecture:
     _open(net)
     try:
         found = take_apart(net, shape, name)
-    except Exception as e:
+    except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as e:  # each network has its way
         size = "x".join(str(s) for s in shape)
         reason = str(e).strip().splitlines()[0][:200] if str(e).strip() else type(e).__name__
         raise ConfigError(f"network {name!r} does not run on images of {size}: {reason}") from e
@@ -60,27 +61,14 @@ def build(name: str, classes: int, shape: Shape) -> nn.Module:
     return _small(name, shape, classes) if own else _of_libraries(name, shape, classes)
 
 
-class _Joined(nn.Module):
-    """A trunk with its head, logits for a batch."""
-
-    def __init__(self, name: str, side: int, classes: int) -> None:
-        super().__init__()
-        self.trunk = build_small_trunk(name, side)
-        spec = small_head(name, self.trunk)
-        self.head = HeadEnsemble(spec.width(self.trunk.spec.channels), classes, spec)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = self.head(pool_maps(self.trunk(x), self.head.spec.pools))
-        return out
-
-
 def _small(name: str, shape: Shape, classes: int) -> nn.Module:
     channels, height, width = shape
     if channels != 3 or height != width:
         raise ConfigError(
             f"network {name!r} takes square images of 3 channels; got {'x'.join(str(s) for s in shape)}"
         )
-    return _Joined(name, height, classes)
+    trunk = build_small_trunk(name, height)
+    return build_network(trunk, classes, small_head(name, trunk), pick_runtime("cpu"))
 
 
 def _in_libraries(name: str) -> bool:
