@@ -21,7 +21,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 # Lowest first. What stands in one row may import each other, as long as nothing goes in a circle.
 LAYERS = (
-    {"errors", "verdict", "config", "progress", "atomic", "storage", "version"},
+    {"errors", "verdict", "config", "progress", "atomic", "storage", "tracking", "version"},
     {"data", "models"},
     {"training"},
     {"methods", "decide"},

@@ -36,6 +36,7 @@ from brightfield.models.runtime import pick_runtime
 from brightfield.models.small import build_small_trunk, small_head
 from brightfield.models.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weights
 from brightfield.progress import Progress
+from brightfield.tracking import record_settings
 from brightfield.training.choice import choose_recipe
 from brightfield.training.plan import Plan, Wishes, plan
 from brightfield.training.processes import Processes, joined, processes
@@ -89,6 +90,7 @@ def train(
     together = _processes(recipe)
     progress = progress if together.first else None
     with joined(together), Workspace(output, options, dataset, resume, together) as folder:
+        record_settings({"data": dataset.name, "options": options.as_dict(), "recipe": recipe.as_dict()})
         with together.first_goes_first():
             dataset = _parts(dataset, options, folder, progress)
             _check_calibration(dataset)

@@ -254,3 +254,18 @@ def test_stopped_after_the_training_keeps_the_inspector(
     assert said.code == 130
     assert "is whole; brightfield evaluate gives its figures" in said.err
     assert Inspector.load(tmp_path / "i").facts["metrics"] is None
+
+
+def test_figures_go_where_asked(brightfield, synthetic_parts: Path, tmp_path: Path) -> None:
+    place = f"tensorboard:{tmp_path / 'runs'}"
+    said = brightfield("train", synthetic_parts, "-o", tmp_path / "i.bfz", *QUICK, "--log", place, "--quiet")
+    assert said.code == 0
+    written = b"".join(f.read_bytes() for f in (tmp_path / "runs" / "i").iterdir())
+    for name in (b"head/train_loss", b"test/accuracy", b"test/escape_rate", b"options.image_size | 64"):
+        assert name in written
+
+
+def test_a_place_for_figures_that_is_none(brightfield, synthetic_parts: Path, tmp_path: Path) -> None:
+    said = brightfield("train", synthetic_parts, "-o", tmp_path / "i", *QUICK, "--log", "wandb")
+    assert said.code == 2
+    assert "--log 'wandb' is no place for figures" in said.err

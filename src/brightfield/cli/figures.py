@@ -25,6 +25,12 @@ def summary(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {name: metrics.get(name) for name in SUMMARY}
 
 
+def key_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the key figures that there are as plain numbers, a rate without its interval."""
+    plain = {name: v["value"] if isinstance(v, Mapping) else v for name, v in summary(metrics).items()}
+    return {name: float(value) for name, value in plain.items() if value is not None}
+
+
 def figures_table(metrics: Mapping[str, Any], *, title: str, seconds: float | None = None) -> Table:
     """Return the key figures as two columns, rates with their intervals."""
     table = Table(title=title, title_justify="left", show_header=False)

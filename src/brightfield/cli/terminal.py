@@ -76,7 +76,7 @@ def messages(quiet: bool, verbose: bool, debug: bool) -> Iterator[None]:
     level = logging.WARNING
     for wanted, of_wanted in ((quiet, logging.ERROR), (verbose, logging.INFO), (debug, logging.DEBUG)):
         level = of_wanted if wanted else level
-    handler = _Lines()
+    handler = _Lines(level)
     before = logger.level
     logger.addHandler(handler)
     logger.setLevel(level)

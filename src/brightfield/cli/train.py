@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from brightfield.cli.figures import duration, figures_table, summary
+from brightfield.cli.figures import duration, figures_table, key_figures, summary
 from brightfield.cli.places import check_bundle_place, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, share, stdout
@@ -35,6 +35,13 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     _add_options(parser)
     parser.add_argument("--config", metavar="FILE", type=Path, help="options in TOML; those given here win")
     parser.add_argument("--report", metavar="DIR", type=Path, help="write the report on the test part there")
+    parser.add_argument(
+        "--log",
+        metavar="PLACE",
+        action="append",
+        default=[],
+        help="write the figures of every epoch to tensorboard:FOLDER, mlflow or mlflow:URI too",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with a stopped training of this output")
     parser.add_argument("--force", action="store_true", help="replace the inspector that is there")
     parser.set_defaults(run=run, stopped="the same command with --resume goes on from here")
@@ -75,9 +82,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, judge the test part, save, print; return 0."""
     from brightfield.decide.policy import parse_policy
+    from brightfield.tracking import check_places
 
     options = _options(args)
     parse_policy(options.policy)  # before the data are read
+    check_places(args.log)
     check_bundle_place(args.output, force=args.force)
     if args.report is not None:
         check_folder(args.report)
@@ -86,10 +95,12 @@ def run(args: argparse.Namespace) -> int:
 
     dataset = load(args.data, normal=options.normal)
 
+    from brightfield.tracking import record_figures, tracked_by
     from brightfield.trainer import train  # after the data, as this takes a second
     from brightfield.training.processes import processes
 
-    with show_progress(args.quiet) as progress:
+    places = args.log if processes().first else []
+    with show_progress(args.quiet) as progress, tracked_by(places, args.output.stem):
         inspector = train(dataset, args.output, options, resume=args.resume, progress=progress)
         if not processes().first:
             return 0  # the first of several processes says what came out
@@ -99,6 +110,7 @@ def run(args: argparse.Namespace) -> int:
             from brightfield.evaluation.run import evaluate
 
             made = evaluate(inspector, dataset, split="test", progress=progress)
+            record_figures("test", key_figures(made.metrics), 0)
             inspector = inspector.with_metrics(made.metrics)
             inspector.save(args.output)
             if args.report is not None:

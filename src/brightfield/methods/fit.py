@@ -19,9 +19,10 @@ from brightfield.methods.classifier import Classifier
 from brightfield.models.network import TileNet
 from brightfield.models.views import FLIPS
 from brightfield.progress import Progress
+from brightfield.training.epochs import History
 from brightfield.training.features import extract, in_tiles
 from brightfield.training.finetune import Course, fine_tune
-from brightfield.training.heads import History, Lesson, train_head
+from brightfield.training.heads import Lesson, train_head
 from brightfield.training.processes import ALONE, Processes
 from brightfield.training.recipes import FromScratch, Recipe
 from brightfield.training.scratch import Pupils, gather, train_from_scratch

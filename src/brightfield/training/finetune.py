@@ -19,11 +19,11 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.models.backbone import last_stages
 from brightfield.models.head import defect_log_odds, pool_tiles
 from brightfield.models.network import TileNet, normalise
-from brightfield.progress import Progress, silent
-from brightfield.training.augment import Augment, build_augmentation
-from brightfield.training.checkpoint import load_checkpoint, save_checkpoint
+from brightfield.progress import Progress
+from brightfield.training.augment import build_augmentation
+from brightfield.training.epochs import Epochs, History, Row, run_epochs
 from brightfield.training.features import in_tiles, tile_batches, tile_counts
-from brightfield.training.heads import History, batches, soft_cross_entropy
+from brightfield.training.heads import batches, soft_cross_entropy
 from brightfield.training.recipes import FineTune
 from brightfield.training.targets import balance
 
@@ -84,27 +84,18 @@ def fine_tune(
     Returns:
         One row an epoch: `epoch`, `train_loss`, `learning_rate`, and `validation_f1` if images are held out.
     """
-    tell = progress or silent
-    state = _State(net, course, settings, seed)
-    state.restore(load_checkpoint(checkpoint, state.rng))
-    augment = build_augmentation(settings.augmentation, course.preprocessing.fill)
-    while state.epoch < settings.epochs and not state.exhausted():
-        tiles = _hardest_tiles(net, course) if in_tiles(course.cache, course.preprocessing) else None
-        loss = _epoch(state, course, augment, tiles)
-        state.finish(loss, _validation_f1(state.scored(), course) if len(course.held_out) else None)
-        save_checkpoint(checkpoint, state.as_dict(), state.rng)
-        tell("fine-tune", state.epoch, settings.epochs)
-    net.load_state_dict(state.best if state.best is not None else state.scored().state_dict())
-    return state.history
+    epochs = Epochs("fine-tune", settings.epochs, settings.patience)
+    return run_epochs(_Tuning(net, course, settings, seed), epochs, checkpoint, progress)
 
 
-class _State:
-    """Everything that changes while a network is tuned."""
+class _Tuning:
+    """A network that is tuned."""
 
     def __init__(self, net: TileNet, course: Course, settings: FineTune, seed: int) -> None:
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
-        self.net, self.settings = net, settings
+        self.net, self.course, self.settings = net, course, settings
+        self.augment = build_augmentation(settings.augmentation, course.preprocessing.fill)
         net.thaw()
         net.requires_grad_(False)
         self.trained = last_stages(net.trunk, settings.stages)
@@ -127,19 +118,53 @@ class _State:
                 pct_start=0.15,
             )
         self.averaged = copy.deepcopy(net) if settings.average else None
-        self.history: History = []
-        self.epoch = self.updates = self.stale = 0
-        self.best_f1 = -1.0
-        self.best: dict[str, Tensor] | None = None
+        self.updates = 0
 
-    def scored(self) -> TileNet:
-        """Return the network that is judged: the average of the weights where one is kept."""
+    def judged(self) -> TileNet:
+        """Return the average of the weights where one is kept."""
         return self.averaged if self.averaged is not None else self.net
 
-    def exhausted(self) -> bool:
-        return self.settings.patience is not None and self.stale >= self.settings.patience
+    def finish(self, weights: dict[str, Tensor]) -> None:
+        self.net.load_state_dict(weights)
 
-    def step(self, loss: Tensor) -> None:
+    def train_one_epoch(self, epoch: int) -> Row:
+        settings, net, course = self.settings, self.net, self.course
+        hardest = _hardest_tiles(net, course) if in_tiles(course.cache, course.preprocessing) else None
+        set_training(net, self.trained, settings.batch_norm)
+        k = course.targets.shape[1]
+        sampling, class_weights = balance(course.targets.argmax(1).tolist(), k, course.imbalance)
+        weights = torch.from_numpy(class_weights)
+        losses: list[float] = []
+        for rows in batches(len(course.images), settings.batch, sampling, self.rng):
+            if len(rows) == 1 < len(course.images):
+                continue  # a rest of one, whose variance no BatchNorm can take
+            picked = [_pick(course, int(r), hardest, self.rng) for r in rows]
+            images = torch.stack(
+                [self.augment(torch.from_numpy(tile).permute(2, 0, 1)) for tile, _ in picked]
+            )
+            targets = torch.from_numpy(np.stack([t for _, t in picked]))
+            smooth = settings.label_smoothing
+            x = normalise(images.permute(0, 2, 3, 1), course.preprocessing)
+            with net.runtime.autocast():
+                features = net.pool(net.tapped(x))
+            logits = net.head.each(features.float())
+            loss = soft_cross_entropy(
+                logits, (targets * (1 - smooth) + smooth / k).to(logits.device), weights.to(logits.device)
+            )
+            self._step(loss)
+            losses.append(float(loss.detach()))
+        rate = float(self.optimiser.param_groups[0]["lr"])
+        return {"train_loss": float(np.mean(losses)), "learning_rate": rate}
+
+    def validate(self) -> Row:
+        if not len(self.course.held_out):
+            return {}
+        f1 = _validation_f1(self.judged(), self.course)
+        if self.settings.schedule == "plateau":
+            self.schedule.step(f1)
+        return {"validation_f1": f1}
+
+    def _step(self, loss: Tensor) -> None:
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
@@ -156,70 +181,22 @@ class _State:
                     if old.is_floating_point():
                         old.lerp_(new, 1 - keep)
 
-    def finish(self, loss: float, f1: float | None) -> None:
-        """Close an epoch: keep the best weights, move the schedule, write the history."""
-        self.epoch += 1
-        row = {"epoch": self.epoch, "train_loss": loss, "learning_rate": self.optimiser.param_groups[0]["lr"]}
-        if f1 is not None:
-            row["validation_f1"] = f1
-            self.stale = 0 if f1 > self.best_f1 else self.stale + 1
-            if f1 > self.best_f1:
-                self.best_f1 = f1
-                # on a CPU the values of a state dict are the live weights: copy them
-                self.best = {k: v.detach().clone() for k, v in self.scored().state_dict().items()}
-            if self.settings.schedule == "plateau":
-                self.schedule.step(f1)
-        self.history.append(row)
-
-    def as_dict(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         return {
             "net": self.net.state_dict(),
             "averaged": None if self.averaged is None else self.averaged.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": {k: v for k, v in self.schedule.state_dict().items() if not callable(v)},
-            "best": self.best,
-            "numbers": [self.epoch, self.updates, self.stale, self.best_f1],
-            "history": self.history,
+            "updates": self.updates,
         }
 
-    def restore(self, state: dict[str, Any] | None) -> None:
-        if state is None:
-            return
+    def restore(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
-        self.best = state["best"]
-        self.epoch, self.updates, self.stale, self.best_f1 = state["numbers"]
-        self.history = state["history"]
-
-
-def _epoch(state: _State, course: Course, augment: Augment, hardest: list[Tensor] | None) -> float:
-    """Train for one epoch and return the mean loss."""
-    settings, net = state.settings, state.net
-    set_training(net, state.trained, settings.batch_norm)
-    k = course.targets.shape[1]
-    sampling, class_weights = balance(course.targets.argmax(1).tolist(), k, course.imbalance)
-    weights = torch.from_numpy(class_weights)
-    losses: list[float] = []
-    for rows in batches(len(course.images), settings.batch, sampling, state.rng):
-        if len(rows) == 1 < len(course.images):
-            continue  # a rest of one, whose variance no BatchNorm can take
-        picked = [_pick(course, int(r), hardest, state.rng) for r in rows]
-        images = torch.stack([augment(torch.from_numpy(tile).permute(2, 0, 1)) for tile, _ in picked])
-        targets = torch.from_numpy(np.stack([t for _, t in picked]))
-        smooth = settings.label_smoothing
-        x = normalise(images.permute(0, 2, 3, 1), course.preprocessing)
-        with net.runtime.autocast():
-            features = net.pool(net.tapped(x))
-        logits = net.head.each(features.float())
-        loss = soft_cross_entropy(
-            logits, (targets * (1 - smooth) + smooth / k).to(logits.device), weights.to(logits.device)
-        )
-        state.step(loss)
-        losses.append(float(loss.detach()))
-    return float(np.mean(losses))
+        self.updates = state["updates"]
 
 
 def _pick(

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from brightfield.models.head import HeadEnsemble, pool_tiles
 from brightfield.progress import Progress, silent
+from brightfield.tracking import record_figures
+from brightfield.training.epochs import History
 from brightfield.training.features import FeatureBank
 from brightfield.training.recipes import Recipe
 from brightfield.training.targets import balance
-
-History = list[dict[str, float]]
 
 _BATCH = 128
 _STEPS = 10  # an epoch at the least
@@ -84,7 +84,9 @@ def train_head(
             optimiser.step()
             schedule.step()
             losses.append(float(loss.detach()))
-        history.append({"epoch": epoch + 1, "train_loss": float(np.mean(losses))})
+        row = {"train_loss": float(np.mean(losses))}
+        history.append({"epoch": epoch + 1, **row})
+        record_figures("head", row, epoch + 1)
         tell("head", epoch + 1, recipe.head_epochs)
     head.eval()
     return history

@@ -18,8 +18,7 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.models.network import TileNet, normalise
 from brightfield.models.small import FastCNN
 from brightfield.progress import Progress, silent
-from brightfield.training.checkpoint import load_checkpoint, save_checkpoint
-from brightfield.training.heads import History
+from brightfield.training.epochs import Epochs, History, Row, run_epochs
 from brightfield.training.muon import Muon
 from brightfield.training.processes import ALONE, Processes
 from brightfield.training.recipes import FromScratch
@@ -66,9 +65,10 @@ def shifted(images: Tensor, most: int, rng: np.random.Generator) -> Tensor:
     fold = np.abs(np.arange(-most, side + most))
     fold = np.where(fold >= side, 2 * (side - 1) - fold, fold)
     down, right = (rng.integers(0, 2 * most + 1, b) for _ in range(2))
-    rows = torch.from_numpy(fold[down[:, None] + reach])  # (B, S)
-    columns = torch.from_numpy(fold[right[:, None] + reach])
-    return images[torch.arange(b)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    rows = torch.from_numpy(fold[down[:, None] + reach]).to(images.device)  # (B, S)
+    columns = torch.from_numpy(fold[right[:, None] + reach]).to(images.device)
+    each = torch.arange(b, device=images.device)
+    return images[each[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 def mirrored(
@@ -95,7 +95,7 @@ def mirrored(
         chosen = first[torch.from_numpy(rows)] ^ bool(epoch % 2)
     else:
         chosen = torch.from_numpy(rng.random(len(rows)) < 0.5)
-    return torch.where(chosen[:, None, None, None], images.flip(2), images)
+    return torch.where(chosen.to(images.device)[:, None, None, None], images.flip(2), images)
 
 
 def train_from_scratch(
@@ -104,7 +104,7 @@ def train_from_scratch(
     settings: FromScratch,
     *,
     seed: int,
-    checkpoint: Path,
+    checkpoint: Path | None,
     together: Processes = ALONE,
     progress: Progress | None = None,
 ) -> History:
@@ -112,24 +112,15 @@ def train_from_scratch(
 
     Where images are held out, the weights of the best epoch are restored.
 
-    After every epoch its whole state goes to `checkpoint`, from which a killed training continues and ends
-    with the same weights, bit for bit on a CPU.
+    After every epoch its whole state goes to `checkpoint`, if one is named, from which a killed training
+    continues and ends with the same weights, bit for bit on a CPU.
 
     Returns:
         One row an epoch: `epoch`, `train_loss`, `learning_rate`, and `validation_accuracy` where images are
         held out.
     """
-    tell = progress or silent
-    state = _State(net, pupils, settings, seed, together)
-    state.restore(load_checkpoint(checkpoint, state.rng))
-    while state.epoch < settings.epochs:
-        loss = state.train_one_epoch(lambda done: tell("batches", done, state.steps * settings.epochs))
-        state.finish(loss)
-        if together.first:
-            save_checkpoint(checkpoint, state.as_dict(), state.rng)
-        tell("train", state.epoch, settings.epochs)
-    state.restore_best()
-    return state.history
+    training = _FromScratch(net, pupils, settings, seed, together, progress or silent)
+    return run_epochs(training, Epochs("train", settings.epochs, writes=together.first), checkpoint, progress)
 
 
 class _Logits(nn.Module):
@@ -145,17 +136,27 @@ class _Logits(nn.Module):
         return self.net.head.each(features.float())
 
 
-class _State:
-    """Everything that changes while a network is trained."""
+class _FromScratch:
+    """A network that is trained from scratch."""
 
     def __init__(
-        self, net: TileNet, pupils: Pupils, settings: FromScratch, seed: int, together: Processes
+        self,
+        net: TileNet,
+        pupils: Pupils,
+        settings: FromScratch,
+        seed: int,
+        together: Processes,
+        tell: Progress,
     ) -> None:
         torch.manual_seed(seed)
-        self.seed, self.together = seed, together
+        self.seed, self.together, self.tell = seed, together, tell
         self.rng = np.random.default_rng(seed)
         self.net, self.pupils, self.settings = net, pupils, settings
         net.thaw()
+        device = net.runtime.device
+        self.images, self.labels = pupils.images.to(device), pupils.labels.to(device)
+        # a piece fits a processor's cache; a GPU takes the batch whole
+        self.piece = settings.piece if device == "cpu" else settings.batch
         self.rows = np.setdiff1d(np.arange(len(pupils.images)), pupils.held_out)
         self.first = torch.from_numpy(self.rng.random(len(pupils.images)) < 0.5)
         # few images come in small batches, so that there are steps enough to learn from
@@ -167,41 +168,42 @@ class _State:
         if isinstance(net.trunk.net, FastCNN):
             # of all classes, whatever order the images come in
             few = self.rng.choice(self.rows, min(_WHITENING_IMAGES, len(self.rows)), replace=False)
-            net.trunk.net.whiten(normalise(pupils.images[few], pupils.preprocessing))
+            net.trunk.net.whiten(normalise(self.images[torch.from_numpy(few)], pupils.preprocessing))
         self.logits: nn.Module = _Logits(net)
         if together.world > 1:
             self.logits = DistributedDataParallel(self.logits)
         self.optimisers = _optimisers(net, settings)
         self.peaks = [[float(g["lr"]) for g in o.param_groups] for o in self.optimisers]
-        self.history: History = []
-        self.epoch = 0
-        self.best_accuracy = -1.0
-        self.best: dict[str, Tensor] | None = None
 
-    def train_one_epoch(self, tell: Any) -> float:
-        """Return the mean loss of an epoch."""
+    def judged(self) -> TileNet:
+        return self.net
+
+    def train_one_epoch(self, epoch: int) -> Row:
         settings, net = self.settings, self.net
         net.train()
         order = self.rng.permutation(self.rows)  # the same in every process
-        own = np.random.default_rng([self.seed, self.epoch, self.together.rank])
-        losses = []
+        own = np.random.default_rng([self.seed, epoch, self.together.rank])
+        losses: list[Tensor] = []
         for step in range(self.steps):
             rows = order[step * self.batch : (step + 1) * self.batch]
-            self._set_rates(self.epoch * self.steps + step)
+            rate = self._set_rates(epoch, step)
             for optimiser in self.optimisers:
                 optimiser.zero_grad(set_to_none=True)
             # a batch in pieces, whose gradients add up, takes less memory and fits the processor's cache
             mine = np.array_split(rows, self.together.world)[self.together.rank]
-            pieces = np.array_split(mine, -(-len(mine) // settings.piece))
+            pieces = np.array_split(mine, -(-len(mine) // self.piece))
             for piece in pieces[:-1]:
                 with self._unsynchronised():
-                    losses.append(self._backward(piece, len(rows), own))
-            losses.append(self._backward(pieces[-1], len(rows), own))
+                    losses.append(self._backward(piece, len(rows), epoch, own))
+            losses.append(self._backward(pieces[-1], len(rows), epoch, own))
             for optimiser in self.optimisers:
                 optimiser.step()
-            tell(self.epoch * self.steps + step + 1)
+            self.tell("batches", epoch * self.steps + step + 1, self.steps * settings.epochs)
         seen = min(len(order), self.steps * self.batch)
-        return float(np.sum(losses) / seen) * self.together.world
+        return {
+            "train_loss": float(torch.stack(losses).sum()) / seen * self.together.world,
+            "learning_rate": rate,
+        }
 
     def _unsynchronised(self) -> contextlib.AbstractContextManager[None]:
         """Keep gradients to this process: those of all pieces travel together with the last one's."""
@@ -209,12 +211,15 @@ class _State:
             return self.logits.no_sync()
         return contextlib.nullcontext()
 
-    def _backward(self, rows: npt.NDArray[np.intp], batch: int, own: np.random.Generator) -> float:
+    def _backward(
+        self, rows: npt.NDArray[np.intp], batch: int, epoch: int, own: np.random.Generator
+    ) -> Tensor:
         settings, pupils = self.settings, self.pupils
-        images = shifted(pupils.images[torch.from_numpy(rows)], settings.translate, own)
-        images = mirrored(images, rows, self.epoch, self.first, settings.flip, own)
+        chosen = torch.from_numpy(rows)
+        images = shifted(self.images[chosen], settings.translate, own)
+        images = mirrored(images, rows, epoch, self.first, settings.flip, own)
         logits: Tensor = self.logits(normalise(images, pupils.preprocessing))  # (M, B, K)
-        labels = pupils.labels[torch.from_numpy(rows)].to(logits.device)
+        labels = self.labels[chosen]
         loss = nn.functional.cross_entropy(
             logits.flatten(0, 1),
             labels.repeat(len(logits)),
@@ -224,30 +229,23 @@ class _State:
         # processes average their gradients, where one process adds them up
         share = self.together.world / (batch if settings.optimiser == "adam" else 1)
         (loss * share).backward()  # type: ignore[no-untyped-call]
-        return float(loss.detach())
+        return loss.detach()  # a number would make a GPU wait for it
 
-    def _set_rates(self, step: int) -> None:
+    def _set_rates(self, epoch: int, step: int) -> float:
+        """Set the learning rates for a step of an epoch, and return the filters' or everything's."""
         settings = self.settings
         if settings.schedule == "step":
-            factor = settings.step_factor ** (self.epoch // settings.step_epochs)
+            factor = settings.step_factor ** (epoch // settings.step_epochs)
         else:
-            factor = 1.0 - step / (self.steps * settings.epochs)
+            factor = 1.0 - (epoch * self.steps + step) / (self.steps * settings.epochs)
         for optimiser, peaks in zip(self.optimisers, self.peaks, strict=True):
             for group, peak in zip(optimiser.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
+        return self.peaks[0][0] * factor
 
-    def finish(self, loss: float) -> None:
-        """Close an epoch: write the history, keep the best weights."""
-        self.epoch += 1
-        rate = float(self.optimisers[0].param_groups[0]["lr"])
-        row = {"epoch": self.epoch, "train_loss": loss, "learning_rate": rate}
-        if len(self.pupils.held_out):
-            accuracy = self._accuracy(self.pupils.held_out)
-            row["validation_accuracy"] = accuracy
-            if accuracy > self.best_accuracy:
-                self.best_accuracy = accuracy
-                self.best = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
-        self.history.append(row)
+    def validate(self) -> Row:
+        held_out = self.pupils.held_out
+        return {"validation_accuracy": self._accuracy(held_out)} if len(held_out) else {}
 
     def _accuracy(self, rows: npt.NDArray[np.intp]) -> float:
         self.net.eval()
@@ -255,33 +253,26 @@ class _State:
         with torch.inference_mode(), self.net.runtime.autocast():
             for at in range(0, len(rows), _SCORED_AT_ONCE):
                 few = torch.from_numpy(rows[at : at + _SCORED_AT_ONCE])
-                x = normalise(self.pupils.images[few], self.pupils.preprocessing)
-                right += int((self.net(x).argmax(1).cpu() == self.pupils.labels[few]).sum())
+                x = normalise(self.images[few], self.pupils.preprocessing)
+                right += int((self.net(x).argmax(1) == self.labels[few]).sum())
         return right / len(rows)
 
-    def restore_best(self) -> None:
-        if self.best is not None:
-            self.net.load_state_dict(self.best)
+    def finish(self, weights: dict[str, Tensor]) -> None:
+        self.net.load_state_dict(weights)
         self.net.eval()
 
-    def as_dict(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         return {
             "net": self.net.state_dict(),
             "optimisers": [o.state_dict() for o in self.optimisers],
-            "best": self.best,
             "first": self.first,
-            "numbers": [self.epoch, self.best_accuracy],
-            "history": self.history,
         }
 
-    def restore(self, state: dict[str, Any] | None) -> None:
-        if state is None:
-            return
+    def restore(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
         for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(kept)
-        self.best, self.first, self.history = state["best"], state["first"], state["history"]
-        self.epoch, self.best_accuracy = int(state["numbers"][0]), float(state["numbers"][1])
+        self.first = state["first"]
 
 
 def _optimisers(net: TileNet, settings: FromScratch) -> list[torch.optim.Optimizer]:
