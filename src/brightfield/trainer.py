@@ -128,14 +128,15 @@ def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[T
     import torch
 
     torch.manual_seed(options.seed)
+    runtime = pick_runtime(precision=recipe.precision)
     if recipe.from_scratch is not None:
         small = build_small_trunk(recipe.backbone, int(recipe.image_size or 0))
         head = small_head(recipe.backbone, small)
-        return build_network(small, len(dataset.classes), head, pick_runtime()), RANDOM_WEIGHTS
+        return build_network(small, len(dataset.classes), head, runtime), RANDOM_WEIGHTS
     trunk = build_trunk(recipe.backbone)
     origin = load_weights(trunk, options.weights)
     spec = recipe.head.on(trunk.spec.strides)
-    return build_network(trunk, len(dataset.classes), spec, pick_runtime()), origin
+    return build_network(trunk, len(dataset.classes), spec, runtime), origin
 
 
 def _parts(dataset: Dataset, options: TrainOptions, folder: Path, progress: Progress | None) -> Dataset:
@@ -352,6 +353,7 @@ def _facts(
             "options": options.as_dict(),
             "recipe": recipe.as_dict(),
             "plan": made.chosen.reason,
+            "precision": str(made.classifier.net.runtime.training).removeprefix("torch."),
             "history": made.history,
             "seconds": round(seconds, 1),
         },

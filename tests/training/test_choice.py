@@ -50,6 +50,18 @@ def test_few_small_pictures_start_from_photographs(tmp_path: Path) -> None:
     assert choose_recipe(TrainOptions(), pictures(tmp_path, 32, each=50)).from_scratch is None
 
 
+@pytest.mark.parametrize("normal", ["OK", None])
+def test_number_formats(tmp_path: Path, normal: str | None) -> None:
+    def precision(**options: str) -> str:
+        return choose_recipe(TrainOptions(**options), data).precision  # type: ignore[arg-type]
+
+    data = pictures(tmp_path, 32, normal)
+    # as the tutorial's code does, unless asked for otherwise
+    assert (precision(), precision(recipe="tutorial")) == ("auto", "float32")
+    assert precision(precision="float32") == "float32"
+    assert precision(recipe="tutorial", precision="bfloat16") == "bfloat16"
+
+
 def test_what_does_not_go_together(tmp_path: Path) -> None:
     small = pictures(tmp_path, 32)
     with pytest.raises(ConfigError, match="--tile"):

@@ -51,7 +51,7 @@ def course(cache: PixelCache, held: int = 6, images: int = 19, imbalance: str = 
 def network() -> TileNet:
     torch.manual_seed(2)
     trunk = build_trunk("test_resnet")
-    return build_network(trunk, 2, HeadSpec(dropout=0.2), pick_runtime("cpu"))
+    return build_network(trunk, 2, HeadSpec(dropout=0.2), pick_runtime("cpu", "float32"))
 
 
 def weights(net: TileNet) -> dict[str, torch.Tensor]:

@@ -40,7 +40,7 @@ settings = replace(
 )
 torch.manual_seed(0)
 trunk = build_small_trunk("lenet5", 32)
-net = build_network(trunk, 2, small_head("lenet5", trunk), pick_runtime("cpu"))
+net = build_network(trunk, 2, small_head("lenet5", trunk), pick_runtime("cpu", "float32"))
 rng = np.random.default_rng(0)
 images = torch.from_numpy(rng.integers(0, 255, (90, 32, 32, 3), dtype=np.uint8))
 rule = Preprocessing(8, 32, True, 32, 0, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))

@@ -22,10 +22,10 @@ FAST = SCRATCH_RECIPES["fast"].from_scratch
 TUTORIAL = SCRATCH_RECIPES["tutorial"].from_scratch
 
 
-def network(name: str) -> TileNet:
+def network(name: str, precision: str = "float32") -> TileNet:
     torch.manual_seed(3)
     trunk = build_small_trunk(name, 32)
-    return build_network(trunk, 2, small_head(name, trunk), pick_runtime("cpu"))
+    return build_network(trunk, 2, small_head(name, trunk), pick_runtime("cpu", precision))
 
 
 def pupils(n: int = 96, held: int = 0) -> Pupils:
@@ -66,9 +66,19 @@ def test_mirrors_alternate() -> None:
     assert torch.equal(mirrored(images, rows, 1, first, "none", RNG), images)
 
 
-@pytest.mark.parametrize(("name", "settings"), [("fast_cnn", FAST), ("tutorial_cnn", TUTORIAL)])
-def test_it_learns(name: str, settings: FromScratch | None, tmp_path: Path) -> None:
-    net, of = network(name), pupils(held=16)
+IN_EITHER_FORMAT = pytest.mark.parametrize(
+    ("name", "settings", "precision"),
+    [
+        ("fast_cnn", FAST, "float32"),
+        ("fast_cnn", FAST, "bfloat16"),
+        ("tutorial_cnn", TUTORIAL, "float32"),
+    ],
+)
+
+
+@IN_EITHER_FORMAT
+def test_it_learns(name: str, settings: FromScratch | None, precision: str, tmp_path: Path) -> None:
+    net, of = network(name, precision), pupils(held=16)
     history = train_from_scratch(net, of, short(settings, epochs=4), seed=0, checkpoint=tmp_path / "c.pt")
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
     assert history[-1]["train_loss"] < history[0]["train_loss"]
@@ -95,12 +105,12 @@ class KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize(("name", "settings"), [("fast_cnn", FAST), ("tutorial_cnn", TUTORIAL)])
+@IN_EITHER_FORMAT
 def test_killed_at_any_step_it_ends_with_the_same_weights(
-    name: str, settings: FromScratch | None, tmp_path: Path
+    name: str, settings: FromScratch | None, precision: str, tmp_path: Path
 ) -> None:
     def run(place: Path, kill_at: int | None = None) -> TileNet:
-        net = network(name)
+        net = network(name, precision)
 
         def progress(stage: str, done: int, total: int) -> None:
             if stage == "batches" and done == kill_at:

@@ -13,7 +13,7 @@ from brightfield.cli.figures import duration, figures_table, key_figures, summar
 from brightfield.cli.places import check_bundle_place, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, share, stdout
-from brightfield.config import METHODS, TrainOptions, make_options, read_options
+from brightfield.config import METHODS, PRECISIONS, TrainOptions, make_options, read_options
 
 if TYPE_CHECKING:
     from brightfield.evaluation.run import Evaluation
@@ -65,6 +65,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--normal", metavar="NAME", help="the class that counts as good")
     add("--policy", metavar="P", help="what chooses the threshold: f1 (default), recall=R or fixed=T")
+    add(
+        "--precision",
+        choices=PRECISIONS,
+        help="the number format a network learns in (default: auto, the quickest here)",
+    )
     add("--seed", metavar="N", type=int, help="of the split and of everything random (default: 0)")
     add("--image-size", metavar="PX", type=int, help="the longer side of the working image")
     add("--tile", metavar="PX", type=int, help="the side of the tiles of large images")

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+_NAMED = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 
@@ -21,11 +23,13 @@ class Runtime:
 
     Attributes:
         device: `cpu` or `cuda`.
-        dtype: bfloat16 where a GPU multiplies it natively, else float32.
+        dtype: In which it scores: bfloat16 where a GPU multiplies it natively, else float32.
+        training: In which it learns, under autocast: weights and sums stay in float32.
     """
 
     device: str
     dtype: torch.dtype
+    training: torch.dtype = torch.float32
 
     def place(self, module: nn.Module) -> nn.Module:
         """Move a module to the device, in the memory layout its convolutions prefer."""
@@ -36,21 +40,40 @@ class Runtime:
         return batch.to(self.device).contiguous(memory_format=torch.channels_last)
 
     @contextlib.contextmanager
-    def autocast(self) -> Iterator[None]:
-        """Compute in `dtype` inside the block."""
-        with torch.autocast(self.device, self.dtype, enabled=self.dtype != torch.float32):
+    def autocast(self, *, training: bool = False) -> Iterator[None]:
+        """Compute in `dtype` inside the block, or in `training`."""
+        dtype = self.training if training else self.dtype
+        with torch.autocast(self.device, dtype, enabled=dtype != torch.float32):
             yield
 
 
-def pick_runtime(device: str = "auto") -> Runtime:
-    """Return the quickest runtime of this machine, or of the device named: `cpu` or `cuda`."""
+def pick_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
+    """Return the quickest runtime of this machine, or of the device named: `cpu` or `cuda`.
+
+    Args:
+        device: `auto` takes a GPU where there is one.
+        precision: In which number format it learns: `float32`, `bfloat16` or `auto`: the quickest here.
+    """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
-        return Runtime(device, torch.bfloat16 if native else torch.float32)
+        quickest = torch.bfloat16 if native else torch.float32
+        return Runtime(device, quickest, _NAMED.get(precision, quickest))
     keep_freed_memory()
-    return Runtime(device, torch.float32)
+    quickest = torch.bfloat16 if has_bfloat16_tiles() else torch.float32
+    return Runtime(device, torch.float32, _NAMED.get(precision, quickest))
+
+
+def has_bfloat16_tiles() -> bool:
+    """Return whether this processor multiplies whole tiles of bfloat16 (Intel's AMX).
+
+    There a network trains about three times as fast as in float32. With AVX-512's bfloat16 alone, two numbers
+    at a time, the conversions cost more than the products save.
+    """
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return False  # an older torch cannot tell
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 def keep_freed_memory() -> None:

@@ -31,6 +31,11 @@ def choose_recipe(options: TrainOptions, dataset: Dataset) -> Recipe:
     Raises:
         ConfigError: If there is no such recipe, or the options do not go together.
     """
+    recipe = _recipe(options, dataset)
+    return recipe if options.precision is None else replace(recipe, precision=options.precision)
+
+
+def _recipe(options: TrainOptions, dataset: Dataset) -> Recipe:
     recipe = find_recipe(options.recipe)
     size = options.image_size or _side([s.path for s in dataset.samples])
     small = size <= SMALL_SIDE and dataset.normal is None and options.weights is None

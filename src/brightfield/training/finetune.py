@@ -145,7 +145,7 @@ class _Tuning:
             targets = torch.from_numpy(np.stack([t for _, t in picked]))
             smooth = settings.label_smoothing
             x = normalise(images.permute(0, 2, 3, 1), course.preprocessing)
-            with net.runtime.autocast():
+            with net.runtime.autocast(training=True):
                 features = net.pool(net.tapped(x))
             logits = net.head.each(features.float())
             loss = soft_cross_entropy(
@@ -220,7 +220,7 @@ def _tile_logits(net: TileNet, course: Course, images: npt.NDArray[np.intp]) -> 
     net.eval()
     counts = np.diff(tile_counts(course.cache, course.preprocessing))
     out: list[Tensor] = []
-    with torch.inference_mode(), net.runtime.autocast():
+    with torch.inference_mode(), net.runtime.autocast(training=True):
         for batch in tile_batches(course.cache, course.preprocessing, images.tolist()):
             x = normalise(torch.from_numpy(batch), course.preprocessing)
             out.append(net(x).float().cpu())

@@ -106,6 +106,7 @@ class Recipe:
         from_scratch: How a small network is trained instead of all that, or None.
         image_size: The side in pixels that a small network is built for.
         time_budget: Seconds that the planner may spend on features when it chooses the working size.
+        precision: In which number format networks learn: `float32`, `bfloat16`, or `auto`, the quickest here.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Recipe:
     from_scratch: FromScratch | None = None
     image_size: int | None = None
     time_budget: float = 120.0
+    precision: str = "auto"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for a manifest."""
@@ -161,6 +163,7 @@ RECIPES: dict[str, Recipe] = {
         inference_views=FLIPS[:1],
         imbalance="sampling",
         fine_tune=FineTune(),
+        precision="float32",
     ),
 }
 
@@ -213,6 +216,7 @@ SCRATCH_RECIPES: dict[str, Recipe] = {
             flip="random",
             validation=0.1,
         ),
+        precision="float32",
     ),
 }
 

@@ -131,7 +131,7 @@ class _Logits(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        with self.net.runtime.autocast():
+        with self.net.runtime.autocast(training=True):
             features = self.net.pool(self.net.tapped(x))
         return self.net.head.each(features.float())
 
@@ -250,7 +250,7 @@ class _FromScratch:
     def _accuracy(self, rows: npt.NDArray[np.intp]) -> float:
         self.net.eval()
         right = 0
-        with torch.inference_mode(), self.net.runtime.autocast():
+        with torch.inference_mode(), self.net.runtime.autocast(training=True):
             for at in range(0, len(rows), _SCORED_AT_ONCE):
                 few = torch.from_numpy(rows[at : at + _SCORED_AT_ONCE])
                 x = normalise(self.images[few], self.pupils.preprocessing)
