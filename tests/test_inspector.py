@@ -13,7 +13,7 @@ from brightfield.bundle import read_bundle, write_bundle
 from brightfield.data.dataset import Dataset
 from brightfield.data.load import load as load_dataset
 from brightfield.decide.calibration import Platt, Temperature
-from brightfield.decide.policy import OperatingPoint
+from brightfield.decide.operating_point import OperatingPoint
 from brightfield.errors import BundleError, ConfigError, ImageError
 from brightfield.inspector import Inspector
 from brightfield.verdict import Decision

@@ -24,7 +24,7 @@ class TrainOptions:
         backbone: A timm or torchvision name instead of the recipe's, or that of a small network.
         weights: A file, `hub` to download, or `none` for random weights, instead of what pip installed.
         normal: The class that counts as good, where its name does not tell.
-        policy: What chooses the threshold: `f1`, `recall=R` or `fixed=T`.
+        policy: What chooses the threshold, as `parse_policy` takes it: `f1`, `escape<=0.02@0.95`, ...
         precision: In which number format a network learns: one of `PRECISIONS`.
         seed: Of the split and of everything random.
         image_size: The longer side of the working image in pixels.

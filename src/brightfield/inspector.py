@@ -21,7 +21,7 @@ from brightfield.decide.calibration import (
     defect_score,
     probabilities,
 )
-from brightfield.decide.policy import OperatingPoint
+from brightfield.decide.operating_point import OperatingPoint
 from brightfield.errors import BundleError, ConfigError
 from brightfield.methods.base import Judgement, Method
 from brightfield.methods.classifier import load_classifier
@@ -121,7 +121,8 @@ class Inspector:
             return self.operating_point
         if not 0.0 <= threshold <= 1.0:
             raise ConfigError(f"threshold is {threshold}; expected a probability in [0, 1]")
-        return replace(self.operating_point, policy=f"fixed={threshold:g}", threshold=threshold, review=None)
+        # only the threshold is asked of it: what the other one promised and counted does not hold here
+        return OperatingPoint(f"fixed={threshold:g}", threshold, 0, 0, 0, 0)
 
     def _verdict(self, judgement: Judgement, point: OperatingPoint | None, name: str) -> Verdict:
         logits = judgement.logits[None]

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.load import load as load_dataset
-from brightfield.decide.policy import OperatingPoint, choose, parse_policy
+from brightfield.decide.choose import choose, count
+from brightfield.decide.operating_point import OperatingPoint
+from brightfield.decide.policy import parse_policy
 from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.run import evaluate, parts_seen
 from brightfield.inspector import Inspector
@@ -77,18 +79,10 @@ def rethreshold(
     predictions = evaluate(inspector, chosen, split="all", progress=progress).predictions
     if predictions.probabilities is None:
         raise ConfigError("this inspector gives no probabilities that a policy could choose by")
-    after = choose(wanted, predictions.probabilities, predictions.is_defect)
-    passed, defect = predictions.probabilities < old.threshold, predictions.is_defect
-    before = replace(
-        old,
-        n_calibration=len(predictions),
-        n_defect=int(defect.sum()),
-        escapes=int((passed & defect).sum()),
-        overkills=int((~passed & ~defect).sum()),
-    )
+    after = choose(wanted, predictions.probabilities, predictions.is_defect, predictions.truth)
     return Rethresholded(
         inspector=inspector.with_operating_point(after).with_metrics(None),
-        before=before,
+        before=count(old, predictions.probabilities, predictions.is_defect),
         after=after,
         images=dict(Counter(str(s.part) for s in chosen.samples)),
         notes=notes,

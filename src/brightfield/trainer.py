@@ -25,7 +25,9 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.scan import scan
 from brightfield.data.split import resplit, split
 from brightfield.decide.calibration import fit_calibrator, probabilities
-from brightfield.decide.policy import OperatingPoint, choose, parse_policy
+from brightfield.decide.choose import choose
+from brightfield.decide.operating_point import OperatingPoint
+from brightfield.decide.policy import parse_policy
 from brightfield.errors import ConfigError, DataError
 from brightfield.inspector import Inspector
 from brightfield.methods.classifier import Classifier
@@ -285,9 +287,10 @@ def _assemble(dataset: Dataset, made: _Made, *, policy_text: str, progress: Prog
     passed, rejected = np.arange(len(part)), np.arange(0)
     if normal is not None:
         defect = 1.0 - shares[:, normal]
-        point = choose(parse_policy(policy_text), defect, labels != normal)
+        types = [str(s.label) for s in part.samples]
+        point = choose(parse_policy(policy_text), defect, labels != normal, types)
         good = labels == normal
-        calm = good & (defect < point.threshold)
+        calm = good & (defect < point.passes_below)
         passed = np.flatnonzero(calm if calm.any() else good)
         rejected = np.flatnonzero(~good & (defect >= point.threshold))
     unit = _heat_unit(classifier, made.calibration, passed, rejected)

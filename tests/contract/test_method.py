@@ -16,7 +16,7 @@ import brightfield
 from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.decide.calibration import Temperature
-from brightfield.decide.policy import OperatingPoint
+from brightfield.decide.operating_point import OperatingPoint
 from brightfield.inspector import Inspector
 from brightfield.methods.base import Method
 from brightfield.methods.classifier import Classifier

@@ -14,6 +14,9 @@ import matplotlib
 import numpy as np
 import pytest
 
+from brightfield.decide.cost import Costs
+from brightfield.decide.guarantee import Guarantee
+from brightfield.decide.operating_point import OperatingPoint
 from brightfield.errors import InputError
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.summary import summarise
@@ -100,9 +103,12 @@ def classes_only(k: int) -> Predictions:
     )
 
 
-def report_of(predictions: Predictions, **more: Any) -> Report:
-    point = {"policy": "fixed=0.6", "threshold": 0.6, "review": 0.4}
-    return Report("Castings", predictions, summarise(predictions, operating_point=point), **more)
+POINT = OperatingPoint("fixed=0.6", 0.6, 0, 0, 0, 0, review=0.4)
+
+
+def report_of(predictions: Predictions, point: OperatingPoint = POINT, **more: Any) -> Report:
+    figures = summarise(predictions, operating_point=point.as_dict())
+    return Report("Castings", predictions, figures, **more)
 
 
 def full() -> Report:
@@ -127,6 +133,22 @@ def test_page_is_whole_and_loads_nothing() -> None:
     assert [link for link in loaded if link.startswith("#") and link[1:] not in ids] == []
     assert "@import" not in text
     assert set(re.findall(r"url\((.)", text)) <= {"#"}
+
+
+def test_promises_and_costs_are_on_the_page() -> None:
+    point = replace(
+        OperatingPoint("cost ...", 0.6, 300, 150, 0, 2, review=0.4, reviewed=9, reviewed_defect=3),
+        guarantees=(Guarantee("escape", 0.02, 0.95, 150, 0, "<crack>"),),
+        costs=Costs(500.0, 20.0, 0.003, review=5.0),
+    )
+    text = render(report_of(simulated(), point))
+    said = " ".join(Page(text).text)
+    for words in ("at most 2.0% of all parts with <crack> are passed", "A person is expected", "1,000 parts"):
+        assert words in said
+    assert text.count("Expected cost of 1,000 parts by threshold") == 1
+    # what sentences say is not said again as a list of values
+    assert "Guarantees" not in said
+    assert "cost of 1,000 parts" not in render(full())
 
 
 def test_sections_come_in_order() -> None:

@@ -13,10 +13,10 @@ from rich.table import Table
 from brightfield.cli.figures import in_words
 from brightfield.cli.places import check_bundle_place
 from brightfield.cli.progress import show_progress
-from brightfield.cli.terminal import Subparsers, add_command, stdout
+from brightfield.cli.terminal import POLICY_HELP, Subparsers, add_command, stdout
 
 if TYPE_CHECKING:
-    from brightfield.decide.policy import OperatingPoint
+    from brightfield.decide.operating_point import OperatingPoint
     from brightfield.rethreshold import Rethresholded
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser = add_command(subparsers, "threshold", "choose the operating point again, without training")
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="an inspector")
     parser.add_argument("data", metavar="DATA", help="labelled images: see train")
-    parser.add_argument("--policy", metavar="P", required=True, help="f1, recall=R or fixed=T")
+    parser.add_argument("--policy", metavar="P", required=True, help=POLICY_HELP)
     parser.add_argument(
         "--split",
         choices=("train", "calibration", "test", "all"),
@@ -60,12 +60,15 @@ def run(args: argparse.Namespace) -> int:
     for note in made.notes:
         log.warning("%s", note)
     made.inspector.save(place)
+    from brightfield.report.promises import promises
+
     if args.json:
         document = {
             "bundle": str(place),
             "images": made.images,
             "before": made.before.as_dict(),
             "after": made.after.as_dict(),
+            "promises": promises(made.after),
             "notes": list(made.notes),
         }
         print(json.dumps(document))
@@ -75,10 +78,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(made: Rethresholded, place: Path) -> None:
+    from brightfield.report.promises import promises
+
     table = Table("", "before", "after")
     before, after = made.before, made.after
     table.add_row("policy", before.policy, after.policy)
     table.add_row("threshold", f"{before.threshold:.4f}", f"{after.threshold:.4f}")
+    if (before.review, after.review) != (None, None):
+        table.add_row(
+            "review from", *("none" if p.review is None else f"{p.review:.4f}" for p in (before, after))
+        )
+        table.add_row("for review", in_words(_reviewed(before)), in_words(_reviewed(after)))
     table.add_row("escapes", in_words(_escapes(before)), in_words(_escapes(after)))
     table.add_row("overkills", in_words(_overkills(before)), in_words(_overkills(after)))
     console = stdout()
@@ -87,7 +97,15 @@ def _print(made: Rethresholded, place: Path) -> None:
     console.print(
         f"on {after.n_calibration} images ({parts}), the very ones that the new threshold was chosen on"
     )
+    for sentence in promises(after):
+        console.print(sentence, markup=False)
     console.print(f"inspector: {place}; `brightfield evaluate` says what it does on others", markup=False)
+
+
+def _reviewed(point: OperatingPoint) -> dict[str, Any]:
+    from brightfield.evaluation.intervals import clopper_pearson
+
+    return clopper_pearson(point.reviewed, point.n_calibration).as_dict()
 
 
 def _escapes(point: OperatingPoint) -> dict[str, Any]:

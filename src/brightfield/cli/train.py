@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from brightfield.cli.figures import duration, figures_table, key_figures, summary
 from brightfield.cli.places import check_bundle_place, check_folder
 from brightfield.cli.progress import show_progress
-from brightfield.cli.terminal import Subparsers, add_command, share, stdout
+from brightfield.cli.terminal import POLICY_HELP, Subparsers, add_command, share, stdout
 from brightfield.config import METHODS, PRECISIONS, TrainOptions, make_options, read_options
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="the backbone's weights: a file, `hub` to download, `none` for random",
     )
     add("--normal", metavar="NAME", help="the class that counts as good")
-    add("--policy", metavar="P", help="what chooses the threshold: f1 (default), recall=R or fixed=T")
+    add("--policy", metavar="P", help=POLICY_HELP)
     add(
         "--precision",
         choices=PRECISIONS,
@@ -159,6 +159,8 @@ def _warn(inspector: Inspector, made: Evaluation | None, report: Path | None) ->
 def _document(
     inspector: Inspector, made: Evaluation | None, bundle: Path, report: Path | None
 ) -> dict[str, Any]:
+    from brightfield.report.promises import promises
+
     training = inspector.facts["training"]
     point = inspector.operating_point
     return {
@@ -166,6 +168,7 @@ def _document(
         "seconds": training["seconds"],
         "plan": training["plan"],
         "operating_point": None if point is None else point.as_dict(),
+        "promises": [] if point is None else promises(point),
         "parts": inspector.facts["fingerprints"]["parts"],
         "metrics": None if made is None else summary(made.metrics),
         "report": None if report is None else str(report),
@@ -173,6 +176,8 @@ def _document(
 
 
 def _print(inspector: Inspector, made: Evaluation | None, bundle: Path, report: Path | None) -> None:
+    from brightfield.report.promises import promises
+
     console = stdout()
     training = inspector.facts["training"]
     for name, counts in inspector.facts["fingerprints"]["parts"].items():
@@ -182,6 +187,9 @@ def _print(inspector: Inspector, made: Evaluation | None, bundle: Path, report: 
         console.print(figures_table(made.metrics, title="On the test part", seconds=training["seconds"]))
     else:
         console.print(f"trained in {duration(training['seconds'])}")
+    if inspector.operating_point is not None:
+        for sentence in promises(inspector.operating_point):
+            console.print(sentence, markup=False)
     console.print(f"inspector: {bundle}", markup=False)
     if report is not None:
         console.print(f"report: {report}", markup=False)

@@ -86,4 +86,4 @@ def keep_freed_memory() -> None:
         return
     libc = ctypes.CDLL(None)
     libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
-    libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
+    libc.mallopt(M_TRIM_THRESHOLD, -1)  # never

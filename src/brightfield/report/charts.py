@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from brightfield.decide.cost import Costs, expected_cost
 from brightfield.evaluation.metrics import CalibrationBins
 from brightfield.report.svg import ACCENT, DEFECT, INK, OK, PAPER, REVIEW, SOFT, as_svg, drawing, frame
 from brightfield.report.wording import figure as three_digits
@@ -123,6 +124,31 @@ def histogram(defect: BoolArray, values: FloatArray, thresholds: Sequence[float]
             loc="lower center", ncols=3, bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=1.4
         )
         return as_svg(figure, "histogram", f"Histogram of the {scale} of good and of defective parts")
+
+
+def cost(defect: BoolArray, values: FloatArray, costs: Costs, chosen: tuple[float, float]) -> str:
+    """Return what 1,000 parts are expected to cost by threshold, with the thresholds in use.
+
+    Args:
+        defect: bool (N,), the truth, of both kinds.
+        values: float64 (N,).
+        costs: Of errors, and the line's own share of defects.
+        chosen: Below the first a part passes, from the second on it is rejected.
+    """
+    cuts = np.unique(np.concatenate((values, [0.0, np.nextafter(values.max(), np.inf), *chosen])))
+    escapes = np.searchsorted(np.sort(values[defect]), cuts) / defect.sum()
+    overkills = 1.0 - np.searchsorted(np.sort(values[~defect]), cuts) / (~defect).sum()
+    paid = 1000.0 * expected_cost(costs, escapes, overkills)
+    with drawing(2 * WIDTH, HEIGHT) as figure:
+        axes = figure.add_subplot()
+        axes.step(cuts, paid, where="pre", color=ACCENT, linewidth=2.0, label="one threshold")
+        for value in sorted(set(chosen)):
+            axes.axvline(value, color=INK, linewidth=1.2, linestyle="--")
+        axes.plot([], [], color=INK, linewidth=1.2, linestyle="--", label="in use")
+        axes.set_ylim(bottom=0.0)
+        frame(axes, "threshold", "cost of 1,000 parts")
+        axes.legend(loc="best")
+        return as_svg(figure, "cost", "Expected cost of 1,000 parts by threshold")
 
 
 def training_curves(history: Sequence[Mapping[str, float]]) -> list[str]:

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from brightfield.decide.cost import Costs
+from brightfield.decide.operating_point import OperatingPoint
 from brightfield.evaluation import metrics
 from brightfield.evaluation.predictions import Predictions
 from brightfield.report import charts
+from brightfield.report.promises import promises
 from brightfield.report.report import KINDS, Exhibit, Report
 from brightfield.report.tables import class_table, confused_pairs, confusion, type_table, verdict_table
 from brightfield.report.what_if import Thresholds, chosen_thresholds, slider_data
@@ -29,6 +32,8 @@ from brightfield.report.wording import (
     policy_sentence,
     rate_sentence,
 )
+
+_SAID_IN_SENTENCES = ("guarantees", "costs", "reviewed", "reviewed_defect")
 
 
 def context(report: Report) -> dict[str, Any]:
@@ -164,7 +169,8 @@ def _operating_point(
     return {
         "rule": rule,
         "policy": policy_sentence(point),
-        "facts": flatten(point),
+        "promises": promises(OperatingPoint.from_dict(point)) if point else [],
+        "facts": flatten({k: v for k, v in point.items() if k not in _SAID_IN_SENTENCES}),
         "scale": _scale(predictions),
     }
 
@@ -176,7 +182,9 @@ def _scale(predictions: Predictions) -> str:
 def _charts(report: Report, chosen: Thresholds | None) -> dict[str, list[Markup]]:
     """Return charts by section; no user's text reaches them, so they need no escaping."""
     predictions, found = report.predictions, report.metrics
-    drawn: dict[str, list[str]] = {"ranking": [], "calibration": [], "histogram": [], "training": []}
+    drawn: dict[str, list[str]] = {
+        name: [] for name in ("ranking", "calibration", "histogram", "training", "cost")
+    }
     if predictions.normal is not None:
         defect, values = predictions.is_defect, predictions.values
         if found["auroc"] is not None:
@@ -188,6 +196,9 @@ def _charts(report: Report, chosen: Thresholds | None) -> dict[str, list[Markup]
             drawn["ranking"].append(
                 charts.precision_recall(defect, values, marks, found["average_precision"])
             )
+        costs = found["operating_point"].get("costs")
+        if costs and chosen is not None and defect.any() and not defect.all():
+            drawn["cost"].append(charts.cost(defect, values, Costs.from_dict(costs), chosen))
         lines = [] if chosen is None else sorted(set(chosen))
         drawn["histogram"].append(charts.histogram(defect, values, lines, _scale(predictions)))
     bins = _calibration(predictions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -50,6 +51,8 @@ POINT = {
     "escapes": "Escapes among them",
     "overkills": "Overkills among them",
     "review": "Review from",
+    "reviewed": "For review among them",
+    "reviewed_defect": "Defective ones among those",
 }
 
 ABOUT_DEFECTS = "Of telling defective from good parts at the operating point; for review counts as stopped."
@@ -57,7 +60,14 @@ ABOUT_CLASSES = "Means over classes, but for accuracy, ECE and Brier score, whic
 
 POLICIES = {
     "f1": "The threshold was chosen for the best F1 to be expected from the calibrated probabilities.",
+    "youden": "The threshold was chosen for the greatest sum of recall and specificity on the calibration "
+    "part.",
     "recall": "The threshold was chosen to reach the recall asked for on the calibration part.",
+    "precision": "The threshold was chosen to reach the precision asked for on the calibration part.",
+    "escape": "Parts pass as far up as the escape rate asked for can be proven on the calibration part.",
+    "overkill": "Parts are rejected as far down as the overkill rate asked for can be proven on the "
+    "calibration part.",
+    "cost": "Each part meets the decision of the least expected cost at the line's own share of defects.",
     "fixed": "The threshold was given by hand; no data chose it.",
 }
 
@@ -140,7 +150,10 @@ def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 def policy_sentence(operating_point: Mapping[str, Any]) -> str | None:
     """Return what chose the threshold in words, or None for a policy this page does not know."""
-    return POLICIES.get(str(operating_point.get("policy", "")).partition("=")[0].strip())
+    clauses = str(operating_point.get("policy", "")).split(" and ")
+    found = [POLICIES.get(re.split(r"[^a-z0-9]", clause, maxsplit=1)[0]) for clause in clauses]
+    known = [sentence for sentence in found if sentence is not None]
+    return " ".join(known) if len(known) == len(found) else None
 
 
 def glossary(has_normal: bool, has_pixels: bool) -> dict[str, str]:

@@ -1,0 +1,97 @@
+"""What an operating point promises, forecasts and costs, in sentences that a QA manager can sign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from brightfield.decide.cost import Costs, expected_cost
+from brightfield.decide.guarantee import Guarantee, upper_bound
+from brightfield.decide.operating_point import OperatingPoint
+from brightfield.report.wording import percent, percent_word
+
+ONE_DRAW = (
+    "This holds for parts that come from the same line as the calibration parts, as if drawn from one lot, "
+    "each pictured once. It does not hold once the parts, the camera or the light have changed."
+)
+
+
+def promises(point: OperatingPoint) -> list[str]:
+    """Return what is promised, forecast and expected to be paid, one sentence or two each."""
+    said = [guarantee_sentence(g) for g in point.guarantees]
+    if said:
+        said.append(ONE_DRAW)
+    return [*said, *_band(point), *_money(point)]
+
+
+def guarantee_sentence(promise: Guarantee) -> str:
+    """Return the promise, what it rests on, and what one more error would do to it."""
+    what, done = _subject(promise)
+    now = upper_bound(promise.errors, promise.n, promise.confidence)
+    then = upper_bound(promise.errors + 1, promise.n, promise.confidence)
+    word = "escape" if promise.kind == "escape" else "overkill"
+    # the bound that was asked for, not the count's own, is what was promised before the parts were seen
+    kept = "the promise would still hold" if then <= promise.bound else "the promise would be lost"
+    return (
+        f"With {percent_word(promise.confidence)} confidence at most {percent(promise.bound)} of all {what} "
+        f"are {done}. It rests on {promise.n:,} {what} of the calibration part, of which {promise.errors:,} "
+        f"{'is' if promise.errors == 1 else 'are'} {done}: a count that bounds the rate at {percent(now)}. "
+        f"One more {word} among them would make that {percent(then)}: {kept}."
+    )
+
+
+def _subject(promise: Guarantee) -> tuple[str, str]:
+    if promise.kind == "overkill":
+        return "good parts", "rejected"
+    return ("defective parts" if promise.defect is None else f"parts with {promise.defect}"), "passed as OK"
+
+
+def _band(point: OperatingPoint) -> Iterator[str]:
+    if point.review is None:
+        return
+    good, defective = point.review_share(0.0), point.review_share(1.0)
+    shares = [
+        f"{percent(share)} of the {kind} parts"
+        for kind, share in (("good", good), ("defective", defective))
+        if share is not None
+    ]
+    said = f"A person is expected to see {' and '.join(shares)}"
+    line = None if point.costs is None else point.review_share(point.costs.prevalence)
+    if point.costs is not None and line is not None:
+        share = percent(point.costs.prevalence)
+        yield f"{said}: {percent(line)} of all parts where {share} are defective, as on this line."
+    else:
+        yield f"{said}, as many as in the calibration part."
+
+
+def _money(point: OperatingPoint) -> Iterator[str]:
+    costs = point.costs
+    if costs is None or not (point.n_defect and point.n_good):
+        return
+    paid = 1000.0 * float(
+        expected_cost(
+            costs,
+            point.escapes / point.n_defect,
+            point.overkills / point.n_good,
+            point.review_share(costs.prevalence) or 0.0,
+        )
+    )
+    yield (
+        f"At {_amount(costs.escape)} an escape, {_amount(costs.overkill)} an overkill"
+        f"{'' if costs.review is None else f', {_amount(costs.review)} a review'} and "
+        f"{percent(costs.prevalence)} of the parts defective, the calibration part's counts forecast a cost "
+        f"of {_amount(paid)} for 1,000 parts. To pass every part would cost "
+        f"{_amount(_flat(costs, 'pass'))}, to reject every part {_amount(_flat(costs, 'reject'))}."
+    )
+    if costs.review is not None and point.review is None:
+        yield (
+            f"No part goes to a person: at {_amount(costs.review)} a look never costs less than it may save."
+        )
+
+
+def _flat(costs: Costs, what: str) -> float:
+    """Return the cost of 1,000 parts that are all passed or all rejected."""
+    return 1000.0 * float(expected_cost(costs, float(what == "pass"), float(what == "reject")))
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

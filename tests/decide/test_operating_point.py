@@ -1,0 +1,106 @@
+"""Operating points: what they decide, forecast and refuse."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from brightfield.decide.cost import Costs
+from brightfield.decide.guarantee import Guarantee
+from brightfield.decide.operating_point import OperatingPoint
+from brightfield.errors import BundleError, ConfigError, DataError
+from brightfield.verdict import Decision
+
+POINT = OperatingPoint("f1", threshold=0.4, n_calibration=10, n_defect=4, escapes=1, overkills=2)
+BAND = replace(POINT, review=0.1, reviewed=3, reviewed_defect=1)
+WHOLE = replace(
+    BAND,
+    guarantees=(Guarantee("escape", 0.6, 0.9, 4, 1), Guarantee("escape", 0.9, 0.5, 2, 0, "crack")),
+    costs=Costs(500.0, 2.0, 0.003, 1.0),
+)
+
+
+@pytest.mark.parametrize(
+    ("probability", "decision"),
+    [
+        (0.0, Decision.OK),
+        (0.1, Decision.OK),
+        (0.2, Decision.REVIEW),
+        (0.39, Decision.REVIEW),
+        (0.4, Decision.DEFECT),
+    ],
+)
+def test_decision_with_a_review_band(probability: float, decision: Decision) -> None:
+    assert replace(POINT, review=0.2).decide(probability) is decision
+
+
+def test_decision_without_a_review_band() -> None:
+    assert [POINT.decide(p) for p in (0.399, 0.4, 1.0)] == [Decision.OK, Decision.DEFECT, Decision.DEFECT]
+
+
+@pytest.mark.parametrize("probability", [-0.1, 1.1, float("nan")])
+def test_no_decision_on_what_is_no_probability(probability: float) -> None:
+    with pytest.raises(DataError, match="expected a number in"):
+        POINT.decide(probability)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"threshold": 1.1},
+        {"threshold": float("nan")},
+        {"review": 0.5},
+        {"review": -0.1},
+        {"escapes": 5},
+        {"overkills": 7},
+        {"reviewed": 5},
+        {"reviewed": 1, "reviewed_defect": 2},
+        {"reviewed": 4, "reviewed_defect": 4},
+    ],
+)
+def test_an_impossible_operating_point_is_refused(changes: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        OperatingPoint(**{**POINT.as_dict(), **changes})
+    with pytest.raises(BundleError, match="missing or wrong"):
+        OperatingPoint.from_dict({**POINT.as_dict(), **changes})
+
+
+@pytest.mark.parametrize("point", [POINT, BAND, WHOLE])
+def test_an_operating_point_survives_json(point: OperatingPoint) -> None:
+    values = json.loads(json.dumps(point.as_dict()))
+    assert OperatingPoint.from_dict(values) == point
+    del values["threshold"]
+    with pytest.raises(BundleError, match="missing or wrong value: 'threshold'"):
+        OperatingPoint.from_dict(values)
+
+
+def test_an_operating_point_of_the_first_version_is_read() -> None:
+    old = {k: v for k, v in POINT.as_dict().items() if k not in ("reviewed", "reviewed_defect", "guarantees")}
+    assert OperatingPoint.from_dict(old) == POINT
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"guarantees": [{"kind": "escape"}]},
+        {"guarantees": [{**WHOLE.guarantees[0].as_dict(), "kind": "luck"}]},
+        {"guarantees": [{**WHOLE.guarantees[0].as_dict(), "errors": 5}]},
+        {"costs": {"escape": 3.0}},
+        {"costs": {"escape": -3.0, "overkill": 1.0, "prevalence": 0.1, "review": None}},
+    ],
+)
+def test_broken_promises_are_refused(broken: dict[str, object]) -> None:
+    with pytest.raises(BundleError, match="missing or wrong"):
+        OperatingPoint.from_dict({**WHOLE.as_dict(), **broken})
+
+
+def test_the_share_for_review() -> None:
+    assert BAND.review_share() == 0.3
+    assert BAND.review_share(1.0) == 1 / 4
+    assert BAND.review_share(0.0) == pytest.approx(2 / 6)
+    assert BAND.review_share(0.01) == pytest.approx(0.01 / 4 + 0.99 * 2 / 6)
+    good_only = OperatingPoint("overkill<=0.1@0.9", 0.4, 10, 0, 0, 0)
+    assert (good_only.review_share(0.0), good_only.review_share(0.1)) == (0.0, None)
+    assert OperatingPoint("fixed=0.4", 0.4, 0, 0, 0, 0).review_share() is None

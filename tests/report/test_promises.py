@@ -1,0 +1,68 @@
+"""Promises in words, whose numbers are computed here another way."""
+
+from __future__ import annotations
+
+from scipy.stats import binomtest
+
+from brightfield.decide.choose import choose
+from brightfield.decide.cost import Costs
+from brightfield.decide.guarantee import Guarantee
+from brightfield.decide.operating_point import OperatingPoint
+from brightfield.decide.policy import parse_policy
+from brightfield.report.promises import guarantee_sentence, promises
+
+
+def high(k: int, n: int) -> str:
+    return f"{100 * binomtest(k, n, alternative='less').proportion_ci(0.95, 'exact').high:.1f}%"
+
+
+def test_what_is_signed() -> None:
+    said = guarantee_sentence(Guarantee("escape", 0.02, 0.95, 149, 0))
+    assert said == (
+        "With 95% confidence at most 2.0% of all defective parts are passed as OK. It rests on 149 defective "
+        "parts of the calibration part, of which 0 are passed as OK: a count that bounds the rate at "
+        f"{high(0, 149)}. One more escape among them would make that {high(1, 149)}: "
+        "the promise would be lost."
+    )
+    said = guarantee_sentence(Guarantee("overkill", 0.05, 0.95, 1000, 1))
+    assert "of all good parts are rejected" in said
+    assert "of which 1 is rejected" in said
+    assert said.endswith(
+        f"One more overkill among them would make that {high(2, 1000)}: the promise would still hold."
+    )
+    assert "parts with crack" in guarantee_sentence(Guarantee("escape", 0.02, 0.95, 149, 0, "crack"))
+
+
+def test_nothing_is_promised_of_other_policies() -> None:
+    assert promises(OperatingPoint("f1", 0.4, 10, 4, 1, 2)) == []
+
+
+def test_the_band_and_the_money() -> None:
+    point = OperatingPoint(
+        *("cost ...", 0.6, 300, 100, 5, 4),
+        **{"review": 0.2, "reviewed": 40, "reviewed_defect": 20},
+        costs=Costs(500.0, 20.0, 0.01, review=5.0),
+    )
+    band, money = promises(point)
+    share = 0.01 * 20 / 100 + 0.99 * 20 / 200
+    assert (
+        f"10.0% of the good parts and 20.0% of the defective parts: {100 * share:.1f}% of all parts" in band
+    )
+    paid = 1000 * (0.01 * 5 / 100 * 500 + 0.99 * 4 / 200 * 20 + share * 5)
+    assert f"a cost of {paid:,.0f} for 1,000 parts" in money
+    assert "To pass every part would cost 5,000, to reject every part 19,800." in money
+
+
+def test_a_look_that_never_pays_is_said() -> None:
+    values, defect = [0.1, 0.2, 0.8, 0.9], [False, False, True, True]
+    point = choose(parse_policy("cost escape=500 overkill=2 review=5 prevalence=0.003"), values, defect)
+    assert "No part goes to a person" in promises(point)[-1]
+
+
+def test_a_band_without_costs() -> None:
+    point = OperatingPoint("f1 and fixed=0.6", 0.6, 300, 100, 5, 4, 0.2, 40, 20)
+    (band,) = promises(point)
+    assert band == (
+        "A person is expected to see 10.0% of the good parts and 20.0% of the defective parts, as many as in "
+        "the calibration part."
+    )
