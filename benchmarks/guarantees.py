@@ -1,0 +1,196 @@
+"""Are promised bounds kept as often as they say, and what do they cost beside MAPIE's?
+
+Real scores are those of images that did not train an inspector. They are resplit many times: on one half the
+threshold is chosen, and the true rate is that of all of them together, which is the finite lot the half was
+threshold is chosen, and the true rate is that of all of them together, the finite lot that the half was
+scores the true rates are known. A promise may fail as often as its confidence leaves open; a one-sided
+binomial test says whether it fails more often than that.
+
+    python benchmarks/guarantees.py --magnetic-tile FOLDER
+    python benchmarks/guarantees.py --only simulated --resplits 200
+
+MAPIE (`pip install mapie`) is left out with a word where it is not installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest, norm
+
+from brightfield import TrainOptions
+from brightfield.data.load import load
+from brightfield.data.split import split
+from brightfield.decide.choose import choose
+from brightfield.decide.policy import parse_policy
+from brightfield.errors import DataError
+from brightfield.evaluation.run import evaluate
+from brightfield.trainer import train
+from record import RESULTS, Row, append
+from runs import tell
+
+Floats = npt.NDArray[np.float64]
+
+PROMISES = {
+    "elpv": (("escape", 0.02), ("escape", 0.05), ("overkill", 0.01), ("overkill", 0.05)),
+    "magnetic-tile": (("escape", 0.05), ("escape", 0.1), ("overkill", 0.02), ("overkill", 0.05)),
+    "simulated": (("escape", 0.02), ("escape", 0.05), ("overkill", 0.01), ("overkill", 0.05)),
+}
+CONFIDENCE = 0.95
+HELD = 0.6
+"""Share of the images that train nothing."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Probabilities of good and of defective parts."""
+
+    good: Floats
+    defective: Floats
+
+
+def held_out_scores(name: str, data: str, seed: int) -> Scores:
+    """Train the default on part of a data set and return the probabilities of the rest."""
+    dataset = split(load(data), test=HELD, calibration=0.2, seed=seed)
+    inspector = train(dataset, None, TrainOptions(seed=seed), progress=tell)
+    found = evaluate(inspector, dataset, split="test").predictions
+    if found.probabilities is None:
+        raise DataError(f"{name} gave no probabilities")
+    return Scores(found.probabilities[~found.is_defect], found.probabilities[found.is_defect])
+
+
+def simulated(n: int, rng: np.random.Generator) -> Scores:
+    """Draw probabilities whose distribution is known: a logistic curve on normal scores."""
+    return Scores(_curve(rng.normal(-1.5, 1.0, n)), _curve(rng.normal(1.5, 1.0, n)))
+
+
+def _curve(scores: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-2 * scores)))
+
+
+def simulated_rates(threshold: float) -> dict[str, float]:
+    """Return the true rates of simulated parts at a threshold."""
+    cut = np.log(threshold / (1 - threshold)) / 2
+    return {"escape": float(norm.cdf(cut - 1.5)), "overkill": float(norm.sf(cut + 1.5))}
+
+
+def rates(scores: Scores, threshold: float) -> dict[str, float]:
+    """Return the rates of these very parts at a threshold."""
+    return {
+        "escape": float((scores.defective < threshold).mean()),
+        "overkill": float((scores.good >= threshold).mean()),
+    }
+
+
+def draws(pool: Scores | None, how: str, times: int, seed: int) -> Iterator[Scores]:
+    """Yield calibration parts: half of a pool, so many of it with replacement, or simulated ones."""
+    rng = np.random.default_rng(seed)
+    for _ in range(times):
+        if pool is None:
+            yield simulated(300, rng)
+            continue
+        again = how == "with replacement"
+        yield Scores(
+            *(rng.choice(part, len(part) // 2, replace=again) for part in (pool.good, pool.defective))
+        )
+
+
+def ours(calibration: Scores, kind: str, bound: float) -> float | None:
+    """Return our threshold, or None where the parts do not suffice."""
+    values = np.concatenate((calibration.good, calibration.defective))
+    defect = np.arange(len(values)) >= len(calibration.good)
+    try:
+        return choose(parse_policy(f"{kind}<={bound}@{CONFIDENCE}"), values, defect).threshold
+    except DataError:
+        return None
+
+
+def mapie(method: str) -> Callable[[Scores, str, float], float | None] | None:
+    """Return the same by MAPIE with one of its corrections for many tests."""
+    try:
+        from mapie.risk_control import BinaryClassificationController
+    except ModuleNotFoundError:
+        return None
+
+    def threshold(calibration: Scores, kind: str, bound: float) -> float | None:
+        values = np.concatenate((calibration.good, calibration.defective))
+        defect = np.arange(len(values)) >= len(calibration.good)
+        grid = np.linspace(0.0, 0.99, 100)
+        controller: Any = BinaryClassificationController(
+            predict_function=lambda p: np.column_stack((1 - p, p)),
+            risk="recall" if kind == "escape" else "fpr",
+            target_level=1 - bound if kind == "escape" else bound,
+            confidence_level=CONFIDENCE,
+            # tested from the safest on, as its fixed sequence expects it
+            list_predict_params=grid if kind == "escape" else grid[::-1].copy(),
+            fwer_method=method,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            controller.calibrate(values, defect.astype(int))
+        found = controller.best_predict_param
+        return None if found is None else float(found)
+
+    return threshold
+
+
+def measure(name: str, pool: Scores | None, how: str, times: int, rivals: dict[str, Any]) -> list[Row]:
+    """Return the rows of one pool: how often each promise holds, and what it costs in the other error."""
+    rows = []
+    for kind, bound in PROMISES[name]:
+        other = "overkill" if kind == "escape" else "escape"
+        held: dict[str, list[bool]] = {who: [] for who in rivals}
+        paid: dict[str, list[float]] = {who: [] for who in rivals}
+        for calibration in draws(pool, how, times, seed=1):
+            for who, rival in rivals.items():
+                threshold = rival(calibration, kind, bound)
+                if threshold is None:
+                    paid[who].append(1.0)  # a refusal leaves every part to a person
+                    continue
+                true = simulated_rates(threshold) if pool is None else rates(pool, threshold)
+                held[who].append(true[kind] <= bound)
+                paid[who].append(true[other])
+        for who in rivals:
+            variant = f"{who}: {kind}<={bound:g}@{CONFIDENCE:g}, {how}"
+            kept, n = sum(held[who]), len(held[who])
+            found = {"chosen": n / times, f"mean_{other}": float(np.mean(paid[who]))}
+            if n:
+                test = binomtest(kept, n, CONFIDENCE, alternative="less")
+                found |= {"kept": kept / n, "p_value_of_keeping_less": float(test.pvalue)}
+            rows += [Row("guarantees", name, variant, 1, metric, v, "share") for metric, v in found.items()]
+            print(f"{name} {variant}: {', '.join(f'{k} {v:.4f}' for k, v in found.items())}", flush=True)
+    return rows
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--magnetic-tile", default="magnetic-tile", help="a folder, or the catalog's name")
+    parser.add_argument("--only", nargs="+", choices=tuple(PROMISES), default=list(PROMISES))
+    parser.add_argument("--resplits", type=int, default=1000)
+    parser.add_argument("--output", type=Path, default=RESULTS / "guarantees.csv")
+    args = parser.parse_args()
+    rivals: dict[str, Any] = {"brightfield": ours}
+    for method in ("bonferroni_holm", "fixed_sequence"):
+        if (rival := mapie(method)) is not None:
+            rivals[f"MAPIE {method}"] = rival
+    if len(rivals) == 1:
+        print("mapie is not installed: only our own thresholds are measured")
+    for name in args.only:
+        data = {"elpv": "elpv", "magnetic-tile": args.magnetic_tile}.get(name)
+        pool = None if data is None else held_out_scores(name, data, seed=0)
+        for how in ("fresh draws",) if pool is None else ("halves", "with replacement"):
+            append(args.output, measure(name, pool, how, args.resplits, rivals))
+
+
+if __name__ == "__main__":
+    main()
