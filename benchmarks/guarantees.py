@@ -1,8 +1,8 @@
 """Are promised bounds kept as often as they say, and what do they cost beside MAPIE's?
 
 Real scores are those of images that did not train an inspector. They are resplit many times: on one half the
-threshold is chosen, and the true rate is that of all of them together, which is the finite lot the half was
-threshold is chosen, and the true rate is that of all of them together, the finite lot that the half was
+threshold is chosen, and the true rate is that of all of them together, the finite lot that the half was drawn
+from; then the same with halves drawn with replacement, where the lot is as good as endless. Of simulated
 scores the true rates are known. A promise may fail as often as its confidence leaves open; a one-sided
 binomial test says whether it fails more often than that.
 
