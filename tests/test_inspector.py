@@ -12,7 +12,8 @@ from PIL import Image
 from brightfield.bundle import read_bundle, write_bundle
 from brightfield.data.dataset import Dataset
 from brightfield.data.load import load as load_dataset
-from brightfield.decide.calibration import Platt, Temperature
+from brightfield.decide.calibration import Temperature
+from brightfield.decide.curves import Platt
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.errors import BundleError, ConfigError, ImageError
 from brightfield.inspector import Inspector
@@ -156,6 +157,16 @@ def test_a_higher_score_is_a_higher_probability(spot_inspector: Inspector, spots
     assert shares == sorted(shares, key=lambda p: -1 if p is None else p)
     dataset: Dataset = load_dataset(spots)
     assert dataset.classes == spot_inspector.classes == ("OK", "Defect")
+
+
+def test_the_interval_of_a_probability(spot_inspector: Inspector) -> None:
+    seen = spot_inspector.scores_of(spot_inspector.reference["logits"])
+    low, high = spot_inspector.probability_interval(float(seen.max())) or (0.0, 0.0)
+    assert 0.5 < low <= high == 1.0
+    low, high = spot_inspector.probability_interval(float(seen.min())) or (1.0, 1.0)
+    assert (low, high < 0.5) == (0.0, True)
+    plain = replace(spot_inspector, normal=None, operating_point=None)
+    assert plain.probability_interval(0.0) is None
 
 
 def test_a_bundle_that_lies_is_refused(spot_bundle: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from brightfield.decide.calibration import (
     probabilities,
 )
 from brightfield.decide.operating_point import OperatingPoint
+from brightfield.decide.venn_abers import venn_abers
 from brightfield.errors import BundleError, ConfigError
 from brightfield.methods.base import Judgement, Method
 from brightfield.methods.classifier import load_classifier
@@ -105,6 +106,17 @@ class Inspector:
             return defect_score(logits, self.normal_index)
         top = np.sort(logits, axis=1)
         return np.asarray(top[:, -1] - top[:, -2])
+
+    def probability_interval(self, score: float) -> tuple[float, float] | None:
+        """Return the Venn-Abers interval that holds the probability of a defect at a verdict's score.
+
+        It is wide where the calibration part showed few parts of such a score. None without a normal class.
+        """
+        if self.normal_index is None:
+            return None
+        seen = self.scores_of(self.reference["logits"])
+        low, high = venn_abers(seen, self.reference["labels"] != self.normal_index, [score])[0]
+        return float(low), float(high)
 
     def with_operating_point(self, point: OperatingPoint) -> Inspector:
         """Return the same inspector with another operating point."""

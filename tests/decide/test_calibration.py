@@ -8,20 +8,19 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from brightfield.decide.calibration import (
     TEMPERATURES,
-    Platt,
+    Calibrator,
     Temperature,
     calibrator_from_dict,
     defect_score,
     fit_calibrator,
-    fit_platt,
     fit_temperature,
     probabilities,
 )
+from brightfield.decide.curves import Beta, Isotonic, Platt, fit_curve, fit_platt
 from brightfield.errors import BundleError, DataError
 
 
@@ -84,72 +83,6 @@ def test_temperature_of_a_model_that_says_nothing(caplog: pytest.LogCaptureFixtu
     assert "says nothing" in caplog.text
 
 
-def platt_by_logistic_regression(scores: np.ndarray, defect: np.ndarray) -> tuple[float, float]:
-    """Fit the soft targets by giving scikit-learn each score twice, weighted."""
-    good = np.where(defect, (defect.sum() + 1) / (defect.sum() + 2), 1 / ((~defect).sum() + 2))
-    model = LogisticRegression(C=np.inf, tol=1e-12, max_iter=10_000)
-    model.fit(
-        np.concatenate((scores, scores))[:, None],
-        np.repeat([1, 0], len(scores)),
-        sample_weight=np.concatenate((good, 1 - good)),
-    )
-    return float(model.coef_[0, 0]), float(model.intercept_[0])
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("apart", [1.0, 2.0, 20.0])
-def test_platt_agrees_with_weighted_logistic_regression(seed: int, apart: float) -> None:
-    generator = np.random.default_rng(seed)
-    defect = generator.random(120) < 0.3
-    scores = generator.normal(size=120) + apart * defect
-    found = fit_platt(scores, defect)
-    slope, offset = platt_by_logistic_regression(scores, defect)
-    assert found.slope == pytest.approx(slope, rel=1e-3)
-    assert found.offset == pytest.approx(offset, rel=1e-3, abs=1e-3)
-
-
-def test_platt_does_not_care_for_the_scale_of_the_scores() -> None:
-    scores, defect = np.array([0.0, 1.0, 2.0, 3.0, 4.0]), np.array([False, False, True, False, True])
-    plain = fit_platt(scores, defect).apply(scores)
-    np.testing.assert_allclose(
-        fit_platt(scores * 1e6 - 5e7, defect).apply(scores * 1e6 - 5e7), plain, rtol=1e-5
-    )
-    np.testing.assert_allclose(
-        fit_platt(scores * 1e-6 + 1, defect).apply(scores * 1e-6 + 1), plain, rtol=1e-5
-    )
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_platt_keeps_the_auroc(seed: int) -> None:
-    generator = np.random.default_rng(seed)
-    defect = generator.random(200) < 0.4
-    scores = (generator.normal(size=200) + defect).round(1)  # with ties
-    calibrated = fit_platt(scores, defect).apply(scores)
-    assert roc_auc_score(defect, calibrated) == roc_auc_score(defect, scores)
-    np.testing.assert_array_equal(
-        np.unique(calibrated, return_inverse=True)[1], np.unique(scores, return_inverse=True)[1]
-    )
-
-
-def test_platt_on_separable_scores_is_finite() -> None:
-    found = fit_platt([0.0, 0.1, 0.9, 1.0], [False, False, True, True])
-    low, high = found.apply([0.0, 1.0])
-    assert 0.05 < low < 0.3
-    assert high == pytest.approx(1 - low)
-
-
-@pytest.mark.parametrize("scores", [[3.0, 2.0, 1.0, 0.0], [5.0, 5.0, 5.0, 5.0]])
-def test_platt_on_scores_that_tell_nothing_is_flat_but_increasing(
-    scores: list[float], caplog: pytest.LogCaptureFixture
-) -> None:
-    found = fit_platt(scores, [False, False, False, True])
-    assert "do not tell" in caplog.text
-    calibrated = found.apply(scores)
-    # The mean of the smoothed targets: three times 1 / 5 and once 2 / 3.
-    np.testing.assert_allclose(calibrated, (3 / 5 + 2 / 3) / 4, atol=0.01)
-    assert found.apply([0.0])[0] < found.apply([100.0])[0]
-
-
 def test_few_images_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         fit_platt([0.0, 1.0], [False, True])
@@ -180,12 +113,12 @@ def test_wrong_input_is_refused(logits: object, labels: object, message: str) ->
 
 
 @pytest.mark.parametrize("normal", [0, 1])
-def test_two_classes_with_a_normal_one_get_platt_on_the_log_odds(normal: int) -> None:
+def test_two_classes_with_a_normal_one_get_a_curve_on_the_log_odds(normal: int) -> None:
     logits, labels = made_up_logits(2, k=2)
     found = fit_calibrator(logits, labels, normal)
-    assert isinstance(found, Platt)
+    assert not isinstance(found, Temperature)
     log_odds = logits[:, 1 - normal] - logits[:, normal]
-    assert found == fit_platt(log_odds, labels != normal)
+    assert found == fit_curve(log_odds, labels != normal)
     columns = probabilities(found, logits, normal)
     np.testing.assert_allclose(columns[:, 1 - normal], found.apply(log_odds))
     np.testing.assert_allclose(columns.sum(axis=1), 1.0)
@@ -215,8 +148,10 @@ def test_defect_score_is_the_log_odds() -> None:
         defect_score(logits, 3)
 
 
-@pytest.mark.parametrize("calibrator", [Temperature(1 / 3), Platt(0.1 + 0.2, -1e-9)])
-def test_a_calibrator_survives_json(calibrator: Temperature | Platt) -> None:
+@pytest.mark.parametrize(
+    "calibrator", [Temperature(1 / 3), Platt(0.3, -1e-9), Beta(1.0, 2.0, 0.1), Isotonic((0.0,), (0.5,), 1.0)]
+)
+def test_a_calibrator_survives_json(calibrator: Calibrator) -> None:
     assert calibrator_from_dict(json.loads(json.dumps(calibrator.as_dict()))) == calibrator
 
 
@@ -227,6 +162,8 @@ def test_a_calibrator_survives_json(calibrator: Temperature | Platt) -> None:
         ({"kind": "spline"}, "of kind 'spline'; expected"),
         ({"kind": "platt", "slope": 1.0}, "missing or wrong value: 'offset'"),
         ({"kind": "platt", "slope": -1.0, "offset": 0.0}, "slope is -1.0"),
+        ({"kind": "isotonic", "scores": [1.0], "log_odds": [], "slope": 1.0}, "isotonic curve is 1"),
+        ({"kind": "beta", "lower": 1.0, "upper": 0.0, "offset": 0.0}, "upper is 0.0"),
         ({"kind": "temperature", "temperature": None}, "missing or wrong value"),
         ({"kind": "temperature", "temperature": 0}, "temperature is 0.0"),
     ],

@@ -10,6 +10,7 @@ import numpy as np
 from brightfield.evaluation import metrics
 from brightfield.evaluation.intervals import clopper_pearson
 from brightfield.evaluation.predictions import DECISIONS, Predictions
+from brightfield.evaluation.uncertainty import calibration_spread
 
 ANY_DEFECT = "any defect"
 
@@ -33,6 +34,9 @@ def summarise(
     the Brier score sums over classes, and what needs a defect (`n_defect`, `escape_rate`, `overkill_rate`,
     `review_share`, `verdict_counts`) is None.
 
+    `calibration_spread` holds the bootstrap intervals of `ece` and `brier`, and as `ece_if_calibrated` what
+    exactly right probabilities would show on as many images.
+
     `confusion_matrix` counts [true class][called class] in the order of `classes`. A method that cannot tell
     defect types apart gets two classes there: the normal class and "any defect".
 
@@ -49,6 +53,7 @@ def summarise(
         document |= _of_classes(predictions, called, confidence)
     else:
         document |= _of_defects(predictions, confidence)
+    document["calibration_spread"] = _calibration_spread(predictions, called, confidence)
     report = metrics.classification_report(truth, called)
     document |= {
         "classes": list(shown),
@@ -116,6 +121,24 @@ def _defect_type(predictions: Predictions, i: int) -> str | None:
     if predictions.class_probabilities is not None and types:
         return types[int(predictions.class_probabilities[i, 1:].argmax())]
     return None
+
+
+def _calibration_spread(
+    predictions: Predictions, called: list[str], confidence: float
+) -> dict[str, Any] | None:
+    """Return how far ECE and Brier score can be trusted; None where there are no probabilities."""
+    table = predictions.class_probabilities
+    if predictions.normal is not None:
+        event, probability = predictions.is_defect, predictions.probabilities
+    else:
+        event = np.array([a == b for a, b in zip(predictions.truth, called, strict=True)], dtype=np.bool_)
+        probability = None if table is None else table.max(axis=1)
+    if probability is None or not len(probability):
+        return None
+    found = calibration_spread(event, probability, confidence)
+    if predictions.normal is None:
+        del found["brier"]  # that of all classes together is another figure
+    return {name: spread.as_dict() for name, spread in found.items()}
 
 
 def _of_defects(predictions: Predictions, confidence: float) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from brightfield.decide.cost import Costs, expected_cost
+from brightfield.evaluation.intervals import clopper_pearson
 from brightfield.evaluation.metrics import CalibrationBins
 from brightfield.report.svg import ACCENT, DEFECT, INK, OK, PAPER, REVIEW, SOFT, as_svg, drawing, frame
 from brightfield.report.wording import figure as three_digits
@@ -82,6 +83,8 @@ def calibration(bins: CalibrationBins, event: str) -> str:
         upper.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=":", label="perfect")
         upper.plot(bins.predicted[filled], bins.observed[filled], color=ACCENT, linewidth=1.2)
         upper.plot(bins.predicted[filled], bins.observed[filled], "o", color=ACCENT, label="this inspector")
+        low, high = _true_shares(bins, filled)
+        upper.vlines(bins.predicted[filled], low, high, color=ACCENT, linewidth=1.0, alpha=0.7)
         frame(upper, "", f"share {event}")
         _unit_square(upper)
         upper.legend(loc="upper left")
@@ -90,6 +93,15 @@ def calibration(bins: CalibrationBins, event: str) -> str:
         frame(lower, f"predicted probability: {event}", "images")
         description = f"Calibration curve: predicted probability against the share {event}, with image counts"
         return as_svg(figure, "calibration", description)
+
+
+def _true_shares(bins: CalibrationBins, filled: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of the exact intervals of each filled bin's share."""
+    rates = [
+        clopper_pearson(round(float(share * n)), int(n))
+        for share, n in zip(bins.observed[filled], bins.counts[filled], strict=True)
+    ]
+    return np.array([r.low for r in rates], np.float64), np.array([r.high for r in rates], np.float64)
 
 
 def histogram(defect: BoolArray, values: FloatArray, thresholds: Sequence[float], scale: str) -> str:

@@ -129,6 +129,25 @@ def rate_sentence(rate: Mapping[str, Any], parts: str, what: str) -> str:
     return f"{counted}; with {percent_word(rate['confidence'])} confidence between {low} and {high}."
 
 
+def calibration_sentence(found: Mapping[str, Any]) -> str:
+    """Return ECE and Brier score with their intervals, and what exactly right probabilities would show."""
+    spread = found.get("calibration_spread") or {}
+    parts = []
+    for key, name in (("ece", "ECE"), ("brier", "Brier score")):
+        within = spread.get(key)
+        between = "" if within is None else f" ({figure(within['low'])} to {figure(within['high'])})"
+        parts.append(f"{name} {figure(found[key])}{between}")
+    said = f"{', '.join(parts)}."
+    perfect = spread.get("ece_if_calibrated")
+    if perfect is not None:
+        said += (
+            f" Exactly right probabilities would show an ECE of {figure(perfect['mean'])} on as many images, "
+            f"and in {percent_word(perfect['confidence'])} of the cases {figure(perfect['low'])} to "
+            f"{figure(perfect['high'])}: chance alone."
+        )
+    return said
+
+
 def percent_word(confidence: float) -> str:
     """Return a confidence such as 0.95 as "95%"."""
     return f"{100.0 * confidence:g}%"
