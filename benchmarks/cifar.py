@@ -4,7 +4,7 @@
 whole is asked for:
 
     python benchmarks/cifar.py --data FOLDER --seeds 0 1 2
-    python benchmarks/cifar.py --data FOLDER --recipe tutorial --whole
+    python benchmarks/cifar.py --data FOLDER --recipe tutorial --whole --precision bfloat16
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from brightfield import Dataset, TrainOptions
+from brightfield.config import PRECISIONS
 from brightfield.data.load import load
 from brightfield.trainer import train
 from record import Row
@@ -57,18 +58,20 @@ def main() -> None:
     parser.add_argument("--recipe", nargs="+", default=["fast", "tutorial"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--precision", choices=PRECISIONS)
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     every: list[Row] = []
     dataset = load(args.data)
     for seed in args.seeds:
         for recipe in args.recipe:
-            options = TrainOptions(recipe=recipe, seed=seed)
+            options = TrainOptions(recipe=recipe, seed=seed, precision=args.precision)
+            variant = recipe if args.precision is None else f"{recipe}, {args.precision}"
             if recipe == "tutorial" and not args.whole:
                 seconds = epoch_seconds(dataset, options, TIMED_EPOCHS)
-                rows = [Row("cifar", "cifar10-jpeg", recipe, seed, "epoch_time", seconds, "s")]
+                rows = [Row("cifar", "cifar10-jpeg", variant, seed, "epoch_time", seconds, "s")]
             else:
-                rows = rows_of(run(dataset, options), "cifar", "cifar10-jpeg", recipe, seed)
+                rows = rows_of(run(dataset, options), "cifar", "cifar10-jpeg", variant, seed)
             save("cifar", rows, args.output)
             every += rows
     summary(every)

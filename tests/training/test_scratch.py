@@ -14,7 +14,7 @@ from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
 from brightfield.models.small import build_small_trunk, small_head
 from brightfield.training.recipes import SCRATCH_RECIPES, FromScratch
-from brightfield.training.scratch import Pupils, mirrored, shifted, train_from_scratch
+from brightfield.training.scratch import Pupils, cut_out, mirrored, shifted, train_from_scratch
 
 RULE = Preprocessing(8, 32, True, 32, 0, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 RNG = np.random.default_rng(0)
@@ -52,6 +52,17 @@ def test_shifts_are_those_of_a_reflected_border() -> None:
         border = np.pad(images[i].numpy(), ((2, 2), (2, 2), (0, 0)), mode="reflect")
         assert np.array_equal(moved[i].numpy(), border[down[i] : down[i] + 8, right[i] : right[i] + 8])
     assert torch.equal(shifted(images, 0, rng), images)
+
+
+def test_cutout_blanks_one_square_of_each_image() -> None:
+    x = torch.ones(50, 3, 8, 8)
+    blank = cut_out(x, 3, np.random.default_rng(0)) == 0
+    assert (blank.sum((1, 2, 3)) == 3 * 9).all()
+    assert (blank.any(3).sum(2) == 3).all()
+    assert (blank.any(2).sum(2) == 3).all()
+    corners = {tuple(map(int, torch.nonzero(image[0])[0])) for image in blank}
+    assert len(corners) > 15  # of 36 places
+    assert cut_out(x, 0, np.random.default_rng(0)) is x
 
 
 def test_mirrors_alternate() -> None:

@@ -68,6 +68,7 @@ class FromScratch:
         label_smoothing: Share of each label spread over all classes.
         translate: Pixels by which an image is moved at the most.
         flip: `alternate`, `random` or `none`.
+        cutout: Side in pixels of a square of each image that is blanked; 0 for none.
         validation: Share of the training part held out to choose the best epoch; 0 for none.
     """
 
@@ -85,6 +86,7 @@ class FromScratch:
     label_smoothing: float = 0.0
     translate: int = 0
     flip: str = "none"
+    cutout: int = 0
     validation: float = 0.0
 
 
@@ -168,7 +170,7 @@ RECIPES: dict[str, Recipe] = {
 }
 
 _SPEED_RUN = FromScratch(
-    epochs=8,
+    epochs=10,
     batch=2000,
     piece=500,
     optimiser="muon",
@@ -197,7 +199,7 @@ SCRATCH_RECIPES: dict[str, Recipe] = {
         head=HeadSpec(),
         views=0,
         inference_views=MIRRORS,
-        from_scratch=replace(_SPEED_RUN, epochs=24),
+        from_scratch=replace(_SPEED_RUN, epochs=24, cutout=8),
     ),
     "tutorial": Recipe(
         name="tutorial",

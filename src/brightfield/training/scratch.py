@@ -71,6 +71,21 @@ def shifted(images: Tensor, most: int, rng: np.random.Generator) -> Tensor:
     return images[each[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
+def cut_out(x: Tensor, side: int, rng: np.random.Generator) -> Tensor:
+    """Return a normalised batch (B, C, S, S) with a square of each image at the mean colour.
+
+    The square lies anywhere inside. DeVries and Taylor, "Improved Regularization of Convolutional Neural
+    Networks with Cutout", 2017.
+    """
+    if side == 0:
+        return x
+    b, _, size, _ = x.shape
+    reach = torch.arange(size, device=x.device)
+    down, right = (torch.from_numpy(rng.integers(0, size - side + 1, (b, 1))).to(x.device) for _ in range(2))
+    rows, columns = ((reach >= at) & (reach < at + side) for at in (down, right))  # (B, S)
+    return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
+
+
 def mirrored(
     images: Tensor,
     rows: npt.NDArray[np.intp],
@@ -218,7 +233,8 @@ class _FromScratch:
         chosen = torch.from_numpy(rows)
         images = shifted(self.images[chosen], settings.translate, own)
         images = mirrored(images, rows, epoch, self.first, settings.flip, own)
-        logits: Tensor = self.logits(normalise(images, pupils.preprocessing))  # (M, B, K)
+        x = cut_out(normalise(images, pupils.preprocessing), settings.cutout, own)
+        logits: Tensor = self.logits(x)  # (M, B, K)
         labels = self.labels[chosen]
         loss = nn.functional.cross_entropy(
             logits.flatten(0, 1),
