@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from brightfield.config import TrainOptions
 from brightfield.data.dataset import Dataset
+from brightfield.evaluation.acceptance import Limits, accept, read_limits
 from brightfield.evaluation.run import Evaluation
 from brightfield.evaluation.run import evaluate as _evaluate
 from brightfield.inspector import Inspector, load
@@ -24,6 +26,7 @@ def train(
     weights: str | None = None,
     normal: str | None = None,
     policy: str = "f1",
+    precision: str | None = None,
     seed: int = 0,
     image_size: int | None = None,
     tile: int | None = None,
@@ -48,6 +51,7 @@ def train(
         weights=weights,
         normal=normal,
         policy=policy,
+        precision=precision,
         seed=seed,
         image_size=image_size,
         tile=tile,
@@ -65,6 +69,7 @@ def evaluate(
     output: str | Path | None = None,
     *,
     split: str | None = None,
+    limits: Limits | str | Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Judge one part of a data set; write metrics, predictions and a report where a folder is named.
@@ -74,13 +79,17 @@ def evaluate(
         data: As in `train`.
         output: A folder for `metrics.json`, `predictions.csv` and `report.html`, made where it is missing.
         split: `train`, `calibration`, `test` or `all`; by default the test part if there is one, else all.
+        limits: What the figures are accepted by, or the TOML file that holds it; see `read_limits`.
         progress: Told of every image.
 
     Raises:
         InputError: If the bundle or the data are wrong; the message says how to mend it.
     """
     judge = inspector if isinstance(inspector, Inspector) else load(inspector)
+    wanted = read_limits(Path(limits)) if isinstance(limits, str | Path) else limits
     made = _evaluate(judge, data, split=split, progress=progress)
+    if wanted is not None:
+        made = replace(made, metrics={**made.metrics, "acceptance": accept(made.metrics, wanted).as_dict()})
     if output is not None:
         write_evaluation(judge, made, Path(output), progress)
     return made

@@ -44,6 +44,25 @@ def test_another_threshold(brightfield, trained_bundle: Path, synthetic_parts: P
     assert everything["auroc"] == nothing["auroc"]
 
 
+def test_acceptance_by_limits(
+    brightfield, trained_bundle: Path, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    limits = tmp_path / "limits.toml"
+    limits.write_text("[limits]\nescape_rate = 0.01\nn_defect = 3\n", encoding="utf-8")
+    words = ("evaluate", trained_bundle, synthetic_parts, "--limits", limits)
+    said = brightfield(*words, "-o", tmp_path / "report")
+    assert said.code == 0
+    assert "Not accepted: 1 of 2 limits are met." in said.out
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert 'id="acceptance"' in page
+    assert "For the maker" in page
+    found = brightfield(*words, "--json", "--quiet").document["acceptance"]
+    assert [c["name"] for c in found["checks"]] == ["escape_rate", "n_defect"]
+    limits.write_text("[limits]\nescape_rte = 0.01\n", encoding="utf-8")
+    refused = brightfield(*words)
+    assert (refused.code, "did you mean 'escape_rate'" in refused.err) == (2, True)
+
+
 def test_wrong_input(brightfield, trained_bundle: Path, synthetic_parts: Path, tmp_path: Path) -> None:
     make_parts(
         tmp_path / "others", n_ok=0, n_defect=2, size=(96, 128), defect_px=18, kinds=("stain",), seed=3

@@ -29,6 +29,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         help="the part to judge (default: the test part where there is one, else everything)",
     )
     parser.add_argument("--threshold", metavar="P", type=share, help="instead of the inspector's own")
+    parser.add_argument("--limits", metavar="FILE", type=Path, help="accept it by the limits in a TOML file")
     parser.set_defaults(run=run)
 
 
@@ -38,22 +39,29 @@ def run(args: argparse.Namespace) -> int:
         check_folder(args.output)
 
     from brightfield.api import evaluate
+    from brightfield.evaluation.acceptance import read_limits
     from brightfield.inspector import load
     from brightfield.rethreshold import at_threshold
 
+    limits = None if args.limits is None else read_limits(args.limits)
     inspector = load(args.bundle)
     if args.threshold is not None:
         inspector = at_threshold(inspector, args.threshold)
     with show_progress(args.quiet) as progress:
-        made = evaluate(inspector, args.data, args.output, split=args.split, progress=progress)
+        made = evaluate(inspector, args.data, args.output, split=args.split, limits=limits, progress=progress)
     for note in made.notes:
         log.warning("%s", note)
     if args.json:
         print(json.dumps(made.document))
         return 0
+    from brightfield.report.wording import acceptance_sentences
+
     console = stdout()
     parts = ", ".join(sorted({str(s.part) for s in made.dataset.samples}))
     console.print(figures_table(made.metrics, title=f"{made.dataset.name}: {parts}"))
+    if limits is not None:
+        for sentence in acceptance_sentences(made.metrics["acceptance"]):
+            console.print(sentence, markup=False)
     if args.output is not None:
         for name in ("report.html", "metrics.json", "predictions.csv"):
             console.print(str(args.output / name), markup=False)

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from brightfield.decide.cost import Costs
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.evaluation import metrics
+from brightfield.evaluation.acceptance import MET, MISSED, OPEN
 from brightfield.evaluation.predictions import Predictions
 from brightfield.report import charts
 from brightfield.report.promises import promises
@@ -24,7 +25,10 @@ from brightfield.report.wording import (
     EXHIBITS,
     FIGURES,
     VERDICTS,
+    acceptance_sentences,
     calibration_sentence,
+    check_name,
+    check_sentence,
     figure,
     flatten,
     glossary,
@@ -47,6 +51,7 @@ def context(report: Report) -> dict[str, Any]:
         "tiles": _class_tiles(found) if predictions.normal is None else _verdict_tiles(predictions),
         "rates": _rates(found),
         "operating_point": _operating_point(predictions, found, chosen),
+        "acceptance": _acceptance(found.get("acceptance")),
         "slider": None if chosen is None else slider_data(predictions, chosen),
         "scale": _scale(predictions),
         "verdicts": None
@@ -173,6 +178,26 @@ def _operating_point(
         "promises": promises(OperatingPoint.from_dict(point)) if point else [],
         "facts": flatten({k: v for k, v in point.items() if k not in _SAID_IN_SENTENCES}),
         "scale": _scale(predictions),
+    }
+
+
+def _acceptance(acceptance: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if acceptance is None:
+        return None
+    tones = {MET: "ok", OPEN: "review", MISSED: "defect"}
+    rows = [
+        {
+            "name": check_name(check),
+            "sentence": check_sentence(check, acceptance["confidence"]),
+            "outcome": check["outcome"],
+            "tone": tones[check["outcome"]],
+        }
+        for check in acceptance["checks"]
+    ]
+    return {
+        "verdict": acceptance_sentences(acceptance)[0],
+        "tone": "ok" if acceptance["accepted"] else "defect",
+        "rows": rows,
     }
 
 

@@ -129,6 +129,48 @@ def rate_sentence(rate: Mapping[str, Any], parts: str, what: str) -> str:
     return f"{counted}; with {percent_word(rate['confidence'])} confidence between {low} and {high}."
 
 
+def acceptance_sentences(acceptance: Mapping[str, Any]) -> list[str]:
+    """Return the verdict on an inspector, then one sentence a limit.
+
+    Args:
+        acceptance: `Acceptance.as_dict()`.
+    """
+    checks = acceptance["checks"]
+    met = sum(check["outcome"] == "met" for check in checks)
+    verdict = "Accepted" if acceptance["accepted"] else "Not accepted"
+    return [
+        f"{verdict}: {met} of {len(checks)} limits are met.",
+        *(f"{check_name(c)}: {check_sentence(c, acceptance['confidence'])}" for c in checks),
+    ]
+
+
+def check_name(check: Mapping[str, Any]) -> str:
+    """Return what a check is about."""
+    name = str(check["name"])
+    counts = {"n": "images", "n_defect": "defective parts"}
+    plain = counts.get(name) or FIGURES.get(name) or name.replace("_", " ")
+    return plain[:1].upper() + plain[1:]
+
+
+def check_sentence(check: Mapping[str, Any], confidence: float) -> str:
+    """Return a limit, what was found and what follows."""
+    shown = percent if "rate" in check["name"] or check["bound"] is not None else figure
+    if check["name"] in ("n", "n_defect"):
+        shown = _count
+    wanted = f"{'at most' if check['at_most'] else 'at least'} {shown(check['limit'])} was agreed"
+    if check["value"] is None:
+        return f"{wanted}, no part of that kind was judged: {check['outcome']}."
+    said = f"{wanted}, {shown(check['value'])} was found"
+    if check["bound"] is not None:
+        end = "at most" if check["at_most"] else "at least"
+        said += f", which with {percent_word(confidence)} confidence means {end} {percent(check['bound'])}"
+    return f"{said}: {check['outcome']}."
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
 def calibration_sentence(found: Mapping[str, Any]) -> str:
     """Return ECE and Brier score with their intervals, and what exactly right probabilities would show."""
     spread = found.get("calibration_spread") or {}

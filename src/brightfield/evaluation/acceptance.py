@@ -1,0 +1,179 @@
+"""Acceptance: the figures of an evaluation against limits that were agreed before it."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from brightfield.decide.guarantee import upper_bound
+from brightfield.errors import ConfigError
+
+AT_MOST = ("escape_rate", "overkill_rate", "review_share", "ece", "brier")
+AT_LEAST = ("accuracy", "auroc", "average_precision", "f1", "precision", "recall", "n", "n_defect")
+COUNTS = ("n", "n_defect")
+
+MET, OPEN, MISSED = "met", "not proven", "missed"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an inspector must reach to be accepted.
+
+    Attributes:
+        figures: Limits by name, of `AT_MOST` and `AT_LEAST`.
+        escape_rates: The greatest escape rate by defect type.
+        confidence: With which rates must keep their limit, in (0, 1).
+    """
+
+    figures: dict[str, float] = field(default_factory=dict)
+    escape_rates: dict[str, float] = field(default_factory=dict)
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True)
+class Check:
+    """One limit, and what was found.
+
+    Attributes:
+        name: Of the figure; `escape_rate of TYPE` for a defect type.
+        limit: What was agreed.
+        at_most: Whether the figure must not exceed it; else it must not fall below it.
+        value: What was found; None where it could not be.
+        bound: What the true rate is at most (or at least) with the confidence; None of what is not a rate.
+        outcome: `met`; `missed`; or `not proven`, where the count keeps the limit but is too small a sample.
+    """
+
+    name: str
+    limit: float
+    at_most: bool
+    value: float | None
+    bound: float | None
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Every check, in the order of the limits.
+
+    Attributes:
+        checks: One a limit.
+        confidence: Of the bounds.
+    """
+
+    checks: tuple[Check, ...]
+    confidence: float
+
+    @property
+    def accepted(self) -> bool:
+        """Whether every limit is met."""
+        return all(check.outcome == MET for check in self.checks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the checks as metrics.json writes them."""
+        return {
+            "accepted": self.accepted,
+            "confidence": self.confidence,
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+
+def read_limits(path: Path) -> Limits:
+    """Read limits from a TOML file.
+
+    `[limits]` names figures of metrics.json, the greatest of `AT_MOST` and the least of `AT_LEAST`;
+    `[limits.escape_rates]` names defect types. `confidence` stands above them, by default 0.95.
+
+    Raises:
+        ConfigError: If the file cannot be read, names something else, or a value is out of range.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"--limits {path} cannot be read: {e}") from e
+    except tomllib.TOMLDecodeError as e:
+        raise ConfigError(f"--limits {path} is not TOML: {e}") from e
+    _check_names(content, ("confidence", "limits"), str(path))
+    figures = content.get("limits", {})
+    if not isinstance(figures, dict) or not figures:
+        raise ConfigError(f"{path} holds no limits; expected a table [limits], such as escape_rate = 0.02")
+    types = figures.pop("escape_rates", {})
+    if not isinstance(types, dict):
+        raise ConfigError(f"{path}: escape_rates is {types!r}; expected a table of defect types")
+    _check_names(figures, (*AT_MOST, *AT_LEAST, "escape_rates"), f"{path}, [limits]")
+    confidence = _number(content.get("confidence", 0.95), "confidence", path)
+    if not 0.0 < confidence < 1.0:
+        raise ConfigError(f"{path}: confidence is {confidence:g}; expected a number between 0 and 1")
+    return Limits(
+        {name: _number(value, name, path) for name, value in figures.items()},
+        {name: _number(value, f"escape_rates.{name}", path) for name, value in types.items()},
+        confidence,
+    )
+
+
+def accept(metrics: Mapping[str, Any], limits: Limits) -> Acceptance:
+    """Check the figures of an evaluation.
+
+    A rate must keep its limit with the confidence: its exact one-sided bound (Clopper and Pearson, 1934) is
+    compared, not the count alone. Figures that are no rates are compared as they are.
+
+    Args:
+        metrics: What `summarise` returned.
+        limits: What was agreed.
+
+    Raises:
+        ConfigError: If a limit is about a figure or defect type that this evaluation does not have.
+    """
+    return Acceptance(tuple(_checks(metrics, limits)), limits.confidence)
+
+
+def _checks(metrics: Mapping[str, Any], limits: Limits) -> Iterator[Check]:
+    for name, limit in limits.figures.items():
+        found = metrics["accuracy_interval"] if name == "accuracy" else metrics[name]
+        if found is None:
+            raise ConfigError(f"the limit on {name} does not apply: this evaluation has no such figure")
+        yield _check(name, limit, name in AT_MOST, found, limits.confidence)
+    types = {n: e["escape_rate"] for n, e in metrics["per_class"].items() if "escape_rate" in e}
+    for name, limit in limits.escape_rates.items():
+        if name not in types:
+            known = ", ".join(types) or "none"
+            raise ConfigError(
+                f"the limit on escapes of {name!r} does not apply: the defect types are {known}"
+            )
+        yield _check(f"escape_rate of {name}", limit, True, types[name], limits.confidence)
+
+
+def _check(name: str, limit: float, at_most: bool, found: Any, confidence: float) -> Check:
+    if not isinstance(found, Mapping):
+        value = float(found)
+        kept = value <= limit if at_most else value >= limit
+        return Check(name, limit, at_most, value, None, MET if kept else MISSED)
+    k, n = int(found["k"]), int(found["n"])
+    if n == 0:
+        return Check(name, limit, at_most, None, None, OPEN)
+    if at_most:
+        bound = upper_bound(k, n, confidence)
+        kept, proven = k / n <= limit, bound <= limit
+    else:
+        bound = 1.0 - upper_bound(n - k, n, confidence)
+        kept, proven = k / n >= limit, bound >= limit
+    return Check(name, limit, at_most, k / n, bound, MET if proven else OPEN if kept else MISSED)
+
+
+def _check_names(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for name in values:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise ConfigError(f"unknown limit {name!r} in {where}; {hint}known are: {', '.join(known)}")
+
+
+def _number(value: Any, name: str, path: Path) -> float:
+    top = float("inf") if name in COUNTS else 1.0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= top:
+        kind = "a count" if name in COUNTS else "a share from 0 to 1"
+        raise ConfigError(f"{path}: {name} is {value!r}; expected {kind}")
+    return float(value)
