@@ -148,22 +148,27 @@ def measure(name: str, pool: Scores | None, how: str, times: int, rivals: dict[s
         other = "overkill" if kind == "escape" else "escape"
         held: dict[str, list[bool]] = {who: [] for who in rivals}
         paid: dict[str, list[float]] = {who: [] for who in rivals}
+        refused = dict.fromkeys(rivals, 0)
         for calibration in draws(pool, how, times, seed=1):
             for who, rival in rivals.items():
                 threshold = rival(calibration, kind, bound)
                 if threshold is None:
-                    paid[who].append(1.0)  # a refusal leaves every part to a person
+                    paid[who].append(1.0)  # a refusal leaves every part to a person, and promises nothing
+                    refused[who] += 1
                     continue
                 true = simulated_rates(threshold) if pool is None else rates(pool, threshold)
                 held[who].append(true[kind] <= bound)
                 paid[who].append(true[other])
         for who in rivals:
             variant = f"{who}: {kind}<={bound:g}@{CONFIDENCE:g}, {how}"
-            kept, n = sum(held[who]), len(held[who])
-            found = {"chosen": n / times, f"mean_{other}": float(np.mean(paid[who]))}
-            if n:
-                test = binomtest(kept, n, CONFIDENCE, alternative="less")
-                found |= {"kept": kept / n, "p_value_of_keeping_less": float(test.pvalue)}
+            kept = sum(held[who]) + refused[who]  # a promise that is not given is not broken
+            test = binomtest(kept, times, CONFIDENCE, alternative="less")
+            found = {
+                "chosen": 1 - refused[who] / times,
+                f"mean_{other}": float(np.mean(paid[who])),
+                "kept": kept / times,
+                "p_value_of_keeping_less": float(test.pvalue),
+            }
             rows += [Row("guarantees", name, variant, 1, metric, v, "share") for metric, v in found.items()]
             print(f"{name} {variant}: {', '.join(f'{k} {v:.4f}' for k, v in found.items())}", flush=True)
     return rows

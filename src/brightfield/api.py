@@ -8,6 +8,7 @@ from pathlib import Path
 from brightfield.config import TrainOptions
 from brightfield.data.dataset import Dataset
 from brightfield.evaluation.acceptance import Limits, accept, read_limits
+from brightfield.evaluation.compare import against
 from brightfield.evaluation.run import Evaluation
 from brightfield.evaluation.run import evaluate as _evaluate
 from brightfield.inspector import Inspector, load
@@ -70,6 +71,7 @@ def evaluate(
     *,
     split: str | None = None,
     limits: Limits | str | Path | None = None,
+    other: Inspector | str | Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Judge one part of a data set; write metrics, predictions and a report where a folder is named.
@@ -80,6 +82,7 @@ def evaluate(
         output: A folder for `metrics.json`, `predictions.csv` and `report.html`, made where it is missing.
         split: `train`, `calibration`, `test` or `all`; by default the test part if there is one, else all.
         limits: What the figures are accepted by, or the TOML file that holds it; see `read_limits`.
+        other: Another inspector, or its bundle, that judges the same images for the difference.
         progress: Told of every image.
 
     Raises:
@@ -90,6 +93,12 @@ def evaluate(
     made = _evaluate(judge, data, split=split, progress=progress)
     if wanted is not None:
         made = replace(made, metrics={**made.metrics, "acceptance": accept(made.metrics, wanted).as_dict()})
+    if other is not None:
+        rival = other if isinstance(other, Inspector) else load(other)
+        theirs = _evaluate(rival, made.dataset, split="all", progress=progress)
+        found = {name: d.as_dict() for name, d in against(made.predictions, theirs.predictions).items()}
+        notes = tuple(f"the other inspector: {note}" for note in theirs.notes)
+        made = replace(made, metrics={**made.metrics, "against": found}, notes=made.notes + notes)
     if output is not None:
         write_evaluation(judge, made, Path(output), progress)
     return made

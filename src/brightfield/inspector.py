@@ -108,7 +108,9 @@ class Inspector:
         return np.asarray(top[:, -1] - top[:, -2])
 
     def probability_interval(self, score: float) -> tuple[float, float] | None:
-        """Return the Venn-Abers interval that holds the probability of a defect at a verdict's score.
+        """Return the Venn-Abers interval of the probability of a defect at a verdict's score.
+
+        One of its ends is calibrated over all parts, whatever the scores are distributed like.
 
         It is wide where the calibration part showed few parts of such a score. None without a normal class.
         """

@@ -79,7 +79,13 @@ def rethreshold(
     predictions = evaluate(inspector, chosen, split="all", progress=progress).predictions
     if predictions.probabilities is None:
         raise ConfigError("this inspector gives no probabilities that a policy could choose by")
-    after = choose(wanted, predictions.probabilities, predictions.is_defect, predictions.truth)
+    after = choose(
+        wanted,
+        predictions.probabilities,
+        predictions.is_defect,
+        predictions.truth,
+        calibrated_share=float((inspector.reference["labels"] != inspector.normal_index).mean()),
+    )
     return Rethresholded(
         inspector=inspector.with_operating_point(after).with_metrics(None),
         before=count(old, predictions.probabilities, predictions.is_defect),
@@ -98,7 +104,7 @@ def at_threshold(inspector: Inspector, threshold: float) -> Inspector:
     normal = inspector.normal_index
     if normal is None:
         raise ConfigError("--threshold needs a normal class; this inspector only names the class")
-    policy = parse_policy(f"fixed={threshold!r}")
+    policy = parse_policy(f"fixed={float(threshold)!r}")
     shares = inspector.probabilities_of(inspector.reference["logits"])
     defect = (1.0 - shares[:, normal]).clip(0.0, 1.0)
     return inspector.with_operating_point(choose(policy, defect, inspector.reference["labels"] != normal))

@@ -38,6 +38,7 @@ from brightfield.models.runtime import pick_runtime
 from brightfield.models.small import build_small_trunk, small_head
 from brightfield.models.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weights
 from brightfield.progress import Progress
+from brightfield.readiness import check_calibration, check_labels
 from brightfield.tracking import record_settings
 from brightfield.training.choice import choose_recipe
 from brightfield.training.plan import Plan, Wishes, plan
@@ -85,7 +86,7 @@ def train(
     find_recipe(options.recipe)  # a wrong name is said before anything is read
     begin = time.perf_counter()
     dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=options.normal)
-    _check_labels(dataset)
+    check_labels(dataset)
     recipe = choose_recipe(options, dataset)
     wishes = Wishes(recipe.image_size or options.image_size, options.tile)
     net, origin = _network(recipe, options, dataset)
@@ -95,7 +96,7 @@ def train(
         record_settings({"data": dataset.name, "options": options.as_dict(), "recipe": recipe.as_dict()})
         with together.first_goes_first():
             dataset = _parts(dataset, options, folder, progress)
-            _check_calibration(dataset)
+            check_calibration(dataset, policy)
         made = _fit(dataset, net, recipe, wishes, options, folder, together, progress)
         seconds = time.perf_counter() - begin
         inspector = _assemble(dataset, made, policy_text=str(policy), progress=progress)
@@ -114,16 +115,6 @@ def _processes(recipe: Recipe) -> Processes:
             "among several: start one"
         )
     return together
-
-
-def _check_labels(dataset: Dataset) -> None:
-    unlabelled = [s.image for s in dataset.samples if s.label is None]
-    if unlabelled:
-        more = f" and {len(unlabelled) - 3} more" if len(unlabelled) > 3 else ""
-        raise DataError(f"training needs a label for every image; none for {', '.join(unlabelled[:3])}{more}")
-    if len(set(dataset.labels)) == 1:
-        only = dataset.labels[0]
-        raise DataError(f"the data set shows one class only, {only!r}; a classifier needs two: add the other")
 
 
 def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[TileNet, WeightsOrigin]:
@@ -159,18 +150,6 @@ def _parts(dataset: Dataset, options: TrainOptions, folder: Path, progress: Prog
         # there is no threshold to choose, and a temperature does not get better with more
         calibration = min(calibration, ENOUGH_FOR_A_TEMPERATURE / len(dataset))
     return split(dataset, test=options.test, calibration=calibration, seed=options.seed, duplicates=groups)
-
-
-def _check_calibration(dataset: Dataset) -> None:
-    """Refuse before the training what would only fail after it."""
-    found = {s.label for s in dataset.part("calibration").samples}
-    there = ", ".join(sorted(str(label) for label in found)) or "no images"
-    mend = "give `calibration` a larger share, or --resplit to share all images out again"
-    if dataset.normal is None:
-        if len(found) < 2:
-            raise DataError(f"the calibration part shows {there}; expected two classes at least: {mend}")
-    elif dataset.normal not in found or len(found) < 2:
-        raise DataError(f"the calibration part shows {there}; expected good and defective parts: {mend}")
 
 
 class _Made:

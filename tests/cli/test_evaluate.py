@@ -63,6 +63,20 @@ def test_acceptance_by_limits(
     assert (refused.code, "did you mean 'escape_rate'" in refused.err) == (2, True)
 
 
+def test_against_another_inspector(
+    brightfield, trained_bundle: Path, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    words = ("evaluate", trained_bundle, synthetic_parts, "--split", "all", "--against", trained_bundle)
+    said = brightfield(*words, "-o", tmp_path)
+    assert said.code == 0
+    assert "the difference, +0.0 to +0.0 points" in said.out
+    assert "the other inspector: " in said.err
+    assert 'id="against"' in (tmp_path / "report.html").read_text()
+    found = brightfield(*words, "--json", "--quiet").document["against"]
+    assert set(found) == {"auroc", "accuracy", "escape_rate", "overkill_rate"}
+    assert found["auroc"]["p_value"] == 1.0
+
+
 def test_wrong_input(brightfield, trained_bundle: Path, synthetic_parts: Path, tmp_path: Path) -> None:
     make_parts(
         tmp_path / "others", n_ok=0, n_defect=2, size=(96, 128), defect_px=18, kinds=("stain",), seed=3

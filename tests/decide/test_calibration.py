@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from brightfield.decide.calibration import (
     TEMPERATURES,
+    ByType,
     Calibrator,
     Temperature,
     calibrator_from_dict,
@@ -36,7 +37,7 @@ def made_up_logits(
 
 
 def test_temperature_by_hand() -> None:
-    # Every image has logits (3, 0), and 80% are of the first class: softmax must give 0.8, so 3 / T = log(4).
+    # Every image has logits and 80% are of the first class: softmax must give 0.8, so 3 / T = log(4).
     logits = np.tile([3.0, 0.0], (10, 1))
     found = fit_temperature(logits, np.array([0] * 8 + [1] * 2))
     assert found.temperature == pytest.approx(3 / math.log(4), rel=1e-6)
@@ -127,7 +128,7 @@ def test_two_classes_with_a_normal_one_get_a_curve_on_the_log_odds(normal: int) 
     )
 
 
-@pytest.mark.parametrize(("k", "normal"), [(2, None), (3, 0), (3, None)])
+@pytest.mark.parametrize(("k", "normal"), [(2, None), (3, None)])
 def test_other_classes_get_a_temperature(k: int, normal: int | None) -> None:
     logits, labels = made_up_logits(3, k=k)
     found = fit_calibrator(logits, labels, normal)
@@ -135,9 +136,38 @@ def test_other_classes_get_a_temperature(k: int, normal: int | None) -> None:
     np.testing.assert_array_equal(probabilities(found, logits, normal), found.apply(logits))
 
 
+@pytest.mark.parametrize("normal", [0, 1, 3])
+def test_several_types_share_the_probability_of_a_defect(normal: int) -> None:
+    logits, labels = made_up_logits(5, n=900, k=4, sharpness=2.0)
+    found = fit_calibrator(logits, labels, normal)
+    assert isinstance(found, ByType)
+    shares = probabilities(found, logits, normal)
+    np.testing.assert_allclose(shares.sum(1), 1.0)
+    score = defect_score(logits, normal)
+    np.testing.assert_allclose(1 - shares[:, normal], found.curve.apply(score))
+    # the order of the parts is the model's own
+    assert (np.diff(1 - shares[np.argsort(score), normal]) >= 0).all()
+    # among the defects, the types' shares are those of the temperature fitted on the defects alone
+    assert found.temperature == pytest.approx(2.0, rel=0.25)
+    types = [k for k in range(4) if k != normal]
+    within = np.exp(logits[:, types] / found.temperature)
+    given = shares[:, types] / shares[:, types].sum(1, keepdims=True)
+    np.testing.assert_allclose(given, within / within.sum(1, keepdims=True), rtol=1e-9)
+
+
+def test_one_type_seen_needs_no_temperature() -> None:
+    logits, labels = made_up_logits(6, n=300, k=3)
+    kept = labels != 2
+    found = fit_calibrator(logits[kept], labels[kept], 0)
+    assert isinstance(found, ByType)
+    assert found.temperature == 1.0
+
+
 def test_platt_for_three_classes_is_refused() -> None:
     with pytest.raises(DataError, match="found 3 classes"):
         probabilities(Platt(1.0, 0.0), np.zeros((1, 3)), 0)
+    with pytest.raises(DataError, match="by_type curve serves"):
+        probabilities(ByType(Platt(1.0, 0.0), 1.0), np.zeros((1, 3)), None)
 
 
 def test_defect_score_is_the_log_odds() -> None:
@@ -149,7 +179,14 @@ def test_defect_score_is_the_log_odds() -> None:
 
 
 @pytest.mark.parametrize(
-    "calibrator", [Temperature(1 / 3), Platt(0.3, -1e-9), Beta(1.0, 2.0, 0.1), Isotonic((0.0,), (0.5,), 1.0)]
+    "calibrator",
+    [
+        Temperature(1 / 3),
+        Platt(0.3, -1e-9),
+        Beta(1.0, 2.0, 0.1),
+        ByType(Platt(1.0, 0.0), 0.5),
+        Isotonic((0.0,), (0.5,), 1.0),
+    ],
 )
 def test_a_calibrator_survives_json(calibrator: Calibrator) -> None:
     assert calibrator_from_dict(json.loads(json.dumps(calibrator.as_dict()))) == calibrator
@@ -164,6 +201,11 @@ def test_a_calibrator_survives_json(calibrator: Calibrator) -> None:
         ({"kind": "platt", "slope": -1.0, "offset": 0.0}, "slope is -1.0"),
         ({"kind": "isotonic", "scores": [1.0], "log_odds": [], "slope": 1.0}, "isotonic curve is 1"),
         ({"kind": "beta", "lower": 1.0, "upper": 0.0, "offset": 0.0}, "upper is 0.0"),
+        (
+            {"kind": "by_type", "curve": {"kind": "platt"}, "temperature": 1.0},
+            "missing or wrong value: 'slope'",
+        ),
+        ({"kind": "by_type", "curve": {"kind": "temperature"}, "temperature": 1.0}, "missing or wrong"),
         ({"kind": "temperature", "temperature": None}, "missing or wrong value"),
         ({"kind": "temperature", "temperature": 0}, "temperature is 0.0"),
     ],

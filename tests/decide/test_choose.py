@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_curve
 
-from brightfield.decide.choose import choose, count
+from brightfield.decide.choose import check_enough, choose, count
+from brightfield.decide.cost import shifted
 from brightfield.decide.policy import Clause, Policy, parse_policy
 from brightfield.errors import ConfigError, DataError
 from brightfield.verdict import Decision
@@ -182,7 +183,7 @@ def test_a_promise_on_escapes() -> None:
         *("escape", 0.02, 0.95, 149),
         0,
     )
-    with pytest.raises(DataError, match="holds 148 defective parts.*at least 149.*1 more"):
+    with pytest.raises(DataError, match="there are 148 defective parts.*at least 149.*1 more"):
         choose(parse_policy("escape<=0.02@0.95"), values[:-1], defect[:-1])
 
 
@@ -240,6 +241,31 @@ def test_costs_choose_both_ends() -> None:
     assert alone.costs is not None
     with pytest.raises(DataError, match="0 of 300.*policy cost"):
         choose(parse_policy("cost escape=1 overkill=1 prevalence=0.1"), values[:300], defect[:300])
+
+
+def test_the_share_of_defects_that_the_probabilities_know() -> None:
+    """The same probabilities mean the same thresholds, whatever parts the choice is made on."""
+    values, defect = separable(300, 100)
+    rare = np.concatenate((np.arange(300), np.arange(300, 306)))
+    cost = parse_policy("cost escape=100 overkill=10 prevalence=0.02")
+    known = choose(cost, values[rare], defect[rare], calibrated_share=0.25)
+    assert known.threshold == pytest.approx(choose(cost, values, defect).threshold)
+    # and the expected F1 is that of the parts at hand: the cut of the shifted probabilities
+    f1 = choose(parse_policy("f1"), values[rare], defect[rare], calibrated_share=0.25).threshold
+    there = shifted(values[rare], 0.25, 6 / 306)
+    cut = choose(parse_policy("f1"), there, defect[rare]).threshold
+    assert ((values[rare] >= f1) == (there >= cut)).all()
+
+
+def test_too_few_parts_are_known_before_the_training() -> None:
+    types = ["OK"] * 300 + ["crack"] * 60
+    defect = [t != "OK" for t in types]
+    for fine in ("escape<=0.05@0.95 and overkill<=0.01@0.95", "escape[crack]<=0.05", "recall=0.99"):
+        check_enough(parse_policy(fine), defect, types)
+    with pytest.raises(DataError, match="at least 149"):
+        check_enough(parse_policy("escape<=0.02@0.95"), defect, types)
+    with pytest.raises(ConfigError, match="holds crack"):
+        check_enough(parse_policy("escape[dent]<=0.05"), defect, types)
 
 
 def test_counts_on_other_parts_promise_nothing() -> None:

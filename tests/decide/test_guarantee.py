@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import binomtest
 
 from brightfield.decide.guarantee import (
+    Guarantee,
     errors_allowed,
     escape_threshold,
     overkill_threshold,
@@ -28,11 +29,16 @@ def test_parts_needed_without_an_error(bound: float, needed: int) -> None:
     assert parts_needed(bound, 0.95) == needed
 
 
-@pytest.mark.parametrize("errors", [0, 1, 2, 5])
 @pytest.mark.parametrize(("bound", "confidence"), [(0.3, 0.5), (0.05, 0.95), (0.02, 0.9), (0.4, 0.999)])
-def test_no_fewer_parts_prove_it(errors: int, bound: float, confidence: float) -> None:
-    n = parts_needed(bound, confidence, errors)
-    assert tail(errors, n, bound) <= 1 - confidence < tail(errors, n - 1, bound)
+def test_no_fewer_parts_prove_it(bound: float, confidence: float) -> None:
+    n = parts_needed(bound, confidence)
+    assert tail(0, n, bound) <= 1 - confidence < tail(0, n - 1, bound)
+
+
+def test_a_guarantee_is_proven() -> None:
+    assert Guarantee("escape", 0.05, 0.95, 93, 1).errors == 1
+    with pytest.raises(ConfigError, match="1 errors of 92 parts do not prove"):
+        Guarantee("escape", 0.05, 0.95, 92, 1)
 
 
 @pytest.mark.parametrize("n", [0, 1, 58, 59, 60, 93, 200, 1000])
@@ -83,7 +89,7 @@ def test_the_promise_is_kept_as_often_as_it_says(bound: float, confidence: float
 
 @pytest.mark.parametrize("n", [0, 40])
 def test_too_few_parts(n: int) -> None:
-    with pytest.raises(DataError, match=f"holds {n} defective parts.*at least 59.*{59 - n} more"):
+    with pytest.raises(DataError, match=f"there are {n} defective parts.*at least 59.*{59 - n} more"):
         escape_threshold(np.zeros(n), 0.05, 0.95)
     with pytest.raises(DataError, match="overkill rate of at most 0.05"):
         overkill_threshold(np.zeros(n), 0.05, 0.95)

@@ -17,7 +17,7 @@ POINT = OperatingPoint("f1", threshold=0.4, n_calibration=10, n_defect=4, escape
 BAND = replace(POINT, review=0.1, reviewed=3, reviewed_defect=1)
 WHOLE = replace(
     BAND,
-    guarantees=(Guarantee("escape", 0.6, 0.9, 4, 1), Guarantee("escape", 0.9, 0.5, 2, 0, "crack")),
+    guarantees=(Guarantee("escape", 0.7, 0.9, 4, 1), Guarantee("escape", 0.9, 0.5, 2, 0, "crack")),
     costs=Costs(500.0, 2.0, 0.003, 1.0),
 )
 

@@ -23,6 +23,9 @@ from brightfield.errors import ConfigError
         ("escape<=0.02@0.95", Clause("escape", 0.02, 0.95)),
         ("Escape <= 2% @ 99%", Clause("escape", 0.02, 0.99)),
         ("escape<=0.02", Clause("escape", 0.02, 0.95)),
+        ("escape<2%", Clause("escape", 0.02, 0.95)),
+        ("recall>=0.99", Clause("recall", 0.99)),
+        ("cost escape = 500 overkill =2 prevalence= 0.1", Clause("cost", costs=Costs(500.0, 2.0, 0.1))),
         ("escape[Deep Crack]<=0.01@0.9", Clause("escape", 0.01, 0.9, "Deep Crack")),
         ("overkill<=0.01@0.95", Clause("overkill", 0.01, 0.95)),
         (
@@ -41,8 +44,9 @@ def test_two_leave_a_band() -> None:
     found = parse_policy("escape<=0.02@0.95 and overkill<=0.01@0.9")
     assert found == Policy((Clause("escape", 0.02, 0.95), Clause("overkill", 0.01, 0.9)))
     assert parse_policy(str(found)) == found
+    assert len(parse_policy("fixed=0.2 and fixed=0.8").clauses) == 2
     # several types of defect pass below one end
-    assert len(parse_policy("escape[a]<=0.1 AND escape[b]<=0.2".replace("AND", "and")).clauses) == 2
+    assert len(parse_policy("escape[a]<=0.1 AND escape[b and c]<=0.2").clauses) == 2
 
 
 @pytest.mark.parametrize(
@@ -60,6 +64,10 @@ def test_two_leave_a_band() -> None:
         ("fixed=-0.1", "out of range"),
         ("fixed=1.1", "out of range"),
         ("f1=0.5", "takes none"),
+        ("f1<", "takes none"),
+        ("recall<=0.99", "<= is not what recall takes"),
+        ("fixed>=0.4", ">= is not what fixed takes"),
+        ("overkill<=0.1 and precision=0.9", "both choose where parts are rejected"),
         ("youden=0.5", "takes none"),
         ("escape", "lacks its bound"),
         ("escape=0.02", "lacks its bound; expected escape<=E@C"),

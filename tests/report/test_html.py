@@ -143,7 +143,7 @@ def test_promises_and_costs_are_on_the_page() -> None:
     )
     text = render(report_of(simulated(), point))
     said = " ".join(Page(text).text)
-    for words in ("at most 2.0% of all parts with <crack> are passed", "A person is expected", "1,000 parts"):
+    for words in ("at most 2% of all parts with <crack> are passed", "A person is expected", "1,000 parts"):
         assert words in said
     assert text.count("Expected cost of 1,000 parts by threshold") == 1
     # what sentences say is not said again as a list of values

@@ -19,9 +19,9 @@ def high(k: int, n: int) -> str:
 def test_what_is_signed() -> None:
     said = guarantee_sentence(Guarantee("escape", 0.02, 0.95, 149, 0))
     assert said == (
-        "With 95% confidence at most 2.0% of all defective parts are passed as OK. It rests on 149 defective "
-        "parts of the calibration part, of which 0 are passed as OK: a count that bounds the rate at "
-        f"{high(0, 149)}. One more escape among them would make that {high(1, 149)}: "
+        "With 95% confidence at most 2% of all defective parts are passed as OK. It rests on the 149 "
+        "defective parts that the threshold was chosen on, of which 0 are passed as OK: a count that bounds "
+        f"the rate at {high(0, 149)}. One more escape among them would make that {high(1, 149)}: "
         "the promise would be lost."
     )
     said = guarantee_sentence(Guarantee("overkill", 0.05, 0.95, 1000, 1))
@@ -30,7 +30,8 @@ def test_what_is_signed() -> None:
     assert said.endswith(
         f"One more overkill among them would make that {high(2, 1000)}: the promise would still hold."
     )
-    assert "parts with crack" in guarantee_sentence(Guarantee("escape", 0.02, 0.95, 149, 0, "crack"))
+    crack = Guarantee("escape", 0.0205, 0.95, 149, 0, "crack")
+    assert "at most 2.05% of all parts with crack" in guarantee_sentence(crack)
 
 
 def test_nothing_is_promised_of_other_policies() -> None:
@@ -63,6 +64,12 @@ def test_a_band_without_costs() -> None:
     point = OperatingPoint("f1 and fixed=0.6", 0.6, 300, 100, 5, 4, 0.2, 40, 20)
     (band,) = promises(point)
     assert band == (
-        "A person is expected to see 10.0% of the good parts and 20.0% of the defective parts, as many as in "
-        "the calibration part."
+        "A person is expected to see 10.0% of the good parts and 20.0% of the defective parts, as many as "
+        "among the parts that the thresholds were chosen on."
     )
+
+
+def test_several_promises_hold_together_less_often() -> None:
+    promised = (Guarantee("escape", 0.02, 0.95, 149, 0), Guarantee("overkill", 0.02, 0.9, 149, 0))
+    said = promises(OperatingPoint("...", 0.4, 298, 149, 0, 0, guarantees=promised))
+    assert said[2] == "That all of them hold together is at least 85% sure."

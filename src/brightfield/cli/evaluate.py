@@ -30,6 +30,9 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--threshold", metavar="P", type=share, help="instead of the inspector's own")
     parser.add_argument("--limits", metavar="FILE", type=Path, help="accept it by the limits in a TOML file")
+    parser.add_argument(
+        "--against", metavar="BUNDLE", type=Path, help="another inspector that judges the same images"
+    )
     parser.set_defaults(run=run)
 
 
@@ -45,20 +48,32 @@ def run(args: argparse.Namespace) -> int:
 
     limits = None if args.limits is None else read_limits(args.limits)
     inspector = load(args.bundle)
+    other = None if args.against is None else load(args.against)
     if args.threshold is not None:
         inspector = at_threshold(inspector, args.threshold)
     with show_progress(args.quiet) as progress:
-        made = evaluate(inspector, args.data, args.output, split=args.split, limits=limits, progress=progress)
+        made = evaluate(
+            inspector,
+            args.data,
+            args.output,
+            split=args.split,
+            limits=limits,
+            other=other,
+            progress=progress,
+        )
     for note in made.notes:
         log.warning("%s", note)
     if args.json:
         print(json.dumps(made.document))
         return 0
-    from brightfield.report.wording import acceptance_sentences
+    from brightfield.report.wording import acceptance_sentences, difference_sentences
 
     console = stdout()
     parts = ", ".join(sorted({str(s.part) for s in made.dataset.samples}))
     console.print(figures_table(made.metrics, title=f"{made.dataset.name}: {parts}"))
+    if other is not None:
+        for sentence in difference_sentences(made.metrics["against"]):
+            console.print(sentence, markup=False)
     if limits is not None:
         for sentence in acceptance_sentences(made.metrics["acceptance"]):
             console.print(sentence, markup=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 SUMMARY = (
@@ -46,7 +47,7 @@ def figures_table(metrics: Mapping[str, Any], *, title: str, seconds: float | No
     table.add_row("F1", _number(metrics["f1"]))
     point = metrics["operating_point"]
     if point:
-        table.add_row("threshold", f"{point['threshold']:.3f}, chosen by {point['policy']}")
+        table.add_row("threshold", f"{point['threshold']:.3f}, chosen by {escape(point['policy'])}")
     if seconds is not None:
         table.add_row("training time", duration(seconds))
     return table

@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from brightfield.cli.figures import in_words
@@ -82,7 +83,7 @@ def _print(made: Rethresholded, place: Path) -> None:
 
     table = Table("", "before", "after")
     before, after = made.before, made.after
-    table.add_row("policy", before.policy, after.policy)
+    table.add_row("policy", escape(before.policy), escape(after.policy))
     table.add_row("threshold", f"{before.threshold:.4f}", f"{after.threshold:.4f}")
     if (before.review, after.review) != (None, None):
         table.add_row(

@@ -57,12 +57,46 @@ class Temperature:
         return {"kind": "temperature", "temperature": self.temperature}
 
 
-Calibrator = Temperature | Curve
+@dataclass(frozen=True)
+class ByType:
+    """A curve for the probability of any defect, which a softmax shares out among the types of defect.
+
+    The curve only increases with the log-odds of a defect, so that the order of the parts, on which
+    guarantees rest, is the model's own; a softmax over all classes would change it a little.
+
+    Attributes:
+        curve: From the log-odds of any defect to its probability.
+        temperature: Of the softmax over the defect types' logits, above 0.
+    """
+
+    curve: Curve
+    temperature: float
+
+    def __post_init__(self) -> None:
+        require(math.isfinite(self.temperature) and self.temperature > 0, "temperature", self.temperature)
+
+    def apply(self, logits: npt.ArrayLike, normal_index: int) -> FloatArray:
+        """Return the probabilities (N, K) of logits (N, K); rows sum to 1.
+
+        Raises:
+            DataError: If the logits are not finite numbers of shape (N, K), or have no such column.
+        """
+        values = check_numbers(logits, "logits", 2)
+        defect = self.curve.apply(defect_score(values, normal_index))  # (N,)
+        shares = softmax(np.delete(values, normal_index, axis=1) / self.temperature, axis=1)  # (N, K - 1)
+        return np.insert(shares * defect[:, None], normal_index, 1.0 - defect, axis=1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `calibrator_from_dict` takes."""
+        return {"kind": "by_type", "curve": self.curve.as_dict(), "temperature": self.temperature}
+
+
+Calibrator = Temperature | Curve | ByType
 """What turns scores into probabilities; made by a fit, kept in a bundle."""
 
 
 def fit_calibrator(logits: npt.ArrayLike, labels: npt.ArrayLike, normal_index: int | None) -> Calibrator:
-    """Fit what suits the classes: a curve on the log-odds of two with a normal class, else a temperature.
+    """Fit what suits the classes: a curve on the log-odds of a defect, or a temperature with no normal class.
 
     Args:
         logits: (N, K), any scale.
@@ -74,9 +108,18 @@ def fit_calibrator(logits: npt.ArrayLike, labels: npt.ArrayLike, normal_index: i
     """
     values = check_numbers(logits, "logits", 2)
     classes = check_labels(labels, *values.shape)
-    if normal_index is None or values.shape[1] != 2:
+    if normal_index is None:
         return fit_temperature(values, classes)
-    return fit_curve(defect_score(values, normal_index), classes != normal_index)
+    curve = fit_curve(defect_score(values, normal_index), classes != normal_index)
+    if values.shape[1] == 2:
+        return curve
+    defective = classes != normal_index
+    types = classes[defective] - (classes[defective] > normal_index)  # as if the normal class were not there
+    if len(np.unique(types)) < 2:
+        return ByType(curve, 1.0)
+    return ByType(
+        curve, fit_temperature(np.delete(values[defective], normal_index, axis=1), types).temperature
+    )
 
 
 def probabilities(calibrator: Calibrator, logits: npt.ArrayLike, normal_index: int | None) -> FloatArray:
@@ -88,7 +131,9 @@ def probabilities(calibrator: Calibrator, logits: npt.ArrayLike, normal_index: i
     values = check_numbers(logits, "logits", 2)
     if isinstance(calibrator, Temperature):
         return calibrator.apply(values)
-    if normal_index is None or values.shape[1] != 2:
+    if isinstance(calibrator, ByType) and normal_index is not None:
+        return calibrator.apply(values, normal_index)
+    if isinstance(calibrator, ByType) or normal_index is None or values.shape[1] != 2:
         raise DataError(
             f"a {calibrator.as_dict()['kind']} curve serves two classes, one of them normal; found "
             f"{values.shape[1]} classes"
@@ -158,8 +203,14 @@ def calibrator_from_dict(values: Mapping[str, Any]) -> Calibrator:
     try:
         if kind == "temperature":
             return Temperature(float(values["temperature"]))
+        if kind == "by_type":
+            return ByType(_curve_from_dict(values["curve"]), float(values["temperature"]))
         if kind in CURVES:
-            return CURVES[kind].from_dict(values)
+            return _curve_from_dict(values)
     except (KeyError, TypeError, ValueError, DataError) as error:
         raise BundleError(f"calibration of kind {kind!r} has a missing or wrong value: {error}") from error
-    raise BundleError(f"calibration is of kind {kind!r}; expected temperature, {', '.join(CURVES)}")
+    raise BundleError(f"calibration is of kind {kind!r}; expected temperature, by_type, {', '.join(CURVES)}")
+
+
+def _curve_from_dict(values: Mapping[str, Any]) -> Curve:
+    return CURVES[values["kind"]].from_dict(values)

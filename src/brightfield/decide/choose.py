@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.decide.cost import least_cost
+from brightfield.decide.cost import least_cost, shifted
 from brightfield.decide.guarantee import Guarantee, escape_threshold, overkill_threshold
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import PASSING, REJECTING, Clause, Policy
@@ -19,11 +19,22 @@ BoolArray = npt.NDArray[np.bool_]
 Kinds = npt.NDArray[np.object_]
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What is chosen on, and the share of defects where the probabilities were calibrated."""
+
+    values: FloatArray
+    defect: BoolArray
+    kinds: Kinds | None
+    share: float
+
+
 def choose(
     policy: Policy,
     probabilities: npt.ArrayLike,
     is_defect: npt.ArrayLike,
     types: Sequence[str] | None = None,
+    calibrated_share: float | None = None,
 ) -> OperatingPoint:
     """Choose the operating point on the calibration part.
 
@@ -32,6 +43,7 @@ def choose(
         probabilities: (N,), of a defect, in [0, 1].
         is_defect: (N,), bool.
         types: (N,), each part's class, for guarantees of one defect type.
+        calibrated_share: The share of defects where the probabilities were calibrated; None if on these.
 
     Raises:
         ConfigError: If the policy names a defect type that is not there.
@@ -39,8 +51,11 @@ def choose(
     """
     values, defect = _checked(probabilities, is_defect)
     kinds = None if types is None else np.array(list(types), dtype=object)
-    found = [(clause, _threshold(clause, values, defect, kinds)) for clause in policy.clauses]
-    low, high = _ends(found, defect)
+    if kinds is not None and kinds.shape != values.shape:
+        raise DataError(f"{values.shape} probabilities and {kinds.shape} types; expected (N,) of both")
+    parts = _Parts(values, defect, kinds, _share_of_defects(defect, calibrated_share))
+    found = [(clause, _threshold(clause, parts)) for clause in policy.clauses]
+    low, high = _ends(found, parts)
     promises = [
         _promise(clause, _members(clause, defect, kinds), values < low, values >= high)
         for clause in policy.clauses
@@ -49,6 +64,26 @@ def choose(
     costs = next((c.costs for c in policy.clauses if c.costs is not None), None)
     point = OperatingPoint(str(policy), high, 0, 0, 0, 0, review=low if low < high else None, costs=costs)
     return replace(count(point, values, defect), guarantees=tuple(promises))
+
+
+def check_enough(policy: Policy, is_defect: npt.ArrayLike, types: Sequence[str]) -> None:
+    """Refuse a policy whose guarantees so many parts cannot prove, whatever their probabilities are.
+
+    Args:
+        policy: What will be asked.
+        is_defect: (N,), bool.
+        types: (N,), each part's class.
+
+    Raises:
+        ConfigError: If the policy names a defect type that is not there.
+        DataError: If the parts do not suffice; the message says how many are missing.
+    """
+    defect = np.asarray(is_defect, dtype=np.bool_)
+    alike = np.linspace(0.0, 0.5, len(defect))
+    parts = _Parts(alike, defect, np.array(list(types), dtype=object), _share_of_defects(defect, None))
+    for clause in policy.clauses:
+        if clause.confidence is not None:
+            _threshold(clause, parts)
 
 
 def count(point: OperatingPoint, probabilities: npt.ArrayLike, is_defect: npt.ArrayLike) -> OperatingPoint:
@@ -77,11 +112,17 @@ def count(point: OperatingPoint, probabilities: npt.ArrayLike, is_defect: npt.Ar
     )
 
 
-def _ends(found: Sequence[tuple[Clause, float]], defect: BoolArray) -> tuple[float, float]:
+def _share_of_defects(defect: BoolArray, calibrated_share: float | None) -> float:
+    if calibrated_share is not None:
+        return calibrated_share
+    return float(defect.mean()) if len(defect) else 0.0
+
+
+def _ends(found: Sequence[tuple[Clause, float]], parts: _Parts) -> tuple[float, float]:
     """Return (low, high): parts pass below `low`, are rejected from `high` on, and go to a person between."""
     first = found[0][0]
     if len(found) == 1 and first.costs is not None:
-        return least_cost(first.costs, float(defect.mean()))
+        return least_cost(first.costs, parts.share)
     passing = [t for clause, t in found if clause.name in PASSING]
     rejecting = [t for clause, t in found if clause.name in REJECTING]
     if passing and rejecting and max(rejecting) <= min(passing):
@@ -94,12 +135,13 @@ def _ends(found: Sequence[tuple[Clause, float]], defect: BoolArray) -> tuple[flo
     return min(ends), max(ends)
 
 
-def _threshold(clause: Clause, values: FloatArray, defect: BoolArray, kinds: Kinds | None) -> float:
+def _threshold(clause: Clause, parts: _Parts) -> float:
+    values, defect, kinds = parts.values, parts.defect, parts.kinds
     if clause.costs is not None:
         _need_both(defect, clause.name, "name the threshold with fixed=T")
-        return least_cost(clause.costs, float(defect.mean()))[1]
+        return least_cost(clause.costs, parts.share)[1]
     if clause.name == "f1":
-        return _best_f1(values, defect)
+        return _best_f1(values, defect, parts.share)
     if clause.name == "youden":
         return _best_youden(values, defect)
     if clause.value is None:
@@ -163,7 +205,7 @@ def _at_or_above(position: npt.NDArray[np.intp], weights: npt.ArrayLike) -> Floa
     return np.asarray(sums[::-1].cumsum()[::-1], dtype=np.float64)
 
 
-def _best_f1(values: FloatArray, defect: BoolArray) -> float:
+def _best_f1(values: FloatArray, defect: BoolArray, share: float) -> float:
     """Return the cut of the greatest expected F1, in the middle of its gap; of equal ones that of the widest.
 
     The expectation is 2 E[found] / (rejected + E[defects]) under the calibrated probabilities (the plug-in
@@ -172,8 +214,11 @@ def _best_f1(values: FloatArray, defect: BoolArray) -> float:
     """
     _need_both(defect, "f1", "add images, or name the threshold with fixed=T")
     lowers, uppers, position = _cuts(values)
-    found, rejected = _at_or_above(position, values), _at_or_above(position, np.ones(len(values)))
-    return _middle(lowers, uppers, 2 * found / (rejected + max(values.sum(), np.finfo(float).tiny)))
+    here = float(defect.mean())
+    # where defects are as common as in the calibration, its probabilities hold as they are
+    chance = values if here == share else shifted(values, share, here)
+    found, rejected = _at_or_above(position, chance), _at_or_above(position, np.ones(len(values)))
+    return _middle(lowers, uppers, 2 * found / (rejected + max(chance.sum(), np.finfo(float).tiny)))
 
 
 def _best_youden(values: FloatArray, defect: BoolArray) -> float:

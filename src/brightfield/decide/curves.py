@@ -231,8 +231,9 @@ FITS: dict[str, Callable[[npt.ArrayLike, npt.ArrayLike], Curve]] = {
 def fit_curve(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> Curve:
     """Return the curve that cross-validation on these parts prefers, fitted on all of them.
 
-    Platt's is taken unless another has a lower log loss on the parts left out, by more than twice
-    the standard error of the difference; and always where either kind has fewer than `ENOUGH_TO_CHOOSE`.
+    In the order of `FITS`, each takes the place of the best before it where its log loss on the parts left
+    out is lower by more than twice the standard error of the difference. Platt's, the first, is taken always
+    where either kind has fewer than `ENOUGH_TO_CHOOSE`.
 
     Args:
         scores: (N,), log-odds of the model, higher is more defective.

@@ -42,8 +42,11 @@ class Guarantee:
         if self.kind not in KINDS:
             raise ConfigError(f"guarantee of kind {self.kind!r} is unknown; known are: {', '.join(KINDS)}")
         check_bound(self.bound, self.confidence)
-        if not 0 <= self.errors <= self.n:
-            raise ConfigError(f"{self.errors} errors of {self.n} parts; expected no more errors than parts")
+        if not 0 <= self.errors <= errors_allowed(self.n, self.bound, self.confidence):
+            raise ConfigError(
+                f"{self.errors} errors of {self.n} parts do not prove a rate of at most {self.bound:g} with "
+                f"{self.confidence:g} confidence"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `from_dict` takes."""
@@ -92,18 +95,15 @@ def upper_bound(errors: int, n: int, confidence: float) -> float:
     return float(beta.ppf(confidence, errors + 1, n - errors))
 
 
-def parts_needed(bound: float, confidence: float, errors: int = 0) -> int:
-    """Return the fewest parts, so many of them wrong, that prove the bound: 59, 149 and 299 for 5, 2 and 1%.
+def parts_needed(bound: float, confidence: float) -> int:
+    """Return the fewest parts that prove the bound without an error: 59, 149 and 299 for 5, 2 and 1%.
 
-    That is the least n for which a binomial with the bound as its rate shows so few errors or fewer with
-    probability 1 - confidence at most.
+    That is the least n for which a binomial with the bound as its rate shows no error with probability
+    1 - confidence at most.
     """
     check_bound(bound, confidence)
-    if errors == 0:
-        n = max(1, math.ceil(math.log1p(-confidence) / math.log1p(-bound)) - 1)
-    else:
-        n = max(errors, round(errors / bound))
-    while binom.cdf(errors, n, bound) > 1.0 - confidence:
+    n = max(1, math.ceil(math.log1p(-confidence) / math.log1p(-bound)) - 1)
+    while (1.0 - bound) ** n > 1.0 - confidence:
         n += 1
     return n
 
@@ -174,9 +174,9 @@ def _enough(n: int, bound: float, confidence: float, rate: str, what: str) -> in
         needed = parts_needed(bound, confidence)
         best = upper_bound(0, n, confidence)
         raise DataError(
-            f"the calibration part holds {n} {what}; to prove an {rate} of at most {bound:.4g} with "
+            f"there are {n} {what} to choose on; to prove an {rate} of at most {bound:.4g} with "
             f"{confidence:.4g} confidence takes at least {needed} of them without an error, {needed - n} "
-            f"more. {n} prove {'nothing' if n == 0 else f'{best:.3g} at best'}: add images, give the "
-            "calibration part a larger share, or ask for less"
+            f"more. {n} prove {'nothing' if n == 0 else f'{best:.3g} at best'}: add images, choose "
+            "on a larger share of them (--calibration), or ask for less"
         )
     return allowed

@@ -36,10 +36,13 @@ REJECTING = ("overkill", "precision")
 DEFAULT_CONFIDENCE = 0.95
 
 _BOUND = re.compile(
-    r"(?P<name>escape|overkill)\s*(?:\[(?P<defect>[^\]]*)\])?\s*<=\s*(?P<bound>[^@]*)"
+    r"(?P<name>escape|overkill)\s*(?:\[(?P<defect>[^\]]*)\])?\s*(?:<=|<|≤)\s*(?P<bound>[^@]*)"
     r"(?:@(?P<confidence>.*))?",
     re.IGNORECASE,
 )
+_CLAUSE = re.compile(r"(?P<name>[^\s<>=≤≥]*)\s*(?P<sign>[<>=≤≥]*)\s*(?P<value>.*)", re.DOTALL)
+_AND = re.compile(r"\s+and\s+(?![^\[]*\])", re.IGNORECASE)  # not within the brackets of a type's name
+_AT_LEAST = ("=", ">=", "≥")
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def parse_policy(text: str) -> Policy:
     Raises:
         ConfigError: If there is no such policy, or a value is missing, superfluous or out of range.
     """
-    policy = Policy(tuple(_clause(part) for part in re.split(r"\s+and\s+", text.strip())))
+    policy = Policy(tuple(_clause(part) for part in _AND.split(text.strip())))
     _check_together(text, policy.clauses)
     return policy
 
@@ -102,7 +105,12 @@ def _check_together(text: str, clauses: Sequence[Clause]) -> None:
         )
     ends = any(n in PASSING for n in names) + any(n in REJECTING for n in names)
     ends += sum(n not in PASSING + REJECTING for n in names)
-    if ends > 2 or len({(c.name, c.defect) for c in clauses}) < len(clauses):
+    if {"overkill", "precision"} <= set(names):
+        raise ConfigError(
+            f"policy {text!r}: overkill and precision both choose where parts are rejected, and a threshold "
+            "that is raised for one may lose the other; expected one of them"
+        )
+    if ends > 2 or len(set(clauses)) < len(clauses):
         raise ConfigError(
             f"policy {text!r} names more than the two ends of a review band; expected one demand on what "
             f"passes ({', '.join(PASSING)}), one on what is rejected ({', '.join(REJECTING)}), or another "
@@ -117,8 +125,8 @@ def _clause(text: str) -> Clause:
     words = text.split()
     if words and words[0].lower() == "cost":
         return Clause("cost", costs=_costs(text, words[1:]))
-    name, equals, after = (part.strip() for part in text.strip().lower().partition("="))
-    name = name.rstrip("< ")
+    found = _CLAUSE.fullmatch(text.strip().lower())
+    name, sign, after = ("", "", "") if found is None else (found[k] for k in ("name", "sign", "value"))
     if name not in POLICIES:
         close = difflib.get_close_matches(name, POLICIES, n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
@@ -126,12 +134,14 @@ def _clause(text: str) -> Clause:
     if name in ("escape", "overkill"):
         raise ConfigError(f"policy {text!r} lacks its bound; expected {POLICIES[name]}")
     if name in ("f1", "youden"):
-        if equals:
+        if sign or after:
             raise ConfigError(
                 f"policy {text!r} has a value, but {name} takes none; expected {POLICIES[name]}"
             )
         return Clause(name)
-    value = _share(text, after, name, f"{name}=")
+    if sign and sign not in (("=",) if name == "fixed" else _AT_LEAST):
+        raise ConfigError(f"policy {text!r}: {sign} is not what {name} takes; expected {POLICIES[name]}")
+    value = _share(text, after if sign else "", name, f"{name}=")
     if not 0.0 <= value <= 1.0 or (name != "fixed" and value == 0.0):
         raise ConfigError(f"policy {text!r} is out of range{_percent_hint(value)}; expected {POLICIES[name]}")
     return Clause(name, value)
@@ -157,7 +167,7 @@ def _guarantee(text: str, found: re.Match[str]) -> Clause:
 def _costs(text: str, words: Sequence[str]) -> Costs:
     names = [f.name for f in fields(Costs)]
     found: dict[str, float] = {}
-    for word in " ".join(words).replace(",", " ").split():
+    for word in re.sub(r"\s*=\s*", "=", " ".join(words)).replace(",", " ").split():
         name, equals, after = word.lower().partition("=")
         if name not in names or not equals or name in found:
             close = difflib.get_close_matches(name, names, n=1)

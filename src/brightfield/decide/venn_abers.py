@@ -1,4 +1,4 @@
-"""Venn-Abers: an interval that holds the probability of a defect, from the calibration parts alone."""
+"""Venn-Abers: two probabilities of a defect, one of which is calibrated, from the calibration parts alone."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,9 @@ def calibration_spread(
 ) -> dict[str, Spread]:
     """Return the bootstrap spreads of `ece` and `brier`, and what `ece_if_calibrated` would be.
 
+    The bootstrap's intervals are the basic ones, mirrored about the figure itself and not below 0: drawing
+    again from few images adds chance to the ECE, and its plain quantiles would lie too high.
+
     The last is the ECE of an inspector whose probabilities are exactly right, on as many images with the same
     probabilities: events are drawn from the probabilities themselves (consistency resampling, Broecker and
     Smith, "Increasing the Reliability of Reliability Diagrams", 2007). As each bin's share strays from its
@@ -69,7 +72,11 @@ def calibration_spread(
         found["brier"].append(times @ squares / n)
         drawn = probability - (rng.random((few, n)) < probability)  # (D, N)
         found["ece_if_calibrated"].append(np.abs(drawn @ member).sum(1) / n)
-    return {name: _spread(np.concatenate(values), confidence) for name, values in found.items()}
+    spreads = {name: _spread(np.concatenate(values), confidence) for name, values in found.items()}
+    for name, value in (("ece", float(np.abs(gaps.sum(0)).sum() / n)), ("brier", float(squares.mean()))):
+        s = spreads[name]
+        spreads[name] = replace(s, low=max(0.0, 2 * value - s.high), high=max(0.0, 2 * value - s.low))
+    return spreads
 
 
 def _spread(values: npt.NDArray[np.float64], confidence: float) -> Spread:

@@ -29,6 +29,7 @@ from brightfield.report.wording import (
     calibration_sentence,
     check_name,
     check_sentence,
+    difference_sentences,
     figure,
     flatten,
     glossary,
@@ -52,6 +53,7 @@ def context(report: Report) -> dict[str, Any]:
         "rates": _rates(found),
         "operating_point": _operating_point(predictions, found, chosen),
         "acceptance": _acceptance(found.get("acceptance")),
+        "against": difference_sentences(found.get("against", {})),
         "slider": None if chosen is None else slider_data(predictions, chosen),
         "scale": _scale(predictions),
         "verdicts": None

@@ -10,7 +10,7 @@ from brightfield.decide.operating_point import OperatingPoint
 from brightfield.report.wording import percent, percent_word
 
 ONE_DRAW = (
-    "This holds for parts that come from the same line as the calibration parts, as if drawn from one lot, "
+    "This holds for parts that come from the same line as those it rests on, as if drawn from one lot, "
     "each pictured once. It does not hold once the parts, the camera or the light have changed."
 )
 
@@ -18,6 +18,9 @@ ONE_DRAW = (
 def promises(point: OperatingPoint) -> list[str]:
     """Return what is promised, forecast and expected to be paid, one sentence or two each."""
     said = [guarantee_sentence(g) for g in point.guarantees]
+    if len(said) > 1:
+        together = 1.0 - sum(1.0 - g.confidence for g in point.guarantees)
+        said.append(f"That all of them hold together is at least {_exactly(max(0.0, together))} sure.")
     if said:
         said.append(ONE_DRAW)
     return [*said, *_band(point), *_money(point)]
@@ -32,10 +35,10 @@ def guarantee_sentence(promise: Guarantee) -> str:
     # the bound that was asked for, not the count's own, is what was promised before the parts were seen
     kept = "the promise would still hold" if then <= promise.bound else "the promise would be lost"
     return (
-        f"With {percent_word(promise.confidence)} confidence at most {percent(promise.bound)} of all {what} "
-        f"are {done}. It rests on {promise.n:,} {what} of the calibration part, of which {promise.errors:,} "
-        f"{'is' if promise.errors == 1 else 'are'} {done}: a count that bounds the rate at {percent(now)}. "
-        f"One more {word} among them would make that {percent(then)}: {kept}."
+        f"With {percent_word(promise.confidence)} confidence at most {_exactly(promise.bound)} of all {what} "
+        f"are {done}. It rests on the {promise.n:,} {what} that the threshold was chosen on, of which "
+        f"{promise.errors:,} {'is' if promise.errors == 1 else 'are'} {done}: a count that bounds the rate "
+        f"at {percent(now)}. One more {word} among them would make that {percent(then)}: {kept}."
     )
 
 
@@ -60,7 +63,7 @@ def _band(point: OperatingPoint) -> Iterator[str]:
         share = percent(point.costs.prevalence)
         yield f"{said}: {percent(line)} of all parts where {share} are defective, as on this line."
     else:
-        yield f"{said}, as many as in the calibration part."
+        yield f"{said}, as many as among the parts that the thresholds were chosen on."
 
 
 def _money(point: OperatingPoint) -> Iterator[str]:
@@ -75,11 +78,12 @@ def _money(point: OperatingPoint) -> Iterator[str]:
             point.review_share(costs.prevalence) or 0.0,
         )
     )
+    free = " beside that of the reviews" if point.review is not None and costs.review is None else ""
     yield (
         f"At {_amount(costs.escape)} an escape, {_amount(costs.overkill)} an overkill"
         f"{'' if costs.review is None else f', {_amount(costs.review)} a review'} and "
-        f"{percent(costs.prevalence)} of the parts defective, the calibration part's counts forecast a cost "
-        f"of {_amount(paid)} for 1,000 parts. To pass every part would cost "
+        f"{percent(costs.prevalence)} of the parts defective, the counts forecast a cost of {_amount(paid)} "
+        f"for 1,000 parts{free}. To pass every part would cost "
         f"{_amount(_flat(costs, 'pass'))}, to reject every part {_amount(_flat(costs, 'reject'))}."
     )
     if costs.review is not None and point.review is None:
@@ -91,6 +95,11 @@ def _money(point: OperatingPoint) -> Iterator[str]:
 def _flat(costs: Costs, what: str) -> float:
     """Return the cost of 1,000 parts that are all passed or all rejected."""
     return 1000.0 * float(expected_cost(costs, float(what == "pass"), float(what == "reject")))
+
+
+def _exactly(share: float) -> str:
+    """Return a share as a percentage with all its digits: what is promised is not rounded."""
+    return f"{100.0 * share:.10g}%"
 
 
 def _amount(value: float) -> str:

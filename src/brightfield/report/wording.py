@@ -144,6 +144,26 @@ def acceptance_sentences(acceptance: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def difference_sentences(differences: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return one sentence a figure on how an inspector differs from another.
+
+    Args:
+        differences: `Difference.as_dict()` by figure.
+    """
+    return [f"{check_name({'name': name})}: {_difference(name, d)}" for name, d in differences.items()]
+
+
+def _difference(name: str, found: Mapping[str, Any]) -> str:
+    shown = figure if name == "auroc" else percent
+    ends = " to ".join(f"{100 * found[end]:+.1f}" for end in ("low", "high"))
+    beyond = "could be chance" if found["p_value"] > 1 - found["confidence"] else "is more than chance"
+    return (
+        f"{shown(found['first'])}, the other's {shown(found['second'])}; the difference, {ends} points with "
+        f"{percent_word(found['confidence'])} confidence, {beyond} (p = {found['p_value']:.2g}, "
+        f"{found['test']})."
+    )
+
+
 def check_name(check: Mapping[str, Any]) -> str:
     """Return what a check is about."""
     name = str(check["name"])
