@@ -49,6 +49,9 @@ def rows_of(one: Run, benchmark: str, dataset: str, variant: str, seed: int) -> 
     found = one.evaluation.metrics
     values = {name: found[name] for name in FIGURES if found.get(name) is not None}
     values |= {name: found[name]["value"] for name in ("escape_rate", "overkill_rate") if found[name]}
+    spread = found["calibration_spread"] or {}
+    for name in ("ece", "ece_if_calibrated"):
+        values |= {f"{name}_{end}": spread[name][end] for end in ("low", "mean", "high") if name in spread}
     p = one.evaluation.predictions
     if p.probabilities is not None:
         values["accuracy_at_0.5"] = float(((p.probabilities >= 0.5) == p.is_defect).mean())
