@@ -157,7 +157,9 @@ def cost(defect: BoolArray, values: FloatArray, costs: Costs, chosen: tuple[floa
         for value in sorted(set(chosen)):
             axes.axvline(value, color=INK, linewidth=1.2, linestyle="--")
         axes.plot([], [], color=INK, linewidth=1.2, linestyle="--", label="in use")
-        axes.set_ylim(bottom=0.0)
+        # near 0 almost every part is rejected: the cost there would press the rest of the curve flat
+        flat = 1000.0 * float(min(expected_cost(costs, 1.0, 0.0), expected_cost(costs, 0.0, 1.0)))
+        axes.set_ylim(0.0, 1.05 * min(paid.max(), 2 * max(flat, paid.min())))
         frame(axes, "threshold", "cost of 1,000 parts")
         axes.legend(loc="best")
         return as_svg(figure, "cost", "Expected cost of 1,000 parts by threshold")
