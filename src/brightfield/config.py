@@ -78,13 +78,21 @@ def read_options(path: Path, given: dict[str, Any] | None = None) -> TrainOption
     Raises:
         ConfigError: If the file cannot be read, has an unknown key, or a value of another type.
     """
+    return make_options({**_checked(read_toml(path, "--config"), path), **(given or {})})
+
+
+def read_toml(path: Path, option: str) -> dict[str, Any]:
+    """Read a TOML file that an option of the command line names.
+
+    Raises:
+        ConfigError: If it cannot be read or is no TOML.
+    """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(f"--config {path} cannot be read: {e}") from e
+        raise ConfigError(f"{option} {path} cannot be read: {e}") from e
     except tomllib.TOMLDecodeError as e:
-        raise ConfigError(f"--config {path} is not TOML: {e}") from e
-    return make_options({**_checked(values, path), **(given or {})})
+        raise ConfigError(f"{option} {path} is not TOML: {e}") from e
 
 
 def make_options(values: dict[str, Any]) -> TrainOptions:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from brightfield.config import read_toml
 from brightfield.decide.guarantee import upper_bound
 from brightfield.errors import ConfigError
 
@@ -90,12 +90,7 @@ def read_limits(path: Path) -> Limits:
     Raises:
         ConfigError: If the file cannot be read, names something else, or a value is out of range.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(f"--limits {path} cannot be read: {e}") from e
-    except tomllib.TOMLDecodeError as e:
-        raise ConfigError(f"--limits {path} is not TOML: {e}") from e
+    content = read_toml(path, "--limits")
     _check_names(content, ("confidence", "limits"), str(path))
     figures = content.get("limits", {})
     if not isinstance(figures, dict) or not figures:

@@ -229,7 +229,9 @@ def build_trunk(name: str) -> Trunk:
         return TimmTrunk(name)
     elif name in _torchvision_names():
         return TorchvisionTrunk(name)
-    close = difflib.get_close_matches(name, known_backbones(), n=3, cutoff=0.5)
+    from brightfield.models.small import NETWORKS
+
+    close = difflib.get_close_matches(name, [*NETWORKS, *known_backbones()], n=3, cutoff=0.5)
     hint = f"; did you mean {', '.join(close)}?" if close else ""
     raise ConfigError(f"--backbone {name!r} is neither a timm nor a torchvision name{hint}")
 
