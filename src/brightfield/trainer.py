@@ -35,7 +35,7 @@ from brightfield.methods.fit import fit_classifier, fit_from_scratch
 from brightfield.models.backbone import build_trunk
 from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
-from brightfield.models.small import build_small_trunk, small_head
+from brightfield.models.small import NETWORKS, build_small_trunk, small_head
 from brightfield.models.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weights
 from brightfield.progress import Progress
 from brightfield.readiness import check_calibration, check_labels
@@ -126,7 +126,7 @@ def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[T
         small = build_small_trunk(recipe.backbone, int(recipe.image_size or 0))
         head = small_head(recipe.backbone, small)
         return build_network(small, len(dataset.classes), head, runtime), RANDOM_WEIGHTS
-    trunk = build_trunk(recipe.backbone)
+    trunk = build_trunk(recipe.backbone, NETWORKS)
     origin = load_weights(trunk, options.weights)
     spec = recipe.head.on(trunk.spec.strides)
     return build_network(trunk, len(dataset.classes), spec, runtime), origin

@@ -55,7 +55,7 @@ def test_unknown_backbones_are_refused_with_a_suggestion() -> None:
     with pytest.raises(ConfigError, match="'resnet81'.*did you mean.*resnet18"):
         build_trunk("resnet81")
     with pytest.raises(ConfigError, match="'lenet'.*did you mean lenet5"):
-        build_trunk("lenet")
+        build_trunk("lenet", ["lenet5"])
     with pytest.raises(ConfigError, match="no feature maps.*convolutional"):
         build_trunk("torchvision/vit_b_16")
     with pytest.raises(ConfigError, match="fasterrcnn"):  # a detector, which torchvision lists too

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -211,8 +212,12 @@ def _torchvision_names() -> list[str]:
     return [str(n) for n in models.list_models(module=models)]
 
 
-def build_trunk(name: str) -> Trunk:
+def build_trunk(name: str, others: Iterable[str] = ()) -> Trunk:
     """Build a backbone by its timm or torchvision name, with random weights.
+
+    Args:
+        name: Of the backbone.
+        others: Names that the message may suggest too.
 
     Raises:
         ConfigError: If neither library knows the name; the message suggests close ones.
@@ -229,9 +234,7 @@ def build_trunk(name: str) -> Trunk:
         return TimmTrunk(name)
     elif name in _torchvision_names():
         return TorchvisionTrunk(name)
-    from brightfield.models.small import NETWORKS
-
-    close = difflib.get_close_matches(name, [*NETWORKS, *known_backbones()], n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name, [*others, *known_backbones()], n=3, cutoff=0.5)
     hint = f"; did you mean {', '.join(close)}?" if close else ""
     raise ConfigError(f"--backbone {name!r} is neither a timm nor a torchvision name{hint}")
 
