@@ -31,7 +31,7 @@ def main() -> None:
     args = parser.parse_args()
     every = []
     for seed in args.seeds:
-        dataset = split(load("elpv"), test=0.25, calibration=0.15, seed=0 if args.development else seed)
+        dataset = split(load("elpv"), test=0.25, calibration=0.0, seed=0 if args.development else seed)
         if args.development:
             dataset = for_development(dataset, seed)
         options = TrainOptions(

@@ -85,4 +85,4 @@ def summary(rows: Iterable[Row]) -> None:
 def for_development(dataset: Dataset, seed: int) -> Dataset:
     """Return the images that are not tested, with a part of them to test on while defaults are chosen."""
     kept = dataset.subset(replace(s, part=None) for s in dataset.samples if s.part != "test")
-    return split(kept, test=0.2, calibration=0.15, seed=seed)
+    return split(kept, test=0.2, calibration=0.0, seed=seed)

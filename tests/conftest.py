@@ -37,6 +37,16 @@ def trained_bundle(tmp_path_factory: pytest.TempPathFactory, synthetic_parts: Pa
     return bundle
 
 
+@pytest.fixture(scope="session")
+def folded_bundle(tmp_path_factory: pytest.TempPathFactory, synthetic_parts: Path) -> Path:
+    """The bundle of an inspector that its training images calibrated, out of fold; not to be changed."""
+    import brightfield  # here, as only tests that train need to load torch
+
+    bundle = tmp_path_factory.mktemp("trained") / "folded"
+    brightfield.train(synthetic_parts, bundle, weights="none", image_size=64)
+    return bundle
+
+
 @pytest.fixture
 def copied_bundle(trained_bundle: Path, tmp_path: Path) -> Callable[[], Path]:
     """Return a function that copies `trained_bundle` to a new place, where it may be changed."""

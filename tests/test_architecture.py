@@ -25,7 +25,7 @@ LAYERS = (
     {"data", "models"},
     {"training"},
     {"methods", "decide"},
-    {"inspector", "trainer", "workspace", "bundle", "readiness"},
+    {"inspector", "assembly", "trainer", "workspace", "bundle", "readiness"},
     {"evaluation", "explain"},
     {"report", "rethreshold"},
     {"api"},

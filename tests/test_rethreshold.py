@@ -126,3 +126,20 @@ def test_a_threshold_by_hand_counts_on_the_calibration_part_kept(inspector: Insp
     assert (nothing.escapes, nothing.overkills) == (int(is_defect.sum()), 0)
     assert nothing.policy == "fixed=1.0"
     assert np.sum(is_defect) == nothing.n_defect
+
+
+def test_images_that_calibrated_out_of_fold_choose_again(folded_bundle: Path, synthetic_parts: Path) -> None:
+    inspector = Inspector.load(folded_bundle)
+    made = rethreshold(inspector, synthetic_parts, "f1")
+    trained = list(inspector.parts.values()).count("train")
+    assert made.images == {"train": trained}
+    assert made.after == inspector.operating_point == made.before
+    assert "had not seen them" in made.notes[0]
+    assert rethreshold(inspector, synthetic_parts, "recall=1").after.escapes == 0
+    with pytest.raises(DataError, match="takes images that trained nothing.*--split test"):
+        rethreshold(inspector, synthetic_parts, "overkill<=0.5@0.9")
+    assert set(rethreshold(inspector, synthetic_parts, "overkill<=0.9@0.5", split="test").images) == {"test"}
+
+
+def test_new_images_choose_for_it_as_for_any(folded_bundle: Path, new_parts: Path) -> None:
+    assert rethreshold(Inspector.load(folded_bundle), new_parts, "fixed=0.6").images == {"new": 7}

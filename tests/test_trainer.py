@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from PIL import Image
 
 import brightfield
 from brightfield.bundle import read_bundle
+from brightfield.data.load import load as load_dataset
 from brightfield.data.synthetic import make_parts
 from brightfield.errors import BundleError, ConfigError, DataError, InputError
 
@@ -344,3 +346,48 @@ def test_a_small_network_from_scratch(tmp_path: Path) -> None:
     assert (tmp_path / "report" / "report.html").exists()
     recipe = read_bundle(bundle).manifest["training"]["recipe"]
     assert recipe["from_scratch"]["optimiser"] == "muon"
+
+
+def test_training_images_calibrate_out_of_fold(folded_bundle: Path, synthetic_parts: Path) -> None:
+    inspector = brightfield.load(folded_bundle)
+    assert inspector.out_of_fold
+    assert set(inspector.parts.values()) == {"train", "test"}
+    point = inspector.operating_point
+    assert point is not None
+    assert point.n_calibration == len(inspector.reference["labels"])
+    assert point.n_calibration == list(inspector.parts.values()).count("train")
+    # what an image was given out of fold is not what all members together say of it
+    dataset = load_dataset(synthetic_parts)
+    trained = [s for s in dataset.samples if inspector.parts[_sha256(s.path)] == "train"]
+    scores = np.array([inspector.inspect(s.path, explain=False).score for s in trained])
+    apart = inspector.scores_of(inspector.reference["logits"])
+    assert np.abs(scores - apart).min() > 0
+    is_defect = np.array([s.label != inspector.normal for s in trained])
+    assert (is_defect == (inspector.reference["labels"] != inspector.normal_index)).all()
+    # and flatters less
+    assert _separation(scores, is_defect) > _separation(apart, is_defect)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _separation(scores: Any, is_defect: Any) -> float:
+    return float((scores[is_defect].mean() - scores[~is_defect].mean()) / scores.std())
+
+
+def test_a_part_is_held_out_for_promises_and_where_asked_for(few: Path, tmp_path: Path) -> None:
+    for more in ({"calibration": 0.3}, {"calibration": None, "policy": "overkill<=0.9@0.5"}):
+        made = quick(few, None, **more)
+        assert not made.out_of_fold
+        assert "calibration" in made.parts.values()
+    assert quick(few, None, calibration=None).out_of_fold
+    own = tmp_path / "own"
+    for i, part in enumerate(("train", "val", "test")):
+        for name in ("OK", "Defect"):
+            (own / part / name).mkdir(parents=True)
+            for source in sorted((few / name).iterdir())[4 * i : 4 * i + 4]:
+                (own / part / name / source.name).write_bytes(source.read_bytes())
+    made = quick(own, None, calibration=None)
+    assert not made.out_of_fold
+    assert list(made.parts.values()).count("calibration") == 8

@@ -33,7 +33,7 @@ def train(
     tile: int | None = None,
     time_budget: float | None = None,
     test: float = 0.2,
-    calibration: float = 0.15,
+    calibration: float | None = None,
     resplit: bool = False,
     resume: bool = False,
     progress: Progress | None = None,

@@ -31,7 +31,8 @@ class TrainOptions:
         tile: The side in pixels of the tiles of large images.
         time_budget: Seconds the planner may spend on features when it chooses the working size.
         test: Share of the images kept to test on, where the data set does not fix its parts.
-        calibration: Share of the others kept to calibrate on, likewise.
+        calibration: Share of the others kept to calibrate on, likewise; None has the training images
+            calibrate out of fold where the recipe can and the policy promises nothing, and else keeps 0.15.
         resplit: Whether to share all images out again, whatever parts the data set came with.
     """
 
@@ -47,7 +48,7 @@ class TrainOptions:
     tile: int | None = None
     time_budget: float | None = None
     test: float = 0.2
-    calibration: float = 0.15
+    calibration: float | None = None
     resplit: bool = False
 
     def __post_init__(self) -> None:
@@ -60,7 +61,7 @@ class TrainOptions:
             )
         for name in ("test", "calibration"):
             share = getattr(self, name)
-            if not 0.0 <= share < 0.9:
+            if share is not None and not 0.0 <= share < 0.9:
                 raise ConfigError(f"{name} is {share}; expected a share from 0 up to 0.9")
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"seed is {self.seed}; expected a whole number from 0 up to 2147483647")

@@ -44,7 +44,7 @@ class Inspector:
         operating_point: The threshold and what chose it; None without a normal class.
         heat_unit: The method's heat that the threshold corresponds to: what 95 of 100 good parts stay below.
         facts: What the manifest says beside: training, fingerprints, metrics, licence of the weights.
-        reference: Scores and looks of the calibration part, against which drift is measured.
+        reference: Scores and looks of the images that calibrated it, against which drift is measured.
         parts: Which image (by SHA-256) was in which part.
     """
 
@@ -63,6 +63,11 @@ class Inspector:
     def normal_index(self) -> int | None:
         """The normal class's index, or None."""
         return None if self.normal is None else self.classes.index(self.normal)
+
+    @property
+    def out_of_fold(self) -> bool:
+        """Whether the training images calibrated it, each judged by networks that had not been shown it."""
+        return bool(self.facts.get("training", {}).get("folds", 0))
 
     def inspect(self, image: ImageLike, *, explain: bool = True, threshold: float | None = None) -> Verdict:
         """Judge one image.

@@ -27,25 +27,29 @@ def check_labels(dataset: Dataset) -> None:
         raise DataError(f"the data set shows one class only, {only!r}; a classifier needs two: add the other")
 
 
-def check_calibration(dataset: Dataset, policy: Policy) -> None:
+def check_calibration(part: Dataset, policy: Policy) -> None:
     """Refuse before the training what would only fail after it.
 
+    Args:
+        part: The images that will calibrate.
+        policy: What will choose the threshold on them.
+
     Raises:
-        DataError: If the calibration part lacks a kind of part, or holds too few for the policy.
+        DataError: If the part lacks a kind of part, or holds too few for the policy.
         ConfigError: If the policy names a defect type that is not there.
     """
-    found = {s.label for s in dataset.part("calibration").samples}
+    found = {s.label for s in part.samples}
     there = ", ".join(sorted(str(label) for label in found)) or "no images"
     mend = "give `calibration` a larger share, or --resplit to share all images out again"
-    if dataset.normal is None:
+    if part.normal is None:
         if len(found) < 2:
             raise DataError(f"the calibration part shows {there}; expected two classes at least: {mend}")
-    elif dataset.normal not in found or len(found) < 2:
+    elif part.normal not in found or len(found) < 2:
         raise DataError(f"the calibration part shows {there}; expected good and defective parts: {mend}")
     else:
-        labels = [str(s.label) for s in dataset.part("calibration").samples]
-        _warn_of_groups(dataset.part("calibration"), policy)
-        check_enough(policy, [label != dataset.normal for label in labels], labels)
+        labels = [str(s.label) for s in part.samples]
+        _warn_of_groups(part, policy)
+        check_enough(policy, [label != part.normal for label in labels], labels)
 
 
 def _warn_of_groups(part: Dataset, policy: Policy) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.load import load as load_dataset
 from brightfield.decide.choose import choose, count
 from brightfield.decide.operating_point import OperatingPoint
-from brightfield.decide.policy import parse_policy
+from brightfield.decide.policy import Policy, parse_policy
 from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.run import evaluate, parts_seen
 from brightfield.inspector import Inspector
@@ -56,7 +56,8 @@ def rethreshold(
         inspector: Which one.
         data: As in `train`.
         policy: As `parse_policy` takes it.
-        split: One of `PARTS`; by default the calibration part where there is one, else all.
+        split: One of `PARTS`; by default the calibration part where there is one, else what the training
+            images were given out of fold if they are among the data and calibrated the inspector, else all.
         progress: Told of every image.
 
     Raises:
@@ -75,7 +76,10 @@ def rethreshold(
     if split is not None and split not in PARTS:
         raise ConfigError(f"--split {split!r} is unknown; known are: {', '.join(PARTS)}")
     dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=inspector.normal)
-    chosen, notes = _chosen(inspector, dataset, split)
+    seen = parts_seen(inspector, dataset)
+    if inspector.out_of_fold and split in (None, "calibration") and "train" in seen:
+        return _out_of_fold(inspector, wanted, old)
+    chosen, notes = _chosen(inspector, dataset, seen, split)
     predictions = evaluate(inspector, chosen, split="all", progress=progress).predictions
     if predictions.probabilities is None:
         raise ConfigError("this inspector gives no probabilities that a policy could choose by")
@@ -110,16 +114,41 @@ def at_threshold(inspector: Inspector, threshold: float) -> Inspector:
     return inspector.with_operating_point(choose(policy, defect, inspector.reference["labels"] != normal))
 
 
-def _chosen(inspector: Inspector, dataset: Dataset, split: str | None) -> tuple[Dataset, tuple[str, ...]]:
+def _out_of_fold(inspector: Inspector, policy: Policy, old: OperatingPoint) -> Rethresholded:
+    """Choose on what the training images were given by networks that had not been shown them."""
+    if any(clause.confidence is not None for clause in policy.clauses):
+        raise DataError(
+            f"policy {str(policy)!r} promises a rate, which takes images that trained nothing; these trained "
+            "the inspector, and were judged out of fold: give other images, choose on the test part with "
+            "--split test, or train again with this --policy, which holds images out for it"
+        )
+    labels = inspector.reference["labels"]
+    shares = inspector.probabilities_of(inspector.reference["logits"])
+    defect = (1.0 - shares[:, inspector.normal_index]).clip(0.0, 1.0)
+    is_defect = labels != inspector.normal_index
+    after = choose(policy, defect, is_defect, [inspector.classes[int(i)] for i in labels])
+    return Rethresholded(
+        inspector=inspector.with_operating_point(after).with_metrics(None),
+        before=count(old, defect, is_defect),
+        after=after,
+        images={"train": len(labels)},
+        notes=(
+            f"chosen on what the {len(labels)} training images were given by networks that had not seen them",
+        ),
+    )
+
+
+def _chosen(
+    inspector: Inspector, dataset: Dataset, seen: Sequence[str | None], split: str | None
+) -> tuple[Dataset, tuple[str, ...]]:
     """Return the images to choose on, each with its part, and notes on them."""
-    seen = parts_seen(inspector, dataset)
     free = [
         # without a mask, as no heatmap is needed to choose a threshold
         replace(sample, part=part or sample.part or "new", mask=None)
         for sample, part in zip(dataset.samples, seen, strict=True)
         if part != "train"
     ]
-    trained = seen.count("train")
+    trained = list(seen).count("train")
     wanted = split or ("calibration" if any(s.part == "calibration" for s in free) else "all")
     picked = [s for s in free if wanted in ("all", s.part)]
     if not picked:

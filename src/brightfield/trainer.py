@@ -14,23 +14,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brightfield.assembly import Made, assemble
 from brightfield.atomic import write_atomically
 from brightfield.bundle import check_replaceable
 from brightfield.config import TrainOptions
-from brightfield.data.cache import PixelCache, build_cache
+from brightfield.data.cache import build_cache
 from brightfield.data.dataset import Dataset
 from brightfield.data.fingerprints import near_duplicate_groups
 from brightfield.data.load import load as load_dataset
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.scan import scan
-from brightfield.data.split import resplit, split
-from brightfield.decide.calibration import fit_calibrator, probabilities
-from brightfield.decide.choose import choose
-from brightfield.decide.operating_point import OperatingPoint
-from brightfield.decide.policy import parse_policy
+from brightfield.data.split import fold_numbers, resplit, split
+from brightfield.decide.policy import Policy, parse_policy
 from brightfield.errors import ConfigError, DataError
 from brightfield.inspector import Inspector
-from brightfield.methods.classifier import Classifier
 from brightfield.methods.fit import fit_classifier, fit_from_scratch
 from brightfield.models.backbone import build_trunk
 from brightfield.models.network import TileNet, build_network
@@ -49,11 +46,10 @@ from brightfield.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
+HELD_OUT = 0.15
+"""Share of the images that calibrate where the training images cannot."""
+
 ENOUGH_FOR_A_TEMPERATURE = 2000
-HEAT_IMAGES = 100
-HEAT_QUANTILE = 0.95
-HEAT_DEFECTS = 20
-HEAT_FLOOR = 0.1  # of the median defect's peak
 
 
 def train(
@@ -86,6 +82,8 @@ def train(
     find_recipe(options.recipe)  # a wrong name is said before anything is read
     begin = time.perf_counter()
     dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=options.normal)
+    if options.resplit:
+        dataset = resplit(dataset)
     check_labels(dataset)
     recipe = choose_recipe(options, dataset)
     wishes = Wishes(recipe.image_size or options.image_size, options.tile)
@@ -95,11 +93,14 @@ def train(
     with joined(together), Workspace(output, options, dataset, resume, together) as folder:
         record_settings({"data": dataset.name, "options": options.as_dict(), "recipe": recipe.as_dict()})
         with together.first_goes_first():
-            dataset = _parts(dataset, options, folder, progress)
-            check_calibration(dataset, policy)
-        made = _fit(dataset, net, recipe, wishes, options, folder, together, progress)
+            crossed = _calibrates_out_of_fold(dataset, options, recipe, policy)
+            dataset, duplicates = _parts(dataset, options, crossed, folder, progress)
+            part = dataset.part("train" if crossed else "calibration")
+            check_calibration(part, policy)
+            fold_of = _folds(part, recipe, options, duplicates) if crossed else None
+        made = _fit(dataset, net, recipe, wishes, options, fold_of, folder, together, progress)
         seconds = time.perf_counter() - begin
-        inspector = _assemble(dataset, made, policy_text=str(policy), progress=progress)
+        inspector = assemble(dataset, made, policy_text=str(policy), progress=progress)
         facts = _facts(dataset, made, options, recipe, origin, seconds)
         inspector = replace(inspector, facts=facts)
         if output is not None and together.first:
@@ -128,40 +129,51 @@ def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[T
         return build_network(small, len(dataset.classes), head, runtime), RANDOM_WEIGHTS
     trunk = build_trunk(recipe.backbone, NETWORKS)
     origin = load_weights(trunk, options.weights)
-    spec = recipe.head.on(trunk.spec.strides)
+    spec = recipe.head.on(trunk.spec.strides, trunk.spec.fixed_size)
     return build_network(trunk, len(dataset.classes), spec, runtime), origin
 
 
-def _parts(dataset: Dataset, options: TrainOptions, folder: Path, progress: Progress | None) -> Dataset:
-    """Return the data set with a part for every image; where we choose it, near-duplicates stay together."""
-    if options.resplit:
-        dataset = resplit(dataset)
+def _calibrates_out_of_fold(dataset: Dataset, options: TrainOptions, recipe: Recipe, policy: Policy) -> bool:
+    """Tell whether the training images calibrate too, so that no part has to be held out for that.
+
+    A guarantee needs images that trained nothing; and a part that the data set names for calibration is used.
+    """
+    promises = any(clause.confidence is not None for clause in policy.clauses)
+    own = any(s.part == "calibration" for s in dataset.samples)
+    able = recipe.folds > 0 and recipe.fine_tune is None  # what tunes the trunk shows it every image
+    return able and options.calibration is None and not promises and not own
+
+
+def _folds(
+    part: Dataset, recipe: Recipe, options: TrainOptions, duplicates: npt.NDArray[np.intp] | None
+) -> npt.NDArray[np.intp]:
+    alike = None if duplicates is None else duplicates.tolist()
+    return np.array(fold_numbers(part, recipe.folds, options.seed, duplicates=alike))
+
+
+def _parts(
+    dataset: Dataset, options: TrainOptions, crossed: bool, folder: Path, progress: Progress | None
+) -> tuple[Dataset, npt.NDArray[np.intp] | None]:
+    """Return the data set with a part for every image, and the near-duplicate groups of the training part.
+
+    Where we choose the parts, near-duplicates stay together; where they are given the groups are None.
+    """
     kept = {s.part for s in dataset.samples}
     if {"train", "calibration", "test"} <= kept:
-        return split(dataset, seed=options.seed)
+        return split(dataset, seed=options.seed), None
     note = folder / "near-duplicates.json"
     if note.exists():
         groups = json.loads(note.read_text(encoding="utf-8"))
     else:
         groups = near_duplicate_groups([s.path for s in dataset.samples], progress)
         write_atomically(note, json.dumps([int(g) for g in groups]).encode())
-    calibration = options.calibration
+    calibration = 0.0 if crossed else HELD_OUT if options.calibration is None else options.calibration
     if dataset.normal is None:
         # there is no threshold to choose, and a temperature does not get better with more
         calibration = min(calibration, ENOUGH_FOR_A_TEMPERATURE / len(dataset))
-    return split(dataset, test=options.test, calibration=calibration, seed=options.seed, duplicates=groups)
-
-
-class _Made:
-    """What a fit leaves behind."""
-
-    def __init__(
-        self, classifier: Classifier, history: list[dict[str, float]], chosen: Plan, calibration: PixelCache
-    ) -> None:
-        self.classifier = classifier
-        self.history = history
-        self.chosen = chosen
-        self.calibration = calibration
+    parted = split(dataset, test=options.test, calibration=calibration, seed=options.seed, duplicates=groups)
+    trains = np.array([s.part == "train" for s in parted.samples])
+    return parted, np.asarray(groups)[trains]
 
 
 def _fit(
@@ -170,10 +182,11 @@ def _fit(
     recipe: Recipe,
     wishes: Wishes,
     options: TrainOptions,
+    fold_of: npt.NDArray[np.intp] | None,
     folder: Path,
     together: Processes,
     progress: Progress | None,
-) -> _Made:
+) -> Made:
     training = dataset.part("train")
     with together.first_goes_first():
         chosen = _plan(dataset, training, net, recipe, wishes, folder, progress)
@@ -186,7 +199,7 @@ def _fit(
                 folder=folder / "pixels",
                 progress=progress,
             )
-            for name in ("train", "calibration")
+            for name in (("train", "calibration") if fold_of is None else ("train",))
         ]
     rule = chosen.preprocessing
     if recipe.from_scratch is not None:
@@ -213,9 +226,11 @@ def _fit(
             views=views,
             seed=options.seed,
             workspace=folder,
+            fold_of=fold_of,
             progress=progress,
         )
-    return _Made(fitted.classifier, fitted.history, chosen, caches[1])
+    part = training if fold_of is not None else dataset.part("calibration")
+    return Made(fitted.classifier, fitted.history, chosen, part, caches[-1], fitted.out_of_fold)
 
 
 def _plan(
@@ -253,75 +268,9 @@ def _plan(
     return chosen
 
 
-def _assemble(dataset: Dataset, made: _Made, *, policy_text: str, progress: Progress | None) -> Inspector:
-    """Calibrate on the calibration part, choose the operating point there, and fix the heatmaps' scale."""
-    part = dataset.part("calibration")
-    classifier = made.classifier
-    labels = np.array([dataset.classes.index(str(s.label)) for s in part.samples])
-    normal = None if dataset.normal is None else dataset.classes.index(dataset.normal)
-    logits = classifier.score(made.calibration, progress)
-    calibrator = fit_calibrator(logits, labels, normal)
-    shares = probabilities(calibrator, logits, normal)
-    point: OperatingPoint | None = None
-    passed, rejected = np.arange(len(part)), np.arange(0)
-    if normal is not None:
-        defect = 1.0 - shares[:, normal]
-        types = [str(s.label) for s in part.samples]
-        point = choose(parse_policy(policy_text), defect, labels != normal, types)
-        good = labels == normal
-        calm = good & (defect < point.passes_below)
-        passed = np.flatnonzero(calm if calm.any() else good)
-        rejected = np.flatnonzero(~good & (defect >= point.threshold))
-    unit = _heat_unit(classifier, made.calibration, passed, rejected)
-    return Inspector(
-        method=classifier,
-        preprocessing=made.chosen.preprocessing,
-        classes=dataset.classes,
-        normal=dataset.normal,
-        calibrator=calibrator,
-        operating_point=point,
-        heat_unit=unit,
-        facts={},
-        reference=_reference(made.calibration, logits, labels),
-        parts={_digest(s.path): str(s.part) for s in dataset.samples},
-    )
-
-
-def _heat_unit(
-    classifier: Classifier,
-    cache: PixelCache,
-    passed: npt.NDArray[np.intp],
-    rejected: npt.NDArray[np.intp],
-) -> float:
-    """Return the heat that 95 of 100 good parts that pass stay below everywhere, so that they look calm.
-
-    Where they show no heat at all, that would be nothing, and the faintest warmth would glow: the unit is
-    at least a share of what defects show.
-    """
-    peaks = _heat_peaks(classifier, cache, passed, HEAT_IMAGES)
-    defects = _heat_peaks(classifier, cache, rejected, HEAT_DEFECTS)
-    unit = float(np.quantile(peaks, HEAT_QUANTILE, method="higher")) if peaks else 0.0
-    least = HEAT_FLOOR * float(np.median(defects)) if defects else 0.0
-    return max(unit, least) or 1.0
-
-
-def _heat_peaks(
-    classifier: Classifier, cache: PixelCache, rows: npt.NDArray[np.intp], most: int
-) -> list[float]:
-    few = rows[:: max(1, len(rows) // most)][:most]
-    return [float(classifier.heat(cache[int(i)]).max()) for i in few]
-
-
-def _reference(
-    cache: PixelCache, logits: npt.NDArray[np.float64], labels: npt.NDArray[np.intp]
-) -> dict[str, npt.NDArray[Any]]:
-    looks = [(float(cache[i].mean()), float(cache[i].std())) for i in range(len(cache))]
-    return {"logits": logits, "labels": labels, "brightness_contrast": np.asarray(looks)}
-
-
 def _facts(
     dataset: Dataset,
-    made: _Made,
+    made: Made,
     options: TrainOptions,
     recipe: Recipe,
     origin: WeightsOrigin,
@@ -335,6 +284,7 @@ def _facts(
             "options": options.as_dict(),
             "recipe": recipe.as_dict(),
             "plan": made.chosen.reason,
+            "folds": 0 if made.out_of_fold is None else len(made.out_of_fold.judges),
             "precision": str(made.classifier.net.runtime.training).removeprefix("torch."),
             "history": made.history,
             "seconds": round(seconds, 1),
@@ -364,7 +314,3 @@ def code_fingerprint() -> str:
     for file in sorted(root.rglob("*.py")):
         digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
     return digest.hexdigest()
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

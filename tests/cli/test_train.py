@@ -29,8 +29,8 @@ def test_json_of_a_training(brightfield, synthetic_parts: Path, tmp_path: Path) 
     assert "64 px" in document["plan"]
     assert document["operating_point"]["policy"] == "recall=0.9"
     assert {name: sum(counts.values()) for name, counts in document["parts"].items()} == {
-        "train": 23,
-        "calibration": 5,
+        "train": 28,
+        "calibration": 0,
         "test": 8,
     }
     assert document["metrics"]["n"] == 8
@@ -42,9 +42,9 @@ def test_json_of_a_training(brightfield, synthetic_parts: Path, tmp_path: Path) 
     assert inspector.facts["metrics"]["auroc"] == document["metrics"]["auroc"]
     assert [p.name for p in bundle.parent.iterdir()] == ["inspector"]  # no workspace is left
     # few defects to calibrate on: said so, on stderr
-    assert "the threshold was chosen on 2 defects only" in said.err
+    assert "the threshold was chosen on 9 defects only" in said.err
     assert "warning: " in said.err
-    assert "decode: 23" in said.err
+    assert "decode: 28" in said.err
 
 
 def test_figures_for_a_person(brightfield, synthetic_parts: Path, tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def raise_interrupt(*_args: object, **_options: object) -> None:
 def test_a_warning_says_how_little_few_defects_prove(
     synthetic_parts: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = TrainOptions(weights="none", image_size=64, policy="fixed=0")
+    options = TrainOptions(weights="none", image_size=64, policy="fixed=0", calibration=0.15)
     inspector = trainer.train(synthetic_parts, None, options)
     with caplog.at_level(logging.WARNING):
         _warn(inspector, None, None)

@@ -11,7 +11,7 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from brightfield.data.dataset import Dataset, Sample, order_classes
-from brightfield.data.split import folds, resplit, split
+from brightfield.data.split import fold_numbers, folds, resplit, split
 from brightfield.errors import ConfigError, DataError
 
 
@@ -187,3 +187,28 @@ def test_folds_test_every_sample_once(data: Dataset) -> None:
         assert len(fold.part("calibration")) > 0
         kept = [{s.group for s in fold.part(p).samples} - {None} for p in ("train", "calibration", "test")]
         assert sum(map(len, kept)) == len(set().union(*kept))
+
+
+def test_fold_numbers_keep_groups_together_and_show_every_class() -> None:
+    for data in (grouped(60), plain(70, 12)):
+        numbers = fold_numbers(data, 5, seed=3)
+        assert len(numbers) == len(data)
+        assert sorted(set(numbers)) == list(range(max(numbers) + 1))
+        shown = {(n, s.label) for n, s in zip(numbers, data.samples, strict=True)}
+        assert len(shown) == (max(numbers) + 1) * len(data.classes)
+        of_group: dict[object, set[int]] = {}
+        for n, s in zip(numbers, data.samples, strict=True):
+            of_group.setdefault(s.group or s.image, set()).add(n)
+        assert all(len(found) == 1 for found in of_group.values())
+
+
+@pytest.mark.parametrize(("defects", "folds_made"), [(2, 2), (5, 2), (7, 3), (10, 5), (50, 5)])
+def test_a_small_class_makes_fewer_folds(defects: int, folds_made: int) -> None:
+    assert max(fold_numbers(plain(60, defects), 5)) + 1 == folds_made
+
+
+def test_duplicates_stay_in_one_fold() -> None:
+    numbers = fold_numbers(plain(20, 20), 5, duplicates=[0, 0, 0, *range(1, 38)])
+    assert len(set(numbers[:3])) == 1
+    with pytest.raises(DataError, match="'bad' comes from 1 groups"):
+        fold_numbers(plain(20, 1), 5)

@@ -64,3 +64,24 @@ def test_missing_classes_are_refused(
     net = build_network(build_trunk("test_resnet"), 3, replace(spec, members=1), pick_runtime())
     with pytest.raises(DataError, match=f"{said}.*--resplit"):
         fit_classifier(net, few, cache, RULE, RECIPES["fast"], views=1, seed=0, workspace=tmp_path)
+
+
+def test_an_image_is_judged_out_of_fold_by_members_that_were_not_shown_it(
+    parts: tuple[Dataset, PixelCache], tmp_path: Path
+) -> None:
+    dataset, cache = parts
+    recipe = replace(RECIPES["fast"], head_epochs=2)
+    spec = replace(recipe.head.on((4, 8, 16, 32)), members=3)
+    net = build_network(build_trunk("test_resnet"), 3, spec, pick_runtime("cpu"))
+    folds = np.array([0, 1, 0, 1])
+    fitted = fit_classifier(
+        net, dataset, cache, RULE, recipe, views=1, seed=0, workspace=tmp_path, fold_of=folds
+    )
+    apart = fitted.out_of_fold
+    assert apart is not None
+    assert [judge.net.head.spec.members for judge in apart.judges] == [2, 1]
+    for i in range(4):
+        # judged anew from its pixels; what was kept is rounded to float16
+        found = apart.judges[folds[i]].judge(cache[i], explain=False).logits
+        assert np.allclose(found, apart.logits[i], atol=0.05 * max(1.0, np.abs(found).max()))
+        assert not np.allclose(found, fitted.classifier.judge(cache[i], explain=False).logits)

@@ -35,15 +35,53 @@ def test_the_ensemble_is_the_mean_of_its_members(hidden: tuple[int, ...]) -> Non
     assert np.allclose(head(torch.from_numpy(x)).detach().numpy(), np.mean(members, 0), atol=1e-5)
 
 
-def test_members_drop_out_apart() -> None:
-    head = HeadEnsemble(50, 2, HeadSpec(members=2, dropout=0.5)).train()
+def ones(members: int, dropout: float, hidden: tuple[int, ...] = ()) -> HeadEnsemble:
+    """Return a head whose logits are sums of what is not dropped."""
+    head = HeadEnsemble(4000, 2, HeadSpec(members=members, dropout=dropout, hidden=hidden)).train()
     with torch.no_grad():
         for w in head.weights:
             w.fill_(1.0)
         for b in head.biases:
             b.fill_(0.0)
-    one, two = head.each(torch.ones(1, 50))
+    return head
+
+
+def test_inputs_are_dropped_for_all_members_alike_and_hidden_units_apart() -> None:
+    torch.manual_seed(0)
+    one, two = ones(2, 0.5).each(torch.ones(1, 4000))
+    assert torch.equal(one, two)
+    one, two = ones(2, 0.5, hidden=(50,)).each(torch.ones(1, 4000))
     assert not torch.equal(one, two)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_so_much_is_dropped_and_the_rest_makes_up_for_it(share: float) -> None:
+    torch.manual_seed(1)
+    head = ones(1, share)
+    sums = torch.stack([head.each(torch.ones(7, 4000))[0, :, 0] for _ in range(20)]).detach().numpy() / 4000
+    # the mean over the draws is 1, their spread that of a binomial share
+    assert abs(sums.mean() - 1) < 4 * sums.std() / np.sqrt(sums.size)
+    assert sums.std() == pytest.approx(np.sqrt(share / (1 - share) / 4000), rel=0.25)
+    assert torch.equal(head.eval().each(torch.ones(1, 4000))[0], torch.full((1, 2), 4000.0))
+
+
+def test_some_of_the_members() -> None:
+    torch.manual_seed(2)
+    head = HeadEnsemble(6, 3, HeadSpec(hidden=(4,), members=5)).eval()
+    head.standardise(torch.randn(30, 6) * 3 + 1)
+    x = torch.randn(8, 6)
+    few = head.only([1, 4])
+    assert few.spec.members == 2
+    assert torch.equal(few.each(x), head.each(x)[[1, 4]])
+    assert not few.training
+
+
+def test_scales_multiply_the_input_but_where_the_trunk_takes_one_size_only() -> None:
+    spec = HeadSpec(taps=(-2, -1), pools=("mean", "max"), scales=(1.0, 0.5))
+    assert spec.width((9, 3, 2)) == 20
+    assert HeadSpec.from_dict(spec.as_dict()) == spec
+    assert spec.on((4, 8, 16, 32)).scales == (1.0, 0.5)
+    assert spec.on((4, 8, 16, 32), fixed_size=True).scales == (1.0,)
 
 
 def test_maps_are_pooled_in_the_order_of_the_spec() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from brightfield.models.head import HeadEnsemble, HeadSpec, defect_log_odds, pool_tiles
 from brightfield.training.features import FeatureBank
-from brightfield.training.heads import History, Lesson, train_head
+from brightfield.training.heads import History, Lesson, members_without, train_head
 from brightfield.training.recipes import RECIPES
 
 RECIPE = replace(RECIPES["fast"], head_epochs=60, head_learning_rate=1e-2)
@@ -78,3 +78,25 @@ def test_without_a_normal_class() -> None:
     head, history = trained(lesson(1, normal=None))
     assert history[-1]["train_loss"] < 0.3
     assert head.spec == SPEC
+
+
+def test_a_member_learns_nothing_from_the_fold_it_leaves_out() -> None:
+    folds = np.arange(120) // 2 % 2
+    for tiles, told in ((1, False), (3, True)):
+        which = replace(lesson(tiles, told), fold_of=folds)
+        turned = which.targets.copy()
+        turned[folds == 1] = turned[folds == 1][:, ::-1]
+        of_tiles = [
+            t if t is None or folds[i] == 0 else t[:, ::-1].copy() for i, t in enumerate(which.tile_targets)
+        ]
+        honest, lied_to = trained(which)[0], trained(replace(which, targets=turned, tile_targets=of_tiles))[0]
+        for a, b in zip(honest.weights, lied_to.weights, strict=True):
+            # the second of the two members leaves out the second fold, whose labels are turned round
+            assert torch.equal(a[1], b[1])
+            assert not torch.equal(a[0], b[0])
+
+
+def test_members_are_shared_out_over_the_folds() -> None:
+    assert [members_without(f, 5, 3) for f in range(3)] == [[0, 3], [1, 4], [2]]
+    with pytest.raises(ValueError, match="3 folds for 2 members"):
+        members_without(0, 2, 3)

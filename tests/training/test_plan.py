@@ -20,11 +20,12 @@ def facts(height: int, width: int, n: int = 100, **more: Any) -> list[ImageFacts
     return [ImageFacts(Path(f"{i}.png"), width, height, "L", **more) for i in range(n)]
 
 
-def net(fixed: bool = False, size: int = 224) -> TileNet:
+def net(fixed: bool = False, size: int = 224, scales: tuple[float, ...] = (1.0,)) -> TileNet:
     spec = SimpleNamespace(
         name="somenet", input_size=size, mean=(0.5,) * 3, std=(0.5,) * 3, fixed_size=fixed, strides=(32,)
     )
-    return cast(TileNet, SimpleNamespace(trunk=SimpleNamespace(spec=spec)))
+    head = SimpleNamespace(spec=SimpleNamespace(scales=scales))
+    return cast(TileNet, SimpleNamespace(trunk=SimpleNamespace(spec=spec), head=head))
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +45,13 @@ def test_small_images_are_seen_whole(side: int, enlarged: bool) -> None:
     assert p.tile == p.long_side, "cut into tiles"
     assert (p.enlarge, p.overlap, found.views) == (enlarged, 0, 4)
     assert len(p.tiles(p.working(np.zeros((side // 2, side), np.uint8)))[0]) == 1
+
+
+@pytest.mark.parametrize(("side", "sizes"), [(300, "300, 160, 128"), (200, "224, 128, 96")])
+def test_small_images_keep_their_own_size_where_smaller_ones_are_seen_too(side: int, sizes: str) -> None:
+    found = chosen(facts(side // 2, side), net=net(scales=(1.0, 0.53, 0.43)))
+    assert found.preprocessing.tile == found.preprocessing.long_side == max(side, 224)
+    assert found.reason == f"images of {side} px seen whole at {sizes} px"
 
 
 def test_large_images_are_tiled_at_their_own_size() -> None:

@@ -32,7 +32,8 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--split",
         choices=("train", "calibration", "test", "all"),
-        help="the part to choose on (default: the calibration part where there is one, else everything); "
+        help="the part to choose on (default: the calibration part where there is one, or what the "
+        "training images were given out of fold, else everything); "
         "what trained the inspector is never used",
     )
     parser.add_argument(

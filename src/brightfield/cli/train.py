@@ -80,7 +80,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="seconds that the choice of the working size may plan for",
     )
     add("--test", metavar="SHARE", type=share, help="of the images, to test on (default: 0.2)")
-    add("--calibration", metavar="SHARE", type=share, help="of the others, to calibrate on (default: 0.15)")
+    add(
+        "--calibration",
+        metavar="SHARE",
+        type=share,
+        help="of the others, to calibrate on (default: none where the training images can calibrate out of "
+        "fold, else 0.15)",
+    )
     add("--resplit", action="store_true", default=None, help="share all images out again")
 
 
@@ -146,10 +152,11 @@ def _warn(inspector: Inspector, made: Evaluation | None, report: Path | None) ->
         high = "100%" if bound.high is None else f"{bound.high:.0%}"
         log.warning(
             "the threshold was chosen on %d defects only, of which %d pass: the escape rate may be as high "
-            "as %s. More pictures of defects, or a larger --calibration, would settle it",
+            "as %s. More pictures of defects%s would settle it",
             point.n_defect,
             point.escapes,
             high,
+            "" if inspector.out_of_fold else ", or a larger --calibration,",
         )
     if made is None:
         unwritten = ", and no report" if report is not None else ""
@@ -167,6 +174,7 @@ def _document(
         "bundle": str(bundle),
         "seconds": training["seconds"],
         "plan": training["plan"],
+        "folds": training["folds"],
         "operating_point": None if point is None else point.as_dict(),
         "promises": [] if point is None else promises(point),
         "parts": inspector.facts["fingerprints"]["parts"],
@@ -181,6 +189,10 @@ def _print(inspector: Inspector, made: Evaluation | None, bundle: Path, report: 
     console = stdout()
     training = inspector.facts["training"]
     for name, counts in inspector.facts["fingerprints"]["parts"].items():
+        if name == "calibration" and inspector.out_of_fold:
+            folds = training["folds"]
+            console.print(f"calibrated by the training images, in {folds} folds, each judged out of fold")
+            continue
         console.print(f"{name}: {', '.join(f'{n} {c}' for c, n in counts.items())}", markup=False)
     console.print(training["plan"], markup=False)
     if made is not None:

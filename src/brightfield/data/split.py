@@ -84,14 +84,46 @@ def folds(
         raise ConfigError(f"k is {k}; expected at least 2 folds")
     bare = resplit(dataset)
     clusters = _clusters(bare, duplicates)
+    numbers = _numbered(bare, clusters, k, seed)
+    marked = (
+        _with_parts(bare, {i: "test" if n == fold else "train" for i, n in enumerate(numbers)})
+        for fold in range(k)
+    )
+    return [split(one, calibration=calibration, seed=seed, duplicates=clusters) for one in marked]
+
+
+def fold_numbers(
+    dataset: Dataset, most: int, seed: int = 0, *, duplicates: Sequence[int] | None = None
+) -> list[int]:
+    """Return the fold of every sample, from 0 on: `most` folds, or fewer where a class is too small.
+
+    Every fold shows every class, by two groups at the least where there are four; strata are kept, groups
+    and duplicates stay together.
+
+    Args:
+        dataset: Its own parts do not count.
+        most: At least 2.
+        seed: Another seed, other folds.
+        duplicates: As in `split`.
+
+    Raises:
+        DataError: If a class comes from one group only.
+    """
+    bare = resplit(dataset)
+    clusters = _clusters(bare, duplicates)
+    of_class: dict[str, set[int]] = defaultdict(set)
+    for sample, cluster in zip(bare.samples, clusters, strict=True):
+        of_class[str(sample.label)].add(cluster)
+    fewest = min(len(found) for found in of_class.values())
+    return _numbered(bare, clusters, max(2, min(most, fewest // 2)), seed)
+
+
+def _numbered(bare: Dataset, clusters: Sequence[int], k: int, seed: int) -> list[int]:
     pool = sorted(range(len(bare)), key=lambda i: bare.samples[i].image)
     names = [str(fold) for fold in range(k)]
     _check_spread(bare, pool, clusters, names)
     fold_of = _grouped_parts(bare, pool, clusters, dict.fromkeys(names, 1 / k), seed)
-    marked = (
-        _with_parts(bare, {i: "test" if fold_of[i] == name else "train" for i in pool}) for name in names
-    )
-    return [split(one, calibration=calibration, seed=seed, duplicates=clusters) for one in marked]
+    return [int(fold_of[i]) for i in range(len(bare))]
 
 
 def _missing_parts(dataset: Dataset, test: float, calibration: float) -> dict[str, float]:

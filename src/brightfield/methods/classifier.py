@@ -94,6 +94,11 @@ class Classifier:
         mean = logits.view(len(views), len(x), -1).mean(0).cpu()
         return mean, [m[: len(x)] for m in maps[0]], logits[: len(x)]
 
+    def of_members(self, members: Sequence[int]) -> Classifier:
+        """Return a classifier that hears only some of the head's members."""
+        net = self.net.with_head(self.net.head.only(members))
+        return Classifier(net, self.preprocessing, self.normal, self.views)
+
     def _cam(self, maps: list[Tensor], logits: Tensor) -> Tensor:
         net, normal = self.net, self.normal
         named = logits.argmax(1, keepdim=True).clone()
@@ -109,12 +114,13 @@ class Classifier:
         spec, channels = self.net.head.spec, self.net.trunk.spec.channels
         out: list[Tensor | None] = []
         at = 0
-        for tap in spec.taps:
+        maps = [tap for _ in spec.scales for tap in spec.taps]
+        for tap in maps:
             for pool in spec.pools:
                 if pool == "mean":
                     out.append(self.net.head.center[at : at + channels[tap]])
                 at += channels[tap] * (spec.places if pool == "flatten" else 1)
-        return out if len(out) == len(spec.taps) else [None] * len(spec.taps)
+        return out if len(out) == len(maps) else [None] * len(maps)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return the weights of trunk and head."""

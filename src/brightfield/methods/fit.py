@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,29 +16,47 @@ from brightfield.data.masks import tile_shares
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.split import split
 from brightfield.errors import DataError
-from brightfield.methods.classifier import Classifier
+from brightfield.methods.classifier import Classifier, pool_rows
 from brightfield.models.network import TileNet
 from brightfield.models.views import FLIPS
 from brightfield.progress import Progress
 from brightfield.training.epochs import History
-from brightfield.training.features import extract, in_tiles
+from brightfield.training.features import FeatureBank, extract, in_tiles
 from brightfield.training.finetune import Course, fine_tune
-from brightfield.training.heads import Lesson, train_head
+from brightfield.training.heads import Lesson, members_without, train_head
 from brightfield.training.processes import ALONE, Processes
 from brightfield.training.recipes import FromScratch, Recipe
 from brightfield.training.scratch import Pupils, gather, train_from_scratch
 from brightfield.training.targets import class_targets
+
+_ROWS_AT_ONCE = 4096
 
 SLIVER = 0.1
 """A tile with less than this share of the worst tile's defective pixels shows no defect worth the name."""
 
 
 @dataclass(frozen=True)
+class OutOfFold:
+    """What was made of each training image by the head's members that were not shown it.
+
+    Attributes:
+        fold_of: The fold of each image, (N,).
+        judges: For each fold, the classifier that was not shown it.
+        logits: float64 (N, K), of each image by the judge of its fold.
+    """
+
+    fold_of: npt.NDArray[np.intp]
+    judges: tuple[Classifier, ...]
+    logits: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Fitted:
-    """A classifier and how its training went."""
+    """A classifier, how its training went, and where it was trained in folds, what these tell."""
 
     classifier: Classifier
     history: History
+    out_of_fold: OutOfFold | None = None
 
 
 def fit_classifier(
@@ -50,9 +69,12 @@ def fit_classifier(
     views: int,
     seed: int,
     workspace: Path,
+    fold_of: npt.NDArray[np.intp] | None = None,
     progress: Progress | None = None,
 ) -> Fitted:
     """Fit a classifier on a training part whose images are cached in the same order.
+
+    With `fold_of`, (N,), each image is judged out of fold besides.
 
     Raises:
         DataError: If fewer than two classes are there to tell apart.
@@ -66,7 +88,7 @@ def fit_classifier(
         bank = extract(
             net, cache, preprocessing, views=views, folder=workspace / "features", progress=progress
         )
-        lesson = Lesson(bank, np.arange(len(train)), targets, normal, of_tiles)
+        lesson = Lesson(bank, np.arange(len(train)), targets, normal, of_tiles, fold_of)
         history = train_head(net.head, lesson, recipe, seed=seed, progress=progress)
     if recipe.fine_tune is not None:
         settings = recipe.fine_tune
@@ -87,7 +109,33 @@ def fit_classifier(
         history = rows if not history else [*history, *_after(history, rows)]
     # a picture in tiles already costs many passes; flips would cost as many again, several times
     in_use = FLIPS[:1] if in_tiles(cache, preprocessing) else recipe.inference_views
-    return Fitted(Classifier(net, preprocessing, normal, in_use), history)
+    classifier = Classifier(net, preprocessing, normal, in_use)
+    apart = None if not views or fold_of is None else _out_of_fold(classifier, bank, fold_of)
+    return Fitted(classifier, history, apart)
+
+
+def _out_of_fold(classifier: Classifier, bank: FeatureBank, fold_of: npt.NDArray[np.intp]) -> OutOfFold:
+    """Judge every image by its kept features in the views of use."""
+    folds = int(fold_of.max()) + 1
+    members = classifier.net.head.spec.members
+    judges = tuple(classifier.of_members(members_without(f, members, folds)) for f in range(folds))
+    seen = [FLIPS.index(view) for view in classifier.views]
+    by_judge = np.stack([_judged(judge, bank, seen) for judge in judges])  # (folds, N, K)
+    return OutOfFold(fold_of, judges, by_judge[fold_of, np.arange(len(fold_of))])
+
+
+def _judged(judge: Classifier, bank: FeatureBank, views: Sequence[int]) -> npt.NDArray[np.float64]:
+    with torch.inference_mode():
+        by_view = [
+            torch.cat([judge.net.head(torch.from_numpy(f).float()) for f in _pieces(bank.values[view])])
+            for view in views
+        ]
+    return pool_rows(torch.stack(by_view).mean(0), bank.starts, judge.normal)
+
+
+def _pieces(features: npt.NDArray[np.float16]) -> Iterator[npt.NDArray[np.float16]]:
+    for at in range(0, len(features), _ROWS_AT_ONCE):
+        yield np.array(features[at : at + _ROWS_AT_ONCE])
 
 
 def fit_from_scratch(

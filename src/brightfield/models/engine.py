@@ -8,6 +8,7 @@ import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 Scorer = Callable[[Tensor], list[Tensor]]
 """From a batch (N, C, H, W) to a network's outputs, without gradients."""
 
-AT_ONCE = 4 * 256 * 256
+AT_ONCE = 2 * 256 * 256
 """Pixels in one call: more are no quicker, and their maps would leave the processor's cache."""
 
 TOLERANCE = 1e-3
@@ -31,7 +32,8 @@ TOLERANCE = 1e-3
 class Engine:
     """A network compiled for one size of input: (N, C, H, W) float32 to a list of float32 tensors.
 
-    It is made of a copy of the weights: what is trained afterwards needs a new engine.
+    It is made of a copy of the weights: what is trained afterwards needs a new engine. A large batch is
+    shared out among threads, each with pictures of its own; a small one has all threads at each picture.
     """
 
     def __init__(self, net: nn.Module, shape: tuple[int, ...]) -> None:
@@ -40,18 +42,14 @@ class Engine:
         Raises:
             RuntimeError: If the network cannot be compiled, or gives other values once it is.
         """
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3
         net.eval()
         probe = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
         with torch.inference_mode(False), torch.no_grad():
             expected = net(probe)
             with _fixed_padding(net):
-                model = _export(net, probe[:1])
-        self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+                self._model = _export(net, probe[:1])
+        self._threads = torch.get_num_threads()
+        self._sessions: dict[int, Any] = {}
         for old, new in zip(expected, self(probe), strict=True):
             if not torch.allclose(old, new, rtol=0.0, atol=TOLERANCE * max(1e-6, float(old.abs().max()))):
                 raise RuntimeError("the compiled network gives other values")
@@ -59,13 +57,34 @@ class Engine:
     def __call__(self, x: Tensor) -> list[Tensor]:
         """Return the network's outputs for a batch."""
         size = max(1, AT_ONCE // (x.shape[2] * x.shape[3]))
-        parts = [
-            self._session.run(None, {"x": np.ascontiguousarray(x[at : at + size].numpy())})
-            for at in range(0, len(x), size)
-        ]
+        pieces = [x[at : at + size] for at in range(0, len(x), size)]
+        if len(pieces) >= self._threads > 1:
+            session = self._session(1)
+            with ThreadPoolExecutor(self._threads) as pool:
+                parts = list(pool.map(lambda piece: _run(session, piece), pieces))
+        else:
+            parts = [_run(self._session(self._threads), piece) for piece in pieces]
         return [
             torch.from_numpy(p[0] if len(p) == 1 else np.concatenate(p)) for p in zip(*parts, strict=True)
         ]
+
+    def _session(self, threads: int) -> Any:
+        if threads not in self._sessions:
+            import onnxruntime
+
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            options.log_severity_level = 3
+            # torch takes over between two calls: threads that wait busily would keep the processor from it
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+            self._sessions[threads] = onnxruntime.InferenceSession(
+                self._model, options, providers=["CPUExecutionProvider"]
+            )
+        return self._sessions[threads]
+
+
+def _run(session: Any, x: Tensor) -> list[Any]:
+    return list(session.run(None, {"x": np.ascontiguousarray(x.numpy())}))
 
 
 def build_scorer(net: nn.Module, shape: tuple[int, ...], runtime: Runtime) -> Scorer:

@@ -14,12 +14,28 @@ from brightfield.models.engine import Scorer, build_scorer
 from brightfield.models.head import HeadEnsemble, HeadSpec, pool_maps
 from brightfield.models.runtime import Runtime
 
+GRAIN = 32
+"""Pixels of the input to a place of the deepest maps: what a smaller look's side is a multiple of."""
+
 
 def normalise(tiles: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Turn uint8 tiles (N, H, W, 3) into a network's input: float32 (N, 3, H, W), channels last in memory."""
     mean = torch.tensor(preprocessing.mean, device=tiles.device) * 255
     std = torch.tensor(preprocessing.std, device=tiles.device) * 255
-    return ((tiles.float() - mean) / std).permute(0, 3, 1, 2)
+    return tiles.to(torch.float32, copy=True).sub_(mean).div_(std).permute(0, 3, 1, 2)
+
+
+def looked_at(side: int, scale: float) -> int:
+    """Return a side in pixels at another scale, rounded to whole places of the deepest maps."""
+    return side if scale == 1.0 else max(GRAIN, round(scale * side / GRAIN) * GRAIN)
+
+
+def seen_at(x: Tensor, scale: float) -> Tensor:
+    """Return a batch (N, C, H, W) as seen at another scale."""
+    if scale == 1.0:
+        return x
+    size = [looked_at(side, scale) for side in x.shape[2:]]
+    return nn.functional.interpolate(x, size, mode="bilinear", antialias=True)
 
 
 class TileNet(nn.Module):
@@ -33,9 +49,10 @@ class TileNet(nn.Module):
         self._engines: dict[tuple[int, ...], Scorer] = {}
 
     def tapped(self, x: Tensor) -> list[Tensor]:
-        """Return the maps the head reads, in its order."""
-        maps = self.trunk(self.runtime.put(x))
-        return [maps[t] for t in self.head.spec.taps]
+        """Return the maps the head reads, in its order: scale by scale, the shallow ones first."""
+        spec = self.head.spec
+        every = [self.trunk(self.runtime.put(seen_at(x, scale))) for scale in spec.scales]
+        return [maps[t] for maps in every for t in spec.taps]
 
     def pool(self, maps: list[Tensor]) -> Tensor:
         """Pool tapped maps into the head's input (N, D)."""
@@ -54,10 +71,19 @@ class TileNet(nn.Module):
 
         The first batch of a size compiles the trunk for it, as it is then: what trains it must call `thaw`.
         """
+        return [m for scale in self.head.spec.scales for m in self._scored(seen_at(x, scale))]
+
+    def _scored(self, x: Tensor) -> list[Tensor]:
         shape = tuple(x.shape[1:])
         if shape not in self._engines:
             self._engines[shape] = build_scorer(_Tapped(self), shape, self.runtime)
         return self._engines[shape](x)
+
+    def with_head(self, head: HeadEnsemble) -> TileNet:
+        """Return a network of the same trunk, compiled as it is, with another head for the same maps."""
+        other = TileNet(self.trunk, head, self.runtime)
+        other._engines = self._engines
+        return other
 
     def features(self, x: Tensor) -> Tensor:
         """Return pooled features of a batch for scoring: float32 (N, D) on the CPU."""

@@ -60,10 +60,10 @@ ABOUT_CLASSES = "Means over classes, but for accuracy, ECE and Brier score, whic
 
 POLICIES = {
     "f1": "The threshold was chosen for the best F1 to be expected from the calibrated probabilities.",
-    "youden": "The threshold was chosen for the greatest sum of recall and specificity on the calibration "
-    "part.",
-    "recall": "The threshold was chosen to reach the recall asked for on the calibration part.",
-    "precision": "The threshold was chosen to reach the precision asked for on the calibration part.",
+    "youden": "The threshold was chosen for the greatest sum of recall and specificity on the parts that "
+    "calibrated it.",
+    "recall": "The threshold was chosen to reach the recall asked for on the parts that calibrated it.",
+    "precision": "The threshold was chosen to reach the precision asked for on the parts that calibrated it.",
     "escape": "Parts pass as far up as the escape rate asked for can be proven on the calibration part.",
     "overkill": "Parts are rejected as far down as the overkill rate asked for can be proven on the "
     "calibration part.",

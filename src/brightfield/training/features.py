@@ -117,8 +117,9 @@ def tile_batches(
 
 
 def _key(net: TileNet, cache: PixelCache, preprocessing: Preprocessing, shape: tuple[int, ...]) -> str:
+    spec = net.head.spec
     digest = hashlib.sha256(
-        json.dumps([preprocessing.as_dict(), shape, net.head.spec.taps, net.head.spec.pools]).encode()
+        json.dumps([preprocessing.as_dict(), shape, spec.taps, spec.pools, spec.scales]).encode()
     )
     digest.update(cache.index.stem.encode())
     digest.update(net.trunk_fingerprint().encode())

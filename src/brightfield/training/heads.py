@@ -25,9 +25,15 @@ _BAG_TEMPERATURE = 1.0
 _STATISTICS_ROWS = 20_000
 
 
-def soft_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Return the mean cross-entropy of logits (..., N, K) against targets (N, K), classes weighted."""
-    return -(torch.log_softmax(logits, -1) * targets * weights).sum(-1).mean()
+def soft_cross_entropy(
+    logits: Tensor, targets: Tensor, weights: Tensor, heed: Tensor | None = None
+) -> Tensor:
+    """Return the mean cross-entropy of logits (..., N, K) against targets (N, K), classes weighted.
+
+    With `heed`, bool (..., N), the mean is over those for which it is true; 0 where there are none.
+    """
+    losses = -(torch.log_softmax(logits, -1) * targets * weights).sum(-1)
+    return losses.mean() if heed is None else (losses * heed).sum() / heed.sum().clamp_min(1)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Lesson:
         targets: float32 (N, K), aligned with `images`.
         normal: The index of the normal class, or None.
         tile_targets: For each of `images`, float32 (T, K) where a mask tells its tiles apart, else None.
+        fold_of: The fold of each of `images`, (N,), which the members of `members_without` are not shown;
+            None shows everything to all.
     """
 
     bank: FeatureBank
@@ -47,6 +55,18 @@ class Lesson:
     targets: npt.NDArray[np.float32]
     normal: int | None
     tile_targets: Sequence[npt.NDArray[np.float32] | None]
+    fold_of: npt.NDArray[np.intp] | None = None
+
+
+def members_without(fold: int, members: int, folds: int) -> list[int]:
+    """Return the head's members that are not shown a fold: every one leaves out one fold, in turn.
+
+    Raises:
+        ValueError: If there are more folds than members.
+    """
+    if folds > members:
+        raise ValueError(f"{folds} folds for {members} members; expected one member a fold at least")
+    return [m for m in range(members) if m % folds == fold]
 
 
 def train_head(
@@ -131,17 +151,29 @@ def _loss(
     bags = [lesson.bank.values[v, starts[i] : starts[i + 1]] for v, i in zip(views, images, strict=True)]
     logits = head.each(torch.from_numpy(np.concatenate(bags)).float())  # (M, sum of T, K)
     targets = torch.from_numpy(lesson.targets[rows])
+    heed = _heeded(lesson, rows, len(logits))
     counts = [len(b) for b in bags]
     if max(counts) == 1:
-        return soft_cross_entropy(logits, targets, weights)
-    loss = soft_cross_entropy(_pooled(logits, counts, lesson.normal), targets, weights)
+        return soft_cross_entropy(logits, targets, weights, heed)
+    loss = soft_cross_entropy(_pooled(logits, counts, lesson.normal), targets, weights, heed)
     known = [lesson.tile_targets[r] for r in rows]
     pieces = torch.split(logits, counts, dim=1)
-    told = [(p, torch.from_numpy(t)) for p, t in zip(pieces, known, strict=True) if t is not None]
+    told = [(i, torch.from_numpy(t)) for i, t in enumerate(known) if t is not None]
     if told:
-        of_tiles = torch.cat([p for p, _ in told], 1)
-        loss = loss + soft_cross_entropy(of_tiles, torch.cat([t for _, t in told]), weights)
+        of_tiles = torch.cat([pieces[i] for i, _ in told], 1)
+        whose = torch.tensor([i for i, t in told for _ in t])
+        heed_tiles = None if heed is None else heed[:, whose]
+        loss = loss + soft_cross_entropy(of_tiles, torch.cat([t for _, t in told]), weights, heed_tiles)
     return loss
+
+
+def _heeded(lesson: Lesson, rows: npt.NDArray[np.intp], members: int) -> Tensor | None:
+    """Return which member learns from which of the images, bool (M, B); None where all learn from all."""
+    if lesson.fold_of is None:
+        return None
+    folds = int(lesson.fold_of.max()) + 1
+    left_out = np.arange(members) % folds
+    return torch.from_numpy(left_out[:, None] != lesson.fold_of[rows][None, :])
 
 
 def _pooled(logits: Tensor, counts: Sequence[int], normal: int | None) -> Tensor:

@@ -15,7 +15,7 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.scan import ImageFacts
 from brightfield.data.tiling import tile_origins
 from brightfield.errors import ConfigError
-from brightfield.models.network import TileNet
+from brightfield.models.network import TileNet, looked_at
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def plan(
     if wishes.image_size is not None or not tiled:
         return _asked(base, wishes, large, views, net.trunk.spec.input_size)
     if large <= WHOLE * net.trunk.spec.input_size and wishes.tile is None:
-        return _whole(base, large, views, net.trunk.spec.input_size)
+        return _whole(base, large, views, net)
     tile = wishes.tile or TILE
     rate = _pixels_per_second(net, tile)
     for seen in [v for v in (4, 2, 1) if v <= views] or [1]:
@@ -130,9 +130,13 @@ def _asked(base: Preprocessing, wishes: Wishes, large: float, views: int, usual:
     return Plan(chosen, views, f"longer side {size} px{asked}, seen {_in_words(tile, size)}")
 
 
-def _whole(base: Preprocessing, large: float, views: int, usual: int) -> Plan:
-    chosen = replace(base, long_side=usual, enlarge=large < usual * 0.75, tile=usual, overlap=0)
-    return Plan(chosen, views, f"images of {large:.0f} px seen whole at {usual} px")
+def _whole(base: Preprocessing, large: float, views: int, net: TileNet) -> Plan:
+    """Return the plan for pictures seen whole, at their own size if the network sees them smaller too."""
+    usual, scales = net.trunk.spec.input_size, net.head.spec.scales
+    side = usual if len(scales) == 1 else max(usual, round(large))
+    chosen = replace(base, long_side=side, enlarge=large < usual * 0.75, tile=side, overlap=0)
+    sizes = ", ".join(str(s) for s in sorted({looked_at(side, scale) for scale in scales}, reverse=True))
+    return Plan(chosen, views, f"images of {large:.0f} px seen whole at {sizes} px")
 
 
 def _tiles(base: Preprocessing, tile: int, long_side: int | None, views: int, why: str) -> Plan:

@@ -99,6 +99,8 @@ class Recipe:
         backbone: The backbone where none is named.
         head: What turns maps into logits.
         views: Flipped copies of each image whose features are computed once and kept; 0 computes none.
+        folds: In how many the training images calibrate too, each judged by the head's members that were
+            not trained on its fold; 0 where only a part held out of training can calibrate.
         head_epochs: Passes over the kept features.
         head_learning_rate: At its peak.
         head_weight_decay: Decoupled.
@@ -114,12 +116,13 @@ class Recipe:
     name: str
     backbone: str
     head: HeadSpec
-    views: int = 2
-    head_epochs: int = 40
+    views: int = 1
+    folds: int = 0
+    head_epochs: int = 30
     head_learning_rate: float = 1e-3
     head_weight_decay: float = 1e-2
     imbalance: str = "none"
-    inference_views: tuple[str, ...] = FLIPS
+    inference_views: tuple[str, ...] = FLIPS[:1]
     fine_tune: FineTune | None = None
     from_scratch: FromScratch | None = None
     image_size: int | None = None
@@ -132,29 +135,25 @@ class Recipe:
 
 
 MULTI_STAGE = HeadSpec(
-    taps=(-6, -5, -4, -3, -2), pools=("mean", "max"), hidden=(256,), members=4, dropout=0.3
+    taps=(-6, -5, -4, -3, -2),
+    pools=("mean", "max"),
+    hidden=(64,),
+    members=5,
+    dropout=0.3,
+    scales=(1.0, 0.53, 0.43),
 )
-"""Pooled maps from stride 8 to 32: fine scratches live in the first, shapes in the last."""
+"""Pooled maps from stride 8 to 32, fine scratches in the first and shapes in the last, at three scales."""
 
 RECIPES: dict[str, Recipe] = {
-    "fast": Recipe(name="fast", backbone="tf_efficientnet_lite0", head=MULTI_STAGE),
+    "fast": Recipe(name="fast", backbone="tf_efficientnet_lite0", head=MULTI_STAGE, folds=5),
     "best": Recipe(
         name="best",
         backbone="tf_efficientnet_lite0",
-        head=MULTI_STAGE,
-        fine_tune=FineTune(
-            stages=2,
-            optimiser="adamw",
-            learning_rate=2e-4,
-            weight_decay=0.02,
-            schedule="cosine",
-            epochs=8,
-            patience=None,
-            validation=0.0,
-            augmentation="gentle",
-            average=0.99,
-            batch_norm=False,
-        ),
+        head=replace(MULTI_STAGE, hidden=(128,), members=10),
+        views=2,
+        folds=5,
+        head_epochs=40,
+        inference_views=FLIPS[:2],
         time_budget=300.0,
     ),
     "tutorial": Recipe(
@@ -162,7 +161,6 @@ RECIPES: dict[str, Recipe] = {
         backbone="resnet50",
         head=HeadSpec(taps=(-1,), pools=("mean",)),
         views=0,
-        inference_views=FLIPS[:1],
         imbalance="sampling",
         fine_tune=FineTune(),
         precision="float32",
@@ -206,7 +204,6 @@ SCRATCH_RECIPES: dict[str, Recipe] = {
         backbone="tutorial_cnn",
         head=HeadSpec(),
         views=0,
-        inference_views=FLIPS[:1],
         from_scratch=FromScratch(
             epochs=30,
             batch=128,
