@@ -64,7 +64,9 @@ def main() -> None:
                 images, options = variants[variant]
                 if images is None:
                     images = squeezed(dataset, Path(folder), 224)
-                rows = rows_of(run(folds(images, 5, 0)[fold], options), "ballscrew", name, variant, fold)
+                rows = rows_of(
+                    run(folds(images, 5, 0, calibration=0.0)[fold], options), "ballscrew", name, variant, fold
+                )
                 save("ballscrew", rows, args.output)
                 every += rows
     summary(every)

@@ -21,6 +21,7 @@ from brightfield.data.synthetic import make_parts
 from brightfield.evaluation.pixels import PixelMeter
 from brightfield.methods import classifier
 from brightfield.models.cam import grad_cam
+from brightfield.training.recipes import RECIPES
 from record import RESULTS, Row, append
 from runs import run
 
@@ -28,12 +29,15 @@ NEAR = 10  # pixels that the hottest place may lie beside the mask
 
 
 def last_only(maps, score, size, calm=None):  # type: ignore[no-untyped-def]
-    """Grad-CAM of the deepest map alone, the others held fixed."""
+    """Grad-CAM of the deepest map of the largest look alone, the others held fixed."""
+    end = len(maps) // len(RECIPES["fast"].head.scales)
 
     def of_last(leaves):  # type: ignore[no-untyped-def]
-        return score([m.clone() for m in maps[:-1]] + leaves)
+        return score([*(m.clone() for m in maps[: end - 1]), *leaves, *(m.clone() for m in maps[end:])])
 
-    return grad_cam(maps[-1:], of_last, size, None if calm is None else calm[-1:], averaged=True)
+    return grad_cam(
+        maps[end - 1 : end], of_last, size, None if calm is None else calm[end - 1 : end], averaged=True
+    )
 
 
 KINDS = {
@@ -83,10 +87,10 @@ def main() -> None:
             parts = make_parts(
                 Path(folder) / "parts", n_ok=140, n_defect=80, size=(260, 380), defect_px=26, seed=args.seed
             )
-            dataset = split(parts, test=0.25, calibration=0.2, seed=args.seed)
+            dataset = split(parts, test=0.25, calibration=0.0, seed=args.seed)
         else:
             name = args.data.name
-            dataset = folds(load(args.data), 5, 0)[args.seed]
+            dataset = folds(load(args.data), 5, 0, calibration=0.0)[args.seed]
         inspector = run(dataset, TrainOptions(seed=args.seed)).inspector
         append(args.output, measure(inspector, dataset, name, args.seed))
 

@@ -9,6 +9,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from brightfield.training.recipes import MULTI_STAGE
 from record import Row
 from runs import save, summary
 
+LOOK = replace(MULTI_STAGE, scales=(1.0,))
 BACKBONE, SIDE, BATCH, TIMES = "tf_efficientnet_lite0", 224, 32, 9
 
 
@@ -42,7 +44,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     trunk = build_trunk(BACKBONE)
-    net = build_network(trunk, 2, MULTI_STAGE.on(trunk.spec.strides), pick_runtime("cpu")).eval()
+    net = build_network(trunk, 2, LOOK.on(trunk.spec.strides), pick_runtime("cpu")).eval()
     x = torch.randn(BATCH, 3, SIDE, SIDE)
 
     def plain() -> None:

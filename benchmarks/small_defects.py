@@ -67,13 +67,13 @@ def main() -> None:
                 parts = make_parts(
                     Path(folder) / "parts", n_ok=160, n_defect=80, size=PICTURE, defect_px=size, seed=seed
                 )
-                dataset = split(binary(parts), test=0.4, calibration=0.2, seed=seed)
+                dataset = split(binary(parts), test=0.4, calibration=0.0, seed=seed)
                 every += both(dataset, f"synthetic 900x600, defects of {size} px", seed, args.output)
         if args.magnetic_tile:
             tiles = load_catalog("magnetic-tile", root=args.magnetic_tile.parent)
             # the same tile under several exposures stays in one part
             same = near_duplicate_groups([s.path for s in tiles.samples])
-            dataset = split(binary(tiles), test=0.2, calibration=0.2, seed=seed, duplicates=same)
+            dataset = split(binary(tiles), test=0.2, calibration=0.0, seed=seed, duplicates=same)
             every += both(dataset, "magnetic-tile", seed, args.output)
     summary(every)
 

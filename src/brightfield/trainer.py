@@ -28,7 +28,7 @@ from brightfield.data.split import fold_numbers, resplit, split
 from brightfield.decide.policy import Policy, parse_policy
 from brightfield.errors import ConfigError, DataError
 from brightfield.inspector import Inspector
-from brightfield.methods.fit import fit_classifier, fit_from_scratch
+from brightfield.methods.fit import check_classes, fit_classifier, fit_from_scratch
 from brightfield.models.backbone import build_trunk
 from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
@@ -95,6 +95,7 @@ def train(
         with together.first_goes_first():
             crossed = _calibrates_out_of_fold(dataset, options, recipe, policy)
             dataset, duplicates = _parts(dataset, options, crossed, folder, progress)
+            check_classes(dataset.part("train"))
             part = dataset.part("train" if crossed else "calibration")
             check_calibration(part, policy)
             fold_of = _folds(part, recipe, options, duplicates) if crossed else None

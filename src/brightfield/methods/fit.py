@@ -79,7 +79,7 @@ def fit_classifier(
     Raises:
         DataError: If fewer than two classes are there to tell apart.
     """
-    _check_classes(train)
+    check_classes(train)
     normal = None if train.normal is None else train.classes.index(train.normal)
     targets = class_targets(train)
     of_tiles = tile_targets(train, cache, preprocessing, targets, normal)
@@ -156,7 +156,7 @@ def fit_from_scratch(
     Raises:
         DataError: If fewer than two classes are there to tell apart.
     """
-    _check_classes(train)
+    check_classes(train)
     normal = None if train.normal is None else train.classes.index(train.normal)
     labels = torch.from_numpy(class_targets(train).argmax(1))
     _, held = _hold_out(train, settings.validation, seed)
@@ -215,7 +215,12 @@ def _after(history: History, rows: History) -> History:
     return [{**row, "epoch": row["epoch"] + last} for row in rows]
 
 
-def _check_classes(train: Dataset) -> None:
+def check_classes(train: Dataset) -> None:
+    """Refuse a training part that lacks a class.
+
+    Raises:
+        DataError: If fewer than two classes are there to tell apart, or one of the data set's is missing.
+    """
     counts = {name: n for name, n in train.counts().items() if n}
     if len(counts) < 2:
         only = next(iter(counts), "none")
