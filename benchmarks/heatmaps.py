@@ -21,7 +21,6 @@ from brightfield.data.synthetic import make_parts
 from brightfield.evaluation.pixels import PixelMeter
 from brightfield.methods import classifier
 from brightfield.models.cam import grad_cam
-from brightfield.training.recipes import RECIPES
 from record import RESULTS, Row, append
 from runs import run
 
@@ -29,15 +28,12 @@ NEAR = 10  # pixels that the hottest place may lie beside the mask
 
 
 def last_only(maps, score, size, calm=None):  # type: ignore[no-untyped-def]
-    """Grad-CAM of the deepest map of the largest look alone, the others held fixed."""
-    end = len(maps) // len(RECIPES["fast"].head.scales)
+    """Grad-CAM of the deepest map alone, the others held fixed."""
 
     def of_last(leaves):  # type: ignore[no-untyped-def]
-        return score([*(m.clone() for m in maps[: end - 1]), *leaves, *(m.clone() for m in maps[end:])])
+        return score([m.clone() for m in maps[:-1]] + leaves)
 
-    return grad_cam(
-        maps[end - 1 : end], of_last, size, None if calm is None else calm[end - 1 : end], averaged=True
-    )
+    return grad_cam(maps[-1:], of_last, size, None if calm is None else calm[-1:], averaged=True)
 
 
 KINDS = {

@@ -102,25 +102,26 @@ class Classifier:
     def _cam(self, maps: list[Tensor], logits: Tensor) -> Tensor:
         net, normal = self.net, self.normal
         named = logits.argmax(1, keepdim=True).clone()
+        # the largest look alone says where: places of the smaller ones stand for many pixels, and smear it
+        sharp, rest = maps[: len(net.head.spec.taps)], maps[len(net.head.spec.taps) :]
 
         def score(leaves: list[Tensor]) -> Tensor:
-            out: Tensor = net.head(net.pool(leaves))
+            out: Tensor = net.head(net.pool([*leaves, *(m.clone() for m in rest)]))
             return out.gather(1, named)[:, 0] if normal is None else defect_log_odds(out, normal)
 
-        return grad_cam(maps, score, self.preprocessing.tile, self._calm())
+        return grad_cam(sharp, score, self.preprocessing.tile, self._calm())
 
     def _calm(self) -> list[Tensor | None]:
-        """Return the mean of every tapped channel over the training images, where the head knows it."""
+        """Return the usual value of every channel of the largest look, where the head knows it."""
         spec, channels = self.net.head.spec, self.net.trunk.spec.channels
         out: list[Tensor | None] = []
         at = 0
-        maps = [tap for _ in spec.scales for tap in spec.taps]
-        for tap in maps:
+        for tap in spec.taps:
             for pool in spec.pools:
                 if pool == "mean":
                     out.append(self.net.head.center[at : at + channels[tap]])
                 at += channels[tap] * (spec.places if pool == "flatten" else 1)
-        return out if len(out) == len(maps) else [None] * len(maps)
+        return out if len(out) == len(spec.taps) else [None] * len(spec.taps)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return the weights of trunk and head."""
