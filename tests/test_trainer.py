@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -30,11 +31,11 @@ import torch
 torch.set_num_threads(1)
 import brightfield
 from brightfield.training.recipes import RECIPES, FineTune
-from brightfield.models.head import HeadSpec
 
-data, output, moment, resume = sys.argv[1:]
-tune = FineTune(epochs=3, batch=16, augmentation="gentle", schedule="cosine", average=0.9, patience=None)
-RECIPES["fast"] = replace(RECIPES["fast"], backbone="test_resnet", head_epochs=6, fine_tune=tune)
+data, output, moment, resume, tuned = sys.argv[1:]
+small = replace(RECIPES["fast"], backbone="test_resnet", head_epochs=6)
+tune = FineTune(epochs=3, batch=16, patience=None)
+RECIPES["fast"] = replace(small, views=(), fine_tune=tune) if tuned == "yes" else small
 
 def die(stage, done, total):
     name, _, number = moment.partition(":")
@@ -47,7 +48,7 @@ brightfield.train(
 """
 
 
-def run(script: Path, data: Path, output: Path, moment: str, resume: bool) -> int:
+def run(script: Path, data: Path, output: Path, moment: str, resume: bool, tuned: bool) -> int:
     words = [
         sys.executable,
         "-W",
@@ -57,6 +58,7 @@ def run(script: Path, data: Path, output: Path, moment: str, resume: bool) -> in
         str(output),
         moment,
         "yes" if resume else "no",
+        "yes" if tuned else "no",
     ]
     return subprocess.run(
         words, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
@@ -67,7 +69,7 @@ def figures(bundle: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return what the manifest says, less what a clock or an edit meanwhile decides, and the weights."""
     whole = read_bundle(bundle)
     manifest = {k: v for k, v in whole.manifest.items() if k not in ("files", "sha256")}
-    manifest["training"] = {k: v for k, v in manifest["training"].items() if k != "seconds"}
+    manifest["training"] = {k: v for k, v in manifest["training"].items() if k not in ("seconds", "views")}
     manifest["fingerprints"] = {k: v for k, v in manifest["fingerprints"].items() if k != "code"}
     return manifest, whole.tensors("weights")
 
@@ -80,13 +82,21 @@ def same(one: Path, two: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(spots: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Return the script and what it makes when nobody kills it."""
+def uninterrupted(
+    spots: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[bool], tuple[Path, Path]]:
+    """Return what gives the script and what it makes when nobody kills it, tuning or not."""
     folder = tmp_path_factory.mktemp("whole")
     script = folder / "train.py"
     script.write_text(textwrap.dedent(SCRIPT))
-    assert run(script, spots, folder / "whole", "never:0", False) == 0
-    return script, folder / "whole"
+
+    @functools.cache
+    def made(tuned: bool) -> tuple[Path, Path]:
+        whole = folder / f"whole-{tuned}"
+        assert run(script, spots, whole, "never:0", False, tuned) == 0
+        return script, whole
+
+    return made
 
 
 @pytest.mark.parametrize(
@@ -103,14 +113,15 @@ def uninterrupted(spots: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
     ],
 )
 def test_killed_and_resumed_it_ends_the_same(
-    spots: Path, uninterrupted: tuple[Path, Path], tmp_path: Path, moment: str
+    spots: Path, uninterrupted: Callable[[bool], tuple[Path, Path]], tmp_path: Path, moment: str
 ) -> None:
-    script, whole = uninterrupted
+    tuned = moment.startswith("fine-tune")
+    script, whole = uninterrupted(tuned)
     output = tmp_path / "killed"
-    assert run(script, spots, output, moment, False) == -signal.SIGKILL
+    assert run(script, spots, output, moment, False, tuned) == -signal.SIGKILL
     assert not output.exists()
     assert (tmp_path / ".killed.training").is_dir()
-    assert run(script, spots, output, "never:0", True) == 0
+    assert run(script, spots, output, "never:0", True, tuned) == 0
     same(whole, output)
     assert [p.name for p in tmp_path.iterdir()] == ["killed"], "the workspace is left over"
 

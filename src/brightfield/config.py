@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,13 @@ from brightfield.errors import ConfigError
 
 METHODS = ("auto", "classifier")
 PRECISIONS = ("auto", "float32", "bfloat16")
+CORRECTIONS = ("sampling", "loss", "adjustment")
+MIXES = ("none", "mixup", "cutmix")
+UNCERTAIN = ("weighted", "soft", "full")
+TEST_TIME = ("none", "half-turn", "flips", "turns", "crops")
+
+MOST_FOCAL = 5.0
+MOST_MEMBERS = 100
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,15 @@ class TrainOptions:
         seed: Of the split and of everything random.
         image_size: The longer side of the working image in pixels.
         tile: The side in pixels of the tiles of large images.
+        imbalance: How unequal classes are corrected: `none`, `sampling`, `loss` (class-weighted),
+            `adjustment` (of the logits), or several joined by `+`.
+        focal: The exponent of the focal loss; 0 for cross-entropy.
+        label_smoothing: Share of each label spread over all classes.
+        mix: How two images are made into one: `none`, `mixup` or `cutmix`.
+        uncertain: What a label counts whose annotator was not sure: `weighted` by how likely it is, `soft`
+            for that likelihood as the target, or `full`.
+        tta: Test-time augmentation: one of `TEST_TIME`.
+        members: Heads trained side by side from different random weights, whose answers are averaged.
         time_budget: Seconds the planner may spend on features when it chooses the working size.
         test: Share of the images kept to test on, where the data set does not fix its parts.
         calibration: Share of the others kept to calibrate on, likewise; None has the training images
@@ -46,6 +63,13 @@ class TrainOptions:
     seed: int = 0
     image_size: int | None = None
     tile: int | None = None
+    imbalance: str | None = None
+    focal: float | None = None
+    label_smoothing: float | None = None
+    mix: str | None = None
+    uncertain: str | None = None
+    tta: str | None = None
+    members: int | None = None
     time_budget: float | None = None
     test: float = 0.2
     calibration: float | None = None
@@ -53,16 +77,23 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         _checked(self.as_dict(), None)
-        if self.method not in METHODS:
-            raise ConfigError(f"--method {self.method!r} is unknown; known are: {', '.join(METHODS)}")
-        if self.precision not in (None, *PRECISIONS):
-            raise ConfigError(
-                f"--precision {self.precision!r} is unknown; known are: {', '.join(PRECISIONS)}"
-            )
+        _check_among("--method", self.method, METHODS)
+        _check_among("--precision", self.precision, PRECISIONS)
         for name in ("test", "calibration"):
             share = getattr(self, name)
             if share is not None and not 0.0 <= share < 0.9:
                 raise ConfigError(f"{name} is {share}; expected a share from 0 up to 0.9")
+        _check_among("--mix", self.mix, MIXES)
+        _check_among("--uncertain", self.uncertain, UNCERTAIN)
+        _check_among("--tta", self.tta, TEST_TIME)
+        if self.imbalance is not None:
+            corrections(self.imbalance)
+        if self.focal is not None and not 0 <= self.focal <= MOST_FOCAL:
+            raise ConfigError(f"--focal is {self.focal}; expected an exponent from 0 to {MOST_FOCAL:g}")
+        if self.label_smoothing is not None and not 0 <= self.label_smoothing < 1:
+            raise ConfigError(f"--label-smoothing is {self.label_smoothing}; expected a share from 0 up to 1")
+        if self.members is not None and not 1 <= self.members <= MOST_MEMBERS:
+            raise ConfigError(f"--members is {self.members}; expected 1 to {MOST_MEMBERS}")
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"seed is {self.seed}; expected a whole number from 0 up to 2147483647")
         if self.time_budget is not None and not self.time_budget > 0:
@@ -71,6 +102,22 @@ class TrainOptions:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for a manifest."""
         return asdict(self)
+
+
+def corrections(imbalance: str) -> tuple[str, ...]:
+    """Return the names in `none`, `sampling`, or, where several are asked for, `sampling+loss`.
+
+    Raises:
+        ConfigError: If one is unknown.
+    """
+    names = () if imbalance == "none" else tuple(imbalance.split("+"))
+    for name in names:
+        if name not in CORRECTIONS or names.count(name) > 1:
+            raise ConfigError(
+                f"--imbalance {imbalance!r} is unknown; known are none, {', '.join(CORRECTIONS)}, and "
+                "several of them joined by +, which corrects more than once"
+            )
+    return names
 
 
 def read_options(path: Path, given: dict[str, Any] | None = None) -> TrainOptions:
@@ -118,6 +165,13 @@ def _checked(values: dict[str, Any], path: Path | None) -> dict[str, Any]:
                 f"option {key!r}{where} is {value!r}; expected {types[key].replace(' | None', '')}"
             )
     return values
+
+
+def _check_among(option: str, value: str | None, known: Sequence[str]) -> None:
+    if value is not None and value not in known:
+        close = difflib.get_close_matches(value, known, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigError(f"{option} {value!r} is unknown; {hint}known are: {', '.join(known)}")
 
 
 def _fits(value: Any, wanted: str) -> bool:

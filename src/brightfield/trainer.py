@@ -7,6 +7,7 @@ import json
 import logging
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from brightfield.data.split import fold_numbers, resplit, split
 from brightfield.decide.policy import Policy, parse_policy
 from brightfield.errors import ConfigError, DataError
 from brightfield.inspector import Inspector
+from brightfield.methods.classifier import Classifier
 from brightfield.methods.fit import check_classes, fit_classifier, fit_from_scratch
 from brightfield.models.backbone import build_trunk
 from brightfield.models.network import TileNet, build_network
@@ -50,6 +52,8 @@ HELD_OUT = 0.15
 """Share of the images that calibrate where the training images cannot."""
 
 ENOUGH_FOR_A_TEMPERATURE = 2000
+
+TIMED = 5  # pictures
 
 
 def train(
@@ -217,14 +221,13 @@ def _fit(
             progress=progress,
         )
     else:
-        views = chosen.views if recipe.views else 0
         fitted = fit_classifier(
             net,
             training,
             caches[0],
             rule,
             recipe,
-            views=views,
+            views=recipe.views[: chosen.views],
             seed=options.seed,
             workspace=folder,
             fold_of=fold_of,
@@ -259,7 +262,7 @@ def _plan(
     if not recipe.views and wishes == Wishes():
         # recipes that train on fresh augmentations see the picture whole, at the backbone's own size
         wishes = Wishes(image_size=net.trunk.spec.input_size)
-    chosen = plan(facts, net, wishes, views=max(1, recipe.views), budget=recipe.time_budget, tiled=tiled)
+    chosen = plan(facts, net, wishes, views=max(1, len(recipe.views)), budget=recipe.time_budget, tiled=tiled)
     document = {
         "preprocessing": chosen.preprocessing.as_dict(),
         "views": chosen.views,
@@ -285,6 +288,7 @@ def _facts(
             "options": options.as_dict(),
             "recipe": recipe.as_dict(),
             "plan": made.chosen.reason,
+            "views": _views(made),
             "folds": 0 if made.out_of_fold is None else len(made.out_of_fold.judges),
             "precision": str(made.classifier.net.runtime.training).removeprefix("torch."),
             "history": made.history,
@@ -306,6 +310,30 @@ def _facts(
             "python": platform.python_version(),
         },
     }
+
+
+def _views(made: Made) -> dict[str, Any]:
+    """Return the views that every picture is judged in, and what they cost on this machine.
+
+    Milliseconds a picture, the median of a few, in all views and in the first alone; None without a picture.
+    """
+    judge = made.classifier
+    took: dict[str, float | None] = {}
+    for name, views in (("milliseconds", judge.views), ("milliseconds_of_one", judge.views[:1])):
+        timed = Classifier(judge.net, judge.preprocessing, judge.normal, views)
+        pictures = [made.cache[i] for i in range(min(TIMED, len(made.cache)))]
+        took[name] = round(_median_milliseconds(timed, pictures), 1) if pictures else None
+    return {"names": list(judge.views), **took}
+
+
+def _median_milliseconds(judge: Classifier, pictures: Sequence[npt.NDArray[np.uint8]]) -> float:
+    judge.judge(pictures[0], explain=False)  # the first prepares what later ones use
+    seconds = []
+    for picture in pictures:
+        begin = time.perf_counter()
+        judge.judge(picture, explain=False)
+        seconds.append(time.perf_counter() - begin)
+    return 1e3 * float(np.median(seconds))
 
 
 def code_fingerprint() -> str:

@@ -63,7 +63,7 @@ def test_missing_classes_are_refused(
     spec = RECIPES["fast"].head.on((4, 8, 16, 32))
     net = build_network(build_trunk("test_resnet"), 3, replace(spec, members=1), pick_runtime())
     with pytest.raises(DataError, match=f"{said}.*--resplit"):
-        fit_classifier(net, few, cache, RULE, RECIPES["fast"], views=1, seed=0, workspace=tmp_path)
+        fit_classifier(net, few, cache, RULE, RECIPES["fast"], views=("plain",), seed=0, workspace=tmp_path)
 
 
 def test_an_image_is_judged_out_of_fold_by_members_that_were_not_shown_it(
@@ -75,7 +75,7 @@ def test_an_image_is_judged_out_of_fold_by_members_that_were_not_shown_it(
     net = build_network(build_trunk("test_resnet"), 3, spec, pick_runtime("cpu"))
     folds = np.array([0, 1, 0, 1])
     fitted = fit_classifier(
-        net, dataset, cache, RULE, recipe, views=1, seed=0, workspace=tmp_path, fold_of=folds
+        net, dataset, cache, RULE, recipe, views=("plain",), seed=0, workspace=tmp_path, fold_of=folds
     )
     apart = fitted.out_of_fold
     assert apart is not None

@@ -11,7 +11,9 @@ from PIL import Image
 from brightfield.config import TrainOptions
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.errors import ConfigError
+from brightfield.models.views import TEST_TIME
 from brightfield.training.choice import MANY, choose_recipe
+from brightfield.training.recipes import Learning
 
 
 def pictures(folder: Path, side: int, normal: str | None = None, each: int = MANY // 2) -> Dataset:
@@ -68,3 +70,40 @@ def test_what_does_not_go_together(tmp_path: Path) -> None:
         choose_recipe(TrainOptions(tile=64), small)
     with pytest.raises(ConfigError, match="--weights"):
         choose_recipe(TrainOptions(backbone="fast_cnn", weights="hub"), small)
+
+
+def test_options_of_learning_change_the_recipe(tmp_path: Path) -> None:
+    data = pictures(tmp_path, 300, "OK", each=5)
+    asked = TrainOptions(
+        imbalance="adjustment", focal=2, label_smoothing=0.1, mix="mixup", uncertain="soft", tta="flips"
+    )
+    found = choose_recipe(asked, data)
+    assert found.learning == Learning("adjustment", 2, 0.1, "mixup", "soft")
+    assert found.views == found.inference_views == found.tile_views == TEST_TIME["flips"]
+    plain = choose_recipe(TrainOptions(), data)
+    assert plain.learning == Learning()
+    assert choose_recipe(TrainOptions(recipe="tutorial"), data).learning.imbalance == "sampling"
+    assert choose_recipe(TrainOptions(recipe="tutorial", imbalance="none"), data).learning == Learning()
+    tutorial = choose_recipe(TrainOptions(recipe="tutorial", tta="turns", mix="cutmix"), data)
+    assert (tutorial.views, tutorial.inference_views) == ((), TEST_TIME["turns"])
+
+
+@pytest.mark.parametrize(("members", "folds"), [(12, 5), (3, 3), (1, 0)])
+def test_every_fold_has_a_member_that_is_not_shown_it(tmp_path: Path, members: int, folds: int) -> None:
+    found = choose_recipe(TrainOptions(members=members), pictures(tmp_path, 300, "OK", each=5))
+    assert (found.head.members, found.folds) == (members, folds)
+
+
+def test_pixels_cannot_be_pasted_into_features(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cutmix.*--mix mixup, or --recipe tutorial"):
+        choose_recipe(TrainOptions(mix="cutmix"), pictures(tmp_path, 300, "OK", each=5))
+
+
+def test_from_scratch_takes_what_goes_with_it(tmp_path: Path) -> None:
+    data = pictures(tmp_path, 32)
+    found = choose_recipe(TrainOptions(label_smoothing=0.05, tta="none"), data)
+    assert found.from_scratch is not None
+    assert (found.from_scratch.label_smoothing, found.inference_views) == (0.05, ("plain",))
+    for options in (TrainOptions(focal=1.0), TrainOptions(members=3), TrainOptions(mix="mixup")):
+        with pytest.raises(ConfigError, match="does not go with a network trained from scratch"):
+            choose_recipe(options, data)

@@ -57,7 +57,7 @@ def test_batches_hold_the_tiles_in_order(cache: PixelCache) -> None:
 
 
 def test_values_are_those_of_each_tile_in_each_view(net: TileNet, cache: PixelCache, tmp_path: Path) -> None:
-    bank = extract(net, cache, RULE, views=4, folder=tmp_path)
+    bank = extract(net, cache, RULE, views=FLIPS, folder=tmp_path)
     counts = [3 if i % 10 == 0 else 1 for i in range(70)]
     assert bank.starts.tolist() == [0, *np.cumsum(counts)]
     assert bank.values.shape == (4, sum(counts), 2 * (256 + 512))
@@ -78,30 +78,30 @@ class KilledError(Exception):
 
 
 def test_a_killed_extraction_goes_on(net: TileNet, cache: PixelCache, tmp_path: Path) -> None:
-    whole = extract(net, cache, RULE, views=2, folder=tmp_path / "whole")
+    whole = extract(net, cache, RULE, views=FLIPS[:2], folder=tmp_path / "whole")
 
     def die(stage: str, done: int, total: int) -> None:
         if done:
             raise KilledError
 
     with pytest.raises(KilledError):
-        extract(net, cache, RULE, views=2, folder=tmp_path / "killed", progress=die)
+        extract(net, cache, RULE, views=FLIPS[:2], folder=tmp_path / "killed", progress=die)
     told: list[int] = []
     bank = extract(
-        net, cache, RULE, views=2, folder=tmp_path / "killed", progress=lambda s, d, n: told.append(d)
+        net, cache, RULE, views=FLIPS[:2], folder=tmp_path / "killed", progress=lambda s, d, n: told.append(d)
     )
     assert told == [64, 70], "did not go on where it stopped"
     assert np.array_equal(bank.values, whole.values)
     for file in (tmp_path / "killed").glob("*.f16"):
         file.write_bytes(file.read_bytes()[:-2])
-    again = extract(net, cache, RULE, views=2, folder=tmp_path / "killed")
+    again = extract(net, cache, RULE, views=FLIPS[:2], folder=tmp_path / "killed")
     assert np.array_equal(again.values, whole.values), "used a damaged file"
 
 
 def test_other_settings_have_other_features(net: TileNet, cache: PixelCache, tmp_path: Path) -> None:
-    extract(net, cache, RULE, views=1, folder=tmp_path)
+    extract(net, cache, RULE, views=FLIPS[:1], folder=tmp_path)
     other = build_network(build_trunk("resnet18"), 2, net.head.spec, net.runtime)
     swapped = build_network(net.trunk, 2, HeadSpec(taps=(-2, -1), pools=("max", "mean")), net.runtime)
-    extract(other, cache, RULE, views=1, folder=tmp_path)
-    extract(swapped, cache, RULE, views=1, folder=tmp_path)
+    extract(other, cache, RULE, views=FLIPS[:1], folder=tmp_path)
+    extract(swapped, cache, RULE, views=FLIPS[:1], folder=tmp_path)
     assert len(list(tmp_path.glob("*.f16"))) == 3

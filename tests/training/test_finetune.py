@@ -19,10 +19,10 @@ from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
 from brightfield.training import finetune
 from brightfield.training.finetune import Course, fine_tune, set_training
-from brightfield.training.recipes import FineTune
+from brightfield.training.recipes import FineTune, Learning
 
 RULE = Preprocessing(8, None, False, 64, 8, (0.5,) * 3, (0.25,) * 3)
-PLAIN = FineTune(epochs=3, batch=8, augmentation="flips", patience=None)
+PLAIN = FineTune(epochs=3, batch=8, patience=None)
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +39,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> PixelCache:
     return build_cache(paths, resize=RULE.resize, bits=8, folder=folder / "cache")
 
 
-def course(cache: PixelCache, held: int = 6, images: int = 19, imbalance: str = "none") -> Course:
+def course(
+    cache: PixelCache, held: int = 6, images: int = 19, imbalance: str = "none", mix: str = "none"
+) -> Course:
     labels = np.arange(25) % 2
     targets = np.eye(2, dtype=np.float32)[labels]
     rows = np.arange(25)[held : held + images]
     return Course(
-        cache, RULE, rows, targets[rows], np.arange(held), labels[:held], 0, [None] * images, imbalance
+        *(cache, RULE, rows, targets[rows], np.arange(held), labels[:held], 0, [None] * images),
+        counted=np.ones(images, np.float32),
+        learning=Learning(imbalance=imbalance, mix=mix),
     )
 
 
@@ -81,15 +85,11 @@ def test_modes() -> None:
     assert net.head.training
 
 
-@pytest.mark.parametrize(("schedule", "average"), [("plateau", 0.0), ("cosine", 0.9)])
-def test_a_killed_training_ends_with_the_same_weights(
-    cache: PixelCache, tmp_path: Path, schedule: str, average: float
-) -> None:
-    settings = replace(PLAIN, schedule=schedule, average=average, optimiser="adamw", weight_decay=0.01)
+@pytest.mark.parametrize("mix", ["none", "mixup", "cutmix"])
+def test_a_killed_training_ends_with_the_same_weights(cache: PixelCache, tmp_path: Path, mix: str) -> None:
+    lessons = course(cache, imbalance="sampling", mix=mix)
     whole, killed = network(), network()
-    expected = fine_tune(
-        whole, course(cache, imbalance="sampling"), settings, seed=0, checkpoint=tmp_path / "a.pt"
-    )
+    expected = fine_tune(whole, lessons, PLAIN, seed=0, checkpoint=tmp_path / "a.pt")
 
     def die(stage: str, done: int, total: int) -> None:
         if done == 2:
@@ -97,13 +97,11 @@ def test_a_killed_training_ends_with_the_same_weights(
 
     path = tmp_path / "b.pt"
     with pytest.raises(KeyboardInterrupt):
-        fine_tune(
-            killed, course(cache, imbalance="sampling"), settings, seed=0, checkpoint=path, progress=die
-        )
+        fine_tune(killed, lessons, PLAIN, seed=0, checkpoint=path, progress=die)
     torch.manual_seed(99)  # another process starts from another state
     resumed = network()
     torch.rand(7)
-    found = fine_tune(resumed, course(cache, imbalance="sampling"), settings, seed=0, checkpoint=path)
+    found = fine_tune(resumed, lessons, PLAIN, seed=0, checkpoint=path)
     assert found == expected
     other = resumed.state_dict()
     assert all(torch.equal(v, other[k]) for k, v in whole.state_dict().items())
@@ -162,6 +160,28 @@ def test_a_rest_of_one_image_does_not_stop_batchnorm(tmp_path: Path) -> None:
     small = build_cache(paths, resize=tiny.resize, bits=8, folder=tmp_path / "cache")
     targets = np.eye(2, dtype=np.float32)[np.arange(9) % 2]
     nothing = np.arange(0)
-    lessons = Course(small, tiny, np.arange(9), targets, nothing, nothing, 0, [None] * 9, "none")
+    lessons = Course(
+        small,
+        tiny,
+        np.arange(9),
+        targets,
+        nothing,
+        nothing,
+        0,
+        [None] * 9,
+        np.ones(9, np.float32),
+        Learning(),
+    )
     history = fine_tune(network(), lessons, replace(PLAIN, epochs=1), seed=0, checkpoint=tmp_path / "c.pt")
     assert np.isfinite(history[0]["train_loss"])
+
+
+def test_ways_of_learning_differ(cache: PixelCache, tmp_path: Path) -> None:
+    kinds = [course(cache, mix=mix) for mix in ("none", "mixup", "cutmix")]
+    kinds.append(replace(kinds[0], counted=np.linspace(0.1, 1, 19, dtype=np.float32)))
+    losses = []
+    for i, lessons in enumerate(kinds):
+        once = replace(PLAIN, epochs=1)
+        history = fine_tune(network(), lessons, once, seed=0, checkpoint=tmp_path / f"{i}.pt")
+        losses.append(history[0]["train_loss"])
+    assert len(set(losses)) == 4

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from brightfield.errors import ConfigError
 from brightfield.models.head import HeadEnsemble, HeadSpec, defect_log_odds, pool_tiles
 from brightfield.training.features import FeatureBank
 from brightfield.training.heads import History, Lesson, members_without, train_head
@@ -31,14 +32,17 @@ def lesson(tiles: int, told: bool = False, normal: int | None = 0) -> Lesson:
         every = np.tile(np.array([1, 0], np.float32), (120 * tiles, 1))
         every[worst[labels == 1]] = (0, 1)
         of_tiles = list(every.reshape(120, tiles, 2))
-    bank = FeatureBank(values.astype(np.float16), np.arange(121, dtype=np.int64) * tiles)
-    return Lesson(bank, np.arange(120), targets, normal, of_tiles)
+    bank = FeatureBank(
+        ("plain", "half turn"), values.astype(np.float16), np.arange(121, dtype=np.int64) * tiles
+    )
+    return Lesson(bank, np.arange(120), targets, normal, of_tiles, np.ones(120, np.float32))
 
 
-def trained(which: Lesson, seed: int = 0) -> tuple[HeadEnsemble, History]:
+def trained(which: Lesson, seed: int = 0, **learning: object) -> tuple[HeadEnsemble, History]:
     torch.manual_seed(5)
     head = HeadEnsemble(6, 2, SPEC)
-    history = train_head(head, which, RECIPE, seed=seed)
+    recipe = replace(RECIPE, learning=replace(RECIPE.learning, **learning))  # type: ignore[arg-type]
+    history = train_head(head, which, recipe, seed=seed)
     assert not head.training
     return head, history
 
@@ -67,7 +71,8 @@ def test_the_seed_decides() -> None:
 
 
 def test_standardised_by_the_images_it_trains_on() -> None:
-    which = replace(lesson(1), images=np.arange(60), targets=lesson(1).targets[:60])
+    whole = lesson(1)
+    which = replace(whole, images=np.arange(60), targets=whole.targets[:60], counted=whole.counted[:60])
     head, _ = trained(which)
     seen = which.bank.values[:, :60].reshape(-1, 6).astype(np.float64)
     assert np.allclose(head.center.numpy(), seen.mean(0), atol=1e-4)
@@ -94,6 +99,49 @@ def test_a_member_learns_nothing_from_the_fold_it_leaves_out() -> None:
             # the second of the two members leaves out the second fold, whose labels are turned round
             assert torch.equal(a[1], b[1])
             assert not torch.equal(a[0], b[0])
+
+
+def test_an_image_that_counts_nothing_teaches_nothing() -> None:
+    which = lesson(3, told=True)
+    counted = np.where(np.arange(120) < 60, 1, 0).astype(np.float32)
+    turned = which.targets.copy()
+    turned[60:] = turned[60:, ::-1]
+    of_tiles = [t if t is None or i < 60 else t[:, ::-1].copy() for i, t in enumerate(which.tile_targets)]
+    lied_to = replace(which, targets=turned, tile_targets=of_tiles, counted=counted)
+    one, other = trained(replace(which, counted=counted))[0], trained(lied_to)[0]
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    "learning",
+    [
+        *({"imbalance": how} for how in ("sampling", "loss", "adjustment")),
+        *({"focal": 2.0}, {"label_smoothing": 0.2}, {"mix": "mixup"}),
+    ],
+)
+def test_every_way_of_learning_learns_and_differs(learning: dict[str, object]) -> None:
+    which = lesson(1)
+    rare = np.r_[np.arange(0, 120, 2), np.arange(1, 40, 2)]  # a quarter defective
+    which = replace(which, images=rare, targets=which.targets[rare], counted=which.counted[rare])
+    head, history = trained(which, **learning)
+    with torch.no_grad():
+        odds = defect_log_odds(head(torch.from_numpy(which.bank.values[0].copy()).float()), 0).numpy()
+    assert ((odds > np.median(odds)) == (np.arange(120) % 2 == 1)).mean() > 0.95
+    assert history != trained(which)[1]
+
+
+def test_mixtures_leave_out_the_fold_of_either_image() -> None:
+    folds = np.arange(120) // 2 % 2
+    which = replace(lesson(1), fold_of=folds)
+    turned = which.targets.copy()
+    turned[folds == 1] = turned[folds == 1][:, ::-1]
+    one, other = trained(which, mix="mixup")[0], trained(replace(which, targets=turned), mix="mixup")[0]
+    assert all(torch.equal(a[1], b[1]) for a, b in zip(one.weights, other.weights, strict=True))
+
+
+def test_pictures_in_tiles_are_not_mixed() -> None:
+    with pytest.raises(ConfigError, match=r"tiles \(3 of one here\).*--image-size"):
+        trained(lesson(3), mix="mixup")
 
 
 def test_members_are_shared_out_over_the_folds() -> None:

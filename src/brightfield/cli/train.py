@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,16 @@ from brightfield.cli.figures import duration, figures_table, key_figures, summar
 from brightfield.cli.places import check_bundle_place, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import POLICY_HELP, Subparsers, add_command, share, stdout
-from brightfield.config import METHODS, PRECISIONS, TrainOptions, make_options, read_options
+from brightfield.config import (
+    METHODS,
+    MIXES,
+    PRECISIONS,
+    TEST_TIME,
+    UNCERTAIN,
+    TrainOptions,
+    make_options,
+    read_options,
+)
 
 if TYPE_CHECKING:
     from brightfield.evaluation.run import Evaluation
@@ -70,6 +80,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         choices=PRECISIONS,
         help="the number format a network learns in (default: auto, the quickest here)",
     )
+    _add_learning(add)
     add("--seed", metavar="N", type=int, help="of the split and of everything random (default: 0)")
     add("--image-size", metavar="PX", type=int, help="the longer side of the working image")
     add("--tile", metavar="PX", type=int, help="the side of the tiles of large images")
@@ -88,6 +99,36 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "fold, else 0.15)",
     )
     add("--resplit", action="store_true", default=None, help="share all images out again")
+
+
+def _add_learning(add: Callable[..., Any]) -> None:
+    add(
+        "--imbalance",
+        metavar="HOW",
+        help="how unequal classes are corrected: none, sampling, loss (class-weighted), adjustment (of the "
+        "logits), or several joined by + (default: none; tutorial: sampling)",
+    )
+    add("--focal", metavar="GAMMA", type=float, help="focal loss with this exponent (default: 0, none)")
+    add("--label-smoothing", metavar="SHARE", type=float, help="spread over all classes (default: 0)")
+    add("--mix", choices=MIXES, help="train on mixtures of two images (default: none)")
+    add(
+        "--uncertain",
+        choices=UNCERTAIN,
+        help="what labels count that come with a defect_probability: weighted by how likely they are "
+        "(default), soft for that probability as the target, or full",
+    )
+    add(
+        "--tta",
+        choices=TEST_TIME,
+        help="test-time augmentation: average over views of every picture; its cost is printed "
+        "(default: none; best: half-turn)",
+    )
+    add(
+        "--members",
+        metavar="N",
+        type=int,
+        help="heads that are averaged, from different random weights (default: 10)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -175,6 +216,7 @@ def _document(
         "seconds": training["seconds"],
         "plan": training["plan"],
         "folds": training["folds"],
+        "views": training["views"],
         "operating_point": None if point is None else point.as_dict(),
         "promises": [] if point is None else promises(point),
         "parts": inspector.facts["fingerprints"]["parts"],
@@ -195,6 +237,13 @@ def _print(inspector: Inspector, made: Evaluation | None, bundle: Path, report: 
             continue
         console.print(f"{name}: {', '.join(f'{n} {c}' for c, n in counts.items())}", markup=False)
     console.print(training["plan"], markup=False)
+    views = training["views"]
+    if len(views["names"]) > 1:
+        console.print(
+            f"every picture is judged in {len(views['names'])} views ({', '.join(views['names'])}): "
+            f"{views['milliseconds']:g} ms instead of {views['milliseconds_of_one']:g} in one",
+            markup=False,
+        )
     if made is not None:
         console.print(figures_table(made.metrics, title="On the test part", seconds=training["seconds"]))
     else:

@@ -18,7 +18,6 @@ from brightfield.data.split import split
 from brightfield.errors import DataError
 from brightfield.methods.classifier import Classifier, pool_rows
 from brightfield.models.network import TileNet
-from brightfield.models.views import FLIPS
 from brightfield.progress import Progress
 from brightfield.training.epochs import History
 from brightfield.training.features import FeatureBank, extract, in_tiles
@@ -27,7 +26,7 @@ from brightfield.training.heads import Lesson, members_without, train_head
 from brightfield.training.processes import ALONE, Processes
 from brightfield.training.recipes import FromScratch, Recipe
 from brightfield.training.scratch import Pupils, gather, train_from_scratch
-from brightfield.training.targets import class_targets
+from brightfield.training.targets import certainties, class_targets
 
 _ROWS_AT_ONCE = 4096
 
@@ -66,7 +65,7 @@ def fit_classifier(
     preprocessing: Preprocessing,
     recipe: Recipe,
     *,
-    views: int,
+    views: Sequence[str],
     seed: int,
     workspace: Path,
     fold_of: npt.NDArray[np.intp] | None = None,
@@ -74,44 +73,51 @@ def fit_classifier(
 ) -> Fitted:
     """Fit a classifier on a training part whose images are cached in the same order.
 
-    With `fold_of`, (N,), each image is judged out of fold besides.
+    Its head is trained on features kept in `views` and those of use, or the upper stages if the recipe says
+    so. With `fold_of`, (N,), each image is judged out of fold besides.
 
     Raises:
+        ConfigError: If images are to be mixed that cannot be.
         DataError: If fewer than two classes are there to tell apart.
     """
     check_classes(train)
     normal = None if train.normal is None else train.classes.index(train.normal)
-    targets = class_targets(train)
+    learning = recipe.learning
+    targets = class_targets(train, soft=learning.uncertain == "soft")
+    counted = (
+        certainties(train) if learning.uncertain == "weighted" else np.ones(len(train), dtype=np.float32)
+    )
     of_tiles = tile_targets(train, cache, preprocessing, targets, normal)
-    history: History = []
-    if views:
-        bank = extract(
-            net, cache, preprocessing, views=views, folder=workspace / "features", progress=progress
-        )
-        lesson = Lesson(bank, np.arange(len(train)), targets, normal, of_tiles, fold_of)
-        history = train_head(net.head, lesson, recipe, seed=seed, progress=progress)
-    if recipe.fine_tune is not None:
-        settings = recipe.fine_tune
-        kept, held = _hold_out(train, settings.validation, seed)
-        course = Course(
-            cache=cache,
-            preprocessing=preprocessing,
-            images=kept,
-            targets=targets[kept],
-            held_out=held,
-            held_out_labels=targets[held].argmax(1),
-            normal=normal,
-            tile_targets=[of_tiles[i] for i in kept],
-            imbalance=recipe.imbalance,
-        )
-        checkpoint = workspace / "fine-tune.pt"
-        rows = fine_tune(net, course, settings, seed=seed, checkpoint=checkpoint, progress=progress)
-        history = rows if not history else [*history, *_after(history, rows)]
-    # a picture in tiles already costs many passes; flips would cost as many again, several times
-    in_use = FLIPS[:1] if in_tiles(cache, preprocessing) else recipe.inference_views
+    in_use = recipe.tile_views if in_tiles(cache, preprocessing) else recipe.inference_views
     classifier = Classifier(net, preprocessing, normal, in_use)
-    apart = None if not views or fold_of is None else _out_of_fold(classifier, bank, fold_of)
-    return Fitted(classifier, history, apart)
+    if recipe.fine_tune is None:
+        every = tuple(dict.fromkeys((*views, *in_use)))
+        bank = extract(
+            net, cache, preprocessing, views=every, folder=workspace / "features", progress=progress
+        )
+        lesson = Lesson(bank, np.arange(len(train)), targets, normal, of_tiles, counted, fold_of)
+        history = train_head(net.head, lesson, recipe, seed=seed, progress=progress)
+        apart = None if fold_of is None else _out_of_fold(classifier, bank, fold_of)
+        return Fitted(classifier, history, apart)
+    kept, held = _hold_out(train, recipe.fine_tune.validation, seed)
+    labels = class_targets(train).argmax(1)
+    course = Course(
+        cache=cache,
+        preprocessing=preprocessing,
+        images=kept,
+        targets=targets[kept],
+        held_out=held,
+        held_out_labels=labels[held],
+        normal=normal,
+        tile_targets=[of_tiles[i] for i in kept],
+        counted=counted[kept],
+        learning=learning,
+    )
+    checkpoint = workspace / "fine-tune.pt"
+    return Fitted(
+        classifier,
+        fine_tune(net, course, recipe.fine_tune, seed=seed, checkpoint=checkpoint, progress=progress),
+    )
 
 
 def _out_of_fold(classifier: Classifier, bank: FeatureBank, fold_of: npt.NDArray[np.intp]) -> OutOfFold:
@@ -119,7 +125,7 @@ def _out_of_fold(classifier: Classifier, bank: FeatureBank, fold_of: npt.NDArray
     folds = int(fold_of.max()) + 1
     members = classifier.net.head.spec.members
     judges = tuple(classifier.of_members(members_without(f, members, folds)) for f in range(folds))
-    seen = [FLIPS.index(view) for view in classifier.views]
+    seen = [bank.views.index(view) for view in classifier.views]
     by_judge = np.stack([_judged(judge, bank, seen) for judge in judges])  # (folds, N, K)
     return OutOfFold(fold_of, judges, by_judge[fold_of, np.arange(len(fold_of))])
 
@@ -185,7 +191,7 @@ def tile_targets(
         return [None] * len(train)
     out: list[npt.NDArray[np.float32] | None] = []
     for i, sample in enumerate(train.samples):
-        good = targets[i, normal] == 1.0
+        good = sample.label == train.normal
         if sample.mask is None and not good:
             out.append(None)
             continue
@@ -208,11 +214,6 @@ def _hold_out(train: Dataset, share: float, seed: int) -> tuple[npt.NDArray[np.i
     )
     held = np.array([s.part == "test" for s in parts.samples])
     return np.flatnonzero(~held), np.flatnonzero(held)
-
-
-def _after(history: History, rows: History) -> History:
-    last = history[-1]["epoch"]
-    return [{**row, "epoch": row["epoch"] + last} for row in rows]
 
 
 def check_classes(train: Dataset) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -12,7 +13,8 @@ from brightfield.config import TrainOptions
 from brightfield.data.dataset import Dataset
 from brightfield.errors import ConfigError
 from brightfield.models.small import NETWORKS, ONLY_SMALL, SMALL_SIDE
-from brightfield.training.recipes import SCRATCH_RECIPES, Recipe, find_recipe
+from brightfield.models.views import TEST_TIME
+from brightfield.training.recipes import SCRATCH_RECIPES, Learning, Recipe, find_recipe
 
 MANY = 2000
 """Images from which on a network learns small pictures better from scratch than from photographs."""
@@ -31,8 +33,42 @@ def choose_recipe(options: TrainOptions, dataset: Dataset) -> Recipe:
     Raises:
         ConfigError: If there is no such recipe, or the options do not go together.
     """
-    recipe = _recipe(options, dataset)
+    recipe = _taught(_recipe(options, dataset), options)
     return recipe if options.precision is None else replace(recipe, precision=options.precision)
+
+
+def _taught(recipe: Recipe, options: TrainOptions) -> Recipe:
+    """Return the recipe with what the options say of learning, of the ensemble and of test-time views."""
+    named = {f.name: getattr(options, f.name) for f in fields(Learning)}
+    asked = {name: value for name, value in named.items() if value is not None}
+    if recipe.from_scratch is not None:
+        recipe = _scratch_taught(recipe, asked, options.members)
+    else:
+        head = recipe.head if options.members is None else replace(recipe.head, members=options.members)
+        # a fold is judged by the members that were not shown it, so there are as many members at the least
+        folds = min(recipe.folds, head.members) if head.members > 1 else 0
+        recipe = replace(recipe, learning=replace(recipe.learning, **asked), head=head, folds=folds)
+    if recipe.fine_tune is None and recipe.learning.mix == "cutmix":
+        raise ConfigError(
+            f"--mix cutmix pastes pixels, and recipe {recipe.name!r} learns from features: take --mix mixup, "
+            "or --recipe tutorial"
+        )
+    if options.tta is None:
+        return recipe
+    views = TEST_TIME[options.tta]
+    return replace(recipe, views=views if recipe.views else (), inference_views=views, tile_views=views)
+
+
+def _scratch_taught(recipe: Recipe, asked: dict[str, Any], members: int | None) -> Recipe:
+    smoothing = asked.pop("label_smoothing", None)
+    other = next(iter(asked), "members" if members is not None else None)
+    if other is not None:
+        raise ConfigError(
+            f"--{other} does not go with a network trained from scratch, whose classes count as the images do"
+        )
+    if smoothing is None or recipe.from_scratch is None:
+        return recipe
+    return replace(recipe, from_scratch=replace(recipe.from_scratch, label_smoothing=smoothing))
 
 
 def _recipe(options: TrainOptions, dataset: Dataset) -> Recipe:

@@ -17,7 +17,7 @@ from brightfield.data.cache import PixelCache
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import tile_origins
 from brightfield.models.network import TileNet, normalise
-from brightfield.models.views import FLIPS, VIEWS
+from brightfield.models.views import VIEWS
 from brightfield.progress import Progress, silent
 
 _BATCH_PIXELS = 32 * 256 * 256
@@ -29,10 +29,12 @@ class FeatureBank:
     """Pooled features of a list of images.
 
     Attributes:
+        views: The names of the V views.
         values: float16 (V, T, D): views, tiles of all images in order, features.
         starts: int64 (N + 1,): the tiles of image i are `starts[i]` up to `starts[i + 1]`.
     """
 
+    views: tuple[str, ...]
     values: npt.NDArray[np.float16]
     starts: npt.NDArray[np.int64]
 
@@ -58,19 +60,19 @@ def extract(
     cache: PixelCache,
     preprocessing: Preprocessing,
     *,
-    views: int,
+    views: Sequence[str],
     folder: Path,
     progress: Progress | None = None,
 ) -> FeatureBank:
-    """Compute and keep the pooled features of every tile of every cached image, in each of `views` flips.
+    """Compute and keep the pooled features of every tile of every cached image, in each of these `VIEWS`.
 
     A killed extraction goes on where it stopped: how far it got is noted after every block of images.
     """
     tell = progress or silent
     starts = tile_counts(cache, preprocessing)
     width = net.head.spec.width(net.trunk.spec.channels)
-    shape = (views, int(starts[-1]), width)
-    key = _key(net, cache, preprocessing, shape)
+    shape = (len(views), int(starts[-1]), width)
+    key = _key(net, cache, preprocessing, shape, views)
     folder.mkdir(parents=True, exist_ok=True)
     note, data = folder / f"{key}.json", folder / f"{key}.f16"
     done = _done(note, data, shape)
@@ -78,17 +80,18 @@ def extract(
     tell("features", done, len(cache))
     for first in range(done, len(cache), _BLOCK):
         last = min(first + _BLOCK, len(cache))
-        _extract_block(net, cache, preprocessing, bank, starts, range(first, last))
+        _extract_block(net, cache, preprocessing, views, bank, starts, range(first, last))
         bank.flush()
         write_atomically(note, json.dumps({"done": last}).encode())
         tell("features", last, len(cache))
-    return FeatureBank(bank, starts)
+    return FeatureBank(tuple(views), bank, starts)
 
 
 def _extract_block(
     net: TileNet,
     cache: PixelCache,
     preprocessing: Preprocessing,
+    views: Sequence[str],
     bank: npt.NDArray[np.float16],
     starts: npt.NDArray[np.int64],
     images: range,
@@ -96,8 +99,8 @@ def _extract_block(
     at = int(starts[images.start])
     for batch in tile_batches(cache, preprocessing, images):
         x = normalise(torch.from_numpy(batch), preprocessing)
-        for view in range(bank.shape[0]):
-            bank[view, at : at + len(batch)] = net.features(VIEWS[FLIPS[view]](x)).numpy()
+        for row, view in enumerate(views):
+            bank[row, at : at + len(batch)] = net.features(VIEWS[view](x)).numpy()
         at += len(batch)
 
 
@@ -116,11 +119,16 @@ def tile_batches(
         yield np.stack(waiting)
 
 
-def _key(net: TileNet, cache: PixelCache, preprocessing: Preprocessing, shape: tuple[int, ...]) -> str:
+def _key(
+    net: TileNet,
+    cache: PixelCache,
+    preprocessing: Preprocessing,
+    shape: tuple[int, ...],
+    views: Sequence[str],
+) -> str:
     spec = net.head.spec
-    digest = hashlib.sha256(
-        json.dumps([preprocessing.as_dict(), shape, spec.taps, spec.pools, spec.scales]).encode()
-    )
+    what = [preprocessing.as_dict(), shape, list(views), spec.taps, spec.pools, spec.scales]
+    digest = hashlib.sha256(json.dumps(what).encode())
     digest.update(cache.index.stem.encode())
     digest.update(net.trunk_fingerprint().encode())
     return digest.hexdigest()[:32]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,10 @@ from brightfield.progress import Progress
 from brightfield.training.augment import build_augmentation
 from brightfield.training.epochs import Epochs, History, Row, run_epochs
 from brightfield.training.features import in_tiles, tile_batches, tile_counts
-from brightfield.training.heads import batches, soft_cross_entropy
-from brightfield.training.recipes import FineTune
-from brightfield.training.targets import balance
+from brightfield.training.heads import aims, batches
+from brightfield.training.losses import weighted_mean
+from brightfield.training.mixing import draw_mixture
+from brightfield.training.recipes import FineTune, Learning
 
 PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.5, 2
 
@@ -43,7 +43,8 @@ class Course:
         held_out_labels: Their classes.
         normal: The index of the normal class, or None.
         tile_targets: For each of `images`, float32 (T, K) where a mask tells its tiles apart, else None.
-        imbalance: See `Recipe`.
+        counted: What each of `images` counts, float32 (N,).
+        learning: See `Recipe`.
     """
 
     cache: PixelCache
@@ -54,18 +55,18 @@ class Course:
     held_out_labels: npt.NDArray[np.intp]
     normal: int | None
     tile_targets: Sequence[npt.NDArray[np.float32] | None]
-    imbalance: str
+    counted: npt.NDArray[np.float32]
+    learning: Learning
 
 
-def set_training(net: TileNet, trained: Sequence[nn.Module], batch_norm: bool = True) -> None:
+def set_training(net: TileNet, trained: Sequence[nn.Module]) -> None:
     """Put the trained modules and the head in training mode, all else in evaluation mode.
 
     A frozen BatchNorm in training mode would go on moving its statistics away from its frozen weights.
-    Without `batch_norm` the trained ones keep their statistics too.
     """
     net.eval()
     for module in (*trained, *net.head.modules()):
-        module.training = batch_norm or not isinstance(module, nn.BatchNorm2d)
+        module.training = True
 
 
 def fine_tune(
@@ -95,34 +96,20 @@ class _Tuning:
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
         self.net, self.course, self.settings = net, course, settings
-        self.augment = build_augmentation(settings.augmentation, course.preprocessing.fill)
+        self.augment = build_augmentation(course.preprocessing.fill)
         net.thaw()
         net.requires_grad_(False)
         self.trained = last_stages(net.trunk, settings.stages)
         for module in (*self.trained, net.head):
             module.requires_grad_(True)
         parameters = [p for p in net.parameters() if p.requires_grad]
-        kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
-        self.optimiser = kind(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-        self.steps = -(-len(course.images) // settings.batch)
-        self.schedule: Any
-        if settings.schedule == "plateau":
-            self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
-                self.optimiser, mode="max", factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE
-            )
-        else:
-            self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-                self.optimiser,
-                settings.learning_rate,
-                total_steps=self.steps * settings.epochs + 1,
-                pct_start=0.15,
-            )
-        self.averaged = copy.deepcopy(net) if settings.average else None
-        self.updates = 0
+        self.optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
+        self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimiser, mode="max", factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE
+        )
 
     def judged(self) -> TileNet:
-        """Return the average of the weights where one is kept."""
-        return self.averaged if self.averaged is not None else self.net
+        return self.net
 
     def finish(self, weights: dict[str, Tensor]) -> None:
         self.net.load_state_dict(weights)
@@ -130,10 +117,8 @@ class _Tuning:
     def train_one_epoch(self, epoch: int) -> Row:
         settings, net, course = self.settings, self.net, self.course
         hardest = _hardest_tiles(net, course) if in_tiles(course.cache, course.preprocessing) else None
-        set_training(net, self.trained, settings.batch_norm)
-        k = course.targets.shape[1]
-        sampling, class_weights = balance(course.targets.argmax(1).tolist(), k, course.imbalance)
-        weights = torch.from_numpy(class_weights)
+        set_training(net, self.trained)
+        sampling, objective = aims(course.targets, course.learning)
         losses: list[float] = []
         for rows in batches(len(course.images), settings.batch, sampling, self.rng):
             if len(rows) == 1 < len(course.images):
@@ -143,15 +128,18 @@ class _Tuning:
                 [self.augment(torch.from_numpy(tile).permute(2, 0, 1)) for tile, _ in picked]
             )
             targets = torch.from_numpy(np.stack([t for _, t in picked]))
-            smooth = settings.label_smoothing
+            counted = torch.from_numpy(course.counted[rows])
             x = normalise(images.permute(0, 2, 3, 1), course.preprocessing)
+            if course.learning.mix != "none":
+                drawn = draw_mixture(course.learning.mix, tuple(x.shape), self.rng)
+                x, targets, counted = drawn.images(x), drawn.targets(targets), drawn.targets(counted)
             with net.runtime.autocast(training=True):
                 features = net.pool(net.tapped(x))
             logits = net.head.each(features.float())
-            loss = soft_cross_entropy(
-                logits, (targets * (1 - smooth) + smooth / k).to(logits.device), weights.to(logits.device)
-            )
-            self._step(loss)
+            loss = weighted_mean(objective.costs(logits, targets), counted)
+            self.optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
             losses.append(float(loss.detach()))
         rate = float(self.optimiser.param_groups[0]["lr"])
         return {"train_loss": float(np.mean(losses)), "learning_rate": rate}
@@ -160,43 +148,20 @@ class _Tuning:
         if not len(self.course.held_out):
             return {}
         f1 = _validation_f1(self.judged(), self.course)
-        if self.settings.schedule == "plateau":
-            self.schedule.step(f1)
+        self.schedule.step(f1)
         return {"validation_f1": f1}
-
-    def _step(self, loss: Tensor) -> None:
-        self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
-        self.updates += 1
-        if self.settings.schedule == "cosine":
-            self.schedule.step()
-        if self.averaged is not None:
-            # a young average forgets quickly, so that it does not drag the first weights along
-            keep = min(self.settings.average, self.updates / (self.updates + 10))
-            with torch.no_grad():
-                for old, new in zip(
-                    self.averaged.state_dict().values(), self.net.state_dict().values(), strict=True
-                ):
-                    if old.is_floating_point():
-                        old.lerp_(new, 1 - keep)
 
     def state(self) -> dict[str, Any]:
         return {
             "net": self.net.state_dict(),
-            "averaged": None if self.averaged is None else self.averaged.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": {k: v for k, v in self.schedule.state_dict().items() if not callable(v)},
-            "updates": self.updates,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
-        if self.averaged is not None:
-            self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
-        self.updates = state["updates"]
 
 
 def _pick(

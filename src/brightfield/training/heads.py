@@ -10,30 +10,22 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from brightfield.errors import ConfigError
 from brightfield.models.head import HeadEnsemble, pool_tiles
 from brightfield.progress import Progress, silent
 from brightfield.tracking import record_figures
 from brightfield.training.epochs import History
 from brightfield.training.features import FeatureBank
-from brightfield.training.recipes import Recipe
-from brightfield.training.targets import balance
+from brightfield.training.losses import Objective, weighted_mean
+from brightfield.training.mixing import draw_mixture
+from brightfield.training.recipes import Learning, Recipe
+from brightfield.training.targets import FloatArray, balance
 
 _BATCH = 128
 _STEPS = 10  # an epoch at the least
 _MAX_TILES = 2048  # in one step, so that large pictures fit in memory
 _BAG_TEMPERATURE = 1.0
 _STATISTICS_ROWS = 20_000
-
-
-def soft_cross_entropy(
-    logits: Tensor, targets: Tensor, weights: Tensor, heed: Tensor | None = None
-) -> Tensor:
-    """Return the mean cross-entropy of logits (..., N, K) against targets (N, K), classes weighted.
-
-    With `heed`, bool (..., N), the mean is over those for which it is true; 0 where there are none.
-    """
-    losses = -(torch.log_softmax(logits, -1) * targets * weights).sum(-1)
-    return losses.mean() if heed is None else (losses * heed).sum() / heed.sum().clamp_min(1)
 
 
 @dataclass(frozen=True)
@@ -46,6 +38,7 @@ class Lesson:
         targets: float32 (N, K), aligned with `images`.
         normal: The index of the normal class, or None.
         tile_targets: For each of `images`, float32 (T, K) where a mask tells its tiles apart, else None.
+        counted: What each of `images` counts, float32 (N,).
         fold_of: The fold of each of `images`, (N,), which the members of `members_without` are not shown;
             None shows everything to all.
     """
@@ -55,6 +48,7 @@ class Lesson:
     targets: npt.NDArray[np.float32]
     normal: int | None
     tile_targets: Sequence[npt.NDArray[np.float32] | None]
+    counted: npt.NDArray[np.float32]
     fold_of: npt.NDArray[np.intp] | None = None
 
 
@@ -76,15 +70,16 @@ def train_head(
 
     Returns:
         One row an epoch: `epoch`, `train_loss`.
+
+    Raises:
+        ConfigError: If images are to be mixed that cannot be.
     """
     tell = progress or silent
+    check_mix(recipe.learning, int(np.diff(lesson.bank.starts).max()))
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     head.standardise(_some_rows(lesson, rng))
-    sampling, class_weights = balance(
-        lesson.targets.argmax(1).tolist(), lesson.targets.shape[1], recipe.imbalance
-    )
-    weights = torch.from_numpy(class_weights)
+    sampling, objective = aims(lesson.targets, recipe.learning)
     size = _batch_size(lesson)
     per_epoch = -(-len(lesson.images) // size)
     optimiser = torch.optim.AdamW(
@@ -98,7 +93,7 @@ def train_head(
     for epoch in range(recipe.head_epochs):
         losses: list[float] = []
         for rows in batches(len(lesson.images), size, sampling, rng):
-            loss = _loss(head, lesson, rows, weights, rng)
+            loss = _loss(head, lesson, rows, objective, recipe.learning.mix, rng)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -110,6 +105,31 @@ def train_head(
         tell("head", epoch + 1, recipe.head_epochs)
     head.eval()
     return history
+
+
+def aims(targets: FloatArray, learning: Learning) -> tuple[FloatArray | None, Objective]:
+    """Return by which weight each image is drawn, (N,) or None, and what each answer costs.
+
+    Args:
+        targets: Of the images, float32 (N, K).
+        learning: As the recipe has it.
+    """
+    even = balance(targets.argmax(1).tolist(), targets.shape[1], learning.imbalance)
+    weights, shift = torch.from_numpy(even.class_weights), torch.from_numpy(even.shift)
+    return even.sampling, Objective(weights, shift, learning.focal, learning.label_smoothing)
+
+
+def check_mix(learning: Learning, tiles: int) -> None:
+    """Refuse to mix images that are in several tiles, as many as `tiles` at the most.
+
+    Raises:
+        ConfigError: If it is asked for.
+    """
+    if learning.mix != "none" and tiles > 1:
+        raise ConfigError(
+            f"--mix {learning.mix} does not go with pictures in tiles ({tiles} of one here): which tile "
+            "shows the defect is not known; leave it out, or see the pictures whole with --image-size"
+        )
 
 
 def batches(
@@ -141,7 +161,8 @@ def _loss(
     head: HeadEnsemble,
     lesson: Lesson,
     rows: npt.NDArray[np.intp],
-    weights: Tensor,
+    objective: Objective,
+    mix: str,
     rng: np.random.Generator,
 ) -> Tensor:
     """Return the images' loss on one random view of each, and the tiles' where masks tell them apart."""
@@ -149,31 +170,39 @@ def _loss(
     images = lesson.images[rows]
     views = rng.integers(lesson.bank.values.shape[0], size=len(rows))
     bags = [lesson.bank.values[v, starts[i] : starts[i + 1]] for v, i in zip(views, images, strict=True)]
-    logits = head.each(torch.from_numpy(np.concatenate(bags)).float())  # (M, sum of T, K)
+    features = torch.from_numpy(np.concatenate(bags)).float()
     targets = torch.from_numpy(lesson.targets[rows])
-    heed = _heeded(lesson, rows, len(logits))
+    counted = _counted(lesson, rows, head.spec.members)
+    if mix != "none":
+        drawn = draw_mixture(mix, tuple(features.shape), rng)
+        features, targets = drawn.images(features), drawn.targets(targets)
+        # a member that is not to see one of the two is not to see the mixture
+        counted = drawn.targets(counted.T).T * (counted * counted[:, drawn.partners] > 0)
+    logits = head.each(features)  # (M, sum of T, K)
     counts = [len(b) for b in bags]
     if max(counts) == 1:
-        return soft_cross_entropy(logits, targets, weights, heed)
-    loss = soft_cross_entropy(_pooled(logits, counts, lesson.normal), targets, weights, heed)
+        return weighted_mean(objective.costs(logits, targets), counted)
+    pooled = _pooled(logits, counts, lesson.normal)
+    loss = weighted_mean(objective.costs(pooled, targets), counted)
     known = [lesson.tile_targets[r] for r in rows]
     pieces = torch.split(logits, counts, dim=1)
     told = [(i, torch.from_numpy(t)) for i, t in enumerate(known) if t is not None]
     if told:
         of_tiles = torch.cat([pieces[i] for i, _ in told], 1)
         whose = torch.tensor([i for i, t in told for _ in t])
-        heed_tiles = None if heed is None else heed[:, whose]
-        loss = loss + soft_cross_entropy(of_tiles, torch.cat([t for _, t in told]), weights, heed_tiles)
+        costs = objective.costs(of_tiles, torch.cat([t for _, t in told]))
+        loss = loss + weighted_mean(costs, counted[:, whose])
     return loss
 
 
-def _heeded(lesson: Lesson, rows: npt.NDArray[np.intp], members: int) -> Tensor | None:
-    """Return which member learns from which of the images, bool (M, B); None where all learn from all."""
+def _counted(lesson: Lesson, rows: npt.NDArray[np.intp], members: int) -> Tensor:
+    """Return what each of the images counts for each member, (M, B); 0 where it is not shown the image."""
+    counted = np.broadcast_to(lesson.counted[rows], (members, len(rows)))
     if lesson.fold_of is None:
-        return None
+        return torch.from_numpy(counted.copy())
     folds = int(lesson.fold_of.max()) + 1
     left_out = np.arange(members) % folds
-    return torch.from_numpy(left_out[:, None] != lesson.fold_of[rows][None, :])
+    return torch.from_numpy(counted * (left_out[:, None] != lesson.fold_of[rows][None, :]))
 
 
 def _pooled(logits: Tensor, counts: Sequence[int], normal: int | None) -> Tensor:

@@ -10,43 +10,46 @@ from brightfield.errors import ConfigError
 from brightfield.models.head import HeadSpec
 from brightfield.models.views import FLIPS, MIRRORS
 
-IMBALANCES = ("none", "sampling", "loss", "both")
-AUGMENTATIONS = ("none", "flips", "tutorial", "gentle")
+
+@dataclass(frozen=True)
+class Learning:
+    """What a network learns from each image.
+
+    Attributes:
+        imbalance: How unequal classes are corrected: `none`, or of `config.CORRECTIONS` one or, joined by
+            `+`, several.
+        focal: The exponent of the focal loss; 0 for cross-entropy.
+        label_smoothing: Share of each label spread over all classes.
+        mix: One of `config.MIXES`.
+        uncertain: What a label counts whose annotator was not sure: one of `config.UNCERTAIN`.
+    """
+
+    imbalance: str = "none"
+    focal: float = 0.0
+    label_smoothing: float = 0.0
+    mix: str = "none"
+    uncertain: str = "weighted"
 
 
 @dataclass(frozen=True)
 class FineTune:
-    """Training a network's upper stages on augmented images, epoch by epoch.
+    """Training a network's upper stages on augmented images, epoch by epoch, with Adam.
 
     Attributes:
         stages: How many of the backbone's last stages are trained; the others stay, BatchNorm too.
-        optimiser: `adam` or `adamw`.
-        learning_rate: At its peak.
-        weight_decay: Per step, as the optimiser defines it.
-        schedule: `plateau` (halved when validation F1 stalls for 2 epochs) or `cosine`.
+        learning_rate: At its peak; halved when validation F1 stalls for 2 epochs.
         epochs: At the most.
         patience: Epochs without a better validation F1 before it stops; None trains all epochs.
         batch: Images in a step.
         validation: Share of the training part held out to choose the best epoch; 0 for none.
-        augmentation: One of `AUGMENTATIONS`.
-        average: Decay of the weights' exponential moving average; 0 for none.
-        label_smoothing: Share of each label spread over all classes.
-        batch_norm: Whether the trained stages' BatchNorm follows the batches; else it keeps its statistics.
     """
 
     stages: int = 1
-    optimiser: str = "adam"
     learning_rate: float = 3e-4
-    weight_decay: float = 0.0
-    schedule: str = "plateau"
     epochs: int = 20
     patience: int | None = 5
     batch: int = 32
     validation: float = 0.15
-    augmentation: str = "tutorial"
-    average: float = 0.0
-    label_smoothing: float = 0.0
-    batch_norm: bool = True
 
 
 @dataclass(frozen=True)
@@ -98,15 +101,16 @@ class Recipe:
         name: What `--recipe` calls it.
         backbone: The backbone where none is named.
         head: What turns maps into logits.
-        views: Flipped copies of each image whose features are computed once and kept; 0 computes none.
+        views: Of each image, whose features are computed once and kept: names of `VIEWS`; () for none.
         folds: In how many the training images calibrate too, each judged by the head's members that were
             not trained on its fold; 0 where only a part held out of training can calibrate.
         head_epochs: Passes over the kept features.
         head_learning_rate: At its peak.
         head_weight_decay: Decoupled.
-        imbalance: Where unequal classes are corrected: one of `IMBALANCES`.
+        learning: What is learned from each image, except by a small network.
         inference_views: Of an image seen whole, whose logits are averaged in use: names of `VIEWS`.
-        fine_tune: What follows on the kept features, or None.
+        tile_views: Likewise of the tiles of a larger one, which already take many passes.
+        fine_tune: How the upper stages are trained instead of a head on kept features, or None.
         from_scratch: How a small network is trained instead of all that, or None.
         image_size: The side in pixels that a small network is built for.
         time_budget: Seconds that the planner may spend on features when it chooses the working size.
@@ -116,13 +120,14 @@ class Recipe:
     name: str
     backbone: str
     head: HeadSpec
-    views: int = 1
+    views: tuple[str, ...] = FLIPS[:1]
     folds: int = 0
     head_epochs: int = 30
     head_learning_rate: float = 1e-3
     head_weight_decay: float = 1e-2
-    imbalance: str = "none"
+    learning: Learning = Learning()
     inference_views: tuple[str, ...] = FLIPS[:1]
+    tile_views: tuple[str, ...] = FLIPS[:1]
     fine_tune: FineTune | None = None
     from_scratch: FromScratch | None = None
     image_size: int | None = None
@@ -138,7 +143,7 @@ MULTI_STAGE = HeadSpec(
     taps=(-6, -5, -4, -3, -2),
     pools=("mean", "max"),
     hidden=(64,),
-    members=5,
+    members=10,
     dropout=0.3,
     scales=(1.0, 0.53, 0.43),
 )
@@ -149,8 +154,8 @@ RECIPES: dict[str, Recipe] = {
     "best": Recipe(
         name="best",
         backbone="tf_efficientnet_lite0",
-        head=replace(MULTI_STAGE, hidden=(128,), members=10),
-        views=2,
+        head=replace(MULTI_STAGE, hidden=(128,)),
+        views=FLIPS[:2],
         folds=5,
         head_epochs=40,
         inference_views=FLIPS[:2],
@@ -160,8 +165,8 @@ RECIPES: dict[str, Recipe] = {
         name="tutorial",
         backbone="resnet50",
         head=HeadSpec(taps=(-1,), pools=("mean",)),
-        views=0,
-        imbalance="sampling",
+        views=(),
+        learning=Learning(imbalance="sampling"),
         fine_tune=FineTune(),
         precision="float32",
     ),
@@ -187,7 +192,7 @@ SCRATCH_RECIPES: dict[str, Recipe] = {
         name="fast",
         backbone="fast_cnn",
         head=HeadSpec(),
-        views=0,
+        views=(),
         inference_views=MIRRORS,
         from_scratch=_SPEED_RUN,
     ),
@@ -195,7 +200,7 @@ SCRATCH_RECIPES: dict[str, Recipe] = {
         name="best",
         backbone="fast_cnn",
         head=HeadSpec(),
-        views=0,
+        views=(),
         inference_views=MIRRORS,
         from_scratch=replace(_SPEED_RUN, epochs=24, cutout=8),
     ),
@@ -203,7 +208,7 @@ SCRATCH_RECIPES: dict[str, Recipe] = {
         name="tutorial",
         backbone="tutorial_cnn",
         head=HeadSpec(),
-        views=0,
+        views=(),
         from_scratch=FromScratch(
             epochs=30,
             batch=128,
