@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from brightfield.config import TrainOptions
     from brightfield.data.dataset import Dataset, Sample
     from brightfield.errors import BrightfieldError, InputError
+    from brightfield.evaluation.disturb import Disturbance
+    from brightfield.evaluation.study import Study
     from brightfield.inspector import Inspector, load
     from brightfield.verdict import Decision, HeatmapKind, Verdict
 
@@ -22,6 +24,8 @@ _HOMES = {
     "load": "inspector",
     "Inspector": "inspector",
     "TrainOptions": "config",
+    "Study": "evaluation.study",
+    "Disturbance": "evaluation.disturb",
     "Dataset": "data.dataset",
     "Sample": "data.dataset",
     "BrightfieldError": "errors",
@@ -35,10 +39,12 @@ __all__ = [
     "BrightfieldError",
     "Dataset",
     "Decision",
+    "Disturbance",
     "HeatmapKind",
     "InputError",
     "Inspector",
     "Sample",
+    "Study",
     "TrainOptions",
     "Verdict",
     "__version__",

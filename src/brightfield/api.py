@@ -11,6 +11,7 @@ from brightfield.evaluation.acceptance import Limits, accept, read_limits
 from brightfield.evaluation.compare import against
 from brightfield.evaluation.run import Evaluation
 from brightfield.evaluation.run import evaluate as _evaluate
+from brightfield.evaluation.study import Study, run_study
 from brightfield.inspector import Inspector, load
 from brightfield.progress import Progress
 from brightfield.report.compose import write_evaluation
@@ -72,6 +73,7 @@ def evaluate(
     split: str | None = None,
     limits: Limits | str | Path | None = None,
     other: Inspector | str | Path | None = None,
+    study: Study | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Judge one part of a data set; write metrics, predictions and a report where a folder is named.
@@ -83,6 +85,7 @@ def evaluate(
         split: `train`, `calibration`, `test` or `all`; by default the test part if there is one, else all.
         limits: What the figures are accepted by, or the TOML file that holds it; see `read_limits`.
         other: Another inspector, or its bundle, that judges the same images for the difference.
+        study: Repeated or disturbed shots, and people's decisions, to compare with; see `Study`.
         progress: Told of every image.
 
     Raises:
@@ -91,6 +94,9 @@ def evaluate(
     judge = inspector if isinstance(inspector, Inspector) else load(inspector)
     wanted = read_limits(Path(limits)) if isinstance(limits, str | Path) else limits
     made = _evaluate(judge, data, split=split, progress=progress)
+    if study is not None and study.asked:
+        agreement = run_study(judge, made.dataset, made.predictions, study, progress)
+        made = replace(made, metrics={**made.metrics, "agreement": agreement})
     if wanted is not None:
         made = replace(made, metrics={**made.metrics, "acceptance": accept(made.metrics, wanted).as_dict()})
     if other is not None:

@@ -82,8 +82,9 @@ def test_options_of_learning_change_the_recipe(tmp_path: Path) -> None:
     assert found.views == found.inference_views == found.tile_views == TEST_TIME["flips"]
     plain = choose_recipe(TrainOptions(), data)
     assert plain.learning == Learning()
-    assert choose_recipe(TrainOptions(recipe="tutorial"), data).learning.imbalance == "sampling"
-    assert choose_recipe(TrainOptions(recipe="tutorial", imbalance="none"), data).learning == Learning()
+    tutorial = choose_recipe(TrainOptions(recipe="tutorial"), data)
+    assert tutorial.learning == Learning(imbalance="sampling", uncertain="full")
+    assert choose_recipe(TrainOptions(recipe="tutorial", imbalance="none"), data).learning.imbalance == "none"
     tutorial = choose_recipe(TrainOptions(recipe="tutorial", tta="turns", mix="cutmix"), data)
     assert (tutorial.views, tutorial.inference_views) == ((), TEST_TIME["turns"])
 

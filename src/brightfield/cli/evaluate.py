@@ -33,6 +33,28 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--against", metavar="BUNDLE", type=Path, help="another inspector that judges the same images"
     )
+    add = parser.add_argument_group("does it decide alike when it looks again?").add_argument
+    add(
+        "--trials",
+        metavar="N",
+        type=int,
+        default=0,
+        help="judge N shots of every picture, each a little moved, brighter or darker, and out of focus",
+    )
+    add("--shift", metavar="PX", type=float, default=2.0, help="move them by up to this (default: 2)")
+    add("--light", metavar="SHARE", type=float, default=0.1, help="of light, more or less (default: 0.1)")
+    add("--focus", metavar="PX", type=float, default=1.0, help="blur's standard deviation (default: 1)")
+    add(
+        "--repeated-shots",
+        action="store_true",
+        help="pictures of one group of the manifest are shots of one part",
+    )
+    add(
+        "--appraisals",
+        metavar="FILE",
+        type=Path,
+        help="people's decisions to compare with: a CSV with the columns image,appraiser,decision",
+    )
     parser.set_defaults(run=run)
 
 
@@ -43,9 +65,17 @@ def run(args: argparse.Namespace) -> int:
 
     from brightfield.api import evaluate
     from brightfield.evaluation.acceptance import read_limits
+    from brightfield.evaluation.disturb import Disturbance
+    from brightfield.evaluation.study import Study
     from brightfield.inspector import load
     from brightfield.rethreshold import at_threshold
 
+    study = Study(
+        args.trials,
+        Disturbance(args.shift, args.light, args.focus),
+        args.repeated_shots,
+        args.appraisals,
+    )
     limits = None if args.limits is None else read_limits(args.limits)
     inspector = load(args.bundle)
     other = None if args.against is None else load(args.against)
@@ -59,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
             split=args.split,
             limits=limits,
             other=other,
+            study=study,
             progress=progress,
         )
     for note in made.notes:
@@ -66,11 +97,18 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(made.document))
         return 0
-    from brightfield.report.wording import acceptance_sentences, difference_sentences
+    from brightfield.report.wording import (
+        acceptance_sentences,
+        agreement_sentences,
+        difference_sentences,
+    )
 
     console = stdout()
     parts = ", ".join(sorted({str(s.part) for s in made.dataset.samples}))
     console.print(figures_table(made.metrics, title=f"{made.dataset.name}: {parts}"))
+    if study.asked:
+        for sentence in agreement_sentences(made.metrics["agreement"]):
+            console.print(sentence, markup=False)
     if other is not None:
         for sentence in difference_sentences(made.metrics["against"]):
             console.print(sentence, markup=False)

@@ -11,10 +11,14 @@ from typing import Any
 from brightfield.config import read_toml
 from brightfield.decide.guarantee import upper_bound
 from brightfield.errors import ConfigError
+from brightfield.evaluation.agreement import THE_INSPECTOR
 
 AT_MOST = ("escape_rate", "overkill_rate", "review_share", "ece", "brier")
 AT_LEAST = ("accuracy", "auroc", "average_precision", "f1", "precision", "recall", "n", "n_defect")
 COUNTS = ("n", "n_defect")
+STUDIED_AT_MOST = ("miss_rate", "false_alarm_rate")
+STUDIED_AT_LEAST = ("effectiveness", "repeatability", "kappa_truth")
+"""Of the inspector in an agreement study; see `attribute_agreement`."""
 
 MET, OPEN, MISSED = "met", "not proven", "missed"
 
@@ -24,7 +28,7 @@ class Limits:
     """What an inspector must reach to be accepted.
 
     Attributes:
-        figures: Limits by name, of `AT_MOST` and `AT_LEAST`.
+        figures: Limits by name, of `AT_MOST` and `AT_LEAST`, and those of an agreement study.
         escape_rates: The greatest escape rate by defect type.
         confidence: With which rates must keep their limit, in (0, 1).
     """
@@ -84,7 +88,8 @@ class Acceptance:
 def read_limits(path: Path) -> Limits:
     """Read limits from a TOML file.
 
-    `[limits]` names figures of metrics.json, the greatest of `AT_MOST` and the least of `AT_LEAST`;
+    `[limits]` names figures of metrics.json, the greatest of `AT_MOST` and the least of `AT_LEAST`, and
+    those of an agreement study of the inspector, `STUDIED_AT_MOST` and `STUDIED_AT_LEAST`;
     `[limits.escape_rates]` names defect types. `confidence` stands above them, by default 0.95.
 
     Raises:
@@ -98,7 +103,8 @@ def read_limits(path: Path) -> Limits:
     types = figures.pop("escape_rates", {})
     if not isinstance(types, dict):
         raise ConfigError(f"{path}: escape_rates is {types!r}; expected a table of defect types")
-    _check_names(figures, (*AT_MOST, *AT_LEAST, "escape_rates"), f"{path}, [limits]")
+    known = (*AT_MOST, *AT_LEAST, *STUDIED_AT_MOST, *STUDIED_AT_LEAST, "escape_rates")
+    _check_names(figures, known, f"{path}, [limits]")
     confidence = _number(content.get("confidence", 0.95), "confidence", path)
     if not 0.0 < confidence < 1.0:
         raise ConfigError(f"{path}: confidence is {confidence:g}; expected a number between 0 and 1")
@@ -127,10 +133,10 @@ def accept(metrics: Mapping[str, Any], limits: Limits) -> Acceptance:
 
 def _checks(metrics: Mapping[str, Any], limits: Limits) -> Iterator[Check]:
     for name, limit in limits.figures.items():
-        found = metrics["accuracy_interval"] if name == "accuracy" else metrics[name]
+        found = _found(metrics, name)
         if found is None:
             raise ConfigError(f"the limit on {name} does not apply: this evaluation has no such figure")
-        yield _check(name, limit, name in AT_MOST, found, limits.confidence)
+        yield _check(name, limit, name in AT_MOST + STUDIED_AT_MOST, found, limits.confidence)
     types = {n: e["escape_rate"] for n, e in metrics["per_class"].items() if "escape_rate" in e}
     for name, limit in limits.escape_rates.items():
         if name not in types:
@@ -139,6 +145,14 @@ def _checks(metrics: Mapping[str, Any], limits: Limits) -> Iterator[Check]:
                 f"the limit on escapes of {name!r} does not apply: the defect types are {known}"
             )
         yield _check(f"escape_rate of {name}", limit, True, types[name], limits.confidence)
+
+
+def _found(metrics: Mapping[str, Any], name: str) -> Any:
+    if name not in STUDIED_AT_MOST + STUDIED_AT_LEAST:
+        return metrics["accuracy_interval"] if name == "accuracy" else metrics[name]
+    if "agreement" not in metrics:
+        raise ConfigError(f"the limit on {name} is about an agreement study; ask for one, as with --trials 3")
+    return metrics["agreement"]["appraisers"][THE_INSPECTOR][name]
 
 
 def _check(name: str, limit: float, at_most: bool, found: Any, confidence: float) -> Check:

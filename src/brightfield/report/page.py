@@ -15,6 +15,7 @@ from brightfield.evaluation import metrics
 from brightfield.evaluation.acceptance import MET, MISSED, OPEN
 from brightfield.evaluation.predictions import Predictions
 from brightfield.report import charts
+from brightfield.report.agreement import agreement_section
 from brightfield.report.promises import promises
 from brightfield.report.report import KINDS, Exhibit, Report
 from brightfield.report.tables import class_table, confused_pairs, confusion, type_table, verdict_table
@@ -53,6 +54,7 @@ def context(report: Report) -> dict[str, Any]:
         "rates": _rates(found),
         "operating_point": _operating_point(predictions, found, chosen),
         "acceptance": _acceptance(found.get("acceptance")),
+        "agreement": agreement_section(found.get("agreement")),
         "against": difference_sentences(found.get("against", {})),
         "slider": None if chosen is None else slider_data(predictions, chosen),
         "scale": _scale(predictions),
@@ -72,7 +74,9 @@ def context(report: Report) -> dict[str, Any]:
         "exhibits": _exhibits(report),
         "facts": {name: facts for name, facts in report.facts.items() if facts},
         "notes": list(report.notes),
-        "glossary": glossary(predictions.normal is not None, found.get("pixel") is not None),
+        "glossary": glossary(
+            predictions.normal is not None, found.get("pixel") is not None, "agreement" in found
+        ),
     }
 
 

@@ -26,12 +26,18 @@ GLOSSARY = {
     "ECE": "Expected calibration error: how far probabilities lie from what happened, on average over "
     "15 bins of equal width; 0 is perfect.",
     "Brier score": "The mean squared distance between probability and truth; 0 is perfect.",
+    "Effectiveness": "Right decisions / all decisions, over every look at every part. With the miss rate and "
+    "the false alarm rate the handbook of measurement system analysis (AIAG) calls it acceptable from 90%, "
+    "2% and 5% on, marginal from 80%, 5% and 10%.",
+    "Kappa": "Agreement beyond what chance would give: 1 is perfect, 0 is chance (Cohen's with the truth, "
+    "Fleiss' of several looks).",
     "AUPRO": "How well the heatmap covers each defect, averaged up to 30% false alarms; 1 is perfect.",
     "IoU and Dice": "Overlap of the pixels found with the pixels marked; 1 is perfect.",
 }
 
 NOT_FOR_CLASSES = ("Escape", "Overkill", "For review", "Score", "Threshold", "Operating point")
 PIXEL_WORDS = ("AUPRO", "IoU and Dice")
+STUDY_WORDS = ("Effectiveness", "Kappa")
 
 FIGURES = {
     "accuracy": "Accuracy",
@@ -164,6 +170,53 @@ def _difference(name: str, found: Mapping[str, Any]) -> str:
     )
 
 
+def agreement_sentences(study: Mapping[str, Any]) -> list[str]:
+    """Return what an agreement study found: how it was made, who decided how, and what changes decisions.
+
+    Args:
+        study: As `run_study` returns it.
+    """
+    said = [_looks(study)]
+    for name, one in study["appraisers"].items():
+        alike = one["repeatability"]
+        twice = (
+            "" if alike["value"] is None else f", alike every time on {percent(alike['value'])} of the parts"
+        )
+        misses = "" if one["miss_rate"] is None else f", misses {percent(one['miss_rate'])}"
+        alarms = (
+            "" if one["false_alarm_rate"] is None else f", false alarms {percent(one['false_alarm_rate'])}"
+        )
+        said.append(
+            f"{name[:1].upper()}{name[1:]}: right in {percent(one['effectiveness'])} of {one['decisions']:,} "
+            f"decisions{misses}{alarms}{twice}: {one['rating']}."
+        )
+    if len(study["appraisers"]) > 1:
+        both = study["all_alike"]
+        kappa = "" if study["kappa"] is None else f" (Fleiss' kappa {figure(study['kappa'])})"
+        said.append(f"Everybody always decided alike on {both['k']:,} of {both['n']:,} parts{kappa}.")
+    for cause, found in study["causes"].items():
+        change = found["changed"]
+        said.append(
+            f"{cause[:1].upper()}{cause[1:]} as far as that goes, {change['k']:,} of {change['n']:,} "
+            f"decisions change; 95 of 100 probabilities move by at most "
+            f"{number(found['probability_moves'])}."
+        )
+    return said
+
+
+def _looks(study: Mapping[str, Any]) -> str:
+    parts = "1 part" if study["parts"] == 1 else f"{study['parts']:,} parts"
+    how = f"{parts}, the shots of each as they were taken" if study["repeated_shots"] else parts
+    if not study["trials"]:
+        return f"{how}."
+    far = study["disturbance"]
+    times = "one shot" if study["trials"] == 1 else f"{study['trials']:,} shots"
+    return (
+        f"{how}; {times} made of every picture, moved by up to {far['shift']:g} px, up to "
+        f"{percent_word(far['light'])} brighter or darker, out of focus by up to {far['focus']:g} px."
+    )
+
+
 def check_name(check: Mapping[str, Any]) -> str:
     """Return what a check is about."""
     name = str(check["name"])
@@ -237,7 +290,7 @@ def policy_sentence(operating_point: Mapping[str, Any]) -> str | None:
     return " ".join(known) if len(known) == len(found) else None
 
 
-def glossary(has_normal: bool, has_pixels: bool) -> dict[str, str]:
+def glossary(has_normal: bool, has_pixels: bool, has_study: bool = False) -> dict[str, str]:
     """Return the words this page uses and what they mean."""
     words = dict(GLOSSARY)
     if not has_normal:
@@ -246,6 +299,7 @@ def glossary(has_normal: bool, has_pixels: bool) -> dict[str, str]:
             "The chance that an image of a class looks more like it than another does, averaged over classes."
         )
     left_out = (() if has_normal else NOT_FOR_CLASSES) + (() if has_pixels else PIXEL_WORDS)
+    left_out += () if has_study else STUDY_WORDS
     return {word: meaning for word, meaning in words.items() if word not in left_out}
 
 

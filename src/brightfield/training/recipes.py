@@ -166,7 +166,7 @@ RECIPES: dict[str, Recipe] = {
         backbone="resnet50",
         head=HeadSpec(taps=(-1,), pools=("mean",)),
         views=(),
-        learning=Learning(imbalance="sampling"),
+        learning=Learning(imbalance="sampling", uncertain="full"),
         fine_tune=FineTune(),
         precision="float32",
     ),

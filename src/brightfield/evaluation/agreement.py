@@ -1,0 +1,253 @@
+"""Attribute agreement: do appraisers, machines or people, decide alike, and rightly, when they look again?
+
+The study that quality handbooks call attribute agreement analysis, or gauge repeatability and reproducibility
+for decisions: AIAG, Measurement Systems Analysis, 4th edition, 2010, chapter III, section C.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.errors import DataError
+from brightfield.evaluation.intervals import Rate, clopper_pearson
+
+DECISIONS = ("OK", "REVIEW", "DEFECT")
+
+THE_INSPECTOR = "the inspector"
+"""Its name among the appraisers."""
+
+ACCEPTABLE = {"effectiveness": 0.90, "miss_rate": 0.02, "false_alarm_rate": 0.05}
+MARGINAL = {"effectiveness": 0.80, "miss_rate": 0.05, "false_alarm_rate": 0.10}
+"""The handbook's limits."""
+
+_DRAWS = 2000
+
+Shots = Sequence[Sequence[str]]
+"""For each part, the decisions that one appraiser took on it, one a look; none where it was not shown."""
+
+
+@dataclass(frozen=True)
+class Appraiser:
+    """How one appraiser decided.
+
+    Attributes:
+        parts: Parts it was shown.
+        decisions: Looks in all.
+        effectiveness: Right decisions / decisions; a part for review is neither right nor a miss.
+        miss_rate: Defective parts passed / looks at defective parts; None without any.
+        false_alarm_rate: Good parts rejected / looks at good parts; None without any.
+        review_share: Looks that ended with a person's.
+        intervals: Bootstrap intervals (low, high) of the four, over parts, whose looks are not independent.
+        repeatability: Parts on which all looks ended alike, of those looked at several times.
+        always_right: Parts on which every look ended right, of all.
+        kappa: Fleiss' kappa of its own looks; None where they were single or all decisions the same.
+        kappa_truth: Cohen's kappa of its decisions and the truth; None where neither varies.
+        rating: `acceptable`, `marginal` or `unacceptable` by the handbook's limits.
+    """
+
+    parts: int
+    decisions: int
+    effectiveness: float
+    miss_rate: float | None
+    false_alarm_rate: float | None
+    review_share: float
+    intervals: dict[str, tuple[float, float] | None]
+    repeatability: Rate
+    always_right: Rate
+    kappa: float | None
+    kappa_truth: float | None
+    rating: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as metrics.json writes them."""
+        found = asdict(self)
+        found["repeatability"] = self.repeatability.as_dict()
+        found["always_right"] = self.always_right.as_dict()
+        return found
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A study.
+
+    Attributes:
+        appraisers: By name.
+        all_alike: Parts on which everybody always decided alike, of those everybody was shown.
+        all_right: Parts on which everybody always decided rightly, likewise.
+        kappa: Fleiss' kappa of all decisions on those; None of one appraiser, or one decision.
+    """
+
+    appraisers: dict[str, Appraiser]
+    all_alike: Rate
+    all_right: Rate
+    kappa: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as metrics.json writes them."""
+        return {
+            "appraisers": {name: a.as_dict() for name, a in self.appraisers.items()},
+            "all_alike": self.all_alike.as_dict(),
+            "all_right": self.all_right.as_dict(),
+            "kappa": self.kappa,
+        }
+
+
+def attribute_agreement(
+    is_defect: npt.ArrayLike, shots: Mapping[str, Shots], confidence: float = 0.95
+) -> Agreement:
+    """Return how appraisers agree with themselves, with each other and with the truth.
+
+    Args:
+        is_defect: (P,), the truth of each part.
+        shots: By appraiser, the decisions on each of the P parts, of `DECISIONS`.
+        confidence: Of the intervals.
+
+    Raises:
+        DataError: If shapes or decisions are wrong, or an appraiser was shown nothing.
+    """
+    truth = np.asarray(is_defect, dtype=np.bool_)
+    if not shots:
+        raise DataError("no appraiser decided anything; expected one at least")
+    for name, looks in shots.items():
+        _check(name, looks, len(truth))
+    appraisers = {name: _appraiser(truth, looks, confidence) for name, looks in shots.items()}
+    shared = [i for i in range(len(truth)) if all(len(looks[i]) for looks in shots.values())]
+    together = [[d for looks in shots.values() for d in looks[i]] for i in shared]
+    right = sum(_all_right(decisions, bool(truth[i])) for i, decisions in zip(shared, together, strict=True))
+    return Agreement(
+        appraisers=appraisers,
+        all_alike=clopper_pearson(sum(len(set(d)) == 1 for d in together), len(shared), confidence),
+        all_right=clopper_pearson(right, len(shared), confidence),
+        kappa=fleiss_kappa(together) if len(shots) > 1 else None,
+    )
+
+
+def fleiss_kappa(looks: Shots) -> float | None:
+    """Return Fleiss' kappa: agreement beyond chance, 1 for perfect, 0 for chance.
+
+    Parts may have been looked at differently often; those looked at once tell nothing. None where no part was
+    looked at twice, or all decisions are the same. Fleiss, Measuring nominal scale agreement among many
+    raters, 1971, equations 2 to 7.
+    """
+    counts = np.array([[Counter(d)[k] for k in DECISIONS] for d in looks if len(d) > 1], dtype=np.float64)
+    if not len(counts):
+        return None
+    n = counts.sum(1)
+    alike = ((counts**2).sum(1) - n) / (n * (n - 1))
+    chance = float(((counts.sum(0) / counts.sum()) ** 2).sum())
+    return None if chance == 1.0 else float((alike.mean() - chance) / (1.0 - chance))
+
+
+def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
+    """Return Cohen's kappa of two lists of decisions on the same looks (Cohen, 1960); None if all are one."""
+    if not first:
+        return None
+    n = len(first)
+    alike = sum(a == b for a, b in zip(first, second, strict=True)) / n
+    one, other = Counter(first), Counter(second)
+    chance = sum(one[k] * other[k] for k in one) / n**2
+    return None if chance == 1.0 else (alike - chance) / (1.0 - chance)
+
+
+def _appraiser(truth: npt.NDArray[np.bool_], looks: Shots, confidence: float) -> Appraiser:
+    shown = [i for i, decisions in enumerate(looks) if len(decisions)]
+    defect = truth[shown]
+    # for each part: looks, right ones, passed, rejected, for review
+    table = np.array([_counted(looks[i], bool(truth[i])) for i in shown], dtype=np.float64)
+    found = {name: _ratio(table, defect, name) for name in _RATIOS}
+    intervals = _intervals(table, defect, confidence)
+    several = [i for i in shown if len(looks[i]) > 1]
+    alike = sum(len(set(looks[i])) == 1 for i in several)
+    right = sum(_all_right(looks[i], bool(truth[i])) for i in shown)
+    decided = [d for i in shown for d in looks[i]]
+    aimed = [_right(bool(truth[i])) for i in shown for _ in looks[i]]
+    return Appraiser(
+        parts=len(shown),
+        decisions=len(decided),
+        effectiveness=float(found["effectiveness"] or 0.0),
+        miss_rate=found["miss_rate"],
+        false_alarm_rate=found["false_alarm_rate"],
+        review_share=float(found["review_share"] or 0.0),
+        intervals=intervals,
+        repeatability=clopper_pearson(alike, len(several), confidence),
+        always_right=clopper_pearson(right, len(shown), confidence),
+        kappa=fleiss_kappa([looks[i] for i in several]),
+        kappa_truth=cohen_kappa(decided, aimed),
+        rating=_rating(found),
+    )
+
+
+_RATIOS = {
+    "effectiveness": (1, None),
+    "miss_rate": (2, True),
+    "false_alarm_rate": (3, False),
+    "review_share": (4, None),
+}
+"""Which column of a part's counts is meant, and of which kind of parts; None of all."""
+
+
+def _counted(decisions: Sequence[str], defect: bool) -> list[int]:
+    counts = Counter(decisions)
+    return [len(decisions), counts[_right(defect)], counts["OK"], counts["DEFECT"], counts["REVIEW"]]
+
+
+def _ratio(table: npt.NDArray[np.float64], defect: npt.NDArray[np.bool_], name: str) -> float | None:
+    column, kind = _RATIOS[name]
+    rows = table if kind is None else table[defect == kind]
+    return float(rows[:, column].sum() / rows[:, 0].sum()) if len(rows) else None
+
+
+def _intervals(
+    table: npt.NDArray[np.float64], defect: npt.NDArray[np.bool_], confidence: float
+) -> dict[str, tuple[float, float] | None]:
+    """Return percentile intervals over parts drawn again with replacement, good and defective ones apart."""
+    rng = np.random.default_rng(0)
+    kinds = [np.flatnonzero(defect == kind) for kind in (False, True)]
+    drawn: dict[str, list[float]] = {name: [] for name in _RATIOS}
+    for _ in range(_DRAWS):
+        rows = np.concatenate([rng.choice(k, len(k)) for k in kinds if len(k)])
+        for name in _RATIOS:
+            value = _ratio(table[rows], defect[rows], name)
+            if value is not None:
+                drawn[name].append(value)
+    ends = ((1 - confidence) / 2, (1 + confidence) / 2)
+    return {
+        name: (float(np.quantile(values, ends[0])), float(np.quantile(values, ends[1]))) if values else None
+        for name, values in drawn.items()
+    }
+
+
+def _rating(found: Mapping[str, float | None]) -> str:
+    for name, limits in (("acceptable", ACCEPTABLE), ("marginal", MARGINAL)):
+        kept = [
+            value is None or (value >= limit if figure == "effectiveness" else value <= limit)
+            for figure, limit in limits.items()
+            for value in [found[figure]]
+        ]
+        if all(kept):
+            return name
+    return "unacceptable"
+
+
+def _right(defect: bool) -> str:
+    return "DEFECT" if defect else "OK"
+
+
+def _all_right(decisions: Sequence[str], defect: bool) -> bool:
+    return set(decisions) == {_right(defect)}
+
+
+def _check(name: str, looks: Shots, parts: int) -> None:
+    if len(looks) != parts:
+        raise DataError(f"{name} has decisions on {len(looks)} parts; expected {parts}")
+    wrong = next((d for decisions in looks for d in decisions if d not in DECISIONS), None)
+    if wrong is not None:
+        raise DataError(f"{name} decided {wrong!r}; expected one of {', '.join(DECISIONS)}")
+    if not any(len(decisions) for decisions in looks):
+        raise DataError(f"{name} was shown no part; expected one decision at least")

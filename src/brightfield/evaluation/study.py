@@ -1,0 +1,208 @@
+"""An agreement study of an inspector: repeated or disturbed shots of labelled parts, beside people."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brightfield.data.dataset import Dataset, Sample
+from brightfield.data.decode import decode
+from brightfield.errors import ConfigError, DataError
+from brightfield.evaluation.agreement import DECISIONS, THE_INSPECTOR, attribute_agreement
+from brightfield.evaluation.disturb import Disturbance
+from brightfield.evaluation.intervals import clopper_pearson
+from brightfield.evaluation.predictions import Predictions
+from brightfield.inspector import Inspector
+from brightfield.progress import Progress, silent
+
+MOST_TRIALS = 1000
+_COLUMNS = ("image", "appraiser", "decision")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is asked of an agreement study.
+
+    Attributes:
+        trials: Disturbed shots made of every picture; 0 for none.
+        disturbance: How far they go.
+        repeated: Whether pictures of one group are shots of one part.
+        appraisals: Decisions of people on the same images, a CSV file, or None.
+        seed: Of what is drawn.
+    """
+
+    trials: int = 0
+    disturbance: Disturbance = field(default_factory=Disturbance)
+    repeated: bool = False
+    appraisals: Path | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.trials <= MOST_TRIALS:
+            raise ConfigError(f"--trials is {self.trials}; expected a whole number from 0 to {MOST_TRIALS}")
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is anything to study."""
+        return self.trials > 0 or self.repeated or self.appraisals is not None
+
+
+def run_study(
+    inspector: Inspector,
+    dataset: Dataset,
+    predictions: Predictions,
+    study: Study,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Return how the inspector agrees with itself, with the truth and with people, for metrics.json.
+
+    Args:
+        inspector: Who judges.
+        dataset: The parts.
+        predictions: What it made of them as they are.
+        study: What is asked.
+        progress: Told of every picture.
+
+    Raises:
+        ConfigError: If the inspector has no operating point.
+        DataError: If shots of one part differ in their label, or the people's file is wrong.
+    """
+    if inspector.operating_point is None:
+        raise ConfigError("an agreement study is about OK and DEFECT; this inspector only names the class")
+    rng = np.random.default_rng(study.seed)
+    tell = progress or silent
+    causes = study.disturbance.causes() if study.trials else {}
+    plain = [str(d) for d in predictions.decisions]
+    looks: list[list[str]] = []
+    seen: dict[str, list[tuple[str, float]]] = {name: [] for name in causes}
+    for i, sample in enumerate(dataset.samples):
+        decisions = [] if study.trials else [plain[i]]
+        if study.trials:
+            pixels = decode(sample.path)
+            for _ in range(study.trials):
+                shot = study.disturbance.draw(rng).of(pixels)
+                decisions.append(str(inspector.inspect(shot, explain=False).decision))
+            for name, shot_of in causes.items():
+                verdict = inspector.inspect(shot_of.of(pixels), explain=False)
+                seen[name].append((str(verdict.decision), float(verdict.probability or 0.0)))
+            tell("look again", i + 1, len(dataset))
+        looks.append(decisions)
+    parts = _parts(dataset, study.repeated)
+    truth = np.array([predictions.is_defect[rows[0]] for rows in parts.values()])
+    shots = {THE_INSPECTOR: [[d for i in rows for d in looks[i]] for rows in parts.values()]}
+    if study.appraisals is not None:
+        shots |= read_appraisals(study.appraisals, dataset, parts)
+    return {
+        **attribute_agreement(truth, shots).as_dict(),
+        "parts": len(parts),
+        "trials": study.trials,
+        "repeated_shots": study.repeated,
+        "disturbance": asdict(study.disturbance) if study.trials else None,
+        "causes": {name: _cause(predictions, plain, found) for name, found in seen.items()},
+    }
+
+
+def _cause(
+    predictions: Predictions, plain: Sequence[str], found: Sequence[tuple[str, float]]
+) -> dict[str, Any]:
+    """Return what one cause alone does: changed decisions, rates under it, and how far probabilities move."""
+    decisions = np.array([d for d, _ in found], dtype=object)
+    moved = np.abs(np.array([p for _, p in found]) - predictions.values)
+    defect = predictions.is_defect
+    changed = int((decisions != np.array(plain, dtype=object)).sum())
+    passed, rejected = int((decisions[defect] == "OK").sum()), int((decisions[~defect] == "DEFECT").sum())
+    return {
+        "changed": clopper_pearson(changed, len(found)).as_dict(),
+        "escape_rate": clopper_pearson(passed, int(defect.sum())).as_dict(),
+        "overkill_rate": clopper_pearson(rejected, int((~defect).sum())).as_dict(),
+        "probability_moves": float(np.quantile(moved, 0.95)),
+    }
+
+
+def _parts(dataset: Dataset, repeated: bool) -> dict[str, list[int]]:
+    """Return the rows of each part's pictures, by its name: its group where shots are repeated."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for i, sample in enumerate(dataset.samples):
+        rows[sample.group if repeated and sample.group is not None else sample.image].append(i)
+    if not repeated:
+        return dict(rows)
+    if all(sample.group is None for sample in dataset.samples):
+        raise DataError(
+            "--repeated-shots needs to know which pictures show the same part; name it in the column group "
+            "of a manifest"
+        )
+    for name, shown in rows.items():
+        labels = sorted({str(dataset.samples[i].label == dataset.normal) for i in shown})
+        if len(labels) > 1:
+            first = [_named(dataset.samples[i]) for i in shown[:_SHOWN]]
+            raise DataError(f"part {name!r} is good in some pictures and defective in others: {first}")
+    return dict(rows)
+
+
+def _named(sample: Sample) -> str:
+    return f"{sample.image} ({sample.label})"
+
+
+def read_appraisals(
+    path: Path, dataset: Dataset, parts: Mapping[str, Sequence[int]]
+) -> dict[str, list[list[str]]]:
+    """Read people's decisions: a CSV file with the columns image, appraiser, decision, one look a row.
+
+    A decision is OK, REVIEW or DEFECT, or a class of the data set. An image that was looked at several times
+    has several rows.
+
+    Args:
+        path: The file.
+        dataset: The images.
+        parts: Rows of the data set by part.
+
+    Raises:
+        DataError: If the file cannot be read, a column is missing, or a row names what is not there.
+    """
+    place = {dataset.samples[i].image: k for k, rows in enumerate(parts.values()) for i in rows}
+    found: dict[str, list[list[str]]] = {}
+    for number, row in enumerate(_rows(path), start=1):
+        where = f"{path}, row {number}"
+        if row["image"] not in place:
+            raise DataError(f"{where}: image {row['image']!r} is not among the images judged")
+        if not row["appraiser"] or row["appraiser"] == THE_INSPECTOR:
+            raise DataError(f"{where}: appraiser is {row['appraiser']!r}; expected a person's name")
+        looks = found.setdefault(row["appraiser"], [[] for _ in parts])
+        looks[place[row["image"]]].append(_decision(row["decision"], dataset, where))
+    if not found:
+        raise DataError(f"{path} has no rows; expected one look a row, with {', '.join(_COLUMNS)}")
+    return found
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = [name.strip().lower() for name in reader.fieldnames or ()]
+            missing = [name for name in _COLUMNS if name not in columns]
+            if missing:
+                raise DataError(
+                    f"{path} has no column {' and '.join(missing)}; it has {', '.join(columns) or 'none'}, "
+                    f"expected {','.join(_COLUMNS)}"
+                )
+            reader.fieldnames = columns
+            return [{name: (row[name] or "").strip() for name in _COLUMNS} for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as CSV: {error}") from error
+
+
+def _decision(text: str, dataset: Dataset, where: str) -> str:
+    if text.upper() in DECISIONS:
+        return text.upper()
+    if text not in dataset.classes:
+        raise DataError(
+            f"{where}: decision is {text!r}; expected {', '.join(DECISIONS)} or a class of the data set"
+        )
+    return "OK" if text == dataset.normal else "DEFECT"
