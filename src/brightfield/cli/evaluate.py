@@ -6,11 +6,16 @@ import argparse
 import json
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brightfield.cli.figures import figures_table
 from brightfield.cli.places import check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, share, stdout
+
+if TYPE_CHECKING:
+    from brightfield.evaluation.run import Evaluation
+    from brightfield.evaluation.study import Study
 
 log = logging.getLogger(__name__)
 
@@ -65,17 +70,10 @@ def run(args: argparse.Namespace) -> int:
 
     from brightfield.api import evaluate
     from brightfield.evaluation.acceptance import read_limits
-    from brightfield.evaluation.disturb import Disturbance
-    from brightfield.evaluation.study import Study
     from brightfield.inspector import load
     from brightfield.rethreshold import at_threshold
 
-    study = Study(
-        args.trials,
-        Disturbance(args.shift, args.light, args.focus),
-        args.repeated_shots,
-        args.appraisals,
-    )
+    study = _study(args)
     limits = None if args.limits is None else read_limits(args.limits)
     inspector = load(args.bundle)
     other = None if args.against is None else load(args.against)
@@ -97,25 +95,31 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(made.document))
         return 0
-    from brightfield.report.wording import (
-        acceptance_sentences,
-        agreement_sentences,
-        difference_sentences,
-    )
+    _print(made, args.output)
+    return 0
+
+
+def _study(args: argparse.Namespace) -> Study:
+    from brightfield.evaluation.disturb import Disturbance
+    from brightfield.evaluation.study import Study
+
+    far = Disturbance(args.shift, args.light, args.focus)
+    return Study(args.trials, far, args.repeated_shots, args.appraisals)
+
+
+def _print(made: Evaluation, output: Path | None) -> None:
+    from brightfield.report.wording import acceptance_sentences, agreement_sentences, difference_sentences
 
     console = stdout()
     parts = ", ".join(sorted({str(s.part) for s in made.dataset.samples}))
     console.print(figures_table(made.metrics, title=f"{made.dataset.name}: {parts}"))
-    if study.asked:
-        for sentence in agreement_sentences(made.metrics["agreement"]):
+    for name, sentences in (
+        ("agreement", agreement_sentences),
+        ("against", difference_sentences),
+        ("acceptance", acceptance_sentences),
+    ):
+        for sentence in sentences(made.metrics[name]) if name in made.metrics else ():
             console.print(sentence, markup=False)
-    if other is not None:
-        for sentence in difference_sentences(made.metrics["against"]):
-            console.print(sentence, markup=False)
-    if limits is not None:
-        for sentence in acceptance_sentences(made.metrics["acceptance"]):
-            console.print(sentence, markup=False)
-    if args.output is not None:
+    if output is not None:
         for name in ("report.html", "metrics.json", "predictions.csv"):
-            console.print(str(args.output / name), markup=False)
-    return 0
+            console.print(str(output / name), markup=False)
