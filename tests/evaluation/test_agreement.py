@@ -65,6 +65,13 @@ def test_intervals_cover_what_many_parts_show() -> None:
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.8 * 0.2 / 300), rel=0.15)
 
 
+def test_no_error_on_few_parts_proves_little() -> None:
+    looks = [[NO] * 50] * 10 + [[OK] * 50] * 20
+    found = attribute_agreement([True] * 10 + [False] * 20, {"a": looks}).appraisers["a"].intervals
+    assert found["miss_rate"] == (0.0, pytest.approx(1 - 0.025 ** (1 / 10)))
+    assert found["effectiveness"] == (pytest.approx(0.025 ** (1 / 30)), 1.0)
+
+
 def test_only_good_parts() -> None:
     one = attribute_agreement([False, False], {"a": [[OK], [OK]]}).appraisers["a"]
     assert (one.miss_rate, one.intervals["miss_rate"]) == (None, None)

@@ -109,8 +109,11 @@ def test_wrong_files(parts: tuple[Dataset, Any], tmp_path: Path, text: str, said
     path.write_text(text)
     with pytest.raises(DataError, match=said):
         studied(parts, Study(appraisals=path))
-    with pytest.raises(DataError, match="cannot be read"):
-        studied(parts, Study(appraisals=tmp_path / "none.csv"))
+
+
+def test_a_file_that_is_not_there_is_said_before_anything_is_judged(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.csv is not a file"):
+        Study(appraisals=tmp_path / "none.csv")
 
 
 def test_what_is_refused(parts: tuple[Dataset, Any]) -> None:

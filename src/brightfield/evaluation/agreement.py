@@ -43,7 +43,8 @@ class Appraiser:
         miss_rate: Defective parts passed / looks at defective parts; None without any.
         false_alarm_rate: Good parts rejected / looks at good parts; None without any.
         review_share: Looks that ended with a person's.
-        intervals: Bootstrap intervals (low, high) of the four, over parts, whose looks are not independent.
+        intervals: Bootstrap intervals (low, high) of the four, over parts, whose looks are not independent;
+            of a share of 0 or 1 the exact interval over parts.
         repeatability: Parts on which all looks ended alike, of those looked at several times.
         always_right: Parts on which every look ended right, of all.
         kappa: Fleiss' kappa of its own looks; None where they were single or all decisions the same.
@@ -217,10 +218,17 @@ def _intervals(
             if value is not None:
                 drawn[name].append(value)
     ends = ((1 - confidence) / 2, (1 + confidence) / 2)
-    return {
-        name: (float(np.quantile(values, ends[0])), float(np.quantile(values, ends[1]))) if values else None
-        for name, values in drawn.items()
-    }
+    found: dict[str, tuple[float, float] | None] = {}
+    for name, values in drawn.items():
+        share = _ratio(table, defect, name)
+        if share in (0.0, 1.0):  # draws of parts without an error never show one: the exact interval can
+            n = len(table) if _RATIOS[name][1] is None else int((defect == _RATIOS[name][1]).sum())
+            exact = clopper_pearson(n if share else 0, n, confidence)
+            found[name] = (float(exact.low or 0.0), float(1.0 if exact.high is None else exact.high))
+        else:
+            low, high = (float(np.quantile(values, end)) for end in ends) if values else (0.0, 1.0)
+            found[name] = (low, high) if values else None
+    return found
 
 
 def _rating(found: Mapping[str, float | None]) -> str:

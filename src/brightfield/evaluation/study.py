@@ -47,6 +47,8 @@ class Study:
     def __post_init__(self) -> None:
         if not 0 <= self.trials <= MOST_TRIALS:
             raise ConfigError(f"--trials is {self.trials}; expected a whole number from 0 to {MOST_TRIALS}")
+        if self.appraisals is not None and not self.appraisals.is_file():
+            raise ConfigError(f"--appraisals {self.appraisals} is not a file; expected a CSV of decisions")
 
     @property
     def asked(self) -> bool:

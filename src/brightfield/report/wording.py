@@ -227,7 +227,8 @@ def check_name(check: Mapping[str, Any]) -> str:
 
 def check_sentence(check: Mapping[str, Any], confidence: float) -> str:
     """Return a limit, what was found and what follows."""
-    shown = percent if "rate" in check["name"] or check["bound"] is not None else figure
+    share = "rate" in check["name"] or check["name"] == "effectiveness" or check["bound"] is not None
+    shown = percent if share else figure
     if check["name"] in ("n", "n_defect"):
         shown = _count
     wanted = f"{'at most' if check['at_most'] else 'at least'} {shown(check['limit'])} was agreed"

@@ -1,0 +1,150 @@
+"""Which ways of learning pay: each alone against the default recipe, out of fold, on training images alone.
+
+Every image is judged by the members of the head that were not shown its fold; the test images of the solar
+cells' protocol are not looked at, and of the magnetic tiles a quarter is left out likewise:
+
+    python benchmarks/ablation.py --seeds 0 1 2
+    python benchmarks/ablation.py --magnetic-tile FOLDER --seeds 0 1 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+from brightfield import Dataset, TrainOptions
+from brightfield.data.cache import build_cache
+from brightfield.data.catalog import load_magnetic_tile
+from brightfield.data.load import load
+from brightfield.data.scan import scan
+from brightfield.data.split import fold_numbers, split
+from brightfield.decide.calibration import fit_calibrator, probabilities
+from brightfield.decide.choose import choose
+from brightfield.decide.policy import parse_policy
+from brightfield.errors import ConfigError
+from brightfield.methods.fit import fit_classifier
+from brightfield.models.backbone import build_trunk
+from brightfield.models.network import TileNet, build_network
+from brightfield.models.runtime import pick_runtime
+from brightfield.models.weights import load_weights
+from brightfield.training.choice import choose_recipe
+from brightfield.training.plan import Wishes, plan
+from brightfield.training.recipes import Recipe
+from record import Row
+from runs import save
+
+VARIANTS: dict[str, dict[str, object]] = {
+    "default": {},
+    "sampling": {"imbalance": "sampling"},
+    "class-weighted loss": {"imbalance": "loss"},
+    "logit adjustment": {"imbalance": "adjustment"},
+    "sampling and loss": {"imbalance": "sampling+loss"},
+    "focal loss, gamma 2": {"focal": 2.0},
+    "label smoothing 0.1": {"label_smoothing": 0.1},
+    "mixup of features": {"mix": "mixup"},
+    "uncertain labels in full": {"uncertain": "full"},
+    "uncertain labels soft": {"uncertain": "soft"},
+    "5 members": {"members": 5},
+    "20 members": {"members": 20},
+    "TTA half-turn": {"tta": "half-turn"},
+    "TTA flips": {"tta": "flips"},
+    "TTA turns": {"tta": "turns"},
+    "TTA crops": {"tta": "crops"},
+}
+
+
+def build(recipe: Recipe, dataset: Dataset) -> TileNet:
+    """Return the recipe's network with a new head."""
+    trunk = build_trunk(recipe.backbone)
+    load_weights(trunk)
+    spec = recipe.head.on(trunk.spec.strides)
+    return build_network(trunk, len(dataset.classes), spec, pick_runtime())
+
+
+def judged(dataset: Dataset, name: str, seed: int, folder: Path) -> list[Row]:
+    """Return the rows of one variant with one seed."""
+    recipe = choose_recipe(TrainOptions(**VARIANTS[name]), dataset)  # type: ignore[arg-type]
+    paths = [s.path for s in dataset.samples]
+    net = build(recipe, dataset)
+    # the plan of the default, so that all see the pictures alike
+    usual = choose_recipe(TrainOptions(), dataset)
+    chosen = plan(scan(paths), net, Wishes(), views=1, budget=usual.time_budget, tiled=True)
+    rule = chosen.preprocessing
+    cache = build_cache(paths, resize=rule.resize, bits=rule.bits, folder=folder / "pixels")
+    folds = np.array(fold_numbers(dataset, recipe.folds, seed))
+    begin = time.perf_counter()
+    fitted = fit_classifier(
+        net, dataset, cache, rule, recipe, views=recipe.views, seed=seed, workspace=folder, fold_of=folds
+    )
+    seconds = time.perf_counter() - begin
+    if fitted.out_of_fold is None:
+        raise ConfigError(f"variant {name!r} has too few members to judge out of fold")
+    logits = fitted.out_of_fold.logits
+    labels = np.array([dataset.classes.index(str(s.label)) for s in dataset.samples])
+    is_defect = labels != 0
+    defect = 1 - probabilities(fit_calibrator(logits, labels, 0), logits, 0)[:, 0]
+    called = defect >= choose(parse_policy("f1"), defect, is_defect).threshold
+    values = {
+        "auroc": float(roc_auc_score(is_defect, defect)),
+        "average_precision": float(average_precision_score(is_defect, defect)),
+        "f1": float(f1_score(is_defect, called)),
+        "accuracy": float((called == is_defect).mean()),
+        "accuracy_at_0.5": float(((defect >= 0.5) == is_defect).mean()),
+    }
+    rows = [Row("ablation", dataset.name, name, seed, k, v, "share") for k, v in values.items()]
+    return [*rows, Row("ablation", dataset.name, name, seed, "fit_time", seconds, "s")]
+
+
+def table(rows: list[Row]) -> None:
+    """Print each variant's means and how far it is from the default with the same seed."""
+    found: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
+    for row in rows:
+        found[row.variant, row.metric][row.seed] = row.value
+    for name in dict.fromkeys(row.variant for row in rows):
+        said = []
+        for metric in ("auroc", "f1", "accuracy"):
+            mine, usual = found[name, metric], found["default", metric]
+            ahead = [mine[s] - usual[s] for s in mine if s in usual]
+            gain = f"{np.mean(ahead):+.4f} ({min(ahead):+.4f} to {max(ahead):+.4f})" if ahead else ""
+            said.append(f"{metric} {np.mean(list(mine.values())):.4f} {gain}")
+        print(f"{name:26s} {'; '.join(said)}", flush=True)
+
+
+def main() -> None:
+    """Run every variant with every seed, in turn."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--magnetic-tile", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--output", type=Path)
+    args = parser.parse_args()
+    whole = load("elpv") if args.magnetic_tile is None else load_magnetic_tile(args.magnetic_tile)
+    if args.magnetic_tile is not None:
+        args.variants = [v for v in args.variants if not v.startswith("uncertain")]
+    parted = split(whole, test=0.25, calibration=0.0, seed=0)
+    dataset = parted.subset(replace(s, part=None) for s in parted.samples if s.part == "train")
+    every: list[Row] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in args.variants:
+            for seed in args.seeds:
+                try:
+                    rows = judged(dataset, name, seed, Path(temporary))
+                except ConfigError as error:
+                    print(f"{name}: {error}", flush=True)
+                    break
+                save("ablation", rows, args.output)
+                every += rows
+    table(every)
+
+
+if __name__ == "__main__":
+    main()
