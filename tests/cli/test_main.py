@@ -161,9 +161,14 @@ def test_as_a_process() -> None:
 
 def test_ctrl_c_while_training_leaves_no_inspector(synthetic_parts: Path, tmp_path: Path) -> None:
     words = ("train", str(synthetic_parts), "-o", str(tmp_path / "i"), "--weights", "none")
-    with subprocess.Popen(
-        [sys.executable, "-m", "brightfield", *words], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-    ) as process:
+    heeded = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        begun = subprocess.Popen(
+            [sys.executable, "-m", "brightfield", *words], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+        )
+    finally:
+        signal.signal(signal.SIGINT, heeded)
+    with begun as process:
         assert process.stderr is not None
         while not process.stderr.readline().startswith("compare: "):  # it has begun
             assert process.poll() is None

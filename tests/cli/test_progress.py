@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-
 import pytest
 from rich.progress import Progress as Bars
 
@@ -36,24 +33,3 @@ def test_one_bar_a_stage_which_begins_again() -> None:
     for stage, done, total in (("decode", 1, 3), ("decode", 3, 3), ("head", 1, 9), ("decode", 1, 2)):
         show(stage, done, total)
     assert [(t.description, t.completed, t.total) for t in bars.tasks] == [("decode", 1, 2), ("head", 1, 9)]
-
-
-def test_a_swallowed_ctrl_c_stops_at_the_next_word() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with show_progress(quiet=True) as tell:
-        tell("features", 0, 2)
-        with contextlib.suppress(KeyboardInterrupt):  # as a library's callback may
-            signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            tell("features", 1, 2)
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_who_ignores_ctrl_c_goes_on_ignoring_it() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with show_progress(quiet=True) as tell:
-            signal.raise_signal(signal.SIGINT)
-            tell("features", 1, 1)
-    finally:
-        signal.signal(signal.SIGINT, before)

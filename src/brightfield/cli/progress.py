@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 from rich.progress import (
     BarColumn,
@@ -24,47 +21,7 @@ from brightfield.progress import Progress, silent
 
 @contextmanager
 def show_progress(quiet: bool = False) -> Iterator[Progress]:
-    """Show on stderr what the yielded function is told; the bars vanish at the end.
-
-    A library can swallow a Ctrl-C that comes while it runs; the next word of progress then stops the command.
-    """
-    with _shown(quiet) as show, _heeding_interrupts() as heed:
-
-        def tell(stage: str, done: int, total: int) -> None:
-            heed()
-            show(stage, done, total)
-
-        yield tell
-
-
-@contextmanager
-def _heeding_interrupts() -> Iterator[Callable[[], None]]:
-    """Yield what raises KeyboardInterrupt if Ctrl-C was pressed since and nobody stopped for it."""
-    before = signal.getsignal(signal.SIGINT)
-    pressed = False
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        nonlocal pressed
-        pressed = True
-        signal.default_int_handler(number, frame)
-
-    def heed() -> None:
-        if pressed:
-            raise KeyboardInterrupt
-
-    # only the main thread may ask for signals; whoever ignores them, or has a handler of its own, keeps it
-    ours = threading.current_thread() is threading.main_thread() and before is signal.default_int_handler
-    if ours:
-        signal.signal(signal.SIGINT, remember)
-    try:
-        yield heed
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _shown(quiet: bool) -> Iterator[Progress]:
+    """Show on stderr what the yielded function is told; the bars vanish at the end."""
     if quiet:
         yield silent
     elif not stderr().is_terminal:
