@@ -318,12 +318,13 @@ def _views(made: Made) -> dict[str, Any]:
     Milliseconds a picture, the median of a few, in all views and in the first alone; None without a picture.
     """
     judge = made.classifier
-    took: dict[str, float | None] = {}
-    for name, views in (("milliseconds", judge.views), ("milliseconds_of_one", judge.views[:1])):
-        timed = Classifier(judge.net, judge.preprocessing, judge.normal, views)
-        pictures = [made.cache[i] for i in range(min(TIMED, len(made.cache)))]
-        took[name] = round(_median_milliseconds(timed, pictures), 1) if pictures else None
-    return {"names": list(judge.views), **took}
+    names, pictures = list(judge.views), [made.cache[i] for i in range(min(TIMED, len(made.cache)))]
+    if not pictures:
+        return {"names": names, "milliseconds": None, "milliseconds_of_one": None}
+    plain = Classifier(judge.net, judge.preprocessing, judge.normal, names[:1])
+    one = _median_milliseconds(plain, pictures)
+    every = one if len(names) == 1 else _median_milliseconds(judge, pictures)
+    return {"names": names, "milliseconds": round(every, 1), "milliseconds_of_one": round(one, 1)}
 
 
 def _median_milliseconds(judge: Classifier, pictures: Sequence[npt.NDArray[np.uint8]]) -> float:

@@ -87,7 +87,8 @@ def test_pictures_of_a_group_are_shots_of_a_part(parts: tuple[Dataset, Any]) -> 
 def test_people_beside_the_inspector(parts: tuple[Dataset, Any], tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     rows = [f"{i}.png,Kim,{d}" for i, d in enumerate(("ok", "OK", "DEFECT", "spot", "DEFECT", "review"))]
-    path.write_text("\n".join(["image,appraiser,decision", *rows, "0.png,Kim,OK"]))
+    text = "\n".join(["image,appraiser,decision", *rows, "0.png,Kim,OK"])
+    path.write_text(text.replace(",", ";"))  # as spreadsheets write it in half of Europe
     found = studied(parts, Study(appraisals=path))
     kim = found["appraisers"]["Kim"]
     assert (kim["decisions"], kim["effectiveness"], kim["false_alarm_rate"]) == (7, 5 / 7, 1 / 4)

@@ -36,7 +36,7 @@ def load_manifest(path: Path, *, name: str, normal: str | None = None) -> Datase
         DataError: If a column, label or file is missing, an image stands there twice, or only some rows name
             their split.
     """
-    rows = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+    rows = _read_parquet(path) if path.suffix.lower() == ".parquet" else read_csv(path, _NEEDED, _OPTIONAL)
     if not rows:
         raise DataError(f"{path} has no rows; expected one for each image, with the columns image,label")
     samples = [_sample(path, row, number) for number, row in enumerate(rows, start=1)]
@@ -50,9 +50,21 @@ def load_manifest(path: Path, *, name: str, normal: str | None = None) -> Datase
     return as_dataset(name, samples, normal)
 
 
-def _read_csv(path: Path) -> list[Row]:
+def read_csv(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
+    """Return the rows of a CSV table by column, cells stripped: UTF-8, separated by comma, semicolon or tab.
+
+    Args:
+        path: The file.
+        needed: Columns that must be there, in small letters.
+        optional: Columns that may be; others are ignored.
+
+    Raises:
+        DataError: If it cannot be read, is empty, lacks a column, or a row is longer than its header.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 ({error.reason}); save it as 'CSV UTF-8'") from error
     header = text.partition("\n")[0]
@@ -63,8 +75,8 @@ def _read_csv(path: Path) -> list[Row]:
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: {error}; expected plain CSV") from error
     if not lines:
-        raise DataError(f"{path} is empty; expected a header line with image,label")
-    columns = _columns(path, lines[0])
+        raise DataError(f"{path} is empty; expected a header line with {','.join(needed)}")
+    columns = _columns(path, lines[0], needed, optional)
     for number, line in enumerate(lines[1:], start=1):
         if len(line) > len(columns):
             raise DataError(
@@ -86,7 +98,7 @@ def _read_parquet(path: Path) -> list[Row]:
         table = parquet.read_table(path)
     except (arrow.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as Parquet: {error}") from error
-    columns = _columns(path, table.column_names)
+    columns = _columns(path, table.column_names, _NEEDED, _OPTIONAL)
     cells = [[_text(value) for value in column.to_pylist()] for column in table.columns]
     return [dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True)]
 
@@ -100,15 +112,15 @@ def _text(value: object) -> str:
     return str(value).strip()
 
 
-def _columns(path: Path, header: Sequence[str]) -> list[str]:
+def _columns(path: Path, header: Sequence[str], needed: Sequence[str], optional: Sequence[str]) -> list[str]:
     columns = [name.strip().lower() for name in header]
-    missing = [name for name in _NEEDED if name not in columns]
+    missing = [name for name in needed if name not in columns]
     if missing:
         raise DataError(
             f"{path} has no column {' and '.join(missing)}; it has {', '.join(columns) or 'none'}, "
-            f"expected {','.join(_NEEDED)} and, where known, {','.join(_OPTIONAL)}"
+            f"expected {','.join(needed)}" + (f" and, where known, {','.join(optional)}" if optional else "")
         )
-    extra = [name for name in columns if name not in (*_NEEDED, *_OPTIONAL)]
+    extra = [name for name in columns if name not in (*needed, *optional)]
     if extra:
         _LOG.info("%s: columns ignored: %s", path, ", ".join(extra))
     return columns

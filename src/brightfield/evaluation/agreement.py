@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics import cohen_kappa_score
 
 from brightfield.errors import DataError
 from brightfield.evaluation.intervals import Rate, clopper_pearson
@@ -147,13 +148,9 @@ def fleiss_kappa(looks: Shots) -> float | None:
 
 def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
     """Return Cohen's kappa of two lists of decisions on the same looks (Cohen, 1960); None if all are one."""
-    if not first:
+    if len({*first, *second}) < 2:
         return None
-    n = len(first)
-    alike = sum(a == b for a, b in zip(first, second, strict=True)) / n
-    one, other = Counter(first), Counter(second)
-    chance = sum(one[k] * other[k] for k in one) / n**2
-    return None if chance == 1.0 else (alike - chance) / (1.0 - chance)
+    return float(cohen_kappa_score(first, second))
 
 
 def _appraiser(truth: npt.NDArray[np.bool_], looks: Shots, confidence: float) -> Appraiser:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ import numpy as np
 
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.decode import decode
+from brightfield.data.manifest import read_csv
 from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.agreement import DECISIONS, THE_INSPECTOR, attribute_agreement
 from brightfield.evaluation.disturb import Disturbance
@@ -170,34 +170,18 @@ def read_appraisals(
     """
     place = {dataset.samples[i].image: k for k, rows in enumerate(parts.values()) for i in rows}
     found: dict[str, list[list[str]]] = {}
-    for number, row in enumerate(_rows(path), start=1):
+    for number, row in enumerate(read_csv(path, _COLUMNS), start=1):
         where = f"{path}, row {number}"
-        if row["image"] not in place:
-            raise DataError(f"{where}: image {row['image']!r} is not among the images judged")
-        if not row["appraiser"] or row["appraiser"] == THE_INSPECTOR:
-            raise DataError(f"{where}: appraiser is {row['appraiser']!r}; expected a person's name")
-        looks = found.setdefault(row["appraiser"], [[] for _ in parts])
-        looks[place[row["image"]]].append(_decision(row["decision"], dataset, where))
+        image, appraiser, decision = (row.get(name, "") for name in _COLUMNS)
+        if image not in place:
+            raise DataError(f"{where}: image {image!r} is not among the images judged")
+        if not appraiser or appraiser == THE_INSPECTOR:
+            raise DataError(f"{where}: appraiser is {appraiser!r}; expected a person's name")
+        looks = found.setdefault(appraiser, [[] for _ in parts])
+        looks[place[image]].append(_decision(decision, dataset, where))
     if not found:
         raise DataError(f"{path} has no rows; expected one look a row, with {', '.join(_COLUMNS)}")
     return found
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = [name.strip().lower() for name in reader.fieldnames or ()]
-            missing = [name for name in _COLUMNS if name not in columns]
-            if missing:
-                raise DataError(
-                    f"{path} has no column {' and '.join(missing)}; it has {', '.join(columns) or 'none'}, "
-                    f"expected {','.join(_COLUMNS)}"
-                )
-            reader.fieldnames = columns
-            return [{name: (row[name] or "").strip() for name in _COLUMNS} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as CSV: {error}") from error
 
 
 def _decision(text: str, dataset: Dataset, where: str) -> str:

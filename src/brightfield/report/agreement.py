@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from brightfield.report.wording import agreement_sentences, figure, number, percent
+from brightfield.report.wording import agreement_sentences, figure, number, percent, together_sentence
 
 _TONES = {"acceptable": "ok", "marginal": "review", "unacceptable": "defect"}
 _SHARES = ("effectiveness", "miss_rate", "false_alarm_rate")
@@ -18,7 +18,7 @@ def agreement_section(study: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {
         "how": agreement_sentences(study)[0],
         "appraisers": [_appraiser(name, one) for name, one in study["appraisers"].items()],
-        "together": _together(study) if len(study["appraisers"]) > 1 else None,
+        "together": together_sentence(study) if len(study["appraisers"]) > 1 else None,
         "causes": [_cause(name, found) for name, found in study["causes"].items()],
     }
 
@@ -42,15 +42,6 @@ def _appraiser(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
 def _share(value: float | None, interval: Any) -> dict[str, str]:
     between = "" if value is None or interval is None else " to ".join(percent(end) for end in interval)
     return {"value": percent(value), "between": between}
-
-
-def _together(study: Mapping[str, Any]) -> str:
-    alike, right = study["all_alike"], study["all_right"]
-    kappa = "" if study["kappa"] is None else f" Fleiss' kappa of all decisions is {figure(study['kappa'])}."
-    return (
-        f"Of {alike['n']:,} parts that all were shown, everybody always decided alike on {alike['k']:,} and "
-        f"rightly on {right['k']:,}.{kappa}"
-    )
 
 
 def _cause(name: str, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -191,9 +191,7 @@ def agreement_sentences(study: Mapping[str, Any]) -> list[str]:
             f"decisions{misses}{alarms}{twice}: {one['rating']}."
         )
     if len(study["appraisers"]) > 1:
-        both = study["all_alike"]
-        kappa = "" if study["kappa"] is None else f" (Fleiss' kappa {figure(study['kappa'])})"
-        said.append(f"Everybody always decided alike on {both['k']:,} of {both['n']:,} parts{kappa}.")
+        said.append(together_sentence(study))
     for cause, found in study["causes"].items():
         change = found["changed"]
         said.append(
@@ -202,6 +200,16 @@ def agreement_sentences(study: Mapping[str, Any]) -> list[str]:
             f"{number(found['probability_moves'])}."
         )
     return said
+
+
+def together_sentence(study: Mapping[str, Any]) -> str:
+    """Return on how many parts all appraisers of a study always agreed."""
+    alike, right = study["all_alike"], study["all_right"]
+    kappa = "" if study["kappa"] is None else f" Fleiss' kappa of all decisions is {figure(study['kappa'])}."
+    return (
+        f"Of {alike['n']:,} parts that all were shown, everybody always decided alike on {alike['k']:,} and "
+        f"rightly on {right['k']:,}.{kappa}"
+    )
 
 
 def _looks(study: Mapping[str, Any]) -> str:
