@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -32,3 +33,17 @@ def ordered_map(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterat
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield items in order, each made in another thread while the one before is used.
+
+    Raises:
+        Exception: Whatever making an item raises, in its place.
+    """
+    waiting = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(lambda: list(itertools.islice(waiting, 1)))
+        while item := following.result():
+            following = pool.submit(lambda: list(itertools.islice(waiting, 1)))
+            yield item[0]

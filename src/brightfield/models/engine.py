@@ -56,8 +56,7 @@ class Engine:
 
     def __call__(self, x: Tensor) -> list[Tensor]:
         """Return the network's outputs for a batch."""
-        size = max(1, AT_ONCE // (x.shape[2] * x.shape[3]))
-        pieces = [x[at : at + size] for at in range(0, len(x), size)]
+        pieces = self._pieces(x)
         if len(pieces) >= self._threads > 1:
             session = self._session(1)
             with ThreadPoolExecutor(self._threads) as pool:
@@ -67,6 +66,13 @@ class Engine:
         return [
             torch.from_numpy(p[0] if len(p) == 1 else np.concatenate(p)) for p in zip(*parts, strict=True)
         ]
+
+    def _pieces(self, x: Tensor) -> list[Tensor]:
+        """Cut a batch into pieces of about one size, as many for each thread where there are enough."""
+        count = -(-len(x) * x.shape[2] * x.shape[3] // AT_ONCE)
+        if count >= self._threads:
+            count = -(-count // self._threads) * self._threads
+        return list(x.tensor_split(min(count, len(x))))
 
     def _session(self, threads: int) -> Any:
         if threads not in self._sessions:

@@ -14,6 +14,7 @@ import torch
 
 from brightfield.atomic import write_atomically
 from brightfield.data.cache import PixelCache
+from brightfield.data.parallel import ahead
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import tile_origins
 from brightfield.models.network import TileNet, normalise
@@ -97,11 +98,11 @@ def _extract_block(
     images: range,
 ) -> None:
     at = int(starts[images.start])
-    for batch in tile_batches(cache, preprocessing, images):
-        x = normalise(torch.from_numpy(batch), preprocessing)
+    batches = tile_batches(cache, preprocessing, images)
+    for x in ahead(normalise(torch.from_numpy(batch), preprocessing) for batch in batches):
         for row, view in enumerate(views):
-            bank[row, at : at + len(batch)] = net.features(VIEWS[view](x)).numpy()
-        at += len(batch)
+            bank[row, at : at + len(x)] = net.features(VIEWS[view](x)).numpy()
+        at += len(x)
 
 
 def tile_batches(
