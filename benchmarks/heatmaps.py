@@ -1,4 +1,4 @@
-"""Heatmaps against masks: Grad-CAM of the last convolution, of all maps (the default), and element-wise.
+"""Heatmaps against masks: Grad-CAM of the last convolution, of all maps, element-wise, and both (default).
 
 python benchmarks/heatmaps.py                      synthetic parts
 python benchmarks/heatmaps.py --data FOLDER        a data set with masks and groups, such as ballscrew
@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from brightfield import Dataset, Inspector, TrainOptions
 from brightfield.data.decode import read_mask
@@ -33,13 +34,14 @@ def last_only(maps, score, size, calm=None):  # type: ignore[no-untyped-def]
     def of_last(leaves):  # type: ignore[no-untyped-def]
         return score([m.clone() for m in maps[:-1]] + leaves)
 
-    return grad_cam(maps[-1:], of_last, size, None if calm is None else calm[-1:], averaged=True)
+    return grad_cam(maps[-1:], of_last, size, None if calm is None else calm[-1:], weights="map")
 
 
 KINDS = {
     "Grad-CAM, last convolution": last_only,
-    "Grad-CAM, all maps (default)": grad_cam,
-    "element-wise, all maps": partial(grad_cam, averaged=False),
+    "Grad-CAM, all maps": partial(grad_cam, weights="map"),
+    "element-wise, all maps": partial(grad_cam, weights="place"),
+    "geometric mean of both (default)": grad_cam,
 }
 
 
@@ -48,10 +50,14 @@ def measure(inspector: Inspector, dataset: Dataset, name: str, seed: int) -> lis
     rows: list[Row] = []
     for kind, function in KINDS.items():
         classifier.grad_cam = function
-        meter, hits = PixelMeter(), []
+        meter, hits, hottest, defective = PixelMeter(), [], [], []
         for sample in dataset.part("test").samples:
             heatmap = inspector.inspect(sample.path).heatmap
-            if heatmap is None or (sample.mask is None and sample.label != dataset.normal):
+            if heatmap is None:
+                continue
+            hottest.append(float(heatmap.max()))
+            defective.append(sample.label != dataset.normal)
+            if sample.mask is None and defective[-1]:
                 continue
             mask = None if sample.mask is None else read_mask(sample.mask)
             meter.update(heatmap, mask)
@@ -62,6 +68,8 @@ def measure(inspector: Inspector, dataset: Dataset, name: str, seed: int) -> lis
                 )
         found = meter.result().as_dict()
         values = {"pixel_auroc": found["auroc"], "aupro": found["aupro"], "hottest_on_defect": np.mean(hits)}
+        # how far the hottest place tells defective parts from good ones, on which it should stay calm
+        values["image_auroc_of_heat"] = roc_auc_score(defective, hottest)
         rows += [Row("heatmaps", name, kind, seed, metric, float(v), "share") for metric, v in values.items()]
         print(kind, {k: round(float(v), 4) for k, v in values.items()}, flush=True)
     classifier.grad_cam = grad_cam

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from brightfield.models.backbone import build_trunk
@@ -34,15 +35,23 @@ def test_the_usual_value_is_calm_and_maps_add_up() -> None:
     assert found[3, 0] == 1.0
 
 
-def test_a_maximum_stays_in_its_place() -> None:
+def test_where_a_map_and_its_places_agree() -> None:
     """For score = max(A), all the gradient is at the maximum; averaging spreads it to other bright places."""
     a = torch.zeros(1, 1, 4, 4)
     a[0, 0, 1, 2], a[0, 0, 3, 0] = 4.0, 3.0
-    sharp = grad_cam([a], lambda m: m[0].amax((1, 2, 3)), 4, averaged=False)[0]
-    assert sharp[1, 2] == 4.0 * 16
-    assert float(sharp.sum()) == 4.0 * 16
-    spread = grad_cam([a], lambda m: m[0].amax((1, 2, 3)), 4)[0]
-    assert (spread[1, 2], spread[3, 0]) == (4.0, 3.0)
+    place, whole, both = (
+        grad_cam([a], lambda m: m[0].amax((1, 2, 3)), 4, weights=weights)[0]
+        for weights in ("place", "map", "both")
+    )
+    assert (place[1, 2], place[3, 0]) == (4.0 * 16, 0.0)
+    assert (whole[1, 2], whole[3, 0]) == (4.0, 3.0)
+    assert (both[1, 2], both[3, 0]) == (16.0, 0.0)  # the roots of 64 times 4 and of 0 times 3
+    assert float(both.sum()) == 16.0
+
+
+def test_unknown_weights_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"weights 'mean' .* map, place, both"):
+        grad_cam([torch.zeros(1, 1, 2, 2)], lambda m: m[0].sum((1, 2, 3)), 2, weights="mean")
 
 
 def test_the_network_is_left_as_it_was() -> None:
