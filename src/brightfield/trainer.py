@@ -104,9 +104,8 @@ def train(
             check_calibration(part, policy)
             fold_of = _folds(part, recipe, options, duplicates) if crossed else None
         made = _fit(dataset, net, recipe, wishes, options, fold_of, folder, together, progress)
-        seconds = time.perf_counter() - begin
         inspector = assemble(dataset, made, policy_text=str(policy), progress=progress)
-        facts = _facts(dataset, made, options, recipe, origin, seconds)
+        facts = _facts(dataset, made, options, recipe, origin, begin)
         inspector = replace(inspector, facts=facts)
         if output is not None and together.first:
             inspector.save(output)
@@ -278,7 +277,7 @@ def _facts(
     options: TrainOptions,
     recipe: Recipe,
     origin: WeightsOrigin,
-    seconds: float,
+    begin: float,
 ) -> dict[str, Any]:
     import torch
 
@@ -292,7 +291,7 @@ def _facts(
             "folds": 0 if made.out_of_fold is None else len(made.out_of_fold.judges),
             "precision": str(made.classifier.net.runtime.training).removeprefix("torch."),
             "history": made.history,
-            "seconds": round(seconds, 1),
+            "seconds": round(time.perf_counter() - begin, 1),  # all but the saving
         },
         "fingerprints": {
             "data": dataset.fingerprint(),

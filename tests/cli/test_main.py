@@ -91,6 +91,14 @@ def test_mistakes_in_the_words(brightfield, words: list[str], message: str) -> N
     assert message in said.err
 
 
+def test_a_place_that_cannot_be_written_is_wrong_input(brightfield, monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = PermissionError(13, "Permission denied", "/nowhere/x")
+    monkeypatch.setattr(inspect, "run", fail_with(denied))
+    said = brightfield("inspect", "x", "y")
+    assert said.code == 2
+    assert said.err.startswith("error: cannot use /nowhere/x: Permission denied; choose a place")
+
+
 def test_no_traceback_unless_asked_for(brightfield, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspect, "run", fail_with(RuntimeError("the sky fell")))
     said = brightfield("inspect", "x", "y")

@@ -25,7 +25,10 @@ def test_the_test_part_is_known_by_content_whatever_its_name(
     assert plain.metrics["n"] == 16
     assert plain.metrics["n_defect"] == 8
     assert set(plain.predictions.parts) == {"test"}
-    assert plain.notes == ()
+    made = sum(part != "test" for part in spot_inspector.parts.values())
+    assert plain.notes == (
+        f"{made} images that made the inspector are left out (--split all judges them too)",
+    )
     for name in ("OK", "Defect"):
         (tmp_path / "renamed" / name).mkdir(parents=True)
         for i, file in enumerate(sorted((spots / name).iterdir(), reverse=True)):

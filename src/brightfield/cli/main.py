@@ -53,12 +53,26 @@ def _run(args: argparse.Namespace) -> int:
         code = STOPPED
     except BrokenPipeError:
         _let_stdout_go()
+    except OSError as error:
+        if error.filename is None:
+            code = _surprise(args, error)
+        else:
+            _report(
+                args,
+                f"cannot use {error.filename}: {error.strerror}; choose a place that can be read and written",
+            )
+            code = WRONG_INPUT
     except SystemExit as stop:  # how rich leaves when nobody reads on
         code = stop.code if isinstance(stop.code, int) else FAILED
     except Exception as error:  # noqa: BLE001 - the last place where a message can be made of it
-        hint = "" if args.debug else " (run it again with --debug for the traceback)"
-        _report(args, f"{type(error).__name__}: {error}{hint}")
+        code = _surprise(args, error)
     return code
+
+
+def _surprise(args: argparse.Namespace, error: Exception) -> int:
+    hint = "" if args.debug else " (run it again with --debug for the traceback)"
+    _report(args, f"{type(error).__name__}: {error}{hint}")
+    return FAILED
 
 
 def _report(args: argparse.Namespace, message: str) -> None:

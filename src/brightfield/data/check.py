@@ -207,9 +207,17 @@ def _leak(seen: _Seen, members: Sequence[int], what: str) -> Findings:
 def _classes(seen: _Seen) -> Findings:
     dataset = seen.dataset
     if len(dataset.classes) == 1:
-        message = f"all images are {dataset.classes[0]!r}: only methods that learn from good parts can train"
-        yield Finding(Severity.NOTE, "one-class", message)
-    elif dataset.normal is None:
+        message = (
+            f"all images are {dataset.classes[0]!r}: a classifier needs images of both, good and defective"
+        )
+        yield Finding(Severity.ERROR, "one-class", message)
+    elif len(trained := {s.label for s in dataset.samples if s.part == "train" and s.label}) == 1:
+        message = (
+            f"the training part holds one class only ({trained.pop()}): train with --resplit, "
+            "which chooses the parts anew, or put images of the others there"
+        )
+        yield Finding(Severity.ERROR, "one-class", message)
+    if len(dataset.classes) > 1 and dataset.normal is None:
         message = "no class counts as good, so classes are only told apart; name the good one with --normal"
         yield Finding(Severity.NOTE, "no-normal", message)
     for name, n in dataset.counts().items():

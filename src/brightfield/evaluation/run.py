@@ -117,6 +117,9 @@ def choose_part(inspector: Inspector, dataset: Dataset, split: str | None) -> tu
         "its figures on them flatter it"
         for part, n in sorted(known.items())
     ]
+    left = sum(p is not None and s.part != wanted for s, p in zip(samples, seen, strict=True))
+    if left and split is None and wanted == "test":
+        notes.append(f"{left} images that made the inspector are left out (--split all judges them too)")
     return dataset.subset(picked), notes
 
 

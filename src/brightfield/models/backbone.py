@@ -235,7 +235,7 @@ def build_trunk(name: str, others: Iterable[str] = ()) -> Trunk:
     elif name in _torchvision_names():
         return TorchvisionTrunk(name)
     close = difflib.get_close_matches(name, [*others, *known_backbones()], n=3, cutoff=0.5)
-    hint = f"; did you mean {', '.join(close)}?" if close else ""
+    hint = f"; did you mean {', '.join(dict.fromkeys(close))}?" if close else ""
     raise ConfigError(f"--backbone {name!r} is neither a timm nor a torchvision name{hint}")
 
 
