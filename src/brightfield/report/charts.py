@@ -87,7 +87,7 @@ def calibration(bins: CalibrationBins, event: str) -> str:
         upper.vlines(bins.predicted[filled], low, high, color=ACCENT, linewidth=1.0, alpha=0.7)
         frame(upper, "", f"share {event}")
         _unit_square(upper)
-        upper.legend(loc="upper left")
+        upper.legend(loc="lower center", ncols=2, bbox_to_anchor=(0.5, 1.0))  # bars fill the square
         lower.bar(centres, bins.counts, width=0.9 / len(centres), color=ACCENT, alpha=0.55, linewidth=0)
         lower.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=2))
         frame(lower, f"predicted probability: {event}", "images")
