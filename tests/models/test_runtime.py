@@ -13,8 +13,7 @@ from brightfield.models.runtime import Runtime, pick_runtime
     ("precision", "capabilities", "training"),
     [
         ("auto", {"amx_bf16": True}, torch.bfloat16),
-        ("auto", {"amx_bf16": False, "avx512_bf16": True}, torch.bfloat16),
-        ("auto", {"avx512_f": True, "amx_int8": True}, torch.float32),
+        ("auto", {"amx_bf16": False, "avx512_bf16": True}, torch.float32),
         ("auto", {}, torch.float32),
         ("float32", {"amx_bf16": True}, torch.float32),
         ("bfloat16", {}, torch.bfloat16),
