@@ -20,7 +20,7 @@ from brightfield.atomic import write_atomically
 from brightfield.bundle import check_replaceable
 from brightfield.config import TrainOptions
 from brightfield.data.cache import build_cache
-from brightfield.data.dataset import Dataset
+from brightfield.data.dataset import Dataset, check_classes
 from brightfield.data.fingerprints import near_duplicate_groups
 from brightfield.data.load import load as load_dataset
 from brightfield.data.preprocessing import Preprocessing
@@ -30,7 +30,7 @@ from brightfield.decide.policy import Policy, parse_policy
 from brightfield.errors import ConfigError, DataError
 from brightfield.inspector import Inspector
 from brightfield.methods.classifier import Classifier
-from brightfield.methods.fit import check_classes, fit_classifier, fit_from_scratch
+from brightfield.methods.fit import fit_classifier, fit_from_scratch
 from brightfield.models.backbone import build_trunk
 from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime

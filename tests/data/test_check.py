@@ -109,7 +109,7 @@ def test_one_class_and_no_normal_class(tmp_path: Path) -> None:
     both = make_parts(tmp_path / "both", n_ok=20, n_defect=10, size=(64, 96), defect_px=9, kinds=("pit",))
     parts = [replace(s, part="train" if s.label == "OK" else "test") for s in both.samples]
     report = check(replace(both, samples=tuple(parts)))
-    assert "train with --resplit" in next(f.message for f in report.findings if f.kind == "one-class")
+    assert "add --resplit" in next(f.message for f in report.findings if f.kind == "one-class")
     plain = make_parts(
         tmp_path / "p", n_ok=0, n_defect=40, size=(64, 96), defect_px=9, kinds=("pit", "stain")
     )

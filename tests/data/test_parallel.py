@@ -1,3 +1,7 @@
+"""Items made ahead of their use."""
+
+from __future__ import annotations
+
 import threading
 from collections.abc import Iterator
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from brightfield.data.dataset import Dataset, Sample
+from brightfield.data.dataset import Dataset, Sample, check_classes
 from brightfield.data.decode import read_mask
 from brightfield.data.fingerprints import Look, group_looks, look
 from brightfield.data.parallel import ordered_map
@@ -206,17 +206,6 @@ def _leak(seen: _Seen, members: Sequence[int], what: str) -> Findings:
 
 def _classes(seen: _Seen) -> Findings:
     dataset = seen.dataset
-    if len(dataset.classes) == 1:
-        message = (
-            f"all images are {dataset.classes[0]!r}: a classifier needs images of both, good and defective"
-        )
-        yield Finding(Severity.ERROR, "one-class", message)
-    elif len(trained := {s.label for s in dataset.samples if s.part == "train" and s.label}) == 1:
-        message = (
-            f"the training part holds one class only ({trained.pop()}): train with --resplit, "
-            "which chooses the parts anew, or put images of the others there"
-        )
-        yield Finding(Severity.ERROR, "one-class", message)
     if len(dataset.classes) > 1 and dataset.normal is None:
         message = "no class counts as good, so classes are only told apart; name the good one with --normal"
         yield Finding(Severity.NOTE, "no-normal", message)
@@ -228,9 +217,14 @@ def _classes(seen: _Seen) -> Findings:
 
 def _splittable(seen: _Seen) -> Findings:
     try:
-        split(seen.dataset, duplicates=seen.groups)
+        parted = split(seen.dataset, duplicates=seen.groups)
     except DataError as error:
         yield Finding(Severity.ERROR, "cannot-split", str(error))
+        return
+    try:
+        check_classes(parted.part("train"))
+    except DataError as error:
+        yield Finding(Severity.ERROR, "one-class", str(error))
 
 
 def _modes(seen: _Seen) -> Findings:

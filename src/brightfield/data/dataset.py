@@ -120,3 +120,24 @@ def order_classes(labels: Iterable[str], normal: str | None) -> tuple[str, ...]:
     """Return the distinct labels, the normal class first, the rest sorted."""
     rest = sorted(set(labels) - {normal})
     return tuple(rest) if normal is None else (normal, *rest)
+
+
+def check_classes(train: Dataset) -> None:
+    """Refuse a training part that lacks a class.
+
+    Raises:
+        DataError: If fewer than two classes are there to tell apart, or one of the data set's is missing.
+    """
+    counts = {name: n for name, n in train.counts().items() if n}
+    if len(counts) < 2:
+        only = next(iter(counts), "none")
+        raise DataError(
+            f"the training part holds one class only ({only}); a classifier needs at least two. If the "
+            "defects lie in the test part, as in MVTec's layout, add --resplit to share all images out again"
+        )
+    missing = [name for name in train.classes if name not in counts]
+    if missing:
+        raise DataError(
+            f"the training part holds no image of {', '.join(missing)}; add some, or --resplit to share all "
+            "images out again"
+        )

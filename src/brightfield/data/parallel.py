@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,9 +40,9 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
     Raises:
         Exception: Whatever making an item raises, in its place.
     """
-    waiting = iter(items)
+    waiting, end = iter(items), object()
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(lambda: list(itertools.islice(waiting, 1)))
-        while item := following.result():
-            following = pool.submit(lambda: list(itertools.islice(waiting, 1)))
-            yield item[0]
+        following = pool.submit(next, waiting, end)
+        while (item := following.result()) is not end:
+            following = pool.submit(next, waiting, end)
+            yield item  # type: ignore[misc]

@@ -11,11 +11,10 @@ import numpy.typing as npt
 import torch
 
 from brightfield.data.cache import PixelCache
-from brightfield.data.dataset import Dataset
+from brightfield.data.dataset import Dataset, check_classes
 from brightfield.data.masks import tile_shares
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.split import split
-from brightfield.errors import DataError
 from brightfield.methods.classifier import Classifier, pool_rows
 from brightfield.models.network import TileNet
 from brightfield.progress import Progress
@@ -214,24 +213,3 @@ def _hold_out(train: Dataset, share: float, seed: int) -> tuple[npt.NDArray[np.i
     )
     held = np.array([s.part == "test" for s in parts.samples])
     return np.flatnonzero(~held), np.flatnonzero(held)
-
-
-def check_classes(train: Dataset) -> None:
-    """Refuse a training part that lacks a class.
-
-    Raises:
-        DataError: If fewer than two classes are there to tell apart, or one of the data set's is missing.
-    """
-    counts = {name: n for name, n in train.counts().items() if n}
-    if len(counts) < 2:
-        only = next(iter(counts), "none")
-        raise DataError(
-            f"the training part holds one class only ({only}); a classifier needs at least two. If the "
-            "defects lie in the test part, as in MVTec's layout, add --resplit to share all images out again"
-        )
-    missing = [name for name in train.classes if name not in counts]
-    if missing:
-        raise DataError(
-            f"the training part holds no image of {', '.join(missing)}; add some, or --resplit to share all "
-            "images out again"
-        )
