@@ -46,11 +46,11 @@ def append(path: Path, rows: Iterable[Row]) -> None:
 
 
 def hardware() -> str:
-    """Return the CPU's model and the number of cores, and the accelerator's where there is one."""
+    """Return the CPU's model, its widest instructions, the number of cores, and the accelerator if any."""
     import torch
 
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{_cpu()}, {os.cpu_count()} cores{gpu}"
+    return f"{_cpu()}{_instructions()}, {os.cpu_count()} cores{gpu}"
 
 
 def versions() -> str:
@@ -61,6 +61,19 @@ def versions() -> str:
         own = "source"
     torch = importlib.metadata.version("torch")
     return f"brightfield {own}, torch {torch}, python {platform.python_version()}"
+
+
+def _instructions() -> str:
+    import torch
+
+    able = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    names = (
+        ("amx_bf16", "AMX"),
+        ("avx512_bf16", "AVX-512 with bfloat16"),
+        ("avx512_f", "AVX-512"),
+        ("avx2", "AVX2"),
+    )
+    return next((f" ({said})" for name, said in names if able.get(name)), "")
 
 
 def _cpu() -> str:

@@ -77,6 +77,11 @@ def test_what_trained_the_inspector_is_left_out_under_any_name(
         rethreshold(inspector, tmp_path / "val", "f1")
 
 
+def test_a_threshold_by_name_chooses_nothing(inspector: Inspector, synthetic_parts: Path) -> None:
+    made = rethreshold(inspector, synthetic_parts, "fixed=0.6", split="test")
+    assert made.notes == ()
+
+
 def test_the_test_part_is_used_only_with_a_warning(inspector: Inspector, synthetic_parts: Path) -> None:
     made = rethreshold(inspector, synthetic_parts, "f1", split="test")
     assert set(made.images) == {"test"}

@@ -162,8 +162,12 @@ def test_resuming_something_else_is_refused(few: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--resume: the data are not those"):
         quick(few, output, resume=True)
     first.write_bytes(content)
+    for file in kept.rglob("*"):
+        os.utime(file, (1500.0, 1500.0))
+    os.utime(kept / "training.json", (1000.0, 1000.0))  # so that the first run took 500 s
     told: list[str] = []
-    quick(few, output, resume=True, progress=lambda stage, d, n: told.append(stage))
+    made = quick(few, output, resume=True, progress=lambda stage, d, n: told.append(stage))
+    assert 500 < made.facts["training"]["seconds"] < 800
     assert "compare" not in told, "looked for near-duplicates again"
     assert "scan" not in told, "planned again"
     assert [p.name for p in output.parent.iterdir()] == ["bundle"]
@@ -256,7 +260,8 @@ def test_what_would_fail_at_the_end_is_refused_at_once(few: Path, tmp_path: Path
         assert stage not in ("scan", "decode", "features"), "found out too late"
 
     with pytest.raises(DataError, match="calibration part shows no images.*larger share"):
-        quick(few, calibration=0.0, progress=never)
+        quick(few, tmp_path / "refused", calibration=0.0, progress=never)
+    assert not list(tmp_path.glob("*refused*")), "nothing is left of what can never go on"
     lopsided = tmp_path / "lopsided"
     for part, name in (
         ("train", "OK"),

@@ -137,7 +137,9 @@ def read_toml(path: Path, option: str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as e:
+    except OSError as e:
+        raise ConfigError(f"{option} {path} cannot be read: {e.strerror or e}") from e
+    except UnicodeDecodeError as e:
         raise ConfigError(f"{option} {path} cannot be read: {e}") from e
     except tomllib.TOMLDecodeError as e:
         raise ConfigError(f"{option} {path} is not TOML: {e}") from e

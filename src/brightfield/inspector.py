@@ -23,10 +23,13 @@ from brightfield.decide.calibration import (
 )
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.venn_abers import venn_abers
-from brightfield.errors import BundleError, ConfigError
+from brightfield.errors import BundleError, ConfigError, ImageError
 from brightfield.methods.base import Judgement, Method
 from brightfield.methods.classifier import load_classifier
 from brightfield.verdict import Verdict
+
+LEAST_SIDE = 8
+"""Pixels; what is smaller shows no part."""
 
 ImageLike = str | Path | Image.Image | npt.NDArray[Any]
 
@@ -78,11 +81,16 @@ class Inspector:
             threshold: A probability in [0, 1] instead of the operating point's.
 
         Raises:
-            ImageError: If the image cannot be read.
+            ImageError: If the image cannot be read, or is too small to show a part.
             ConfigError: If the threshold is not in [0, 1].
         """
         point = self._point(threshold)
         pixels = decode(image)
+        if min(pixels.shape[:2]) < LEAST_SIDE:
+            name = f"{image}" if isinstance(image, str | Path) else "the image"
+            raise ImageError(
+                f"{name} is {pixels.shape[1]}x{pixels.shape[0]} px; expected {LEAST_SIDE} px a side at least"
+            )
         begin = time.perf_counter()
         judgement = self.method.judge(self.preprocessing.working(pixels), explain=explain)
         verdict = self._verdict(judgement, point, str(image) if isinstance(image, str | Path) else "")
@@ -93,6 +101,10 @@ class Inspector:
             heatmap_kind=None if heatmap is None else self.method.heatmap_kind,
             milliseconds=(time.perf_counter() - begin) * 1000,
         )
+
+    def prepare(self, *, explain: bool = True) -> None:
+        """Do now what the first picture would otherwise wait for: the network is made ready to run."""
+        self.method.judge(self.preprocessing.working(np.zeros((64, 64), np.uint8)), explain=explain)
 
     def inspect_many(
         self, images: Iterable[ImageLike], *, explain: bool = False, threshold: float | None = None

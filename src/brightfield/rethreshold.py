@@ -79,7 +79,7 @@ def rethreshold(
     seen = parts_seen(inspector, dataset)
     if inspector.out_of_fold and split in (None, "calibration") and "train" in seen:
         return _out_of_fold(inspector, wanted, old)
-    chosen, notes = _chosen(inspector, dataset, seen, split)
+    chosen, notes = _chosen(inspector, dataset, seen, split, wanted)
     predictions = evaluate(inspector, chosen, split="all", progress=progress).predictions
     if predictions.probabilities is None:
         raise ConfigError("this inspector gives no probabilities that a policy could choose by")
@@ -133,13 +133,14 @@ def _out_of_fold(inspector: Inspector, policy: Policy, old: OperatingPoint) -> R
         after=after,
         images={"train": len(labels)},
         notes=(
-            f"chosen on what the {len(labels)} training images were given by networks that had not seen them",
+            f"{'counted' if policy.is_fixed else 'chosen'} on what the {len(labels)} training images were "
+            "given by networks that had not seen them",
         ),
     )
 
 
 def _chosen(
-    inspector: Inspector, dataset: Dataset, seen: Sequence[str | None], split: str | None
+    inspector: Inspector, dataset: Dataset, seen: Sequence[str | None], split: str | None, policy: Policy
 ) -> tuple[Dataset, tuple[str, ...]]:
     """Return the images to choose on, each with its part, and notes on them."""
     free = [
@@ -157,14 +158,16 @@ def _chosen(
         raise DataError(
             f"{dataset.name} has no images of the {wanted} part to choose a threshold on{used}: {mend}"
         )
-    return dataset.subset(picked), tuple(_notes(inspector, wanted, trained, picked))
+    return dataset.subset(picked), tuple(_notes(inspector, wanted, trained, picked, policy))
 
 
-def _notes(inspector: Inspector, wanted: str, trained: int, picked: list[Sample]) -> Iterator[str]:
+def _notes(
+    inspector: Inspector, wanted: str, trained: int, picked: list[Sample], policy: Policy
+) -> Iterator[str]:
     if trained and wanted == "all":
         yield f"{trained} images that trained the inspector are not used: it knows them by heart"
     tested = sum(s.part == "test" for s in picked)
-    if tested and "test" in inspector.parts.values():
+    if tested and not policy.is_fixed and "test" in inspector.parts.values():
         yield (
             f"{tested} images of the test part are used: figures on them say less from now on, as the "
             "threshold was chosen to suit them"

@@ -94,7 +94,8 @@ def train(
     net, origin = _network(recipe, options, dataset)
     together = _processes(recipe)
     progress = progress if together.first else None
-    with joined(together), Workspace(output, options, dataset, resume, together) as folder:
+    workspace = Workspace(output, options, dataset, resume, together)
+    with joined(together), workspace as folder:
         record_settings({"data": dataset.name, "options": options.as_dict(), "recipe": recipe.as_dict()})
         with together.first_goes_first():
             crossed = _calibrates_out_of_fold(dataset, options, recipe, policy)
@@ -105,7 +106,8 @@ def train(
             fold_of = _folds(part, recipe, options, duplicates) if crossed else None
         made = _fit(dataset, net, recipe, wishes, options, fold_of, folder, together, progress)
         inspector = assemble(dataset, made, policy_text=str(policy), progress=progress)
-        facts = _facts(dataset, made, options, recipe, origin, begin)
+        seconds = workspace.spent + time.perf_counter() - begin  # all but the saving
+        facts = _facts(dataset, made, options, recipe, origin, seconds)
         inspector = replace(inspector, facts=facts)
         if output is not None and together.first:
             inspector.save(output)
@@ -126,15 +128,15 @@ def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[T
     import torch
 
     torch.manual_seed(options.seed)
-    runtime = pick_runtime(precision=recipe.precision)
     if recipe.from_scratch is not None:
-        small = build_small_trunk(recipe.backbone, int(recipe.image_size or 0))
-        head = small_head(recipe.backbone, small)
-        return build_network(small, len(dataset.classes), head, runtime), RANDOM_WEIGHTS
-    trunk = build_trunk(recipe.backbone, NETWORKS)
-    origin = load_weights(trunk, options.weights)
-    spec = recipe.head.on(trunk.spec.strides, trunk.spec.fixed_size)
-    return build_network(trunk, len(dataset.classes), spec, runtime), origin
+        trunk, origin = build_small_trunk(recipe.backbone, int(recipe.image_size or 0)), RANDOM_WEIGHTS
+        head = small_head(recipe.backbone, trunk)
+    else:
+        trunk = build_trunk(recipe.backbone, NETWORKS)
+        origin = load_weights(trunk, options.weights)
+        head = recipe.head.on(trunk.spec.strides, trunk.spec.fixed_size)
+    runtime = pick_runtime(precision=recipe.precision, trunk=trunk.net)
+    return build_network(trunk, len(dataset.classes), head, runtime), origin
 
 
 def _calibrates_out_of_fold(dataset: Dataset, options: TrainOptions, recipe: Recipe, policy: Policy) -> bool:
@@ -277,7 +279,7 @@ def _facts(
     options: TrainOptions,
     recipe: Recipe,
     origin: WeightsOrigin,
-    begin: float,
+    seconds: float,
 ) -> dict[str, Any]:
     import torch
 
@@ -291,7 +293,7 @@ def _facts(
             "folds": 0 if made.out_of_fold is None else len(made.out_of_fold.judges),
             "precision": str(made.classifier.net.runtime.training).removeprefix("torch."),
             "history": made.history,
-            "seconds": round(time.perf_counter() - begin, 1),  # all but the saving
+            "seconds": round(seconds, 1),
         },
         "fingerprints": {
             "data": dataset.fingerprint(),

@@ -11,14 +11,18 @@ from pathlib import Path
 from brightfield.atomic import write_atomically
 from brightfield.config import TrainOptions
 from brightfield.data.dataset import Dataset
-from brightfield.errors import ConfigError
+from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.training.processes import Processes
 
 log = logging.getLogger(__name__)
 
 
 class Workspace:
-    """A folder beside the output that is removed once the training is done."""
+    """A folder beside the output that is removed once the training is done, or refused.
+
+    Attributes:
+        spent: Seconds that the runs before a resumed one took until they last saved something.
+    """
 
     def __init__(
         self,
@@ -35,6 +39,7 @@ class Workspace:
         self.identity = {"options": options.as_dict(), "data": dataset.fingerprint()}
         self.resume = resume
         self.together = together
+        self.spent = 0.0
 
     def __enter__(self) -> Path:
         with self.together.first_goes_first():
@@ -52,17 +57,31 @@ class Workspace:
                         f"--resume: the {what} are not those of the training that {self.folder} keeps; "
                         "give the same again, or train anew without --resume"
                     )
+            self.spent = before["spent"] + self._latest() - note.stat().st_mtime
         else:
             if self.resume:
                 log.warning("nothing to resume at %s: training from the start", self.folder)
             shutil.rmtree(self.folder, ignore_errors=True)
-            write_atomically(note, json.dumps(self.identity).encode())
+        write_atomically(note, json.dumps({**self.identity, "spent": self.spent}).encode())
+
+    def _latest(self) -> float:
+        """Return when anything was last written; what came after it is done again."""
+        return max(file.stat().st_mtime for file in self.folder.rglob("*"))
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
         if kind is None:
             self.together.wait()
-        if not self.kept or (kind is None and self.together.first):
+        over = kind is None or _is_refusal(kind)
+        if not self.kept or (over and self.together.first):
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _is_refusal(kind: type[BaseException]) -> bool:
+    """Tell whether the data or the options are wrong, so that nothing can go on from here.
+
+    An image that cannot be read may be there again later, as when a network drive was away.
+    """
+    return issubclass(kind, DataError | ConfigError) and not issubclass(kind, ImageError)
 
 
 def _workspace_of(output: Path) -> Path:

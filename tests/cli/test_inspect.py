@@ -118,6 +118,25 @@ def test_goes_on_past_what_cannot_be_read(brightfield, trained_bundle: Path, ima
     assert said.out.splitlines()[-1].endswith("2 unreadable")
 
 
+def test_masks_and_other_pictures_are_left_out(brightfield, trained_bundle: Path, images: Path) -> None:
+    (images / "masks" / "pit").mkdir(parents=True)
+    shutil.copy(images / "a.png", images / "masks" / "pit" / "a.png")
+    shutil.copy(images / "a.png", images / "line" / "two" / "a_mask.png")
+    (images / "animation.gif").write_bytes(b"GIF89a")
+    said = brightfield("inspect", trained_bundle, images)
+    assert said.code == 0
+    assert said.out.splitlines()[-1].startswith("2 images: ")
+    assert f"1 file(s) in {images} are left out: .gif is not read" in said.err
+
+
+def test_a_speck_is_no_part(brightfield, trained_bundle: Path, tmp_path: Path) -> None:
+    Image.new("L", (7, 64)).save(tmp_path / "speck.png")
+    said = brightfield("inspect", trained_bundle, tmp_path / "speck.png")
+    assert said.code == 2
+    assert "speck.png is 7x64 px; expected 8 px a side at least" in said.err
+    assert said.out.endswith("1 image: 0 OK, 0 REVIEW, 0 DEFECT, 1 unreadable\n")
+
+
 def test_wrong_input(brightfield, trained_bundle: Path, images: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()

@@ -42,7 +42,7 @@ def test_json_of_a_training(brightfield, synthetic_parts: Path, tmp_path: Path) 
     assert inspector.facts["metrics"]["auroc"] == document["metrics"]["auroc"]
     assert [p.name for p in bundle.parent.iterdir()] == ["inspector"]  # no workspace is left
     # few defects to calibrate on: said so, on stderr
-    assert "the threshold was chosen on 9 defects only" in said.err
+    assert "the threshold rests on 9 defects only" in said.err
     assert "warning: " in said.err
     assert "decode: 28" in said.err
 

@@ -108,6 +108,22 @@ def test_what_cannot_be_judged(spot_inspector: Inspector, spots: Path, tmp_path:
         evaluate(spot_inspector, fresh(tmp_path / "other" / "good"))
 
 
+def test_what_cannot_be_read_is_left_out_and_said(spot_inspector: Inspector, tmp_path: Path) -> None:
+    data = fresh(tmp_path / "returns" / "Defect")
+    whole = evaluate(spot_inspector, data)
+    assert whole.unreadable == ()
+    (data / "Defect" / "1.png").write_bytes(b"no picture")
+    made = evaluate(spot_inspector, data)
+    assert list(made.unreadable) == made.document["unreadable"] == ["Defect/1.png"]
+    assert made.predictions.images == ("Defect/0.png", "Defect/2.png", "Defect/3.png")
+    assert np.array_equal(made.predictions.scores, whole.predictions.scores[[0, 2, 3]])
+    assert any("1 image(s) cannot be read" in n and "1.png is not an image" in n for n in made.notes)
+    for picture in (data / "Defect").iterdir():
+        picture.write_bytes(b"no picture")
+    with pytest.raises(DataError, match="4 image"):
+        evaluate(spot_inspector, data)
+
+
 def test_three_files_are_written(spot_inspector: Inspector, spots: Path, tmp_path: Path) -> None:
     made = brightfield.evaluate(spot_inspector, spots, tmp_path / "report")
     assert sorted(p.name for p in (tmp_path / "report").iterdir()) == [

@@ -8,6 +8,20 @@ from torch import nn
 
 from brightfield.models.runtime import Runtime, pick_runtime
 
+PLAIN = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Linear(8, 2))
+DEPTHWISE = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=8))
+
+
+@pytest.mark.parametrize(
+    ("trunk", "training"), [(PLAIN, torch.bfloat16), (DEPTHWISE, torch.float32), (None, torch.float32)]
+)
+def test_two_numbers_at_a_time_serve_plain_convolutions(
+    monkeypatch: pytest.MonkeyPatch, trunk: nn.Module | None, training: torch.dtype
+) -> None:
+    able = {"amx_bf16": False, "avx512_bf16": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    assert pick_runtime("cpu", trunk=trunk).training == training
+
 
 @pytest.mark.parametrize(
     ("precision", "capabilities", "training"),

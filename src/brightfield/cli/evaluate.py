@@ -94,9 +94,9 @@ def run(args: argparse.Namespace) -> int:
         log.warning("%s", note)
     if args.json:
         print(json.dumps(made.document))
-        return 0
-    _print(made, args.output)
-    return 0
+    else:
+        _print(made, args.output)
+    return 2 if made.unreadable else 0
 
 
 def _study(args: argparse.Namespace) -> Study:

@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from brightfield.inspector import load
 
     inspector = load(args.bundle)
+    inspector.prepare(explain=args.output is not None)
     console = stdout()
     if not args.json:
         heads = _FORMAT.format("decision", "probability", "label", "ms")
@@ -88,12 +89,13 @@ def run(args: argparse.Namespace) -> int:
                     _print_line(console, verdict)
             progress("inspect", done, len(images))
     if not args.json:
-        console.print(f"{len(images)} images: {', '.join(_in_words(counts, inspector))}", markup=False)
+        many = "1 image" if len(images) == 1 else f"{len(images)} images"
+        console.print(f"{many}: {', '.join(_in_words(counts, inspector))}", markup=False)
     return 2 if counts["unreadable"] else 0
 
 
 def find_images(named: Sequence[Path], leave_out: Path | None = None) -> list[Path]:
-    """Return the files named, and below the folders named whatever ends as an image does, each file once.
+    """Return the files named, and the images below the folders named, each file once; masks are no images.
 
     Args:
         named: Files and folders.
@@ -118,15 +120,12 @@ def find_images(named: Sequence[Path], leave_out: Path | None = None) -> list[Pa
 
 
 def _images_below(folder: Path, leave_out: Path | None) -> Iterator[Path]:
-    from brightfield.data.decode import IMAGE_SUFFIXES
+    from brightfield.data.layouts import image_files
 
     results = None if leave_out is None else leave_out.resolve()
-    for at, folders, files in os.walk(folder):
-        here = Path(at)
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and (here / f).resolve() != results)
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
-                yield here / name
+    for image, _ in image_files(folder):
+        if results is None or not image.resolve().is_relative_to(results):
+            yield image
 
 
 def output_names(images: Sequence[Path]) -> dict[Path, Path]:

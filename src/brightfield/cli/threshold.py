@@ -80,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(made: Rethresholded, place: Path) -> None:
+    from brightfield.decide.policy import parse_policy
     from brightfield.report.promises import promises
 
     table = Table("", "before", "after")
@@ -96,9 +97,9 @@ def _print(made: Rethresholded, place: Path) -> None:
     console = stdout()
     console.print(table)
     parts = ", ".join(f"{n} {part}" for part, n in sorted(made.images.items()))
-    console.print(
-        f"on {after.n_calibration} images ({parts}), the very ones that the new threshold was chosen on"
-    )
+    fixed = parse_policy(after.policy).is_fixed
+    chosen = "" if fixed else ", the very ones that the new threshold was chosen on"
+    console.print(f"on {after.n_calibration} images ({parts}){chosen}")
     for sentence in promises(after):
         console.print(sentence, markup=False)
     console.print(f"inspector: {place}; `brightfield evaluate` says what it does on others", markup=False)

@@ -192,13 +192,15 @@ def _warn(inspector: Inspector, made: Evaluation | None, report: Path | None) ->
         bound = clopper_pearson(point.escapes, point.n_defect)
         high = "100%" if bound.high is None else f"{bound.high:.0%}"
         log.warning(
-            "the threshold was chosen on %d defects only, of which %d pass: the escape rate may be as high "
+            "the threshold rests on %d defects only, of which %d pass: the escape rate may be as high "
             "as %s. More pictures of defects%s would settle it",
             point.n_defect,
             point.escapes,
             high,
             "" if inspector.out_of_fold else ", or a larger --calibration,",
         )
+    for note in () if made is None else made.notes:
+        log.warning("%s", note)
     if made is None:
         unwritten = ", and no report" if report is not None else ""
         log.warning("there is no test part, so there are no figures%s: see brightfield evaluate", unwritten)

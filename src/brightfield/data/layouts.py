@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mimetypes
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -65,8 +66,12 @@ def as_dataset(
 
 
 def image_files(folder: Path) -> Iterator[tuple[Path, Path | None]]:
-    """Yield the image files below a folder, sorted, links followed, each with the mask beside it if any."""
+    """Yield the image files below a folder, sorted, links followed, each with the mask beside it if any.
+
+    Pictures of kinds that are not read, such as GIF, are left out with a warning.
+    """
     seen: set[str] = set()
+    unread: list[str] = []
     for here, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(here)
         if real in seen:  # a link that leads back up
@@ -75,11 +80,21 @@ def image_files(folder: Path) -> Iterator[tuple[Path, Path | None]]:
         seen.add(real)
         folders[:] = sorted(f for f in folders if not _is_hidden(f) and f.lower() not in MASK_FOLDERS)
         images = sorted(n for n in names if not _is_hidden(n) and _suffix(n) in IMAGE_SUFFIXES)
+        unread += [n for n in names if not _is_hidden(n) and _is_unread(n)]
         masks = _masks_beside(images)
         for file in images:
             if file not in masks.values():
                 mask = masks.get(os.path.splitext(file)[0])
                 yield Path(here, file), None if mask is None else Path(here, mask)
+    if unread:
+        kinds = ", ".join(sorted({_suffix(name) for name in unread}))
+        _LOG.warning("%d file(s) in %s are left out: %s is not read; save as PNG", len(unread), folder, kinds)
+
+
+def _is_unread(name: str) -> bool:
+    """Tell whether a file is a picture by its name, of a kind that is not read."""
+    kind = mimetypes.guess_type(name)[0] or ""
+    return kind.startswith("image/") and _suffix(name) not in IMAGE_SUFFIXES
 
 
 def _is_hidden(name: str) -> bool:

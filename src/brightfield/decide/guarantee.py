@@ -176,7 +176,7 @@ def _enough(n: int, bound: float, confidence: float, rate: str, what: str) -> in
         raise DataError(
             f"there are {n} {what} to choose on; to prove an {rate} of at most {bound:.4g} with "
             f"{confidence:.4g} confidence takes at least {needed} of them without an error, {needed - n} "
-            f"more. {n} prove {'nothing' if n == 0 else f'{best:.3g} at best'}: add images, choose "
-            "on a larger share of them (--calibration), or ask for less"
+            f"more. {n} prove {'nothing' if n == 0 else f'{best:.3g} at best'}: add images to "
+            "choose on, or ask for less"
         )
     return allowed

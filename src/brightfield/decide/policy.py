@@ -79,6 +79,11 @@ class Policy:
 
     clauses: tuple[Clause, ...]
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether thresholds are named, so that nothing is chosen on the parts."""
+        return all(clause.name == "fixed" for clause in self.clauses)
+
     def __str__(self) -> str:
         return " and ".join(str(clause) for clause in self.clauses)
 

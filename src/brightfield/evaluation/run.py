@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.decode import read_mask
 from brightfield.data.load import load as load_dataset
 from brightfield.data.parallel import ordered_map
-from brightfield.errors import ConfigError, DataError
+from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.evaluation.pixels import PixelMeter
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.summary import summarise
@@ -33,17 +33,19 @@ class Evaluation:
         metrics: The figures, as JSON's own types.
         dataset: The images judged.
         notes: What the reader should know: seen in training, unreadable files, masks.
+        unreadable: The images that could not be read, as the data set names them; they are in no figure.
     """
 
     predictions: Predictions
     metrics: dict[str, Any]
     dataset: Dataset
     notes: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
 
     @property
     def document(self) -> dict[str, Any]:
         """What `metrics.json` holds: the figures and the notes."""
-        return {**self.metrics, "notes": list(self.notes)}
+        return {**self.metrics, "notes": list(self.notes), "unreadable": list(self.unreadable)}
 
 
 def evaluate(
@@ -53,7 +55,7 @@ def evaluate(
     split: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge one part of a data set.
+    """Judge one part of a data set; images that cannot be read are noted and left out.
 
     Args:
         inspector: What judges.
@@ -62,18 +64,21 @@ def evaluate(
         progress: Told of every image.
 
     Raises:
-        DataError: If the part is empty, or has classes the inspector does not know.
+        DataError: If the part is empty, has classes the inspector does not know, or no image can be read.
         ConfigError: If there is no such part.
     """
     dataset = data if isinstance(data, Dataset) else _load(inspector, data)
     chosen, notes = choose_part(inspector, dataset, split)
     chosen = _known_classes(inspector, chosen)
     notes += _on_classes(inspector, chosen)
-    verdicts, pixel = _judge(inspector, chosen, progress)
-    predictions = _predictions(inspector, chosen, verdicts)
+    judged = _judge(inspector, chosen, progress)
+    if judged.errors:
+        notes.append(_on_unreadable(judged.errors))
+        chosen = chosen.subset(s for s in chosen.samples if s.image not in judged.errors)
+    predictions = _predictions(inspector, chosen, judged.verdicts)
     point = None if inspector.operating_point is None else inspector.operating_point.as_dict()
-    metrics = summarise(predictions, operating_point=point or {}, pixel=pixel)
-    return Evaluation(predictions, metrics, chosen, tuple(notes))
+    metrics = summarise(predictions, operating_point=point or {}, pixel=judged.pixel)
+    return Evaluation(predictions, metrics, chosen, tuple(notes), tuple(judged.errors))
 
 
 def _load(inspector: Inspector, data: str | Path) -> Dataset:
@@ -141,27 +146,48 @@ def _known_classes(inspector: Inspector, dataset: Dataset) -> Dataset:
         )
     if inspector.normal is not None and inspector.normal not in found and dataset.normal is not None:
         raise DataError(
-            f"the inspector's normal class is {inspector.normal!r}; "
-            f"the data set's is {dataset.normal!r}: rename it"
+            f"the inspector's normal class is {inspector.normal!r}, the data set's is {dataset.normal!r}: "
+            f"call the data set's {inspector.normal!r} too"
         )
     return replace(dataset, classes=(*inspector.classes, *unknown), normal=inspector.normal)
 
 
-def _judge(
-    inspector: Inspector, dataset: Dataset, progress: Progress | None
-) -> tuple[list[Verdict], dict[str, Any] | None]:
+@dataclass(frozen=True)
+class _Judged:
+    """The verdicts of the images that could be read, why the others could not, and the figures of pixels."""
+
+    verdicts: list[Verdict]
+    errors: dict[str, str]
+    pixel: dict[str, Any] | None
+
+
+def _judge(inspector: Inspector, dataset: Dataset, progress: Progress | None) -> _Judged:
     tell = progress or silent
     masked = inspector.normal is not None and any(s.mask for s in dataset.samples)
     meter = PixelMeter() if masked else None
     verdicts: list[Verdict] = []
-    for sample in dataset.samples:
+    errors: dict[str, str] = {}
+    for done, sample in enumerate(dataset.samples, start=1):
         needed = meter is not None and _mask_is_known(sample, dataset.normal)
-        verdict = inspector.inspect(sample.path, explain=needed)
+        tell("judge", done, len(dataset))
+        try:
+            verdict = inspector.inspect(sample.path, explain=needed)
+        except ImageError as error:
+            errors[sample.image] = str(error)
+            continue
         if meter is not None and needed and verdict.heatmap is not None:
             meter.update(verdict.heatmap, _mask_of(sample, verdict.heatmap.shape))
         verdicts.append(replace(verdict, heatmap=None, heatmap_kind=None))
-        tell("judge", len(verdicts), len(dataset))
-    return verdicts, None if meter is None else meter.result().as_dict()
+    if not verdicts:
+        raise DataError(_on_unreadable(errors))
+    return _Judged(verdicts, errors, None if meter is None else meter.result().as_dict())
+
+
+def _on_unreadable(errors: Mapping[str, str]) -> str:
+    return (
+        f"{len(errors)} image(s) cannot be read and are in no figure, first {next(iter(errors.values()))}; "
+        "`brightfield data check` names all of them"
+    )
 
 
 def _mask_of(sample: Sample, shape: tuple[int, ...]) -> BoolMap | None:
