@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import brightfield
 from brightfield.config import TrainOptions, make_options, read_options
 from brightfield.errors import ConfigError
 
@@ -64,3 +67,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_python_is_checked_like_toml(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(values))):
         TrainOptions(**values)
+
+
+def test_the_python_function_takes_every_option() -> None:
+    taken = inspect.signature(brightfield.train).parameters
+    usual = {f.name: f.default for f in fields(TrainOptions)}
+    assert {name: taken[name].default for name in usual} == usual

@@ -39,7 +39,7 @@ def test_a_kind_that_is_missing(labels: dict[str, int], normal: str | None) -> N
 def test_promises_that_so_few_parts_cannot_prove() -> None:
     held = parts({"OK": 200, "crack": 60})
     check_calibration(held, parse_policy("escape<=0.05@0.95 and overkill<=0.05@0.95"))
-    with pytest.raises(DataError, match="at least 149 of them without an error, 89 more"):
+    with pytest.raises(DataError, match="at least 149 of them without an error, 89 more.*--calibration"):
         check_calibration(held, parse_policy("escape<=0.02@0.95"))
     with pytest.raises(ConfigError, match="type 'dent'"):
         check_calibration(held, parse_policy("escape[dent]<=0.05@0.95"))
@@ -51,4 +51,4 @@ def test_pictures_of_one_group_are_no_parts_of_their_own(caplog: pytest.LogCaptu
         check_calibration(held, parse_policy("f1"))
         assert caplog.text == ""
         check_calibration(held, parse_policy("escape<=0.05@0.95"))
-    assert "1 groups in 260 pictures" in caplog.text
+    assert "260 pictures show 1 groups" in caplog.text

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import brightfield
 from brightfield.data.load import load as load_dataset
 from brightfield.data.synthetic import make_parts
 from brightfield.errors import ConfigError, DataError
+from brightfield.evaluation.acceptance import Limits
 from brightfield.evaluation.run import evaluate, parts_seen
 from brightfield.inspector import Inspector
 from brightfield.rethreshold import at_threshold, rethreshold
@@ -75,6 +77,46 @@ def test_what_trained_the_inspector_is_left_out_under_any_name(
             shutil.copy(sample.path, copy)
     with pytest.raises(DataError, match=f"{trained} of its images trained the inspector.*give others"):
         rethreshold(inspector, tmp_path / "val", "f1")
+
+
+def test_what_chose_the_threshold_is_no_fresh_test(inspector: Inspector, new_parts: Path) -> None:
+    before = evaluate(inspector, new_parts)
+    assert before.known == {}
+    made = rethreshold(inspector, new_parts, "f1").inspector
+    after = evaluate(made, new_parts)
+    assert after.known == {"calibration": 7}
+    assert any("7 of these images were in the calibration part" in note for note in after.notes)
+    with pytest.raises(DataError, match="7 of these images made the inspector"):
+        brightfield.evaluate(made, new_parts, limits=Limits({"escape_rate": 0.5}))
+    assert evaluate(rethreshold(inspector, new_parts, "fixed=0.5").inspector, new_parts).known == {}
+
+
+def test_unreadable_images_take_no_part(inspector: Inspector, new_parts: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(new_parts, tmp_path / "parts"))
+    broken = sorted((data / "OK").iterdir())[0]
+    broken.write_bytes(b"no picture")
+    made = rethreshold(inspector, data, "f1")
+    assert made.unreadable == (f"OK/{broken.name}",)
+    assert made.images == {"new": 6}
+    assert any("cannot be judged" in note for note in made.notes)
+
+
+def test_a_folder_of_defects_alone_serves_a_promise_on_escapes(
+    inspector: Inspector, new_parts: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(new_parts / "pit", tmp_path / "returns" / "pit")
+    made = rethreshold(inspector, tmp_path / "returns", "escape<=0.7@0.9")
+    assert made.after.n_defect == made.after.n_calibration == 3
+    assert made.after.guarantees[0].n == 3
+
+
+def test_pictures_of_one_part_are_told_of(inspector: Inspector, new_parts: Path) -> None:
+    dataset = load_dataset(new_parts)
+    shots = dataset.subset(replace(s, group="one part") for s in dataset.samples)
+    assert any(
+        "7 pictures show 1 groups" in n for n in rethreshold(inspector, shots, "escape<=0.7@0.9").notes
+    )
+    assert rethreshold(inspector, shots, "f1").notes == ()
 
 
 def test_a_threshold_by_name_chooses_nothing(inspector: Inspector, synthetic_parts: Path) -> None:
@@ -144,6 +186,16 @@ def test_images_that_calibrated_out_of_fold_choose_again(folded_bundle: Path, sy
     with pytest.raises(DataError, match="takes images that trained nothing.*--split test"):
         rethreshold(inspector, synthetic_parts, "overkill<=0.5@0.9")
     assert set(rethreshold(inspector, synthetic_parts, "overkill<=0.9@0.5", split="test").images) == {"test"}
+
+
+def test_new_images_beside_those_it_learned_are_told_of(
+    folded_bundle: Path, synthetic_parts: Path, new_parts: Path
+) -> None:
+    both = load_dataset(synthetic_parts)
+    both = both.subset((*both.samples, *load_dataset(new_parts).samples))
+    made = rethreshold(Inspector.load(folded_bundle), both, "f1")
+    assert set(made.images) == {"train"}
+    assert "7 images that are new to the inspector are not used: --split all takes them" in made.notes
 
 
 def test_new_images_choose_for_it_as_for_any(folded_bundle: Path, new_parts: Path) -> None:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,11 +103,11 @@ def uninterrupted(
 @pytest.mark.parametrize(
     "moment",
     [
+        "head:3",
         "fine-tune:2",
         pytest.param("compare:50", marks=pytest.mark.slow),
         pytest.param("decode:20", marks=pytest.mark.slow),
         pytest.param("features:1", marks=pytest.mark.slow),
-        pytest.param("head:3", marks=pytest.mark.slow),
         pytest.param("fine-tune:1", marks=pytest.mark.slow),
         pytest.param("fine-tune:3", marks=pytest.mark.slow),
         pytest.param("score:1", marks=pytest.mark.slow),
@@ -171,6 +172,61 @@ def test_resuming_something_else_is_refused(few: Path, tmp_path: Path) -> None:
     assert "compare" not in told, "looked for near-duplicates again"
     assert "scan" not in told, "planned again"
     assert [p.name for p in output.parent.iterdir()] == ["bundle"]
+
+
+def test_another_policy_goes_on_from_what_was_learned(
+    few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_options: object) -> None:
+        raise DataError("no threshold rejects with precision 1")
+
+    output = tmp_path / "out" / "bundle"
+    with monkeypatch.context() as patched:
+        patched.setattr("brightfield.assembly.choose", refuse)
+        with pytest.raises(DataError, match=r"no threshold.*What was learned is kept.*--resume"):
+            quick(few, output, policy="precision=1", calibration=None)
+    told: list[str] = []
+    made = quick(
+        few,
+        output,
+        policy="f1",
+        calibration=None,
+        resume=True,
+        progress=lambda stage, d, n: told.append(stage),
+    )
+    assert told.count("features") == 1, "looked at everything again"
+    assert made.operating_point is not None
+    assert made.operating_point.policy == "f1"
+    assert [p.name for p in output.parent.iterdir()] == ["bundle"]
+
+
+def test_two_trainings_do_not_share_a_place(few: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out" / "bundle"
+
+    def another(stage: str, done: int, total: int) -> None:
+        if stage == "head":
+            with pytest.raises(ConfigError, match="another training is writing"):
+                quick(few, output)
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        quick(few, output, progress=another)
+    assert (tmp_path / "out" / ".bundle.training" / "training.json").is_file()
+
+
+def test_leaks_between_given_parts_are_told_of(
+    few: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for part, rows in (("train", slice(0, 8)), ("test", slice(8, 12))):
+        for name in ("OK", "Defect"):
+            for file in sorted((few / name).iterdir())[rows]:
+                (tmp_path / "parted" / part / name).mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, tmp_path / "parted" / part / name / file.name)
+    trained = sorted((few / "OK").iterdir())[0]
+    shutil.copy(trained, tmp_path / "parted" / "test" / "OK" / "copy.png")
+    inspector = quick(tmp_path / "parted")
+    assert "2 pictures are nearly the same as one in another part (test and train)" in caplog.text
+    assert inspector.parts[hashlib.sha256(trained.read_bytes()).hexdigest()] == "train"
 
 
 def test_resuming_nothing_starts_anew(few: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

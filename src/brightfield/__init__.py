@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from brightfield.config import TrainOptions
     from brightfield.data.dataset import Dataset, Sample
     from brightfield.errors import BrightfieldError, InputError
+    from brightfield.evaluation.acceptance import Limits
     from brightfield.evaluation.disturb import Disturbance
     from brightfield.evaluation.study import Study
     from brightfield.inspector import Inspector, load
@@ -22,6 +23,7 @@ _HOMES = {
     "train": "api",
     "evaluate": "api",
     "load": "inspector",
+    "Limits": "evaluation.acceptance",
     "Inspector": "inspector",
     "TrainOptions": "config",
     "Study": "evaluation.study",
@@ -43,6 +45,7 @@ __all__ = [
     "HeatmapKind",
     "InputError",
     "Inspector",
+    "Limits",
     "Sample",
     "Study",
     "TrainOptions",

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from brightfield.config import TrainOptions
 from brightfield.data.dataset import Dataset
-from brightfield.evaluation.acceptance import Limits, accept, read_limits
+from brightfield.errors import DataError
+from brightfield.evaluation.acceptance import Limits, accept, check_applies, read_limits
 from brightfield.evaluation.compare import against
-from brightfield.evaluation.run import Evaluation
+from brightfield.evaluation.run import Evaluation, load_for
 from brightfield.evaluation.run import evaluate as _evaluate
 from brightfield.evaluation.study import Study, run_study
 from brightfield.inspector import Inspector, load
 from brightfield.progress import Progress
+from brightfield.readiness import group_note
 from brightfield.report.compose import write_evaluation
 from brightfield.trainer import train as _train
 
@@ -32,6 +34,13 @@ def train(
     seed: int = 0,
     image_size: int | None = None,
     tile: int | None = None,
+    imbalance: str | None = None,
+    focal: float | None = None,
+    label_smoothing: float | None = None,
+    mix: str | None = None,
+    uncertain: str | None = None,
+    tta: str | None = None,
+    members: int | None = None,
     time_budget: float | None = None,
     test: float = 0.2,
     calibration: float | None = None,
@@ -57,6 +66,13 @@ def train(
         seed=seed,
         image_size=image_size,
         tile=tile,
+        imbalance=imbalance,
+        focal=focal,
+        label_smoothing=label_smoothing,
+        mix=mix,
+        uncertain=uncertain,
+        tta=tta,
+        members=members,
         time_budget=time_budget,
         test=test,
         calibration=calibration,
@@ -93,11 +109,23 @@ def evaluate(
     """
     judge = inspector if isinstance(inspector, Inspector) else load(inspector)
     wanted = read_limits(Path(limits)) if isinstance(limits, str | Path) else limits
-    made = _evaluate(judge, data, split=split, progress=progress)
-    if study is not None and study.asked:
-        agreement = run_study(judge, made.dataset, made.predictions, study, progress)
+    dataset = data if isinstance(data, Dataset) else load_for(judge, data)
+    studied = study is not None and study.asked
+    if wanted is not None:
+        check_applies(wanted, {str(s.label) for s in dataset.samples} - {judge.normal}, studied)
+    made = _evaluate(judge, dataset, split=split, progress=progress)
+    if wanted is not None and made.known:
+        raise DataError(
+            f"{sum(made.known.values())} of these images made the inspector, which knows them: it cannot be "
+            "accepted on them; give others, or the part that was kept to test on with --split test"
+        )
+    if study is not None and studied:
+        confidence = 0.95 if wanted is None else wanted.confidence
+        agreement = run_study(judge, made.dataset, made.predictions, study, progress, confidence)
         made = replace(made, metrics={**made.metrics, "agreement": agreement})
     if wanted is not None:
+        said = group_note(made.dataset.samples)
+        made = replace(made, notes=made.notes if said is None else (*made.notes, said))
         made = replace(made, metrics={**made.metrics, "acceptance": accept(made.metrics, wanted).as_dict()})
     if other is not None:
         rival = other if isinstance(other, Inspector) else load(other)

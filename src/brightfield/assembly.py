@@ -82,8 +82,15 @@ def assemble(dataset: Dataset, made: Made, *, policy_text: str, progress: Progre
         heat_unit=unit,
         facts={},
         reference=_reference(made.cache, logits, labels),
-        parts={_digest(s.path): str(s.part) for s in dataset.samples},
+        parts=_parts(dataset),
     )
+
+
+def _parts(dataset: Dataset) -> dict[str, str]:
+    """Return each picture's part by its content; of one that is in several, the part that it trained in."""
+    rank = {"train": 2, "calibration": 1}
+    by_rank = sorted(dataset.samples, key=lambda s: rank.get(str(s.part), 0))
+    return {_digest(s.path): str(s.part) for s in by_rank}
 
 
 def _heat_unit(made: Made, passed: npt.NDArray[np.intp], rejected: npt.NDArray[np.intp]) -> float:

@@ -28,9 +28,6 @@ from brightfield.methods.base import Judgement, Method
 from brightfield.methods.classifier import load_classifier
 from brightfield.verdict import Verdict
 
-LEAST_SIDE = 8
-"""Pixels; what is smaller shows no part."""
-
 ImageLike = str | Path | Image.Image | npt.NDArray[Any]
 
 
@@ -86,14 +83,10 @@ class Inspector:
         """
         point = self._point(threshold)
         pixels = decode(image)
-        if min(pixels.shape[:2]) < LEAST_SIDE:
-            name = f"{image}" if isinstance(image, str | Path) else "the image"
-            raise ImageError(
-                f"{name} is {pixels.shape[1]}x{pixels.shape[0]} px; expected {LEAST_SIDE} px a side at least"
-            )
         begin = time.perf_counter()
-        judgement = self.method.judge(self.preprocessing.working(pixels), explain=explain)
-        verdict = self._verdict(judgement, point, str(image) if isinstance(image, str | Path) else "")
+        name = str(image) if isinstance(image, str | Path) else ""
+        judgement = self.method.judge(self._working(pixels, name or "the image"), explain=explain)
+        verdict = self._verdict(judgement, point, name)
         heatmap = self._heatmap(judgement, (pixels.shape[0], pixels.shape[1]))
         return replace(
             verdict,
@@ -101,6 +94,12 @@ class Inspector:
             heatmap_kind=None if heatmap is None else self.method.heatmap_kind,
             milliseconds=(time.perf_counter() - begin) * 1000,
         )
+
+    def _working(self, pixels: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
+        try:
+            return self.preprocessing.working(pixels)
+        except ImageError as error:
+            raise ImageError(f"{name}: {error}") from error
 
     def prepare(self, *, explain: bool = True) -> None:
         """Do now what the first picture would otherwise wait for: the network is made ready to run."""
@@ -127,9 +126,12 @@ class Inspector:
     def probability_interval(self, score: float) -> tuple[float, float] | None:
         """Return the Venn-Abers interval of the probability of a defect at a verdict's score.
 
-        One of its ends is calibrated over all parts, whatever the scores are distributed like.
+        It is wide where the calibration part showed few parts of such a score. One of its ends is calibrated
+        over all parts, whatever the scores are distributed like, where images held out of training calibrate;
+        where the training images did out of fold, by a few of the members, that holds nearly.
 
-        It is wide where the calibration part showed few parts of such a score. None without a normal class.
+        Returns:
+            (low, high) in [0, 1]; None without a normal class.
         """
         if self.normal_index is None:
             return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
-from brightfield.data.dataset import Dataset
+from brightfield.data.dataset import Dataset, Sample, check_judged
 from brightfield.decide.choose import check_enough
 from brightfield.decide.policy import Policy
 from brightfield.errors import DataError
@@ -38,26 +39,26 @@ def check_calibration(part: Dataset, policy: Policy) -> None:
         DataError: If the part lacks a kind of part, or holds too few for the policy.
         ConfigError: If the policy names a defect type that is not there.
     """
-    found = {s.label for s in part.samples}
-    there = ", ".join(sorted(str(label) for label in found)) or "no images"
-    mend = "give `calibration` a larger share, or --resplit to share all images out again"
-    if part.normal is None:
-        if len(found) < 2:
-            raise DataError(f"the calibration part shows {there}; expected two classes at least: {mend}")
-    elif part.normal not in found or len(found) < 2:
-        raise DataError(f"the calibration part shows {there}; expected good and defective parts: {mend}")
-    else:
+    check_judged(part, "give `calibration` a larger share, or --resplit to share all images out again")
+    if part.normal is not None:
         labels = [str(s.label) for s in part.samples]
-        _warn_of_groups(part, policy)
-        check_enough(policy, [label != part.normal for label in labels], labels)
+        said = group_note(part.samples) if policy.promises else None
+        if said is not None:
+            log.warning("%s", said)
+        try:
+            check_enough(policy, [label != part.normal for label in labels], labels)
+        except DataError as error:
+            raise DataError(
+                f"{error}. A larger --calibration SHARE of the images to choose on helps too"
+            ) from error
 
 
-def _warn_of_groups(part: Dataset, policy: Policy) -> None:
-    groups = [s.group for s in part.samples if s.group is not None]
-    if len(set(groups)) < len(groups) and any(c.confidence is not None for c in policy.clauses):
-        log.warning(
-            "the calibration part shows %d groups in %d pictures: the guarantee counts each picture as a "
-            "part of its own, and promises too much if pictures of a group are alike",
-            len(set(groups)),
-            len(groups),
-        )
+def group_note(samples: Sequence[Sample]) -> str | None:
+    """Return what to say of samples whose groups show several pictures, to somebody who counts parts."""
+    groups = [s.group for s in samples if s.group is not None]
+    if len(set(groups)) == len(groups):
+        return None
+    return (
+        f"{len(groups)} pictures show {len(set(groups))} groups: each picture counts as a part of its own, "
+        "which proves less than it seems if pictures of a group are alike"
+    )

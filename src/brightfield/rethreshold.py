@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from brightfield.data.dataset import Dataset, Sample
-from brightfield.data.load import load as load_dataset
 from brightfield.decide.choose import choose, count
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import Policy, parse_policy
 from brightfield.errors import ConfigError, DataError
-from brightfield.evaluation.run import evaluate, parts_seen
+from brightfield.evaluation.run import digests, judge, load_for
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress
+from brightfield.readiness import group_note
 
 PARTS = ("calibration", "test", "all")
 """What an operating point may be chosen on; never on what the inspector was trained on."""
@@ -31,6 +31,7 @@ class Rethresholded:
         after: The new one, its counts on the same images.
         images: How many images of which part it was chosen on.
         notes: What the user should know of the choice.
+        unreadable: Images that could not be read, and took no part in it.
     """
 
     inspector: Inspector
@@ -38,6 +39,7 @@ class Rethresholded:
     after: OperatingPoint
     images: dict[str, int]
     notes: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
 
 
 def rethreshold(
@@ -50,7 +52,8 @@ def rethreshold(
 ) -> Rethresholded:
     """Choose the operating point again.
 
-    Images that the inspector was trained on are known by their content and never used.
+    Images that the inspector was trained on are known by their content and never used. Those that the
+    threshold is chosen on belong to the new inspector's calibration part.
 
     Args:
         inspector: Which one.
@@ -68,19 +71,16 @@ def rethreshold(
     old = inspector.operating_point
     if old is None:
         raise ConfigError("this inspector has no normal class, so it names classes and has no threshold")
-    if split == "train":
-        raise ConfigError(
-            "--split train: on the images it was trained on an inspector is better than on others, so "
-            f"a threshold chosen there would not hold; choose one of {', '.join(PARTS)}"
-        )
-    if split is not None and split not in PARTS:
-        raise ConfigError(f"--split {split!r} is unknown; known are: {', '.join(PARTS)}")
-    dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=inspector.normal)
-    seen = parts_seen(inspector, dataset)
+    _check_part(split)
+    dataset = data if isinstance(data, Dataset) else load_for(inspector, data)
+    content = digests(dataset)
+    seen = [inspector.parts.get(digest) for digest in content]
     if inspector.out_of_fold and split in (None, "calibration") and "train" in seen:
-        return _out_of_fold(inspector, wanted, old)
+        new = sum(p is None and s.part != "test" for p, s in zip(seen, dataset.samples, strict=True))
+        return _out_of_fold(inspector, wanted, old, new)
     chosen, notes = _chosen(inspector, dataset, seen, split, wanted)
-    predictions = evaluate(inspector, chosen, split="all", progress=progress).predictions
+    judged = judge(inspector, chosen, progress)
+    predictions = judged.predictions
     if predictions.probabilities is None:
         raise ConfigError("this inspector gives no probabilities that a policy could choose by")
     after = choose(
@@ -90,13 +90,27 @@ def rethreshold(
         predictions.truth,
         calibrated_share=float((inspector.reference["labels"] != inspector.normal_index).mean()),
     )
+    digest_of = dict(zip((s.image for s in dataset.samples), content, strict=True))
+    used = () if wanted.is_fixed else (digest_of[s.image] for s in judged.dataset.samples)
+    made = inspector.with_operating_point(after).with_metrics(None)
     return Rethresholded(
-        inspector=inspector.with_operating_point(after).with_metrics(None),
+        inspector=replace(made, parts={**made.parts, **dict.fromkeys(used, "calibration")}),
         before=count(old, predictions.probabilities, predictions.is_defect),
         after=after,
-        images=dict(Counter(str(s.part) for s in chosen.samples)),
-        notes=notes,
+        images=dict(Counter(str(s.part) for s in judged.dataset.samples)),
+        notes=(*notes, *judged.notes),
+        unreadable=judged.unreadable,
     )
+
+
+def _check_part(split: str | None) -> None:
+    if split == "train":
+        raise ConfigError(
+            "--split train: on the images it was trained on an inspector is better than on others, so "
+            f"a threshold chosen there would not hold; choose one of {', '.join(PARTS)}"
+        )
+    if split is not None and split not in PARTS:
+        raise ConfigError(f"--split {split!r} is unknown; known are: {', '.join(PARTS)}")
 
 
 def at_threshold(inspector: Inspector, threshold: float) -> Inspector:
@@ -114,12 +128,16 @@ def at_threshold(inspector: Inspector, threshold: float) -> Inspector:
     return inspector.with_operating_point(choose(policy, defect, inspector.reference["labels"] != normal))
 
 
-def _out_of_fold(inspector: Inspector, policy: Policy, old: OperatingPoint) -> Rethresholded:
-    """Choose on what the training images were given by networks that had not been shown them."""
-    if any(clause.confidence is not None for clause in policy.clauses):
+def _out_of_fold(inspector: Inspector, policy: Policy, old: OperatingPoint, new: int) -> Rethresholded:
+    """Choose on what the training images were given by networks that had not been shown them.
+
+    `new` counts the images beside them that the inspector has never met.
+    """
+    if policy.promises:
+        others = "take the other images with --split all" if new else "give other images"
         raise DataError(
             f"policy {str(policy)!r} promises a rate, which takes images that trained nothing; these trained "
-            "the inspector, and were judged out of fold: give other images, choose on the test part with "
+            f"the inspector, and were judged out of fold: {others}, choose on the test part with "
             "--split test, or train again with this --policy, which holds images out for it"
         )
     labels = inspector.reference["labels"]
@@ -135,6 +153,11 @@ def _out_of_fold(inspector: Inspector, policy: Policy, old: OperatingPoint) -> R
         notes=(
             f"{'counted' if policy.is_fixed else 'chosen'} on what the {len(labels)} training images were "
             "given by networks that had not seen them",
+            *(
+                [f"{new} images that are new to the inspector are not used: --split all takes them"]
+                if new
+                else []
+            ),
         ),
     )
 
@@ -166,6 +189,9 @@ def _notes(
 ) -> Iterator[str]:
     if trained and wanted == "all":
         yield f"{trained} images that trained the inspector are not used: it knows them by heart"
+    said = group_note(picked) if policy.promises else None
+    if said is not None:
+        yield said
     tested = sum(s.part == "test" for s in picked)
     if tested and not policy.is_fixed and "test" in inspector.parts.values():
         yield (

@@ -7,6 +7,7 @@ import json
 import logging
 import platform
 import time
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,11 +28,11 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.scan import scan
 from brightfield.data.split import fold_numbers, resplit, split
 from brightfield.decide.policy import Policy, parse_policy
-from brightfield.errors import ConfigError, DataError
+from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.inspector import Inspector
 from brightfield.methods.classifier import Classifier
 from brightfield.methods.fit import fit_classifier, fit_from_scratch
-from brightfield.models.backbone import build_trunk
+from brightfield.models.backbone import Trunk, build_trunk
 from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
 from brightfield.models.small import NETWORKS, build_small_trunk, small_head
@@ -104,8 +105,9 @@ def train(
             part = dataset.part("train" if crossed else "calibration")
             check_calibration(part, policy)
             fold_of = _folds(part, recipe, options, duplicates) if crossed else None
-        made = _fit(dataset, net, recipe, wishes, options, fold_of, folder, together, progress)
-        inspector = assemble(dataset, made, policy_text=str(policy), progress=progress)
+        made = _fit(dataset, net, recipe, wishes, options, fold_of, duplicates, folder, together, progress)
+        workspace.fitted = True
+        inspector = _assemble(dataset, made, policy, output, progress)
         seconds = workspace.spent + time.perf_counter() - begin  # all but the saving
         facts = _facts(dataset, made, options, recipe, origin, seconds)
         inspector = replace(inspector, facts=facts)
@@ -128,6 +130,7 @@ def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[T
     import torch
 
     torch.manual_seed(options.seed)
+    trunk: Trunk
     if recipe.from_scratch is not None:
         trunk, origin = build_small_trunk(recipe.backbone, int(recipe.image_size or 0)), RANDOM_WEIGHTS
         head = small_head(recipe.backbone, trunk)
@@ -139,34 +142,45 @@ def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[T
     return build_network(trunk, len(dataset.classes), head, runtime), origin
 
 
+def _assemble(
+    dataset: Dataset, made: Made, policy: Policy, output: str | Path | None, progress: Progress | None
+) -> Inspector:
+    try:
+        return assemble(dataset, made, policy_text=str(policy), progress=progress)
+    except ImageError:
+        raise
+    except DataError as error:
+        if output is None:
+            raise
+        raise DataError(
+            f"{error}. What was learned is kept: the same command with another --policy and --resume goes on "
+            "from there"
+        ) from error
+
+
 def _calibrates_out_of_fold(dataset: Dataset, options: TrainOptions, recipe: Recipe, policy: Policy) -> bool:
     """Tell whether the training images calibrate too, so that no part has to be held out for that.
 
     A guarantee needs images that trained nothing; and a part that the data set names for calibration is used.
     """
-    promises = any(clause.confidence is not None for clause in policy.clauses)
     own = any(s.part == "calibration" for s in dataset.samples)
     able = recipe.folds > 0 and recipe.fine_tune is None  # what tunes the trunk shows it every image
-    return able and options.calibration is None and not promises and not own
+    return able and options.calibration is None and not policy.promises and not own
 
 
 def _folds(
-    part: Dataset, recipe: Recipe, options: TrainOptions, duplicates: npt.NDArray[np.intp] | None
+    part: Dataset, recipe: Recipe, options: TrainOptions, duplicates: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.intp]:
-    alike = None if duplicates is None else duplicates.tolist()
-    return np.array(fold_numbers(part, recipe.folds, options.seed, duplicates=alike))
+    return np.array(fold_numbers(part, recipe.folds, options.seed, duplicates=duplicates.tolist()))
 
 
 def _parts(
     dataset: Dataset, options: TrainOptions, crossed: bool, folder: Path, progress: Progress | None
-) -> tuple[Dataset, npt.NDArray[np.intp] | None]:
+) -> tuple[Dataset, npt.NDArray[np.intp]]:
     """Return the data set with a part for every image, and the near-duplicate groups of the training part.
 
-    Where we choose the parts, near-duplicates stay together; where they are given the groups are None.
+    Where we choose the parts, near-duplicates stay together.
     """
-    kept = {s.part for s in dataset.samples}
-    if {"train", "calibration", "test"} <= kept:
-        return split(dataset, seed=options.seed), None
     note = folder / "near-duplicates.json"
     if note.exists():
         groups = json.loads(note.read_text(encoding="utf-8"))
@@ -178,8 +192,37 @@ def _parts(
         # there is no threshold to choose, and a temperature does not get better with more
         calibration = min(calibration, ENOUGH_FOR_A_TEMPERATURE / len(dataset))
     parted = split(dataset, test=options.test, calibration=calibration, seed=options.seed, duplicates=groups)
+    _warn_of_leaks(parted, groups)
+    _warn_of_bursts(parted, groups, parse_policy(options.policy))
     trains = np.array([s.part == "train" for s in parted.samples])
     return parted, np.asarray(groups)[trains]
+
+
+def _warn_of_leaks(parted: Dataset, groups: Sequence[int]) -> None:
+    """Warn of near-duplicates that the data set's own parts tear apart."""
+    parts: dict[int, Counter[str]] = defaultdict(Counter)
+    for sample, group in zip(parted.samples, groups, strict=True):
+        parts[group][str(sample.part)] += 1
+    torn = [counts for counts in parts.values() if len(counts) > 1]
+    if torn:
+        names = sorted({name for counts in torn for name in counts})
+        log.warning(
+            "%d pictures are nearly the same as one in another part (%s): what is measured there is "
+            "flattered. `brightfield data check` names them",
+            sum(sum(counts.values()) for counts in torn),
+            " and ".join(names),
+        )
+
+
+def _warn_of_bursts(parted: Dataset, groups: Sequence[int], policy: Policy) -> None:
+    """Warn of near-duplicates that a promise would count as parts of their own."""
+    held = [g for sample, g in zip(parted.samples, groups, strict=True) if sample.part == "calibration"]
+    if policy.promises and len(set(held)) < len(held):
+        log.warning(
+            "%d pictures of the calibration part are nearly the same as another: each counts as a part of "
+            "its own, and the promise proves less than it says if they show one part",
+            len(held) - len(set(held)),
+        )
 
 
 def _fit(
@@ -189,6 +232,7 @@ def _fit(
     wishes: Wishes,
     options: TrainOptions,
     fold_of: npt.NDArray[np.intp] | None,
+    duplicates: npt.NDArray[np.intp],
     folder: Path,
     together: Processes,
     progress: Progress | None,
@@ -216,6 +260,7 @@ def _fit(
             rule,
             recipe,
             recipe.from_scratch,
+            duplicates=duplicates,
             seed=options.seed,
             workspace=folder,
             together=together,
@@ -229,6 +274,7 @@ def _fit(
             rule,
             recipe,
             views=recipe.views[: chosen.views],
+            duplicates=duplicates,
             seed=options.seed,
             workspace=folder,
             fold_of=fold_of,

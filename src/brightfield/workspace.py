@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 from brightfield.atomic import write_atomically
 from brightfield.config import TrainOptions
 from brightfield.data.dataset import Dataset
+from brightfield.decide.policy import parse_policy
 from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.training.processes import Processes
 
@@ -18,10 +21,11 @@ log = logging.getLogger(__name__)
 
 
 class Workspace:
-    """A folder beside the output that is removed once the training is done, or refused.
+    """A folder beside the output that is removed once the training is done, or refused before it was fitted.
 
     Attributes:
         spent: Seconds that the runs before a resumed one took until they last saved something.
+        fitted: Whether everything is learned, so that another policy can go on from here.
     """
 
     def __init__(
@@ -36,16 +40,45 @@ class Workspace:
         self.folder = (
             _workspace_of(Path(output)) if output is not None else Path(tempfile.mkdtemp("-brightfield"))
         )
-        self.identity = {"options": options.as_dict(), "data": dataset.fingerprint()}
+        # what another policy changes comes after the fit, except that a promise holds images out
+        promises = parse_policy(options.policy).promises
+        wanted = {**options.as_dict(), "policy": "a promise" if promises else "any other"}
+        self.identity = {"options": wanted, "data": dataset.fingerprint()}
         self.resume = resume
         self.together = together
         self.spent = 0.0
+        self.fitted = False
+        self._locked: int | None = None
 
     def __enter__(self) -> Path:
         with self.together.first_goes_first():
             if self.kept and self.together.first:
-                self._prepare()
+                self._lock()
+                try:
+                    self._prepare()
+                except BaseException:
+                    self._unlock()
+                    raise
         return self.folder
+
+    def _lock(self) -> None:
+        """Keep other processes from the folder for as long as this one works there."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._locked = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._unlock()
+            raise ConfigError(
+                f"another training is writing to {self.folder}; wait for it, or name another output"
+            ) from error
+        except OSError as error:
+            log.debug("%s cannot be locked (%s)", self.folder, error)  # as on some network drives
+
+    def _unlock(self) -> None:
+        if self._locked is not None:
+            os.close(self._locked)
+            self._locked = None
 
     def _prepare(self) -> None:
         note = self.folder / "training.json"
@@ -58,11 +91,21 @@ class Workspace:
                         "give the same again, or train anew without --resume"
                     )
             self.spent = before["spent"] + self._latest() - note.stat().st_mtime
+        elif self.resume:
+            log.warning("nothing to resume at %s: training from the start", self.folder)
+            self._clear()
         else:
-            if self.resume:
-                log.warning("nothing to resume at %s: training from the start", self.folder)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            if note.exists():
+                log.warning("%s held a stopped training, which --resume would have gone on with", self.folder)
+            self._clear()
         write_atomically(note, json.dumps({**self.identity, "spent": self.spent}).encode())
+
+    def _clear(self) -> None:
+        for entry in self.folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
 
     def _latest(self) -> float:
         """Return when anything was last written; what came after it is done again."""
@@ -71,9 +114,10 @@ class Workspace:
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
         if kind is None:
             self.together.wait()
-        over = kind is None or _is_refusal(kind)
+        over = kind is None or (_is_refusal(kind) and not self.fitted)
         if not self.kept or (over and self.together.first):
             shutil.rmtree(self.folder, ignore_errors=True)
+        self._unlock()
 
 
 def _is_refusal(kind: type[BaseException]) -> bool:

@@ -89,6 +89,17 @@ def test_results_inside_the_images_are_not_inspected(brightfield, trained_bundle
     assert second.out.splitlines()[-1].startswith("2 images: ")
 
 
+@pytest.mark.parametrize("place", [".", "..", "line"])
+def test_results_beside_and_above_the_images(
+    brightfield, trained_bundle: Path, images: Path, place: str
+) -> None:
+    words = ("inspect", trained_bundle, images, "-o", images / place, "--overlay", "--quiet")
+    for _ in range(2):
+        said = brightfield(*words)
+        assert said.code == 0
+        assert said.out.splitlines()[-1].startswith("2 images: " if place != "line" else "1 image: ")
+
+
 def test_lines_for_a_person(brightfield, trained_bundle: Path, images: Path) -> None:
     said = brightfield("inspect", trained_bundle, images, "--threshold", "0")
     assert said.code == 0
@@ -118,6 +129,18 @@ def test_goes_on_past_what_cannot_be_read(brightfield, trained_bundle: Path, ima
     assert said.out.splitlines()[-1].endswith("2 unreadable")
 
 
+def test_the_interval_of_every_probability(brightfield, trained_bundle: Path, images: Path) -> None:
+    said = brightfield("inspect", trained_bundle, images, "--json", "--interval")
+    inspector = Inspector.load(trained_bundle)
+    for line in lines_of(said.out):
+        low, high = line["probability_interval"]  # type: ignore[misc]
+        assert (low, high) == inspector.probability_interval(float(str(line["score"])))
+    heads, first = brightfield("inspect", trained_bundle, images, "--interval").out.splitlines()[:2]
+    assert heads.split()[:3] == ["decision", "probability", "(interval)"]
+    assert " to " in first
+    assert heads.index("label") == first.index(first.partition(")")[2].split()[0], first.index(")"))
+
+
 def test_masks_and_other_pictures_are_left_out(brightfield, trained_bundle: Path, images: Path) -> None:
     (images / "masks" / "pit").mkdir(parents=True)
     shutil.copy(images / "a.png", images / "masks" / "pit" / "a.png")
@@ -133,7 +156,7 @@ def test_a_speck_is_no_part(brightfield, trained_bundle: Path, tmp_path: Path) -
     Image.new("L", (7, 64)).save(tmp_path / "speck.png")
     said = brightfield("inspect", trained_bundle, tmp_path / "speck.png")
     assert said.code == 2
-    assert "speck.png is 7x64 px; expected 8 px a side at least" in said.err
+    assert "speck.png: it has 7x64 px; expected 8 px a side at least" in said.err
     assert said.out.endswith("1 image: 0 OK, 0 REVIEW, 0 DEFECT, 1 unreadable\n")
 
 

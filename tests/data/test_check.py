@@ -99,8 +99,20 @@ def test_small_classes(tmp_path: Path) -> None:
     few = make_parts(tmp_path / "few", n_ok=10, n_defect=3, size=(64, 96), defect_px=9, kinds=("pit",))
     report = check(few)
     assert kinds(report) == {"cannot-split": Severity.ERROR, "small-class": Severity.WARNING}
-    assert "6 are needed" in report.findings[0].message
+    assert "4 are needed" in report.findings[0].message
     assert report.findings[0].severity is Severity.ERROR
+
+
+def test_it_says_what_the_training_would(parts: Dataset) -> None:
+    few = [s for s in parts.samples if s.label == "OK"] + [s for s in parts.samples if s.label == "pit"][:4]
+    report = check(parts.subset(few))
+    assert not report.spoils_training  # enough to train and test, not to hold a third part out
+    assert kinds(report)["cannot-hold-out"] is Severity.WARNING
+    lopsided = parts.subset(
+        replace(s, part="calibration" if i < 3 else "train" if i % 2 else "test")
+        for i, s in enumerate(parts.samples)
+    )
+    assert kinds(check(lopsided))["one-class"] is Severity.ERROR  # the calibration part shows only good ones
 
 
 def test_one_class_and_no_normal_class(tmp_path: Path) -> None:

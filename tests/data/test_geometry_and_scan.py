@@ -58,13 +58,13 @@ def test_scan_tells_sizes_upright_modes_and_maxima(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (30, 20)).save(tmp_path / "turned.jpg", exif=exif)
-    Image.fromarray(np.array([[7, 4000]], np.uint16)).save(tmp_path / "deep.png")
+    Image.fromarray(np.tile(np.array([7, 4000], np.uint16), (8, 5))).save(tmp_path / "deep.png")
     (tmp_path / "broken.png").write_bytes(b"nothing")
     told: list[tuple[str, int, int]] = []
     paths = [tmp_path / name for name in ("turned.jpg", "deep.png", "broken.png", "missing.png")]
     turned, deep, broken, missing = scan(paths, lambda *args: told.append(args))
     assert (turned.width, turned.height, turned.mode, turned.maximum) == (20, 30, "RGB", None)
-    assert (deep.width, deep.height, deep.mode, deep.maximum) == (2, 1, "I;16", 4000)
+    assert (deep.width, deep.height, deep.mode, deep.maximum) == (10, 8, "I;16", 4000)
     assert broken.error is not None
     assert "not an image" in broken.error
     assert missing.error is not None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from brightfield.data.dataset import find_normal
+from brightfield.data.dataset import Dataset, Sample, find_normal
 from brightfield.data.load import load
 from brightfield.errors import DataError
 
@@ -71,6 +72,19 @@ def test_parts_in_folders(tmp_path: Path, held: str) -> None:
     assert len(dataset.part("train")) == len(dataset.part("test")) == 2
     assert dataset.normal is None
     assert load(tmp_path, normal="dog").classes == ("dog", "cat")
+
+
+def test_each_part_has_its_own_masks(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        picture(tmp_path / part / "OK" / "0.png")
+        picture(tmp_path / part / "pit" / "1.png")
+        picture(tmp_path / part / "masks" / "pit" / "1.png")
+    picture(tmp_path / "train" / "pit" / "2.png")
+    shared = picture(tmp_path / "masks" / "pit" / "2.png")
+    masks = {s.image: s.mask for s in load(tmp_path).samples}
+    for part in ("train", "test"):
+        assert masks[f"{part}/pit/1.png"] == tmp_path / part / "masks" / "pit" / "1.png"
+    assert masks["train/pit/2.png"] == shared
 
 
 def test_mvtec_layout(tmp_path: Path) -> None:
@@ -271,3 +285,15 @@ def test_the_fingerprint_follows_the_bytes(tmp_path: Path) -> None:
     assert before == load(tmp_path).fingerprint()
     Image.fromarray(np.zeros((2, 2), np.uint8)).save(tmp_path / "OK" / "a.png")
     assert load(tmp_path).fingerprint() != before
+
+
+def test_the_fingerprint_follows_whatever_the_training_uses(tmp_path: Path) -> None:
+    mask, other = picture(tmp_path / "m.png"), picture(tmp_path / "n.png", 7)
+    bare = Sample("a.png", picture(tmp_path / "a.png"), "pit", mask=mask)
+    changed = (
+        *(replace(bare, **{name: "x"}) for name in ("group", "part", "stratum", "label", "image")),
+        *(replace(bare, mask=m) for m in (None, other)),
+        replace(bare, defect_probability=0.5),
+    )
+    prints = {Dataset("d", (sample,), ("pit", "x"), None).fingerprint() for sample in (bare, *changed)}
+    assert len(prints) == 1 + len(changed)

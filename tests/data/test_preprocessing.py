@@ -23,8 +23,8 @@ def test_the_working_size_keeps_the_shape_of_the_picture() -> None:
 
 def test_sixteen_bits_have_one_white_for_all() -> None:
     twelve = Preprocessing(12, None, False, 64, 0, (0.5,) * 3, (0.5,) * 3)
-    picture = np.array([[0, 2048, 4095, 9000]], dtype=np.uint16)
-    assert twelve.working(picture)[0, :, 0].tolist() == [0, 128, 255, 255]
+    picture = np.tile(np.array([0, 2048, 4095, 9000], dtype=np.uint16), (8, 2))
+    assert twelve.working(picture)[0, :4, 0].tolist() == [0, 128, 255, 255]
 
 
 def test_pictures_of_another_camera_are_refused_instead_of_judged_white() -> None:

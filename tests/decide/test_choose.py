@@ -166,6 +166,14 @@ def test_precision_is_met_by_the_lowest_threshold_that_can(seed: int, precision:
     assert choose(parse_policy(f"precision={precision}"), values, defect).threshold == min(possible)
 
 
+def test_precision_lost_beside_another_policy_is_refused() -> None:
+    values = np.array([0.1, 0.2, 0.5, 0.6, 0.7, 0.9])
+    defect = np.array([False, False, True, True, True, False])
+    assert choose(parse_policy("precision=0.75"), values, defect).threshold == 0.5
+    with pytest.raises(DataError, match="from 0.8 on, with precision 0.000 instead of 0.75"):
+        choose(parse_policy("precision=0.75 and fixed=0.8"), values, defect)
+
+
 def separable(n_good: int, n_defect: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Draw parts whose kinds overlap a little."""
     rng = np.random.default_rng(seed)

@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 
 from brightfield.errors import ConfigError
 from brightfield.evaluation.acceptance import Limits, accept, read_limits
+from brightfield.evaluation.agreement import THE_INSPECTOR, attribute_agreement
 from brightfield.evaluation.intervals import clopper_pearson
 from brightfield.report.wording import acceptance_sentences
 
@@ -22,6 +23,11 @@ METRICS = {
     "escape_rate": clopper_pearson(2, 100).as_dict(),
     "overkill_rate": clopper_pearson(18, 300).as_dict(),
     "review_share": None,
+    "verdict_counts": {
+        "OK": {"OK": 270, "REVIEW": 12, "DEFECT": 18},
+        "crack": {"OK": 0, "REVIEW": 0, "DEFECT": 60},
+        "dent": {"OK": 2, "REVIEW": 0, "DEFECT": 38},
+    },
     "per_class": {
         "OK": {},
         "crack": {"escape_rate": clopper_pearson(0, 60).as_dict()},
@@ -50,6 +56,25 @@ def test_shares_that_must_be_reached() -> None:
     assert (check.at_most, check.bound, check.outcome) == (False, pytest.approx(low), "not proven")
     assert outcomes(accuracy=0.9) == {"accuracy": "met"}
     assert outcomes(accuracy=0.96) == {"accuracy": "missed"}
+
+
+def test_recall_and_precision_are_rates_too() -> None:
+    recall, precision = accept(METRICS, Limits({"recall": 0.97, "precision": 0.7})).checks
+    low = binomtest(98, 100, alternative="greater").proportion_ci(0.95, "exact").low
+    assert (recall.value, recall.bound, recall.outcome) == (0.98, pytest.approx(low), "not proven")
+    assert precision.value == 98 / 128  # of all that did not pass
+
+
+def test_what_looks_again_is_bound_over_parts() -> None:
+    truth = [True] * 3 + [False] * 40
+    looks = [["DEFECT"] * 5] * 3 + [["OK"] * 5] * 40
+    study = attribute_agreement(truth, {THE_INSPECTOR: looks}).as_dict()
+    found = accept({**METRICS, "agreement": study}, Limits({"miss_rate": 0.02, "false_alarm_rate": 0.2}))
+    miss, alarm = found.checks
+    assert (miss.value, miss.outcome) == (0.0, "not proven")  # of three parts, however often looked at
+    assert alarm.outcome == "met"
+    with pytest.raises(ConfigError, match="about an agreement study.*--trials"):
+        accept(METRICS, Limits({"miss_rate": 0.02}))
 
 
 def test_figures_that_are_no_rates() -> None:
@@ -108,6 +133,7 @@ def test_limits_are_read(tmp_path: Path) -> None:
     [
         ("", "holds no limits"),
         ("[limits]", "holds no limits"),
+        ("[limits.escape_rates]", "holds no limits"),
         ("[limits]\nescape_rat = 0.1", "unknown limit 'escape_rat'.*did you mean 'escape_rate'"),
         ("[limit]\nescape_rate = 0.1", "unknown limit 'limit'.*did you mean 'limits'"),
         ("[limits]\nescape_rate = 2", "escape_rate is 2; expected a share from 0 to 1"),

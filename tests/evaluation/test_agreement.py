@@ -74,7 +74,7 @@ def test_no_error_on_few_parts_proves_little() -> None:
 def test_only_good_parts() -> None:
     one = attribute_agreement([False, False], {"a": [[OK], [OK]]}).appraisers["a"]
     assert (one.miss_rate, one.intervals["miss_rate"]) == (None, None)
-    assert one.rating == "acceptable"
+    assert one.rating == "not rated"
 
 
 def test_what_is_refused() -> None:

@@ -60,6 +60,27 @@ def test_delong_of_the_same_values_and_of_too_few_parts() -> None:
         delong(np.array([False]), np.zeros(1), np.zeros(1))
 
 
+def test_where_nobody_errs_something_is_left_open() -> None:
+    defect = np.arange(20) < 8
+    perfect = delong(defect, defect + 0.0, defect + np.linspace(0, 0.5, 20))
+    assert (perfect.value, perfect.p_value) == (0.0, 1.0)
+    assert perfect.high == -perfect.low == pytest.approx(1 - 0.025 ** (1 / 8))
+    never = mcnemar(np.zeros(10, bool), np.zeros(10, bool))
+    assert (never.value, never.p_value) == (0.0, 1.0)
+    assert 0.1 < never.high == -never.low < 0.3
+
+
+def test_mcnemars_interval_holds_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(1000):
+        first = rng.random(60) < 0.9
+        second = np.where(rng.random(60) < 0.15, ~first, first)  # differs from the first in 15 of 100
+        found = mcnemar(first, second)
+        held += found.low <= 0.15 * 0.9 - 0.15 * 0.1 <= found.high
+    assert binomtest(held, 1000, 0.95).pvalue > 1e-3 or held > 950
+
+
 def test_mcnemar_by_hand() -> None:
     first = np.array([True] * 90 + [False] * 10)
     second = np.array([True] * 75 + [False] * 15 + [True] * 3 + [False] * 7)

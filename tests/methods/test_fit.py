@@ -13,7 +13,7 @@ from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.errors import DataError
-from brightfield.methods.fit import fit_classifier, tile_targets
+from brightfield.methods.fit import _hold_out, fit_classifier, tile_targets
 from brightfield.models.backbone import build_trunk
 from brightfield.models.network import build_network
 from brightfield.models.runtime import pick_runtime
@@ -21,6 +21,15 @@ from brightfield.training.recipes import RECIPES
 from brightfield.training.targets import class_targets
 
 RULE = Preprocessing(8, None, False, 64, 0, (0.5,) * 3, (0.25,) * 3)
+
+
+def test_near_duplicates_do_not_choose_the_epoch_they_trained() -> None:
+    samples = tuple(Sample(f"{i}", Path(f"{i}"), "OK" if i % 2 else "pit") for i in range(80))
+    alike = np.arange(80) // 8
+    kept, held = _hold_out(Dataset("d", samples, ("OK", "pit"), "OK"), 0.25, 0, alike)
+    assert len(kept) + len(held) == 80
+    assert len(held)
+    assert not set(alike[kept]) & set(alike[held])
 
 
 @pytest.fixture

@@ -48,6 +48,13 @@ def test_choice(
     assert (found.from_scratch is not None) == (size is not None)
 
 
+def test_a_picture_too_large_to_trust_is_left_to_the_scan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # so that any picture is too large
+    assert choose_recipe(TrainOptions(), pictures(tmp_path, 32)).from_scratch is None
+
+
 def test_few_small_pictures_start_from_photographs(tmp_path: Path) -> None:
     assert choose_recipe(TrainOptions(), pictures(tmp_path, 32, each=50)).from_scratch is None
 

@@ -64,7 +64,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judge, write, print; return 0."""
+    """Judge, write, print; return 2 if an image could not be read, else 0."""
     if args.output is not None:
         check_folder(args.output)
 

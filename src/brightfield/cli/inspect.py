@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _COLOURS = {"OK": "green", "REVIEW": "yellow", "DEFECT": "bold red"}
-_FORMAT = "{:<8} {:>11}  {:<16} {:>7}  "
+RESULTS = (".heatmap.png", ".overlay.png", ".mask.png")
+"""How the names of results end."""
+
+_FORMAT = "{:<8} {:>{wide}}  {:<16} {:>7}  "
 
 
 def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
@@ -49,6 +52,9 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--overlay", action="store_true", help="with -o: <image>.overlay.png besides")
     parser.add_argument("--threshold", metavar="P", type=share, help="instead of the inspector's own")
+    parser.add_argument(
+        "--interval", action="store_true", help="add the Venn-Abers interval of every probability of a defect"
+    )
     parser.set_defaults(run=run)
 
 
@@ -64,10 +70,16 @@ def run(args: argparse.Namespace) -> int:
     from brightfield.inspector import load
 
     inspector = load(args.bundle)
+    if args.interval and inspector.normal is None:
+        raise ConfigError(
+            "--interval is about the probability of a defect; this inspector only names classes"
+        )
     inspector.prepare(explain=args.output is not None)
     console = stdout()
     if not args.json:
-        heads = _FORMAT.format("decision", "probability", "label", "ms")
+        heads = _columns(
+            "decision", "probability (interval)" if args.interval else "probability", "label", "ms"
+        )
         console.print(Text(f"{heads}image", style="bold"))
     counts: Counter[str] = Counter()
     # where the lines themselves show how far it is, no bar is needed
@@ -76,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
             start = None if args.output is None else args.output / places[image]
             try:
                 verdict, files = _inspect(inspector, image, args.threshold, start, args.overlay)
+                interval = inspector.probability_interval(verdict.score) if args.interval else None
             except ImageError as error:
                 counts["unreadable"] += 1
                 say("error", str(error), "bold red")
@@ -84,9 +97,9 @@ def run(args: argparse.Namespace) -> int:
             else:
                 counts[verdict.label if verdict.decision is None else str(verdict.decision)] += 1
                 if args.json:
-                    print(json.dumps(_line(verdict, files)), flush=True)
+                    print(json.dumps(_line(verdict, files, interval)), flush=True)
                 else:
-                    _print_line(console, verdict)
+                    _print_line(console, verdict, interval)
             progress("inspect", done, len(images))
     if not args.json:
         many = "1 image" if len(images) == 1 else f"{len(images)} images"
@@ -123,8 +136,11 @@ def _images_below(folder: Path, leave_out: Path | None) -> Iterator[Path]:
     from brightfield.data.layouts import image_files
 
     results = None if leave_out is None else leave_out.resolve()
+    # where results lie among the images, or above them, only their names tell
+    apart = results is not None and not folder.resolve().is_relative_to(results)
     for image, _ in image_files(folder):
-        if results is None or not image.resolve().is_relative_to(results):
+        inside = results is not None and image.resolve().is_relative_to(results)
+        if not inside or not (apart or image.name.endswith(RESULTS)):
             yield image
 
 
@@ -151,7 +167,10 @@ def _inspect(
     from brightfield.explain.files import write_maps
 
     pixels = decode(image)
-    verdict = inspector.inspect(pixels, explain=start is not None, threshold=threshold)
+    try:
+        verdict = inspector.inspect(pixels, explain=start is not None, threshold=threshold)
+    except ImageError as error:
+        raise ImageError(str(error).replace("the image", str(image), 1)) from error
     verdict = replace(verdict, image=str(image))
     if start is None:
         return verdict, None
@@ -159,20 +178,28 @@ def _inspect(
     return verdict, write_maps(start, verdict, picture)
 
 
-def _line(verdict: Verdict, files: MapFiles | None) -> dict[str, Any]:
+def _line(verdict: Verdict, files: MapFiles | None, interval: tuple[float, float] | None) -> dict[str, Any]:
     line = verdict.as_dict()
+    if interval is not None:
+        line["probability_interval"] = list(interval)
     if files is not None:
         line["heatmap"] = None if files.heatmap is None else str(files.heatmap)
         line["mask"] = None if files.mask is None else str(files.mask)
     return line
 
 
-def _print_line(console: Console, verdict: Verdict) -> None:
+def _print_line(console: Console, verdict: Verdict, interval: tuple[float, float] | None) -> None:
     decision = "" if verdict.decision is None else str(verdict.decision)
     best = verdict.probabilities.get(verdict.label) if verdict.decision is None else verdict.probability
     shown = "" if best is None else f"{best:.3f}"
-    cells = _FORMAT.format(decision, shown, verdict.label, f"{verdict.milliseconds:.0f}")
+    if interval is not None:
+        shown += f" ({interval[0]:.3f} to {interval[1]:.3f})"
+    cells = _columns(decision, shown, verdict.label, f"{verdict.milliseconds:.0f}")
     console.print(Text.assemble((cells[:8], _COLOURS.get(decision, "")), cells[8:], verdict.image))
+
+
+def _columns(*cells: str) -> str:
+    return _FORMAT.format(*cells, wide=11 if len(cells[1]) <= 11 else 23)
 
 
 def _in_words(counts: Counter[str], inspector: Inspector) -> Iterator[str]:

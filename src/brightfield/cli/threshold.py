@@ -44,7 +44,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Choose, save, print; return 0."""
+    """Choose, save, print; return 2 if an image could not be read, else 0."""
     from brightfield.decide.policy import parse_policy
 
     parse_policy(args.policy)
@@ -72,11 +72,12 @@ def run(args: argparse.Namespace) -> int:
             "after": made.after.as_dict(),
             "promises": promises(made.after),
             "notes": list(made.notes),
+            "unreadable": list(made.unreadable),
         }
         print(json.dumps(document))
     else:
         _print(made, place)
-    return 0
+    return 2 if made.unreadable else 0
 
 
 def _print(made: Rethresholded, place: Path) -> None:

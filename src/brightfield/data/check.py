@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from brightfield.data.dataset import Dataset, Sample, check_classes
+from brightfield.data.dataset import Dataset, Sample, check_classes, check_judged
 from brightfield.data.decode import read_mask
 from brightfield.data.fingerprints import Look, group_looks, look
 from brightfield.data.parallel import ordered_map
@@ -157,9 +157,10 @@ def _look_at_mask(sample: Sample) -> tuple[int, int, bool] | str:
 
 
 def _unreadable(seen: _Seen) -> Findings:
-    for i, one in enumerate(seen.looks):
-        if one.error is not None:
-            yield Finding(Severity.ERROR, "unreadable", one.error, seen.names([i]))
+    for i, (one, fact) in enumerate(zip(seen.looks, seen.facts, strict=True)):
+        error = one.error or fact.error
+        if error is not None:
+            yield Finding(Severity.ERROR, "unreadable", error, seen.names([i]))
 
 
 def _equal(seen: _Seen) -> Findings:
@@ -216,15 +217,27 @@ def _classes(seen: _Seen) -> Findings:
 
 
 def _splittable(seen: _Seen) -> Findings:
+    own = any(s.part == "calibration" for s in seen.dataset.samples)
     try:
-        parted = split(seen.dataset, duplicates=seen.groups)
+        parted = split(seen.dataset, calibration=0.0, duplicates=seen.groups)
     except DataError as error:
         yield Finding(Severity.ERROR, "cannot-split", str(error))
         return
     try:
         check_classes(parted.part("train"))
+        if own:
+            check_judged(
+                parted.part("calibration"), "add some to that part, or --resplit to share all out again"
+            )
     except DataError as error:
         yield Finding(Severity.ERROR, "one-class", str(error))
+        return
+    if not own:
+        try:
+            split(seen.dataset, duplicates=seen.groups)
+        except DataError as error:
+            message = f"a policy that promises a rate needs images held out of training: {error}"
+            yield Finding(Severity.WARNING, "cannot-hold-out", message)
 
 
 def _modes(seen: _Seen) -> Findings:

@@ -82,11 +82,13 @@ class Dataset:
         return replace(self, samples=tuple(samples))
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 (64 hexadecimal digits) of every image's bytes, name, label and part."""
+        """Return the SHA-256 (64 hexadecimal digits) of all that is known of every image, masks included."""
         digest = hashlib.sha256()
         for s in self.samples:
-            digest.update(f"{s.image}\0{s.label}\0{s.part}\0".encode())
-            digest.update(hashlib.sha256(s.path.read_bytes()).digest())
+            known = (s.image, s.label, s.part, s.group, s.stratum, s.defect_probability)
+            digest.update("".join(f"{value}\0" for value in known).encode())
+            for path in (s.path, s.mask):
+                digest.update(b"" if path is None else hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()
 
 
@@ -141,3 +143,20 @@ def check_classes(train: Dataset) -> None:
             f"the training part holds no image of {', '.join(missing)}; add some, or --resplit to share all "
             "images out again"
         )
+
+
+def check_judged(part: Dataset, mend: str) -> None:
+    """Refuse a calibration part on which no threshold can be chosen.
+
+    Args:
+        part: It.
+        mend: What the message says to do.
+
+    Raises:
+        DataError: If it lacks good or defective parts; without a normal class, a second class.
+    """
+    found = {s.label for s in part.samples}
+    there = ", ".join(sorted(str(label) for label in found)) or "no images"
+    if len(found) < 2 or (part.normal is not None and part.normal not in found):
+        wanted = "two classes at least" if part.normal is None else "good and defective parts"
+        raise DataError(f"the calibration part shows {there}; expected {wanted}: {mend}")

@@ -21,6 +21,9 @@ IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp", ".pgm", ".ppm", ".pnm"}
 )
 
+LEAST_SIDE = 8
+"""Pixels; what is smaller shows no part."""
+
 BIT_DEPTHS = (8, 10, 12, 14, 16)
 
 BROKEN_FILE = (
@@ -68,6 +71,16 @@ def decode(source: str | Path | Image.Image | npt.NDArray[np.generic]) -> Pixels
             "expected a path, a PIL image or a numpy array"
         )
     return _from_file(Path(source))
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse a picture that is too small to show a part.
+
+    Raises:
+        ImageError: If a side is below 8 px.
+    """
+    if min(width, height) < LEAST_SIDE:
+        raise ImageError(f"it has {width}x{height} px; expected {LEAST_SIDE} px a side at least")
 
 
 def to_rgb8(array: Pixels, bits: int = 8) -> Rgb:

@@ -28,8 +28,8 @@ MASK_FOLDERS = frozenset({"mask", "masks", "ground_truth"})
 _MASK_ENDING = "_mask"
 _LEFT_BY_TOOLS = frozenset({"__macosx", "@eadir", "lost+found"})
 
-Masks = dict[tuple[str, str], Path]
-"""From (class, image path below the class folder without its suffix) to the mask."""
+Masks = dict[tuple[str | None, str, str], Path]
+"""From (part, class, image path below the class folder without its suffix) to the mask; part None for all."""
 
 
 def load_folder(root: Path, *, name: str, normal: str | None = None) -> Dataset:
@@ -142,22 +142,21 @@ def _sample(
     path: Path, beside: Path | None, folder: Path, root: Path, masks: Masks, part: str | None
 ) -> Sample:
     inner = path.relative_to(folder).with_suffix("").as_posix()
-    mask = masks.get((folder.name, inner), beside)
+    mask = masks.get((part, folder.name, inner)) or masks.get((None, folder.name, inner)) or beside
     return Sample(path.relative_to(root).as_posix(), path, folder.name, mask=mask, part=part)
 
 
 def _masks(root: Path) -> Masks:
     """Return the masks in `ground_truth/<class>/` and `masks/<class>/`, and in those of each part."""
     found: Masks = {}
-    places = [root, *(child for child in _folders(root) if child.name.lower() in PART_FOLDERS)]
-    for folder in (child for place in places for child in _folders(place)):
-        if folder.name.lower() not in MASK_FOLDERS:
-            continue
-        for of_class in _folders(folder):
-            for path in sorted(of_class.rglob("*")):
-                if path.suffix.lower() in IMAGE_SUFFIXES and not _is_hidden(path.name):
-                    inner = path.relative_to(of_class).with_suffix("").as_posix()
-                    found.setdefault((of_class.name, inner.removesuffix(_MASK_ENDING)), path)
+    parts = [(PART_FOLDERS[c.name.lower()], c) for c in _folders(root) if c.name.lower() in PART_FOLDERS]
+    for part, place in [(None, root), *parts]:
+        for folder in (child for child in _folders(place) if child.name.lower() in MASK_FOLDERS):
+            for of_class in _folders(folder):
+                for path in sorted(of_class.rglob("*")):
+                    if path.suffix.lower() in IMAGE_SUFFIXES and not _is_hidden(path.name):
+                        inner = path.relative_to(of_class).with_suffix("").as_posix()
+                        found.setdefault((part, of_class.name, inner.removesuffix(_MASK_ENDING)), path)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.data.decode import Pixels, to_rgb8
+from brightfield.data.decode import Pixels, check_size, to_rgb8
 from brightfield.data.geometry import Resize, resize
 from brightfield.data.tiling import cut_tiles
 from brightfield.errors import ImageError
@@ -53,8 +53,10 @@ class Preprocessing:
         """Return a decoded image at its working size, uint8 (h, w, 3).
 
         Raises:
-            ImageError: If most of a 16-bit image lies above the white level: it comes from another camera.
+            ImageError: If it is too small to show a part, or most of a 16-bit image lies above the white
+                level: it comes from another camera.
         """
+        check_size(image.shape[1], image.shape[0])
         if image.dtype == np.uint16 and float(np.mean(image > 2**self.bits - 1)) > MOST_WHITE:
             raise ImageError(
                 f"most of this 16-bit image (values up to {image.max()}) lies above {2**self.bits - 1}, "

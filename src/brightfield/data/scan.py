@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
-from brightfield.data.decode import BROKEN_FILE, decode
+from brightfield.data.decode import BROKEN_FILE, check_size, decode
 from brightfield.data.parallel import ordered_map
 from brightfield.errors import ImageError
 from brightfield.progress import Progress, silent
@@ -57,6 +57,7 @@ def _facts(path: Path) -> ImageFacts:
             mode = image.mode
             sideways = image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
             tiff = image.format == "TIFF"
+        _check_size(path, width, height)
         if not mode.startswith("I") and not (sideways and tiff):
             return ImageFacts(path, *((height, width) if sideways else (width, height)), mode)
         pixels = decode(path)  # for the maximum, or as Pillow's releases differ in the size of a turned TIFF
@@ -66,6 +67,13 @@ def _facts(path: Path) -> ImageFacts:
         return ImageFacts(path, 0, 0, "", error=str(error))
     except (*BROKEN_FILE, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return ImageFacts(path, 0, 0, "", error=_reason(path))
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    try:
+        check_size(width, height)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
 
 
 def _reason(path: Path) -> str:

@@ -56,6 +56,9 @@ def choose(
     parts = _Parts(values, defect, kinds, _share_of_defects(defect, calibrated_share))
     found = [(clause, _threshold(clause, parts)) for clause in policy.clauses]
     low, high = _ends(found, parts)
+    for clause in policy.clauses:
+        if clause.name == "precision" and clause.value is not None:
+            _check_precision(values, defect, high, clause.value)
     promises = [
         _promise(clause, _members(clause, defect, kinds), values < low, values >= high)
         for clause in policy.clauses
@@ -253,6 +256,17 @@ def _lowest_with_precision(values: FloatArray, defect: BoolArray, precision: flo
             f"{reached.max():.3f}: ask for less, or for a better inspector"
         )
     return float(uppers[enough[0]])
+
+
+def _check_precision(values: FloatArray, defect: BoolArray, threshold: float, precision: float) -> None:
+    """Refuse a threshold that another clause moved up to where the precision, which may fall, is lost."""
+    rejected = values >= threshold
+    reached = float(defect[rejected].mean()) if rejected.any() else 1.0
+    if reached < precision:
+        raise DataError(
+            f"beside the other policy parts are rejected from {threshold:.4g} on, with precision "
+            f"{reached:.3f} instead of {precision:g}: ask for one of the two"
+        )
 
 
 def _need_both(defect: BoolArray, policy: str, mend: str) -> None:

@@ -80,6 +80,11 @@ class Policy:
     clauses: tuple[Clause, ...]
 
     @property
+    def promises(self) -> bool:
+        """Whether a clause bounds a rate with a confidence, which takes parts that trained nothing."""
+        return any(clause.confidence is not None for clause in self.clauses)
+
+    @property
     def is_fixed(self) -> bool:
         """Whether thresholds are named, so that nothing is chosen on the parts."""
         return all(clause.name == "fixed" for clause in self.clauses)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,8 @@ def read_limits(path: Path) -> Limits:
     types = figures.pop("escape_rates", {})
     if not isinstance(types, dict):
         raise ConfigError(f"{path}: escape_rates is {types!r}; expected a table of defect types")
+    if not figures and not types:
+        raise ConfigError(f"{path} holds no limits; expected one at least, such as escape_rate = 0.02")
     known = (*AT_MOST, *AT_LEAST, *STUDIED_AT_MOST, *STUDIED_AT_LEAST, "escape_rates")
     _check_names(figures, known, f"{path}, [limits]")
     confidence = _number(content.get("confidence", 0.95), "confidence", path)
@@ -119,7 +121,8 @@ def accept(metrics: Mapping[str, Any], limits: Limits) -> Acceptance:
     """Check the figures of an evaluation.
 
     A rate must keep its limit with the confidence: its exact one-sided bound (Clopper and Pearson, 1934) is
-    compared, not the count alone. Figures that are no rates are compared as they are.
+    compared, not the count alone; of a study's rates, whose looks at one part are not independent, the end of
+    their interval over parts. Figures that are no rates are compared as they are.
 
     Args:
         metrics: What `summarise` returned.
@@ -131,28 +134,54 @@ def accept(metrics: Mapping[str, Any], limits: Limits) -> Acceptance:
     return Acceptance(tuple(_checks(metrics, limits)), limits.confidence)
 
 
+def check_applies(limits: Limits, types: Collection[str], studied: bool) -> None:
+    """Refuse limits that an evaluation cannot check, before it judges anything.
+
+    Args:
+        limits: What was agreed.
+        types: The defect types of the parts.
+        studied: Whether an agreement study is made.
+
+    Raises:
+        ConfigError: If a limit is about a study that is not made, or a defect type that is not there.
+    """
+    for name in limits.figures:
+        if name in STUDIED_AT_MOST + STUDIED_AT_LEAST and not studied:
+            raise ConfigError(
+                f"the limit on {name} is about an agreement study; ask for one, as with --trials 3"
+            )
+    for name in limits.escape_rates:
+        if name not in types:
+            raise ConfigError(
+                f"the limit on escapes of {name!r} does not apply: the defect types are "
+                f"{', '.join(sorted(types)) or 'none'}"
+            )
+
+
 def _checks(metrics: Mapping[str, Any], limits: Limits) -> Iterator[Check]:
+    types = {n: e["escape_rate"] for n, e in metrics["per_class"].items() if "escape_rate" in e}
+    check_applies(limits, types, "agreement" in metrics)
     for name, limit in limits.figures.items():
         found = _found(metrics, name)
         if found is None:
             raise ConfigError(f"the limit on {name} does not apply: this evaluation has no such figure")
         yield _check(name, limit, name in AT_MOST + STUDIED_AT_MOST, found, limits.confidence)
-    types = {n: e["escape_rate"] for n, e in metrics["per_class"].items() if "escape_rate" in e}
     for name, limit in limits.escape_rates.items():
-        if name not in types:
-            known = ", ".join(types) or "none"
-            raise ConfigError(
-                f"the limit on escapes of {name!r} does not apply: the defect types are {known}"
-            )
         yield _check(f"escape_rate of {name}", limit, True, types[name], limits.confidence)
 
 
 def _found(metrics: Mapping[str, Any], name: str) -> Any:
-    if name not in STUDIED_AT_MOST + STUDIED_AT_LEAST:
-        return metrics["accuracy_interval"] if name == "accuracy" else metrics[name]
-    if "agreement" not in metrics:
-        raise ConfigError(f"the limit on {name} is about an agreement study; ask for one, as with --trials 3")
-    return metrics["agreement"]["appraisers"][THE_INSPECTOR][name]
+    if name in STUDIED_AT_MOST + STUDIED_AT_LEAST:
+        found = metrics["agreement"]["appraisers"][THE_INSPECTOR]
+        ends = found["intervals"].get(name)
+        return found[name] if ends is None else {"value": found[name], "low": ends[0], "high": ends[1]}
+    if name == "accuracy":
+        return metrics["accuracy_interval"]
+    escapes = metrics["escape_rate"]
+    if name in ("recall", "precision") and escapes is not None:
+        stopped = sum(sum(counts.values()) - counts["OK"] for counts in metrics["verdict_counts"].values())
+        return {"k": escapes["n"] - escapes["k"], "n": escapes["n"] if name == "recall" else stopped}
+    return metrics[name]
 
 
 def _check(name: str, limit: float, at_most: bool, found: Any, confidence: float) -> Check:
@@ -160,6 +189,10 @@ def _check(name: str, limit: float, at_most: bool, found: Any, confidence: float
         value = float(found)
         kept = value <= limit if at_most else value >= limit
         return Check(name, limit, at_most, value, None, MET if kept else MISSED)
+    if "k" not in found:  # of looks, several at each part
+        value, bound = float(found["value"]), float(found["high" if at_most else "low"])
+        kept, proven = (v <= limit if at_most else v >= limit for v in (value, bound))
+        return Check(name, limit, at_most, value, bound, MET if proven else OPEN if kept else MISSED)
     k, n = int(found["k"]), int(found["n"])
     if n == 0:
         return Check(name, limit, at_most, None, None, OPEN)

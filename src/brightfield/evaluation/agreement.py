@@ -27,6 +27,8 @@ ACCEPTABLE = {"effectiveness": 0.90, "miss_rate": 0.02, "false_alarm_rate": 0.05
 MARGINAL = {"effectiveness": 0.80, "miss_rate": 0.05, "false_alarm_rate": 0.10}
 """The handbook's limits."""
 
+UNRATED = "not rated"
+
 _DRAWS = 2000
 
 Shots = Sequence[Sequence[str]]
@@ -50,7 +52,8 @@ class Appraiser:
         always_right: Parts on which every look ended right, of all.
         kappa: Fleiss' kappa of its own looks; None where they were single or all decisions the same.
         kappa_truth: Cohen's kappa of its decisions and the truth; None where neither varies.
-        rating: `acceptable`, `marginal` or `unacceptable` by the handbook's limits.
+        rating: `acceptable`, `marginal` or `unacceptable` by the handbook's limits; `not rated` by one kind
+            of parts alone.
     """
 
     parts: int
@@ -69,6 +72,7 @@ class Appraiser:
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as metrics.json writes them."""
         found = asdict(self)
+        found["confidence"] = self.repeatability.confidence
         found["repeatability"] = self.repeatability.as_dict()
         found["always_right"] = self.always_right.as_dict()
         return found
@@ -229,6 +233,8 @@ def _intervals(
 
 
 def _rating(found: Mapping[str, float | None]) -> str:
+    if found["miss_rate"] is None or found["false_alarm_rate"] is None:
+        return UNRATED
     for name, limits in (("acceptable", ACCEPTABLE), ("marginal", MARGINAL)):
         kept = [
             value is None or (value >= limit if figure == "effectiveness" else value <= limit)

@@ -34,13 +34,15 @@ class Evaluation:
         dataset: The images judged.
         notes: What the reader should know: seen in training, unreadable files, masks.
         unreadable: The images that could not be read, as the data set names them; they are in no figure.
+        known: How many of the images trained or calibrated the inspector, by part.
     """
 
     predictions: Predictions
     metrics: dict[str, Any]
     dataset: Dataset
     notes: tuple[str, ...]
-    unreadable: tuple[str, ...] = ()
+    unreadable: tuple[str, ...]
+    known: dict[str, int]
 
     @property
     def document(self) -> dict[str, Any]:
@@ -67,21 +69,58 @@ def evaluate(
         DataError: If the part is empty, has classes the inspector does not know, or no image can be read.
         ConfigError: If there is no such part.
     """
-    dataset = data if isinstance(data, Dataset) else _load(inspector, data)
-    chosen, notes = choose_part(inspector, dataset, split)
-    chosen = _known_classes(inspector, chosen)
-    notes += _on_classes(inspector, chosen)
-    judged = _judge(inspector, chosen, progress)
-    if judged.errors:
-        notes.append(_on_unreadable(judged.errors))
-        chosen = chosen.subset(s for s in chosen.samples if s.image not in judged.errors)
-    predictions = _predictions(inspector, chosen, judged.verdicts)
+    dataset = data if isinstance(data, Dataset) else load_for(inspector, data)
+    picked = choose_part(inspector, dataset, split)
+    judged = judge(inspector, picked.dataset, progress)
     point = None if inspector.operating_point is None else inspector.operating_point.as_dict()
-    metrics = summarise(predictions, operating_point=point or {}, pixel=judged.pixel)
-    return Evaluation(predictions, metrics, chosen, tuple(notes), tuple(judged.errors))
+    return Evaluation(
+        predictions=judged.predictions,
+        metrics=summarise(judged.predictions, operating_point=point or {}, pixel=judged.pixel),
+        dataset=judged.dataset,
+        notes=(*picked.notes, *judged.notes),
+        unreadable=judged.unreadable,
+        known=picked.known,
+    )
 
 
-def _load(inspector: Inspector, data: str | Path) -> Dataset:
+@dataclass(frozen=True)
+class Judged:
+    """What an inspector said of images.
+
+    Attributes:
+        predictions: One row an image that could be read.
+        dataset: These images, with the inspector's classes and those it does not know.
+        pixel: Figures of the heatmaps where there are masks.
+        notes: What the reader should know: classes, unreadable files, masks.
+        unreadable: The images that could not be read, as the data set names them.
+    """
+
+    predictions: Predictions
+    dataset: Dataset
+    pixel: dict[str, Any] | None
+    notes: tuple[str, ...]
+    unreadable: tuple[str, ...]
+
+
+def judge(inspector: Inspector, dataset: Dataset, progress: Progress | None = None) -> Judged:
+    """Judge every image of a data set that can be read.
+
+    Raises:
+        DataError: If it has classes that the inspector does not know, or no image can be read.
+    """
+    chosen = _known_classes(inspector, dataset)
+    notes = _on_classes(inspector, chosen)
+    found = _verdicts(inspector, chosen, progress)
+    if found.errors:
+        notes.append(_on_unreadable(found.errors))
+        chosen = chosen.subset(s for s in chosen.samples if s.image not in found.errors)
+    if found.masks:
+        notes.append(f"{len(found.masks)} mask(s) are in no figure of pixels, first {found.masks[0]}")
+    predictions = _predictions(inspector, chosen, found.verdicts)
+    return Judged(predictions, chosen, found.pixel, tuple(notes), tuple(found.errors))
+
+
+def load_for(inspector: Inspector, data: str | Path) -> Dataset:
     """Load a data set with the inspector's normal class, which a folder of defects alone need not hold."""
     try:
         return load_dataset(data, normal=inspector.normal)
@@ -102,8 +141,17 @@ def _on_classes(inspector: Inspector, dataset: Dataset) -> list[str]:
     return notes
 
 
-def choose_part(inspector: Inspector, dataset: Dataset, split: str | None) -> tuple[Dataset, list[str]]:
-    """Return the part to judge, and notes on what of it the inspector has seen before.
+@dataclass(frozen=True)
+class Picked:
+    """The part to judge, notes on what of it the inspector has seen, and how many of that by part."""
+
+    dataset: Dataset
+    notes: tuple[str, ...]
+    known: dict[str, int]
+
+
+def choose_part(inspector: Inspector, dataset: Dataset, split: str | None) -> Picked:
+    """Return the part to judge.
 
     Images are known again by their content: those the inspector was trained or calibrated on keep that part,
     under whatever name they come.
@@ -113,10 +161,10 @@ def choose_part(inspector: Inspector, dataset: Dataset, split: str | None) -> tu
     seen = parts_seen(inspector, dataset)
     samples = [replace(s, part=p or s.part or "test") for s, p in zip(dataset.samples, seen, strict=True)]
     wanted = split or ("test" if any(s.part == "test" for s in samples) else "all")
-    picked = [s for s in samples if wanted in ("all", s.part)]
-    if not picked:
+    rows = [i for i, s in enumerate(samples) if wanted in ("all", s.part)]
+    if not rows:
         raise DataError(f"the data set has no {wanted} part; choose another with --split, or --split all")
-    known = Counter(s.part for s in picked if s.part in ("train", "calibration"))
+    known = Counter(str(seen[i]) for i in rows if seen[i] in ("train", "calibration"))
     notes = [
         f"{n} of these images were in the {part} part when the inspector was made: "
         "its figures on them flatter it"
@@ -125,12 +173,17 @@ def choose_part(inspector: Inspector, dataset: Dataset, split: str | None) -> tu
     left = sum(p is not None and s.part != wanted for s, p in zip(samples, seen, strict=True))
     if left and split is None and wanted == "test":
         notes.append(f"{left} images that made the inspector are left out (--split all judges them too)")
-    return dataset.subset(picked), notes
+    return Picked(dataset.subset(samples[i] for i in rows), tuple(notes), dict(known))
 
 
 def parts_seen(inspector: Inspector, dataset: Dataset) -> list[str | None]:
     """Return the part each image was in when the inspector was made, by its content; None for new ones."""
-    return [inspector.parts.get(d) for d in ordered_map(_digest, [s.path for s in dataset.samples])]
+    return [inspector.parts.get(d) for d in digests(dataset)]
+
+
+def digests(dataset: Dataset) -> list[str]:
+    """Return the SHA-256 of each image's file."""
+    return list(ordered_map(_digest, [s.path for s in dataset.samples]))
 
 
 def _known_classes(inspector: Inspector, dataset: Dataset) -> Dataset:
@@ -153,20 +206,22 @@ def _known_classes(inspector: Inspector, dataset: Dataset) -> Dataset:
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """The verdicts of the images that could be read, why the others could not, and the figures of pixels."""
+class _Found:
+    """Verdicts of the images that could be read, why others and masks could not, and figures of pixels."""
 
     verdicts: list[Verdict]
     errors: dict[str, str]
+    masks: list[str]
     pixel: dict[str, Any] | None
 
 
-def _judge(inspector: Inspector, dataset: Dataset, progress: Progress | None) -> _Judged:
+def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None) -> _Found:
     tell = progress or silent
     masked = inspector.normal is not None and any(s.mask for s in dataset.samples)
     meter = PixelMeter() if masked else None
     verdicts: list[Verdict] = []
     errors: dict[str, str] = {}
+    masks: list[str] = []
     for done, sample in enumerate(dataset.samples, start=1):
         needed = meter is not None and _mask_is_known(sample, dataset.normal)
         tell("judge", done, len(dataset))
@@ -176,17 +231,20 @@ def _judge(inspector: Inspector, dataset: Dataset, progress: Progress | None) ->
             errors[sample.image] = str(error)
             continue
         if meter is not None and needed and verdict.heatmap is not None:
-            meter.update(verdict.heatmap, _mask_of(sample, verdict.heatmap.shape))
+            try:
+                meter.update(verdict.heatmap, _mask_of(sample, verdict.heatmap.shape))
+            except DataError as error:
+                masks.append(str(error))
         verdicts.append(replace(verdict, heatmap=None, heatmap_kind=None))
     if not verdicts:
         raise DataError(_on_unreadable(errors))
-    return _Judged(verdicts, errors, None if meter is None else meter.result().as_dict())
+    pixel = None if meter is None or len(masks) == len(verdicts) else meter.result().as_dict()
+    return _Found(verdicts, errors, masks, pixel)
 
 
 def _on_unreadable(errors: Mapping[str, str]) -> str:
     return (
-        f"{len(errors)} image(s) cannot be read and are in no figure, first {next(iter(errors.values()))}; "
-        "`brightfield data check` names all of them"
+        f"{len(errors)} image(s) cannot be judged and are in no figure, first {next(iter(errors.values()))}"
     )
 
 

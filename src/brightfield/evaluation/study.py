@@ -62,6 +62,7 @@ def run_study(
     predictions: Predictions,
     study: Study,
     progress: Progress | None = None,
+    confidence: float = 0.95,
 ) -> dict[str, Any]:
     """Return how the inspector agrees with itself, with the truth and with people, for metrics.json.
 
@@ -71,6 +72,7 @@ def run_study(
         predictions: What it made of them as they are.
         study: What is asked.
         progress: Told of every picture.
+        confidence: Of the intervals.
 
     Raises:
         ConfigError: If the inspector has no operating point.
@@ -102,7 +104,7 @@ def run_study(
     if study.appraisals is not None:
         shots |= read_appraisals(study.appraisals, dataset, parts)
     return {
-        **attribute_agreement(truth, shots).as_dict(),
+        **attribute_agreement(truth, shots, confidence).as_dict(),
         "parts": len(parts),
         "trials": study.trials,
         "repeated_shots": study.repeated,

@@ -41,7 +41,8 @@ def calibration_spread(
     """Return the bootstrap spreads of `ece` and `brier`, and what `ece_if_calibrated` would be.
 
     The bootstrap's intervals are the basic ones, mirrored about the figure itself and not below 0: drawing
-    again from few images adds chance to the ECE, and its plain quantiles would lie too high.
+    again from few images adds chance to the ECE, and its plain quantiles would lie too high. As chance has
+    lifted the figure itself too, the upper end may be the figure.
 
     The last is the ECE of an inspector whose probabilities are exactly right, on as many images with the same
     probabilities: events are drawn from the probabilities themselves (consistency resampling, Broecker and
@@ -75,7 +76,8 @@ def calibration_spread(
     spreads = {name: _spread(np.concatenate(values), confidence) for name, values in found.items()}
     for name, value in (("ece", float(np.abs(gaps.sum(0)).sum() / n)), ("brier", float(squares.mean()))):
         s = spreads[name]
-        spreads[name] = replace(s, low=max(0.0, 2 * value - s.high), high=max(0.0, 2 * value - s.low))
+        low, high = max(0.0, 2 * value - s.high), 2 * value - s.low
+        spreads[name] = replace(s, low=min(low, value), high=max(high, value))
     return spreads
 
 

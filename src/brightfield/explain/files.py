@@ -54,7 +54,8 @@ def encode_heatmap(heatmap: npt.NDArray[np.float32]) -> bytes:
     levels = np.rint(np.clip(heatmap.astype(np.float64) * HEATMAP_SCALE, 0, 65535)).astype(np.uint16)
     note = PngImagePlugin.PngInfo()
     note.add_text(
-        "heatmap", f"grey level / {HEATMAP_SCALE}: 0 is calm, 1 is the threshold, above is evidence"
+        "heatmap",
+        f"grey level / {HEATMAP_SCALE}: 0 is calm, 1 is what 19 of 20 good parts stay below",
     )
     buffer = io.BytesIO()
     Image.fromarray(levels).save(buffer, "PNG", pnginfo=note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from brightfield.data.cache import PixelCache
 from brightfield.data.dataset import Dataset, check_classes
 from brightfield.data.masks import tile_shares
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.data.split import split
+from brightfield.data.split import resplit, split
 from brightfield.methods.classifier import Classifier, pool_rows
 from brightfield.models.network import TileNet
 from brightfield.progress import Progress
@@ -67,13 +67,15 @@ def fit_classifier(
     views: Sequence[str],
     seed: int,
     workspace: Path,
+    duplicates: npt.NDArray[np.intp] | None = None,
     fold_of: npt.NDArray[np.intp] | None = None,
     progress: Progress | None = None,
 ) -> Fitted:
     """Fit a classifier on a training part whose images are cached in the same order.
 
     Its head is trained on features kept in `views` and those of use, or the upper stages if the recipe says
-    so. With `fold_of`, (N,), each image is judged out of fold besides.
+    so. With `fold_of`, (N,), each image is judged out of fold besides. Images with the same number in
+    `duplicates`, (N,), stay together where some are held out to choose the best epoch.
 
     Raises:
         ConfigError: If images are to be mixed that cannot be.
@@ -83,22 +85,20 @@ def fit_classifier(
     normal = None if train.normal is None else train.classes.index(train.normal)
     learning = recipe.learning
     targets = class_targets(train, soft=learning.uncertain == "soft")
-    counted = (
-        certainties(train) if learning.uncertain == "weighted" else np.ones(len(train), dtype=np.float32)
-    )
+    sure = learning.uncertain != "weighted"
+    counted = np.ones(len(train), dtype=np.float32) if sure else certainties(train)
     of_tiles = tile_targets(train, cache, preprocessing, targets, normal)
     in_use = recipe.tile_views if in_tiles(cache, preprocessing) else recipe.inference_views
     classifier = Classifier(net, preprocessing, normal, in_use)
     if recipe.fine_tune is None:
         every = tuple(dict.fromkeys((*views, *in_use)))
-        bank = extract(
-            net, cache, preprocessing, views=every, folder=workspace / "features", progress=progress
-        )
+        place = workspace / "features"
+        bank = extract(net, cache, preprocessing, views=every, folder=place, progress=progress)
         lesson = Lesson(bank, np.arange(len(train)), targets, normal, of_tiles, counted, fold_of)
         history = train_head(net.head, lesson, recipe, seed=seed, progress=progress)
         apart = None if fold_of is None else _out_of_fold(classifier, bank, fold_of)
         return Fitted(classifier, history, apart)
-    kept, held = _hold_out(train, recipe.fine_tune.validation, seed)
+    kept, held = _hold_out(train, recipe.fine_tune.validation, seed, duplicates)
     labels = class_targets(train).argmax(1)
     course = Course(
         cache=cache,
@@ -112,11 +112,9 @@ def fit_classifier(
         counted=counted[kept],
         learning=learning,
     )
-    checkpoint = workspace / "fine-tune.pt"
-    return Fitted(
-        classifier,
-        fine_tune(net, course, recipe.fine_tune, seed=seed, checkpoint=checkpoint, progress=progress),
-    )
+    state = workspace / "fine-tune.pt"
+    history = fine_tune(net, course, recipe.fine_tune, seed=seed, checkpoint=state, progress=progress)
+    return Fitted(classifier, history)
 
 
 def _out_of_fold(classifier: Classifier, bank: FeatureBank, fold_of: npt.NDArray[np.intp]) -> OutOfFold:
@@ -153,6 +151,7 @@ def fit_from_scratch(
     *,
     seed: int,
     workspace: Path,
+    duplicates: npt.NDArray[np.intp] | None = None,
     together: Processes = ALONE,
     progress: Progress | None = None,
 ) -> Fitted:
@@ -164,7 +163,7 @@ def fit_from_scratch(
     check_classes(train)
     normal = None if train.normal is None else train.classes.index(train.normal)
     labels = torch.from_numpy(class_targets(train).argmax(1))
-    _, held = _hold_out(train, settings.validation, seed)
+    _, held = _hold_out(train, settings.validation, seed, duplicates)
     pupils = Pupils(gather(cache, preprocessing), labels, preprocessing, held)
     state = workspace / "scratch.pt"
     rows = train_from_scratch(
@@ -204,12 +203,18 @@ def tile_targets(
     return out
 
 
-def _hold_out(train: Dataset, share: float, seed: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def _hold_out(
+    train: Dataset, share: float, seed: int, duplicates: npt.NDArray[np.intp] | None
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the rows to train on and those held out of training to choose the best epoch."""
     if share == 0:
         return np.arange(len(train)), np.arange(0)
     parts = split(
-        train.subset(replace(s, part=None) for s in train.samples), test=share, calibration=0.0, seed=seed
+        resplit(train),
+        test=share,
+        calibration=0.0,
+        seed=seed,
+        duplicates=None if duplicates is None else duplicates.tolist(),
     )
     held = np.array([s.part == "test" for s in parts.samples])
     return np.flatnonzero(~held), np.flatnonzero(held)

@@ -7,7 +7,7 @@ from typing import Any
 
 from brightfield.report.wording import agreement_sentences, figure, number, percent, together_sentence
 
-_TONES = {"acceptable": "ok", "marginal": "review", "unacceptable": "defect"}
+_TONES = {"acceptable": "ok", "marginal": "review", "unacceptable": "defect", "not rated": "review"}
 _SHARES = ("effectiveness", "miss_rate", "false_alarm_rate")
 
 

@@ -107,6 +107,6 @@ def _side(paths: Sequence[Path]) -> int:
         try:
             with Image.open(path) as image:
                 sides.append(max(image.size))
-        except (OSError, ValueError):
+        except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
             continue
     return max(sides, default=SMALL_SIDE + 1)
