@@ -70,5 +70,5 @@ def _missing(data: str) -> str:
     hint = f"did you mean {' or '.join(meant)}? " if meant else ""
     return (
         f"there is no file or folder {data}, and the catalog has no such name; {hint}"
-        f"The catalog's names: {', '.join(CATALOG)}"
+        f"the catalog's names: {', '.join(CATALOG)}"
     )

@@ -39,7 +39,7 @@ class _Scene:
 
 
 def make_parts(
-    folder: Path,
+    folder: str | Path,
     *,
     n_ok: int,
     n_defect: int,
@@ -68,6 +68,7 @@ def make_parts(
     _check_wish(size, defect_px, kinds if n_defect else ())
     if min(n_ok, n_defect) < 0 or n_ok + n_defect == 0 or (n_defect and not kinds):
         raise ConfigError(f"{n_ok} OK and {n_defect} defective parts of {len(kinds)} kinds; expected some")
+    folder = Path(folder)
     labels = [NORMAL] * n_ok + [kinds[i % len(kinds)] for i in range(n_defect)]
     rows: list[tuple[str, str, str]] = []
     children = np.random.SeedSequence(seed).spawn(len(labels))
