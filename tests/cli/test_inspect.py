@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -219,3 +220,14 @@ def test_no_two_images_share_a_name(tmp_path: Path) -> None:
     assert [n.as_posix() for n in names.values()] == ["x/1", "y/1.png", "y/1.jpg", "y/1.png.bmp", "z/1"]
     (alone,) = output_names(images[:1]).values()
     assert alone == Path("1")
+
+
+@pytest.mark.parametrize("before", [None, "ACTIVE"])
+def test_waiting_threads_sleep_unless_told_otherwise(
+    brightfield, trained_bundle: Path, images: Path, monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", before or "")
+    if before is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    assert brightfield("inspect", trained_bundle, images, "--quiet").code == 0
+    assert os.environ["OMP_WAIT_POLICY"] == (before or "PASSIVE")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from brightfield.cli.figures import figures_table
 from brightfield.cli.places import check_folder
 from brightfield.cli.progress import show_progress
-from brightfield.cli.terminal import Subparsers, add_command, share, stdout
+from brightfield.cli.terminal import Subparsers, add_command, share, stdout, wait_asleep
 
 if TYPE_CHECKING:
     from brightfield.evaluation.run import Evaluation
@@ -65,6 +65,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judge, write, print; return 2 if an image could not be read, else 0."""
+    wait_asleep()
     if args.output is not None:
         check_folder(args.output)
 

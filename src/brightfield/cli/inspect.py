@@ -17,7 +17,7 @@ from rich.text import Text
 
 from brightfield.cli.places import check_folder
 from brightfield.cli.progress import show_progress
-from brightfield.cli.terminal import Subparsers, add_command, say, share, stdout
+from brightfield.cli.terminal import Subparsers, add_command, say, share, stdout, wait_asleep
 from brightfield.errors import ConfigError, DataError, ImageError
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judge every image and print a line for each; return 2 if one could not be read, else 0."""
+    wait_asleep()
     if args.overlay and args.output is None:
         raise ConfigError("--overlay needs a folder to write to; add -o DIR")
     if args.output is not None:

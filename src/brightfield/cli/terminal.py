@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -50,6 +51,16 @@ def share(text: str) -> float:
     if not 0.0 <= value <= 1.0:
         raise argparse.ArgumentTypeError(f"{text!r} is no probability; expected a number from 0 to 1")
     return value
+
+
+def wait_asleep() -> None:
+    """Have threads that wait for one another sleep, not spin; to be called before torch is imported.
+
+    A command that judges shares its processor with the cameras' software and whatever else runs on the line.
+    Threads that spin there keep it from the very thread they wait for, and a picture can take several times
+    as long; alone it takes as long either way. Training, which waits more often, is slower asleep.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @cache

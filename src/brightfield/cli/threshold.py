@@ -14,7 +14,7 @@ from rich.table import Table
 from brightfield.cli.figures import in_words
 from brightfield.cli.places import check_bundle_place
 from brightfield.cli.progress import show_progress
-from brightfield.cli.terminal import POLICY_HELP, Subparsers, add_command, stdout
+from brightfield.cli.terminal import POLICY_HELP, Subparsers, add_command, stdout, wait_asleep
 
 if TYPE_CHECKING:
     from brightfield.decide.operating_point import OperatingPoint
@@ -45,6 +45,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Choose, save, print; return 2 if an image could not be read, else 0."""
+    wait_asleep()
     from brightfield.decide.policy import parse_policy
 
     parse_policy(args.policy)
