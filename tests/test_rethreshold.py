@@ -175,6 +175,14 @@ def test_a_threshold_by_hand_counts_on_the_calibration_part_kept(inspector: Insp
     assert np.sum(is_defect) == nothing.n_defect
 
 
+def test_the_test_part_may_choose_again_and_again(folded_bundle: Path, synthetic_parts: Path) -> None:
+    inspector = Inspector.load(folded_bundle)
+    once = rethreshold(inspector, synthetic_parts, "overkill<=0.9@0.5", split="test")
+    again = rethreshold(once.inspector, synthetic_parts, "overkill<=0.8@0.5")
+    assert again.images == {"calibration": once.images["test"]}
+    assert rethreshold(once.inspector, synthetic_parts, "f1", split="calibration").images == again.images
+
+
 def test_images_that_calibrated_out_of_fold_choose_again(folded_bundle: Path, synthetic_parts: Path) -> None:
     inspector = Inspector.load(folded_bundle)
     made = rethreshold(inspector, synthetic_parts, "f1")

@@ -183,7 +183,9 @@ def test_another_policy_goes_on_from_what_was_learned(
     output = tmp_path / "out" / "bundle"
     with monkeypatch.context() as patched:
         patched.setattr("brightfield.assembly.choose", refuse)
-        with pytest.raises(DataError, match=r"no threshold.*What was learned is kept.*--resume"):
+        with pytest.raises(
+            DataError, match=r"no threshold.*What was learned is kept.*promises no rate.*--resume"
+        ):
             quick(few, output, policy="precision=1", calibration=None)
     told: list[str] = []
     made = quick(
@@ -198,6 +200,18 @@ def test_another_policy_goes_on_from_what_was_learned(
     assert made.operating_point is not None
     assert made.operating_point.policy == "f1"
     assert [p.name for p in output.parent.iterdir()] == ["bundle"]
+
+
+def test_a_refused_wish_costs_no_earlier_work(few: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out" / "bundle"
+    with pytest.raises(StoppedError):
+        quick(few, output, policy="overkill<=0.9@0.5", progress=stop_at("head"))
+    kept = tmp_path / "out" / ".bundle.training"
+    before = sorted(p.name for p in kept.iterdir())
+    with pytest.raises(DataError, match="more"):
+        quick(few, output, policy="overkill<=0.001@0.99", resume=True)
+    assert sorted(p.name for p in kept.iterdir()) == before
+    assert quick(few, output, policy="overkill<=0.8@0.5", resume=True).operating_point is not None
 
 
 def test_two_trainings_do_not_share_a_place(few: Path, tmp_path: Path) -> None:

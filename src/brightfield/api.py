@@ -121,7 +121,9 @@ def evaluate(
         )
     if study is not None and studied:
         confidence = 0.95 if wanted is None else wanted.confidence
-        agreement = run_study(judge, made.dataset, made.predictions, study, progress, confidence)
+        agreement = run_study(
+            judge, made.dataset, made.predictions, study, progress, confidence, made.unreadable
+        )
         made = replace(made, metrics={**made.metrics, "agreement": agreement})
     if wanted is not None:
         said = group_note(made.dataset.samples)
@@ -130,7 +132,8 @@ def evaluate(
     if other is not None:
         rival = other if isinstance(other, Inspector) else load(other)
         theirs = _evaluate(rival, made.dataset, split="all", progress=progress)
-        found = {name: d.as_dict() for name, d in against(made.predictions, theirs.predictions).items()}
+        both = made.predictions.only(theirs.predictions.images)
+        found = {name: d.as_dict() for name, d in against(both, theirs.predictions).items()}
         notes = tuple(f"the other inspector: {note}" for note in theirs.notes)
         made = replace(made, metrics={**made.metrics, "against": found}, notes=made.notes + notes)
     if output is not None:

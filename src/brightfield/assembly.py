@@ -15,7 +15,8 @@ from brightfield.data.dataset import Dataset
 from brightfield.decide.calibration import fit_calibrator, probabilities
 from brightfield.decide.choose import choose
 from brightfield.decide.operating_point import OperatingPoint
-from brightfield.decide.policy import parse_policy
+from brightfield.decide.policy import Policy
+from brightfield.errors import DataError
 from brightfield.inspector import Inspector
 from brightfield.methods.classifier import Classifier
 from brightfield.methods.fit import OutOfFold
@@ -53,8 +54,14 @@ class Made:
         return float(judge.heat(self.cache[row]).max())
 
 
-def assemble(dataset: Dataset, made: Made, *, policy_text: str, progress: Progress | None) -> Inspector:
-    """Calibrate, choose the operating point on the same images, and fix the heatmaps' scale."""
+def assemble(
+    dataset: Dataset, made: Made, policy: Policy, *, advice: str = "", progress: Progress | None = None
+) -> Inspector:
+    """Calibrate, choose the operating point on the same images, and fix the heatmaps' scale.
+
+    Raises:
+        DataError: If the images do not suffice for the policy; the message ends with the advice.
+    """
     part = made.part
     labels = np.array([dataset.classes.index(str(s.label)) for s in part.samples])
     normal = None if dataset.normal is None else dataset.classes.index(dataset.normal)
@@ -66,7 +73,10 @@ def assemble(dataset: Dataset, made: Made, *, policy_text: str, progress: Progre
     if normal is not None:
         defect = 1.0 - shares[:, normal]
         types = [str(s.label) for s in part.samples]
-        point = choose(parse_policy(policy_text), defect, labels != normal, types)
+        try:
+            point = choose(policy, defect, labels != normal, types)
+        except DataError as error:
+            raise DataError(f"{error}{advice}") from error
         good = labels == normal
         calm = good & (defect < point.passes_below)
         passed = np.flatnonzero(calm if calm.any() else good)

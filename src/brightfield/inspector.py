@@ -42,7 +42,7 @@ class Inspector:
         normal: The class that counts as good, or None.
         calibrator: From logits to probabilities.
         operating_point: The threshold and what chose it; None without a normal class.
-        heat_unit: The method's heat that the threshold corresponds to: what 95 of 100 good parts stay below.
+        heat_unit: The method's heat that is shown as 1: what 95 of 100 good parts stay below.
         facts: What the manifest says beside: training, fingerprints, metrics, licence of the weights.
         reference: Scores and looks of the images that calibrated it, against which drift is measured.
         parts: Which image (by SHA-256) was in which part.

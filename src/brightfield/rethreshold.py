@@ -75,7 +75,8 @@ def rethreshold(
     dataset = data if isinstance(data, Dataset) else load_for(inspector, data)
     content = digests(dataset)
     seen = [inspector.parts.get(digest) for digest in content]
-    if inspector.out_of_fold and split in (None, "calibration") and "train" in seen:
+    choosable = inspector.out_of_fold and "train" in seen and "calibration" not in seen
+    if choosable and split in (None, "calibration"):
         new = sum(p is None and s.part != "test" for p, s in zip(seen, dataset.samples, strict=True))
         return _out_of_fold(inspector, wanted, old, new)
     chosen, notes = _chosen(inspector, dataset, seen, split, wanted)

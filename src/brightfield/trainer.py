@@ -28,7 +28,7 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.scan import scan
 from brightfield.data.split import fold_numbers, resplit, split
 from brightfield.decide.policy import Policy, parse_policy
-from brightfield.errors import ConfigError, DataError, ImageError
+from brightfield.errors import ConfigError, DataError
 from brightfield.inspector import Inspector
 from brightfield.methods.classifier import Classifier
 from brightfield.methods.fit import fit_classifier, fit_from_scratch
@@ -106,8 +106,10 @@ def train(
             check_calibration(part, policy)
             fold_of = _folds(part, recipe, options, duplicates) if crossed else None
         made = _fit(dataset, net, recipe, wishes, options, fold_of, duplicates, folder, together, progress)
-        workspace.fitted = True
-        inspector = _assemble(dataset, made, policy, output, progress)
+        workspace.precious = True
+        inspector = assemble(
+            dataset, made, policy, advice="" if output is None else _advice(policy), progress=progress
+        )
         seconds = workspace.spent + time.perf_counter() - begin  # all but the saving
         facts = _facts(dataset, made, options, recipe, origin, seconds)
         inspector = replace(inspector, facts=facts)
@@ -142,20 +144,12 @@ def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[T
     return build_network(trunk, len(dataset.classes), head, runtime), origin
 
 
-def _assemble(
-    dataset: Dataset, made: Made, policy: Policy, output: str | Path | None, progress: Progress | None
-) -> Inspector:
-    try:
-        return assemble(dataset, made, policy_text=str(policy), progress=progress)
-    except ImageError:
-        raise
-    except DataError as error:
-        if output is None:
-            raise
-        raise DataError(
-            f"{error}. What was learned is kept: the same command with another --policy and --resume goes on "
-            "from there"
-        ) from error
+def _advice(policy: Policy) -> str:
+    kind = "that promises a rate too" if policy.promises else "that promises no rate"
+    return (
+        f". What was learned is kept: the same command with another --policy, {kind}, and --resume goes on "
+        "from there"
+    )
 
 
 def _calibrates_out_of_fold(dataset: Dataset, options: TrainOptions, recipe: Recipe, policy: Policy) -> bool:

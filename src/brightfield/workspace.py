@@ -25,7 +25,7 @@ class Workspace:
 
     Attributes:
         spent: Seconds that the runs before a resumed one took until they last saved something.
-        fitted: Whether everything is learned, so that another policy can go on from here.
+        precious: Whether it holds what a refusal must not cost: all is learned, or an earlier run's work.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Workspace:
         self.resume = resume
         self.together = together
         self.spent = 0.0
-        self.fitted = False
+        self.precious = False
         self._locked: int | None = None
 
     def __enter__(self) -> Path:
@@ -90,6 +90,7 @@ class Workspace:
                         f"--resume: the {what} are not those of the training that {self.folder} keeps; "
                         "give the same again, or train anew without --resume"
                     )
+            self.precious = True
             self.spent = before["spent"] + self._latest() - note.stat().st_mtime
         elif self.resume:
             log.warning("nothing to resume at %s: training from the start", self.folder)
@@ -114,7 +115,7 @@ class Workspace:
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
         if kind is None:
             self.together.wait()
-        over = kind is None or (_is_refusal(kind) and not self.fitted)
+        over = kind is None or (_is_refusal(kind) and not self.precious)
         if not self.kept or (over and self.together.first):
             shutil.rmtree(self.folder, ignore_errors=True)
         self._unlock()

@@ -72,7 +72,28 @@ def test_what_looks_again_is_bound_over_parts() -> None:
     found = accept({**METRICS, "agreement": study}, Limits({"miss_rate": 0.02, "false_alarm_rate": 0.2}))
     miss, alarm = found.checks
     assert (miss.value, miss.outcome) == (0.0, "not proven")  # of three parts, however often looked at
-    assert alarm.outcome == "met"
+    assert miss.bound == pytest.approx(1 - 0.05 ** (1 / 3))
+    assert (alarm.outcome, alarm.bound) == ("met", pytest.approx(1 - 0.05 ** (1 / 40)))
+
+
+def test_another_error_never_gets_an_inspector_accepted() -> None:
+    bounds = []
+    for misses in range(4):
+        looks = [["OK"]] * misses + [["DEFECT"]] * (150 - misses) + [["OK"]] * 20
+        study = attribute_agreement([True] * 150 + [False] * 20, {THE_INSPECTOR: looks}).as_dict()
+        (check,) = accept({**METRICS, "agreement": study}, Limits({"miss_rate": 0.02})).checks
+        assert check.bound is not None
+        bounds.append(check.bound)
+    exact = [binomtest(k, 150, alternative="less").proportion_ci(0.95, "exact").high for k in range(4)]
+    assert bounds == pytest.approx(exact)
+    looks = [["DEFECT", "OK"]] + [["DEFECT"] * 2] * 30 + [["OK"] * 2] * 20
+    study = attribute_agreement([True] * 31 + [False] * 20, {THE_INSPECTOR: looks}).as_dict()
+    (right,) = accept({**METRICS, "agreement": study}, Limits({"effectiveness": 0.9})).checks
+    low = binomtest(50, 51, alternative="greater").proportion_ci(0.95, "exact").low
+    assert (right.value, right.bound) == (101 / 102, pytest.approx(low))
+
+
+def test_a_study_it_needs() -> None:
     with pytest.raises(ConfigError, match="about an agreement study.*--trials"):
         accept(METRICS, Limits({"miss_rate": 0.02}))
 

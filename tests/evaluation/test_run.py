@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,26 @@ def test_what_cannot_be_read_is_left_out_and_said(spot_inspector: Inspector, tmp
         picture.write_bytes(b"no picture")
     with pytest.raises(DataError, match="4 image"):
         evaluate(spot_inspector, data)
+
+
+def test_what_the_rival_cannot_judge_is_not_compared(spot_inspector: Inspector, tmp_path: Path) -> None:
+    data = fresh(tmp_path / "parts" / "Defect")
+    fresh(tmp_path / "parts" / "OK")
+    deep = np.tile(np.arange(64, dtype=np.uint16) * 900, (64, 1))  # of 16 bits
+    Image.fromarray(deep).save(data / "OK" / "deep.png")
+    both = replace(spot_inspector, preprocessing=replace(spot_inspector.preprocessing, bits=16))
+    made = brightfield.evaluate(both, data, other=spot_inspector)
+    assert made.metrics["n"] == 9
+    assert "against" in made.metrics
+    assert any("the other inspector: 1 image(s) cannot be judged" in note for note in made.notes)
+
+
+def test_a_link_that_leads_nowhere_stops_nothing(spot_inspector: Inspector, tmp_path: Path) -> None:
+    data = fresh(tmp_path / "parts" / "Defect")
+    (data / "Defect" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    made = brightfield.evaluate(spot_inspector, data, tmp_path / "report")
+    assert made.unreadable == ("Defect/gone.png",)
+    assert (tmp_path / "report" / "report.html").is_file()
 
 
 def test_three_files_are_written(spot_inspector: Inspector, spots: Path, tmp_path: Path) -> None:

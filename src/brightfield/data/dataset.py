@@ -88,8 +88,15 @@ class Dataset:
             known = (s.image, s.label, s.part, s.group, s.stratum, s.defect_probability)
             digest.update("".join(f"{value}\0" for value in known).encode())
             for path in (s.path, s.mask):
-                digest.update(b"" if path is None else hashlib.sha256(path.read_bytes()).digest())
+                digest.update(b"" if path is None else _content(path))
         return digest.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError as error:
+        return str(error.strerror).encode()  # whoever needs the picture says so
 
 
 def find_normal(classes: Sequence[str], named: str | None = None) -> str | None:

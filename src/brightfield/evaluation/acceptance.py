@@ -121,8 +121,8 @@ def accept(metrics: Mapping[str, Any], limits: Limits) -> Acceptance:
     """Check the figures of an evaluation.
 
     A rate must keep its limit with the confidence: its exact one-sided bound (Clopper and Pearson, 1934) is
-    compared, not the count alone; of a study's rates, whose looks at one part are not independent, the end of
-    their interval over parts. Figures that are no rates are compared as they are.
+    compared, not the count alone. Of a study's rates, whose looks at one part are not independent, it is
+    that of the parts on which any look erred. Figures that are no rates are compared as they are.
 
     Args:
         metrics: What `summarise` returned.
@@ -173,8 +173,8 @@ def _checks(metrics: Mapping[str, Any], limits: Limits) -> Iterator[Check]:
 def _found(metrics: Mapping[str, Any], name: str) -> Any:
     if name in STUDIED_AT_MOST + STUDIED_AT_LEAST:
         found = metrics["agreement"]["appraisers"][THE_INSPECTOR]
-        ends = found["intervals"].get(name)
-        return found[name] if ends is None else {"value": found[name], "low": ends[0], "high": ends[1]}
+        erring = found["erring"].get(name)
+        return found[name] if erring is None else {"share": found[name], "k": erring["k"], "n": erring["n"]}
     if name == "accuracy":
         return metrics["accuracy_interval"]
     escapes = metrics["escape_rate"]
@@ -189,8 +189,9 @@ def _check(name: str, limit: float, at_most: bool, found: Any, confidence: float
         value = float(found)
         kept = value <= limit if at_most else value >= limit
         return Check(name, limit, at_most, value, None, MET if kept else MISSED)
-    if "k" not in found:  # of looks, several at each part
-        value, bound = float(found["value"]), float(found["high" if at_most else "low"])
+    if "share" in found and found["n"]:  # of looks: no more of them can err than of parts with any that does
+        worst = upper_bound(int(found["k"]), int(found["n"]), confidence)
+        value, bound = float(found["share"]), worst if at_most else 1.0 - worst
         kept, proven = (v <= limit if at_most else v >= limit for v in (value, bound))
         return Check(name, limit, at_most, value, bound, MET if proven else OPEN if kept else MISSED)
     k, n = int(found["k"]), int(found["n"])

@@ -48,6 +48,8 @@ class Appraiser:
         review_share: Looks that ended with a person's.
         intervals: Bootstrap intervals (low, high) of the four, over parts, whose looks are not independent;
             of a share of 0 or 1 the exact interval over parts.
+        erring: For effectiveness, misses and false alarms the parts on which any look was not right, ended in
+            a miss or in a false alarm, of those that it is about.
         repeatability: Parts on which all looks ended alike, of those looked at several times.
         always_right: Parts on which every look ended right, of all.
         kappa: Fleiss' kappa of its own looks; None where they were single or all decisions the same.
@@ -63,6 +65,7 @@ class Appraiser:
     false_alarm_rate: float | None
     review_share: float
     intervals: dict[str, tuple[float, float] | None]
+    erring: dict[str, Rate]
     repeatability: Rate
     always_right: Rate
     kappa: float | None
@@ -72,7 +75,7 @@ class Appraiser:
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as metrics.json writes them."""
         found = asdict(self)
-        found["confidence"] = self.repeatability.confidence
+        found["erring"] = {name: rate.as_dict() for name, rate in self.erring.items()}
         found["repeatability"] = self.repeatability.as_dict()
         found["always_right"] = self.always_right.as_dict()
         return found
@@ -177,6 +180,7 @@ def _appraiser(truth: npt.NDArray[np.bool_], looks: Shots, confidence: float) ->
         false_alarm_rate=found["false_alarm_rate"],
         review_share=float(found["review_share"] or 0.0),
         intervals=intervals,
+        erring=_erring(table, defect, confidence),
         repeatability=clopper_pearson(alike, len(several), confidence),
         always_right=clopper_pearson(right, len(shown), confidence),
         kappa=fleiss_kappa([looks[i] for i in several]),
@@ -203,6 +207,17 @@ def _ratio(table: npt.NDArray[np.float64], defect: npt.NDArray[np.bool_], name: 
     column, kind = _RATIOS[name]
     rows = table if kind is None else table[defect == kind]
     return float(rows[:, column].sum() / rows[:, 0].sum()) if len(rows) else None
+
+
+def _erring(
+    table: npt.NDArray[np.float64], defect: npt.NDArray[np.bool_], confidence: float
+) -> dict[str, Rate]:
+    wrong = {
+        "effectiveness": table[:, 1] < table[:, 0],
+        "miss_rate": table[defect, 2] > 0,
+        "false_alarm_rate": table[~defect, 3] > 0,
+    }
+    return {name: clopper_pearson(int(any_.sum()), len(any_), confidence) for name, any_ in wrong.items()}
 
 
 def _intervals(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +98,18 @@ class Predictions:
     def decided(self, decision: str) -> BoolArray:
         """Return bool (N,): whether the part was decided so (OK, REVIEW or DEFECT)."""
         return np.array([found == decision for found in self.decisions], dtype=np.bool_)
+
+    def only(self, images: Collection[str]) -> Predictions:
+        """Return the rows of these images."""
+        rows = [i for i, image in enumerate(self.images) if image in images]
+        kept: dict[str, Any] = {}
+        for name in ("images", "truth", "parts", "decisions", "labels"):
+            values = getattr(self, name)
+            kept[name] = tuple(values[i] for i in rows)
+        for name in ("scores", "probabilities", "p_values", "thresholds", "class_probabilities"):
+            values = getattr(self, name)
+            kept[name] = None if values is None else values[rows]
+        return replace(self, **kept)
 
     def write_csv(self, path: Path) -> None:
         """Write predictions.csv, one line an image, and a column `p:<class>` a class where these are known.

@@ -63,6 +63,7 @@ def run_study(
     study: Study,
     progress: Progress | None = None,
     confidence: float = 0.95,
+    unreadable: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return how the inspector agrees with itself, with the truth and with people, for metrics.json.
 
@@ -73,6 +74,7 @@ def run_study(
         study: What is asked.
         progress: Told of every picture.
         confidence: Of the intervals.
+        unreadable: Images that were left out, which people may have seen.
 
     Raises:
         ConfigError: If the inspector has no operating point.
@@ -102,7 +104,7 @@ def run_study(
     truth = np.array([predictions.is_defect[rows[0]] for rows in parts.values()])
     shots = {THE_INSPECTOR: [[d for i in rows for d in looks[i]] for rows in parts.values()]}
     if study.appraisals is not None:
-        shots |= read_appraisals(study.appraisals, dataset, parts)
+        shots |= read_appraisals(study.appraisals, dataset, parts, unreadable)
     return {
         **attribute_agreement(truth, shots, confidence).as_dict(),
         "parts": len(parts),
@@ -155,7 +157,7 @@ def _named(sample: Sample) -> str:
 
 
 def read_appraisals(
-    path: Path, dataset: Dataset, parts: Mapping[str, Sequence[int]]
+    path: Path, dataset: Dataset, parts: Mapping[str, Sequence[int]], left_out: Sequence[str] = ()
 ) -> dict[str, list[list[str]]]:
     """Read people's decisions: a CSV file with the columns image, appraiser, decision, one look a row.
 
@@ -166,6 +168,7 @@ def read_appraisals(
         path: The file.
         dataset: The images.
         parts: Rows of the data set by part.
+        left_out: Images whose rows do not count.
 
     Raises:
         DataError: If the file cannot be read, a column is missing, or a row names what is not there.
@@ -175,6 +178,8 @@ def read_appraisals(
     for number, row in enumerate(read_csv(path, _COLUMNS), start=1):
         where = f"{path}, row {number}"
         image, appraiser, decision = (row.get(name, "") for name in _COLUMNS)
+        if image in left_out:
+            continue
         if image not in place:
             raise DataError(f"{where}: image {image!r} is not among the images judged")
         if not appraiser or appraiser == THE_INSPECTOR:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from brightfield.data.dataset import Dataset, check_classes
 from brightfield.data.masks import tile_shares
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.split import resplit, split
+from brightfield.errors import DataError
 from brightfield.methods.classifier import Classifier, pool_rows
 from brightfield.models.network import TileNet
 from brightfield.progress import Progress
@@ -26,6 +28,8 @@ from brightfield.training.processes import ALONE, Processes
 from brightfield.training.recipes import FromScratch, Recipe
 from brightfield.training.scratch import Pupils, gather, train_from_scratch
 from brightfield.training.targets import certainties, class_targets
+
+log = logging.getLogger(__name__)
 
 _ROWS_AT_ONCE = 4096
 
@@ -209,12 +213,13 @@ def _hold_out(
     """Return the rows to train on and those held out of training to choose the best epoch."""
     if share == 0:
         return np.arange(len(train)), np.arange(0)
-    parts = split(
-        resplit(train),
-        test=share,
-        calibration=0.0,
-        seed=seed,
-        duplicates=None if duplicates is None else duplicates.tolist(),
-    )
+    alike = None if duplicates is None else duplicates.tolist()
+    try:
+        parts = split(resplit(train), test=share, calibration=0.0, seed=seed, duplicates=alike)
+    except DataError as error:
+        if alike is None:
+            raise
+        log.warning("near-duplicates are on both sides of what chooses the best epoch (%s)", error)
+        return _hold_out(train, share, seed, None)
     held = np.array([s.part == "test" for s in parts.samples])
     return np.flatnonzero(~held), np.flatnonzero(held)
