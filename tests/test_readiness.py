@@ -10,7 +10,7 @@ import pytest
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.decide.policy import parse_policy
 from brightfield.errors import ConfigError, DataError
-from brightfield.readiness import check_calibration, check_labels
+from brightfield.readiness import check_calibration, check_labels, warn_of_near_duplicates
 
 
 def parts(
@@ -52,3 +52,13 @@ def test_pictures_of_one_group_are_no_parts_of_their_own(caplog: pytest.LogCaptu
         assert caplog.text == ""
         check_calibration(held, parse_policy("escape<=0.05@0.95"))
     assert "260 pictures show 1 groups" in caplog.text
+
+
+def test_a_burst_of_pictures_is_no_lot_of_parts(caplog: pytest.LogCaptureFixture) -> None:
+    held = parts({"OK": 4, "crack": 2})
+    with caplog.at_level(logging.WARNING):
+        warn_of_near_duplicates(held, [0, 1, 2, 3, 4, 5], parse_policy("escape<=0.5@0.5"))
+        warn_of_near_duplicates(held, [0, 0, 0, 3, 4, 4], parse_policy("f1"))
+        assert caplog.text == ""
+        warn_of_near_duplicates(held, [0, 0, 0, 3, 4, 4], parse_policy("escape<=0.5@0.5"))
+    assert "3 pictures of the calibration part are nearly the same as another" in caplog.text

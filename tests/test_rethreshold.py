@@ -14,7 +14,7 @@ from brightfield.data.load import load as load_dataset
 from brightfield.data.synthetic import make_parts
 from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.acceptance import Limits
-from brightfield.evaluation.run import evaluate, parts_seen
+from brightfield.evaluation.run import digests, evaluate, parts_seen
 from brightfield.inspector import Inspector
 from brightfield.rethreshold import at_threshold, rethreshold
 
@@ -65,7 +65,7 @@ def test_figures_of_the_old_threshold_are_taken_out(inspector: Inspector, new_pa
 def test_what_trained_the_inspector_is_left_out_under_any_name(
     inspector: Inspector, synthetic_parts: Path, tmp_path: Path
 ) -> None:
-    seen = parts_seen(inspector, load_dataset(synthetic_parts))
+    seen = parts_seen(inspector, digests(load_dataset(synthetic_parts)))
     trained, tested = seen.count("train"), seen.count("test")
     made = rethreshold(inspector, synthetic_parts, "f1", split="all")
     assert made.after.n_calibration == len(seen) - trained

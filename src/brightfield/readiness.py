@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 
 from brightfield.data.dataset import Dataset, Sample, check_judged
@@ -51,6 +52,35 @@ def check_calibration(part: Dataset, policy: Policy) -> None:
             raise DataError(
                 f"{error}. A larger --calibration SHARE of the images to choose on helps too"
             ) from error
+
+
+def warn_of_near_duplicates(parted: Dataset, numbers: Sequence[int], policy: Policy) -> None:
+    """Warn of near-duplicates that the data set's own parts tear apart, and that a promise counts as parts.
+
+    Args:
+        parted: With a part for every image.
+        numbers: One an image, equal for near-duplicates.
+        policy: What will choose the threshold.
+    """
+    parts = [str(s.part) for s in parted.samples]
+    of_number: dict[int, set[str]] = defaultdict(set)
+    for part, number in zip(parts, numbers, strict=True):
+        of_number[number].add(part)
+    torn = [number for number in numbers if len(of_number[number]) > 1]
+    if torn:
+        log.warning(
+            "%d pictures are nearly the same as one in another part (%s): what is measured there is "
+            "flattered. `brightfield data check` names them",
+            len(torn),
+            " and ".join(sorted(set.union(*(of_number[number] for number in torn)))),
+        )
+    held = [number for part, number in zip(parts, numbers, strict=True) if part == "calibration"]
+    if policy.promises and len(set(held)) < len(held):
+        log.warning(
+            "%d pictures of the calibration part are nearly the same as another: each counts as a part of "
+            "its own, and the promise proves less than it says if they show one part",
+            len(held) - len(set(held)),
+        )
 
 
 def group_note(samples: Sequence[Sample]) -> str | None:

@@ -12,7 +12,7 @@ from brightfield.decide.choose import choose, count
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import Policy, parse_policy
 from brightfield.errors import ConfigError, DataError
-from brightfield.evaluation.run import digests, judge, load_for
+from brightfield.evaluation.run import digests, judge, load_for, parts_seen
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress
 from brightfield.readiness import group_note
@@ -74,7 +74,7 @@ def rethreshold(
     _check_part(split)
     dataset = data if isinstance(data, Dataset) else load_for(inspector, data)
     content = digests(dataset)
-    seen = [inspector.parts.get(digest) for digest in content]
+    seen = parts_seen(inspector, content)
     choosable = inspector.out_of_fold and "train" in seen and "calibration" not in seen
     if choosable and split in (None, "calibration"):
         new = sum(p is None and s.part != "test" for p, s in zip(seen, dataset.samples, strict=True))

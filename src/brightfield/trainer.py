@@ -7,7 +7,6 @@ import json
 import logging
 import platform
 import time
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +37,7 @@ from brightfield.models.runtime import pick_runtime
 from brightfield.models.small import NETWORKS, build_small_trunk, small_head
 from brightfield.models.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weights
 from brightfield.progress import Progress
-from brightfield.readiness import check_calibration, check_labels
+from brightfield.readiness import check_calibration, check_labels, warn_of_near_duplicates
 from brightfield.tracking import record_settings
 from brightfield.training.choice import choose_recipe
 from brightfield.training.plan import Plan, Wishes, plan
@@ -186,37 +185,9 @@ def _parts(
         # there is no threshold to choose, and a temperature does not get better with more
         calibration = min(calibration, ENOUGH_FOR_A_TEMPERATURE / len(dataset))
     parted = split(dataset, test=options.test, calibration=calibration, seed=options.seed, duplicates=groups)
-    _warn_of_leaks(parted, groups)
-    _warn_of_bursts(parted, groups, parse_policy(options.policy))
+    warn_of_near_duplicates(parted, groups, parse_policy(options.policy))
     trains = np.array([s.part == "train" for s in parted.samples])
     return parted, np.asarray(groups)[trains]
-
-
-def _warn_of_leaks(parted: Dataset, groups: Sequence[int]) -> None:
-    """Warn of near-duplicates that the data set's own parts tear apart."""
-    parts: dict[int, Counter[str]] = defaultdict(Counter)
-    for sample, group in zip(parted.samples, groups, strict=True):
-        parts[group][str(sample.part)] += 1
-    torn = [counts for counts in parts.values() if len(counts) > 1]
-    if torn:
-        names = sorted({name for counts in torn for name in counts})
-        log.warning(
-            "%d pictures are nearly the same as one in another part (%s): what is measured there is "
-            "flattered. `brightfield data check` names them",
-            sum(sum(counts.values()) for counts in torn),
-            " and ".join(names),
-        )
-
-
-def _warn_of_bursts(parted: Dataset, groups: Sequence[int], policy: Policy) -> None:
-    """Warn of near-duplicates that a promise would count as parts of their own."""
-    held = [g for sample, g in zip(parted.samples, groups, strict=True) if sample.part == "calibration"]
-    if policy.promises and len(set(held)) < len(held):
-        log.warning(
-            "%d pictures of the calibration part are nearly the same as another: each counts as a part of "
-            "its own, and the promise proves less than it says if they show one part",
-            len(held) - len(set(held)),
-        )
 
 
 def _fit(

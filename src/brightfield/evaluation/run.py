@@ -158,7 +158,7 @@ def choose_part(inspector: Inspector, dataset: Dataset, split: str | None) -> Pi
     """
     if split not in (None, "all", "train", "calibration", "test"):
         raise ConfigError(f"--split {split!r} is unknown; known are: train, calibration, test, all")
-    seen = parts_seen(inspector, dataset)
+    seen = parts_seen(inspector, digests(dataset))
     samples = [replace(s, part=p or s.part or "test") for s, p in zip(dataset.samples, seen, strict=True)]
     wanted = split or ("test" if any(s.part == "test" for s in samples) else "all")
     rows = [i for i, s in enumerate(samples) if wanted in ("all", s.part)]
@@ -176,9 +176,9 @@ def choose_part(inspector: Inspector, dataset: Dataset, split: str | None) -> Pi
     return Picked(dataset.subset(samples[i] for i in rows), tuple(notes), dict(known))
 
 
-def parts_seen(inspector: Inspector, dataset: Dataset) -> list[str | None]:
-    """Return the part each image was in when the inspector was made, by its content; None for new ones."""
-    return [inspector.parts.get(d) for d in digests(dataset)]
+def parts_seen(inspector: Inspector, content: Sequence[str]) -> list[str | None]:
+    """Return the part each image was in when the inspector was made, by its SHA-256; None for new ones."""
+    return [inspector.parts.get(digest) for digest in content]
 
 
 def digests(dataset: Dataset) -> list[str]:
