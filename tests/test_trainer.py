@@ -434,6 +434,18 @@ def test_a_small_network_from_scratch(tmp_path: Path) -> None:
     assert recipe["from_scratch"]["optimiser"] == "muon"
 
 
+def test_whole_networks_from_scratch_are_averaged(tmp_path: Path) -> None:
+    data = coloured(tmp_path / "data")
+    inspector = brightfield.train(data, tmp_path / "bundle", backbone="lenet5", members=2, calibration=0.2)
+    assert inspector.method.settings()["backbone"]["name"] == "small/lenet5*2"
+    loaded = brightfield.load(tmp_path / "bundle")
+    for name in ("red", "green", "blue"):
+        verdict = loaded.inspect(data / name / "0.png")
+        assert verdict.label == name
+        assert verdict.heatmap is not None
+        assert verdict.probabilities == inspector.inspect(data / name / "0.png").probabilities
+
+
 def test_training_images_calibrate_out_of_fold(folded_bundle: Path, synthetic_parts: Path) -> None:
     inspector = brightfield.load(folded_bundle)
     assert inspector.out_of_fold

@@ -45,7 +45,8 @@ class TrainOptions:
         uncertain: What a label counts whose annotator was not sure: `weighted` by how likely it is, `soft`
             for that likelihood as the target, or `full`.
         tta: Test-time augmentation: one of `TEST_TIME`.
-        members: Heads trained side by side from different random weights, whose answers are averaged.
+        members: Heads trained side by side from different random weights, whose answers are averaged; of
+            networks trained from scratch, whole networks.
         time_budget: Seconds the planner may spend on features when it chooses the working size.
         test: Share of the images kept to test on, where the data set does not fix its parts.
         calibration: Share of the others kept to calibrate on, likewise; None has the training images

@@ -133,8 +133,10 @@ def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[T
     torch.manual_seed(options.seed)
     trunk: Trunk
     if recipe.from_scratch is not None:
-        trunk, origin = build_small_trunk(recipe.backbone, int(recipe.image_size or 0)), RANDOM_WEIGHTS
-        head = small_head(recipe.backbone, trunk)
+        members = recipe.head.members
+        trunk = build_small_trunk(recipe.backbone, int(recipe.image_size or 0), members)
+        origin = RANDOM_WEIGHTS
+        head = small_head(recipe.backbone, trunk, members)
     else:
         trunk = build_trunk(recipe.backbone, NETWORKS)
         origin = load_weights(trunk, options.weights)

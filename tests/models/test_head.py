@@ -65,6 +65,17 @@ def test_so_much_is_dropped_and_the_rest_makes_up_for_it(share: float) -> None:
     assert torch.equal(head.eval().each(torch.ones(1, 4000))[0], torch.full((1, 2), 4000.0))
 
 
+def test_members_apart_read_their_own_part_of_the_vector() -> None:
+    torch.manual_seed(0)
+    head = HeadEnsemble(6, 3, HeadSpec(hidden=(4,), members=2, apart=True))
+    x = torch.randn(5, 6)
+    each = head.each(x)
+    for m, own in enumerate((x[:, :3], x[:, 3:])):
+        hidden = torch.nn.functional.gelu(own @ head.weights[0][m] + head.biases[0][m])
+        assert torch.allclose(each[m], hidden @ head.weights[1][m] + head.biases[1][m], atol=1e-6)
+    assert torch.allclose(head(x), each.mean(0))
+
+
 def test_some_of_the_members() -> None:
     torch.manual_seed(2)
     head = HeadEnsemble(6, 3, HeadSpec(hidden=(4,), members=5)).eval()

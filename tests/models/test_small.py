@@ -10,7 +10,7 @@ from torch import nn
 
 from brightfield.errors import ConfigError
 from brightfield.models.describe import build, describe
-from brightfield.models.small import NETWORKS, FastCNN
+from brightfield.models.small import NETWORKS, FastCNN, build_small_trunk, small_head, small_trunk_of
 
 SHAPE = (3, 32, 32)
 
@@ -38,6 +38,28 @@ def test_logits_and_gradients(name: str) -> None:
     assert out.shape == (4, 7)
     out.square().mean().backward()
     assert all(p.grad is not None for p in net.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_bundle_names_how_many_stand_abreast(members: int) -> None:
+    torch.manual_seed(0)
+    trunk = build_small_trunk("tutorial_cnn", 32, members).eval()
+    again = small_trunk_of(trunk.spec.name, 32).eval()
+    again.load_state_dict(trunk.state_dict())
+    x = torch.randn(2, *SHAPE)
+    (maps,) = trunk(x)
+    assert maps.shape == (2, members * 256, 4, 4)
+    assert trunk.spec.channels == (members * 256,)
+    assert torch.equal(again(x)[0], maps)
+    nets = trunk.net.nets if members > 1 else [trunk.net]
+    for own, net in zip(maps.split(256, 1), nets, strict=True):  # type: ignore[arg-type]
+        assert torch.equal(own, net(x))
+    spec = small_head("tutorial_cnn", trunk, members)
+    assert (spec.members, spec.apart, spec.width(trunk.spec.channels)) == (
+        members,
+        members > 1,
+        members * 256 * 16,
+    )
 
 
 def test_small_pictures_get_a_small_stem() -> None:

@@ -112,6 +112,7 @@ def test_from_scratch_takes_what_goes_with_it(tmp_path: Path) -> None:
     found = choose_recipe(TrainOptions(label_smoothing=0.05, tta="none"), data)
     assert found.from_scratch is not None
     assert (found.from_scratch.label_smoothing, found.inference_views) == (0.05, ("plain",))
-    for options in (TrainOptions(focal=1.0), TrainOptions(members=3), TrainOptions(mix="mixup")):
+    assert choose_recipe(TrainOptions(members=3), data).head.members == 3
+    for options in (TrainOptions(focal=1.0), TrainOptions(mix="mixup")):
         with pytest.raises(ConfigError, match="does not go with a network trained from scratch"):
             choose_recipe(options, data)

@@ -113,6 +113,31 @@ def test_pieces_add_up_to_the_batch(tmp_path: Path) -> None:
     assert apart < 0.02 * moved, (apart, moved)
 
 
+def test_networks_abreast_learn_as_each_would_alone(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    trunk = build_small_trunk("lenet5", 32, members=2)
+    pair = build_network(trunk, 2, small_head("lenet5", trunk, members=2), pick_runtime("cpu", "float32"))
+    alone = [network("lenet5"), network("lenet5")]
+    for i, net in enumerate(alone):
+        net.trunk.net.load_state_dict(pair.trunk.net.nets[i].state_dict())  # type: ignore[union-attr,index]
+        net.head.load_state_dict(
+            {k: v[[i]] if v.ndim == 3 else v.view(2, -1)[i] for k, v in pair.head.state_dict().items()}
+        )
+    told = [
+        train_from_scratch(net, pupils(held=16), short(FAST, epochs=2), seed=0, checkpoint=None)
+        for net in (pair, *alone)
+    ]
+    for i, net in enumerate(alone):
+        theirs = pair.trunk.net.nets[i].state_dict()  # type: ignore[union-attr,index]
+        for name, value in net.trunk.net.state_dict().items():
+            assert torch.allclose(theirs[name], value, atol=1e-4), name
+    losses = [rows[-1]["train_loss"] for rows in told]
+    assert losses[0] == pytest.approx((losses[1] + losses[2]) / 2, rel=1e-3)
+    x = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.allclose(pair(x), (alone[0](x) + alone[1](x)) / 2, atol=1e-3)
+
+
 class KilledError(Exception):
     pass
 

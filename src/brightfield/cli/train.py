@@ -127,7 +127,8 @@ def _add_learning(add: Callable[..., Any]) -> None:
         "--members",
         metavar="N",
         type=int,
-        help="heads that are averaged, from different random weights (default: 10)",
+        help="heads that are averaged, from different random weights (default: 10); where a network trains "
+        "from scratch, whole networks, in as many times the time (default: 1)",
     )
 
 

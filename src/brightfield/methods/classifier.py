@@ -21,7 +21,7 @@ from brightfield.models.cam import grad_cam
 from brightfield.models.head import HeadSpec, defect_log_odds, pool_tiles
 from brightfield.models.network import TileNet, build_network, normalise
 from brightfield.models.runtime import Runtime, pick_runtime
-from brightfield.models.small import PREFIX, build_small_trunk
+from brightfield.models.small import PREFIX, small_trunk_of
 from brightfield.models.views import VIEWS
 from brightfield.progress import Progress, silent
 from brightfield.training.features import tile_batches, tile_counts
@@ -177,5 +177,5 @@ def load_classifier(
 def _trunk(backbone: dict[str, Any]) -> Trunk:
     name = str(backbone["name"])
     if name.startswith(PREFIX):
-        return build_small_trunk(name.removeprefix(PREFIX), int(backbone["input_size"]))
+        return small_trunk_of(name, int(backbone["input_size"]))
     return build_trunk(name)

@@ -32,6 +32,7 @@ class HeadSpec:
         activation: Of the hidden units: one of `ACTIVATIONS`.
         places: Of each map, where it is flattened.
         scales: Of the tile's side at which the trunk looks at it; the maps of all are read.
+        apart: Whether each member reads its own part of the vector, that of its own trunk, and not all of it.
     """
 
     taps: tuple[int, ...] = (-1,)
@@ -42,6 +43,7 @@ class HeadSpec:
     activation: str = "gelu"
     places: int = 1
     scales: tuple[float, ...] = (1.0,)
+    apart: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for a manifest."""
@@ -98,7 +100,7 @@ class HeadEnsemble(nn.Module):
         self.spec = spec
         self.register_buffer("center", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
-        sizes = [width, *spec.hidden, classes]
+        sizes = [width // spec.members if spec.apart else width, *spec.hidden, classes]
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         for fan_in, fan_out in pairwise(sizes):
@@ -122,7 +124,10 @@ class HeadEnsemble(nn.Module):
         """Return every member's logits: (N, D) to (M, N, K)."""
         # what is dropped of the input is drawn once for all members: drawing takes longer than multiplying
         x = self._dropped((x - self.center) / self.scale)
-        x = x.expand(self.spec.members, *x.shape)  # (M, N, D)
+        if self.spec.apart:
+            x = x.view(len(x), self.spec.members, -1).transpose(0, 1)  # (M, N, D / M)
+        else:
+            x = x.expand(self.spec.members, *x.shape)  # (M, N, D)
         for i, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             if i:
                 x = self._dropped(ACTIVATIONS[self.spec.activation](x))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,9 @@ SMALL_SIDE = 64
 PREFIX = "small/"
 """Before the name of a network in a bundle, since libraries have large ones of the same name."""
 
+TIMES = "*"
+"""Between the name of a network in a bundle and how many of it stand side by side, where it is several."""
+
 
 @dataclass(frozen=True)
 class SmallNetwork:
@@ -33,12 +36,25 @@ class SmallNetwork:
     head: HeadSpec
 
 
-class SmallTrunk(Trunk):
-    """The convolutions of a network for small images, read at their end."""
+class Abreast(nn.Module):
+    """Networks side by side on the same images, whose last maps are joined: (N, M * C, h, w)."""
 
-    def __init__(self, name: str, size: int) -> None:
+    def __init__(self, nets: Iterable[nn.Module]) -> None:
         super().__init__()
-        self.net = NETWORKS[name].body()
+        self.nets = nn.ModuleList(nets)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return every network's last map."""
+        return torch.cat([net(x) for net in self.nets], 1)
+
+
+class SmallTrunk(Trunk):
+    """The convolutions of a network for small images, or of several of them abreast, read at their end."""
+
+    def __init__(self, name: str, size: int, members: int = 1) -> None:
+        super().__init__()
+        body = NETWORKS[name].body
+        self.net = body() if members == 1 else Abreast(body() for _ in range(members))
         with torch.no_grad():
             self.net.eval()
             out = self.net(torch.zeros(1, 3, size, size))
@@ -46,7 +62,7 @@ class SmallTrunk(Trunk):
         self.places = int(out.shape[2] * out.shape[3])
         self.stage_ends = ("",)
         self.spec = BackboneSpec(
-            name=f"{PREFIX}{name}",
+            name=f"{PREFIX}{name}" if members == 1 else f"{PREFIX}{name}{TIMES}{members}",
             channels=(int(out.shape[1]),),
             strides=(round(size / int(out.shape[2])),),
             mean=IMAGENET_MEAN,
@@ -60,26 +76,35 @@ class SmallTrunk(Trunk):
         return [self.net(x)]
 
 
-def build_small_trunk(name: str, size: int) -> SmallTrunk:
+def build_small_trunk(name: str, size: int, members: int = 1) -> SmallTrunk:
     """Build a network's convolutions for square images of a side in pixels, with random weights.
+
+    Several `members` stand side by side, each with weights of its own (deep ensembles, Lakshminarayanan et
+    al., "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", 2017).
 
     Raises:
         ConfigError: If the images are too small for it.
     """
     try:
-        return SmallTrunk(name, size)
+        return SmallTrunk(name, size, members)
     except RuntimeError as e:
         raise ConfigError(
             f"network {name!r} does not run on images of {size} px: {str(e).splitlines()[0][:200]}"
         ) from e
 
 
-def small_head(name: str, trunk: SmallTrunk) -> HeadSpec:
-    """Return the head that belongs to a network, for the size its trunk was built for."""
+def small_trunk_of(spec_name: str, size: int) -> SmallTrunk:
+    """Build the trunk that a bundle names, such as `small/fast_cnn` or `small/fast_cnn*3`."""
+    name, _, members = spec_name.removeprefix(PREFIX).partition(TIMES)
+    return build_small_trunk(name, size, int(members or 1))
+
+
+def small_head(name: str, trunk: SmallTrunk, members: int = 1) -> HeadSpec:
+    """Return the head that belongs to a network, or to several abreast, for the size of its trunk."""
     head = NETWORKS[name].head
-    if "flatten" not in head.pools:
-        return head
-    return replace(head, places=trunk.places)
+    if "flatten" in head.pools:
+        head = replace(head, places=trunk.places)
+    return head if members == 1 else replace(head, members=members, apart=True)
 
 
 def _lenet5() -> nn.Module:

@@ -41,10 +41,10 @@ def _taught(recipe: Recipe, options: TrainOptions) -> Recipe:
     """Return the recipe with what the options say of learning, of the ensemble and of test-time views."""
     named = {f.name: getattr(options, f.name) for f in fields(Learning)}
     asked = {name: value for name, value in named.items() if value is not None}
+    head = recipe.head if options.members is None else replace(recipe.head, members=options.members)
     if recipe.from_scratch is not None:
-        recipe = _scratch_taught(recipe, asked, options.members)
+        recipe = replace(_scratch_taught(recipe, asked), head=head)
     else:
-        head = recipe.head if options.members is None else replace(recipe.head, members=options.members)
         # a fold is judged by the members that were not shown it, so there are as many members at the least
         folds = min(recipe.folds, head.members) if head.members > 1 else 0
         recipe = replace(recipe, learning=replace(recipe.learning, **asked), head=head, folds=folds)
@@ -59,12 +59,12 @@ def _taught(recipe: Recipe, options: TrainOptions) -> Recipe:
     return replace(recipe, views=views if recipe.views else (), inference_views=views, tile_views=views)
 
 
-def _scratch_taught(recipe: Recipe, asked: dict[str, Any], members: int | None) -> Recipe:
+def _scratch_taught(recipe: Recipe, asked: dict[str, Any]) -> Recipe:
     smoothing = asked.pop("label_smoothing", None)
-    other = next(iter(asked), "members" if members is not None else None)
-    if other is not None:
+    if asked:
         raise ConfigError(
-            f"--{other} does not go with a network trained from scratch, whose classes count as the images do"
+            f"--{next(iter(asked))} does not go with a network trained from scratch, whose classes count as "
+            "the images do"
         )
     if smoothing is None or recipe.from_scratch is None:
         return recipe

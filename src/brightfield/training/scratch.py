@@ -180,10 +180,11 @@ class _FromScratch:
         # a rest waits for another epoch: a step on a few images would be as long as one on many, and the
         # norms would remember those few
         self.steps = max(1, len(self.rows) // self.batch)
-        if isinstance(net.trunk.net, FastCNN):
-            # of all classes, whatever order the images come in
-            few = self.rng.choice(self.rows, min(_WHITENING_IMAGES, len(self.rows)), replace=False)
-            net.trunk.net.whiten(normalise(self.images[torch.from_numpy(few)], pupils.preprocessing))
+        for module in net.trunk.net.modules():
+            if isinstance(module, FastCNN):
+                # of all classes, whatever order the images come in
+                few = self.rng.choice(self.rows, min(_WHITENING_IMAGES, len(self.rows)), replace=False)
+                module.whiten(normalise(self.images[torch.from_numpy(few)], pupils.preprocessing))
         self.logits: nn.Module = _Logits(net)
         if together.world > 1:
             self.logits = DistributedDataParallel(self.logits)
@@ -236,16 +237,17 @@ class _FromScratch:
         x = cut_out(normalise(images, pupils.preprocessing), settings.cutout, own)
         logits: Tensor = self.logits(x)  # (M, B, K)
         labels = self.labels[chosen]
+        # every member learns as it would alone: their losses add up
         loss = nn.functional.cross_entropy(
             logits.flatten(0, 1),
             labels.repeat(len(logits)),
             label_smoothing=settings.label_smoothing,
             reduction="sum",
-        ) / len(logits)
+        )
         # processes average their gradients, where one process adds them up
         share = self.together.world / (batch if settings.optimiser == "adam" else 1)
         (loss * share).backward()  # type: ignore[no-untyped-call]
-        return loss.detach()  # a number would make a GPU wait for it
+        return loss.detach() / len(logits)  # a number would make a GPU wait for it
 
     def _set_rates(self, epoch: int, step: int) -> float:
         """Set the learning rates for a step of an epoch, and return the filters' or everything's."""
