@@ -4,7 +4,8 @@ Real scores are those of images that did not train an inspector. They are respli
 threshold is chosen, and the true rate is that of all of them together, the finite lot that the half was drawn
 from; then the same with halves drawn with replacement, where the lot is as good as endless. Of simulated
 scores the true rates are known. A promise may fail as often as its confidence leaves open; a one-sided
-binomial test says whether it fails more often than that.
+binomial test says whether it fails more often than that. So it is for two promises at once, on escapes and on
+overkills with a band for review between them, and on the escapes of two types of defect.
 
     python benchmarks/guarantees.py --magnetic-tile FOLDER
     python benchmarks/guarantees.py --only simulated --resplits 200
@@ -43,6 +44,14 @@ PROMISES = {
     "magnetic-tile": (("escape", 0.05), ("escape", 0.1), ("overkill", 0.02), ("overkill", 0.05)),
     "simulated": (("escape", 0.02), ("escape", 0.05), ("overkill", 0.01), ("overkill", 0.05)),
 }
+TOGETHER = {
+    "elpv": (("escape", 0.05), ("overkill", 0.05)),
+    "magnetic-tile": (("escape", 0.1), ("overkill", 0.05)),
+    "simulated": (("escape", 0.05), ("overkill", 0.05)),
+}
+"""Joined by `and`, with a band for review between them."""
+TYPES = {"pit": 1.5, "crack": 0.5}
+"""Means of the simulated scores of two types of defect."""
 CONFIDENCE = 0.95
 HELD = 0.6
 """Share of the images that train nothing."""
@@ -174,6 +183,70 @@ def measure(name: str, pool: Scores | None, how: str, times: int, rivals: dict[s
     return rows
 
 
+def measure_together(name: str, pool: Scores | None, how: str, times: int) -> list[Row]:
+    """Return the rows of two promises at once: how often each holds, and both, and what goes to a person."""
+    (_, escape), (_, overkill) = TOGETHER[name]
+    policy = parse_policy(f"escape<={escape}@{CONFIDENCE} and overkill<={overkill}@{CONFIDENCE}")
+    held, reviewed, refused = [], [], 0
+    for calibration in draws(pool, how, times, seed=1):
+        values = np.concatenate((calibration.good, calibration.defective))
+        try:
+            point = choose(policy, values, np.arange(len(values)) >= len(calibration.good))
+        except DataError:
+            refused += 1
+            continue
+        ends = (point.passes_below, point.threshold)
+        passing, rejecting = (simulated_rates(t) if pool is None else rates(pool, t) for t in ends)
+        held.append((passing["escape"] <= escape, rejecting["overkill"] <= overkill))
+        reviewed.append(
+            passing["overkill"] - rejecting["overkill"]
+        )  # of good parts: what is not passed either
+    return _kept(name, f"brightfield: {policy}, {how}", held, refused, {"mean_good_reviewed": reviewed})
+
+
+def measure_types(times: int) -> list[Row]:
+    """Return the rows of a promise for each of two simulated types of defect."""
+    bound, rng = 0.05, np.random.default_rng(1)
+    policy = parse_policy(" and ".join(f"escape[{kind}]<={bound}@{CONFIDENCE}" for kind in TYPES))
+    names = ["good"] * 300 + [kind for kind in TYPES for _ in range(300)]
+    held, overkills, refused = [], [], 0
+    for _ in range(times):
+        drawn = [rng.normal(mean, 1.0, 300) for mean in (-1.5, *TYPES.values())]
+        try:
+            point = choose(policy, _curve(np.concatenate(drawn)), np.arange(900) >= 300, names)
+        except DataError:
+            refused += 1
+            continue
+        cut = np.log(point.passes_below / (1 - point.passes_below)) / 2
+        held.append(tuple(bool(norm.cdf(cut - mean) <= bound) for mean in TYPES.values()))
+        overkills.append(simulated_rates(point.threshold)["overkill"])
+    return _kept(
+        "simulated", f"brightfield: {policy}, fresh draws", held, refused, {"mean_overkill": overkills}
+    )
+
+
+def _kept(
+    name: str, variant: str, held: list[tuple[bool, ...]], refused: int, paid: dict[str, list[float]]
+) -> list[Row]:
+    """Return the rows of two promises: by the union bound both hold at least as often as either may fail."""
+    times = len(held) + refused
+    first, second, both = (
+        refused + sum(kept) for kept in ([h[0] for h in held], [h[1] for h in held], [all(h) for h in held])
+    )
+    found = {"chosen": 1 - refused / times} | {k: float(np.mean(v)) for k, v in paid.items() if v}
+    for what, kept, least in (
+        ("first", first, CONFIDENCE),
+        ("second", second, CONFIDENCE),
+        ("both", both, 2 * CONFIDENCE - 1),
+    ):
+        found[f"kept_{what}"] = kept / times
+        found[f"p_value_of_keeping_{what}_less"] = float(
+            binomtest(kept, times, least, alternative="less").pvalue
+        )
+    print(f"{name} {variant}: {', '.join(f'{k} {v:.4f}' for k, v in found.items())}", flush=True)
+    return [Row("guarantees", name, variant, 1, metric, v, "share") for metric, v in found.items()]
+
+
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(
@@ -182,6 +255,7 @@ def main() -> None:
     parser.add_argument("--magnetic-tile", default="magnetic-tile", help="a folder, or the catalog's name")
     parser.add_argument("--only", nargs="+", choices=tuple(PROMISES), default=list(PROMISES))
     parser.add_argument("--resplits", type=int, default=1000)
+    parser.add_argument("--together", action="store_true", help="only two promises at once")
     parser.add_argument("--output", type=Path, default=RESULTS / "guarantees.csv")
     args = parser.parse_args()
     rivals: dict[str, Any] = {"brightfield": ours}
@@ -194,7 +268,11 @@ def main() -> None:
         data = {"elpv": "elpv", "magnetic-tile": args.magnetic_tile}.get(name)
         pool = None if data is None else held_out_scores(name, data, seed=0)
         for how in ("fresh draws",) if pool is None else ("halves", "with replacement"):
-            append(args.output, measure(name, pool, how, args.resplits, rivals))
+            if not args.together:
+                append(args.output, measure(name, pool, how, args.resplits, rivals))
+            append(args.output, measure_together(name, pool, how, args.resplits))
+        if pool is None:
+            append(args.output, measure_types(args.resplits))
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def test_mlflow_gets_every_figure_and_how_it_ended(
     error: type[BaseException] | None,
     status: str,
 ) -> None:
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # a server of its own would be one more to start
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
     place = f"mlflow:{(tmp_path / 'runs').as_uri()}"
     try:
         with tracked_by([place], "a run"):
@@ -81,6 +81,18 @@ def test_mlflow_gets_every_figure_and_how_it_ended(
     assert run.data.params == {"options.seed": "7"}
     history = client.get_metric_history(run.info.run_id, "fine-tune/validation_f1")
     assert [(m.value, m.step) for m in history] == [(0.5, 1), (0.75, 2)]
+
+
+def test_mlflow_without_a_server_or_a_database_writes_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr("brightfield.tracking.find_spec", lambda _name: None)
+    with tracked_by(["mlflow"], "a run"):
+        record_figures("train", {"train_loss": 0.5}, 1)
+    (metric,) = (tmp_path / "mlruns").rglob("train_loss")
+    assert metric.read_text().split()[1] == "0.5"
 
 
 @pytest.mark.parametrize("place", ["wandb:x", "tensorboard", "tensorboard:", ""])

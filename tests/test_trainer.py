@@ -434,6 +434,32 @@ def test_a_small_network_from_scratch(tmp_path: Path) -> None:
     assert recipe["from_scratch"]["optimiser"] == "muon"
 
 
+def test_without_a_normal_class_every_picture_shows_what_told_its_class(tmp_path: Path) -> None:
+    data = coloured(tmp_path / "data")
+    inspector = brightfield.train(data, backbone="lenet5", calibration=0.2)
+    peaks = []
+    for name in ("red", "green", "blue"):
+        for i in range(8):
+            heatmap = inspector.inspect(data / name / f"{i}.png").heatmap
+            assert heatmap is not None
+            peaks.append(heatmap.max())
+    assert np.mean(np.array(peaks) >= 1) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"policy": "escape<=0.02@0.95"}, "no class is normal.*--normal"),
+        ({"image_size": 16}, "--image-size is 16; expected 32"),
+    ],
+)
+def test_what_a_network_that_names_classes_cannot_do(
+    tmp_path: Path, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        brightfield.train(coloured(tmp_path / "data"), backbone="lenet5", **options)  # type: ignore[arg-type]
+
+
 def test_whole_networks_from_scratch_are_averaged(tmp_path: Path) -> None:
     data = coloured(tmp_path / "data")
     inspector = brightfield.train(data, tmp_path / "bundle", backbone="lenet5", members=2, calibration=0.2)

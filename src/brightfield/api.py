@@ -9,10 +9,10 @@ from brightfield.config import TrainOptions
 from brightfield.data.dataset import Dataset
 from brightfield.errors import DataError
 from brightfield.evaluation.acceptance import Limits, accept, check_applies, read_limits
-from brightfield.evaluation.compare import against
-from brightfield.evaluation.run import Evaluation, load_for
+from brightfield.evaluation.compare import against, check_comparable
+from brightfield.evaluation.run import Evaluation, choose_part, evaluate_part, load_for
 from brightfield.evaluation.run import evaluate as _evaluate
-from brightfield.evaluation.study import Study, run_study
+from brightfield.evaluation.study import Study, check_can_decide, run_study
 from brightfield.inspector import Inspector, load
 from brightfield.progress import Progress
 from brightfield.readiness import group_note
@@ -111,14 +111,21 @@ def evaluate(
     wanted = read_limits(Path(limits)) if isinstance(limits, str | Path) else limits
     dataset = data if isinstance(data, Dataset) else load_for(judge, data)
     studied = study is not None and study.asked
+    if studied:
+        check_can_decide(judge)
     if wanted is not None:
         check_applies(wanted, {str(s.label) for s in dataset.samples} - {judge.normal}, studied)
-    made = _evaluate(judge, dataset, split=split, progress=progress)
-    if wanted is not None and made.known:
+    picked = choose_part(judge, dataset, split)
+    if wanted is not None and picked.known:
         raise DataError(
-            f"{sum(made.known.values())} of these images made the inspector, which knows them: it cannot be "
-            "accepted on them; give others, or the part that was kept to test on with --split test"
+            f"{sum(picked.known.values())} of these images made the inspector, which knows them: it cannot "
+            "be accepted on them; give others, or the part that was kept to test on with --split test"
         )
+    rival = other if isinstance(other, Inspector) or other is None else load(other)
+    if rival is not None:
+        labels = [s.label for s in picked.dataset.samples if s.label is not None]
+        check_comparable(judge.normal, rival.normal, labels)
+    made = evaluate_part(judge, picked, progress)
     if study is not None and studied:
         confidence = 0.95 if wanted is None else wanted.confidence
         agreement = run_study(
@@ -129,13 +136,17 @@ def evaluate(
         said = group_note(made.dataset.samples)
         made = replace(made, notes=made.notes if said is None else (*made.notes, said))
         made = replace(made, metrics={**made.metrics, "acceptance": accept(made.metrics, wanted).as_dict()})
-    if other is not None:
-        rival = other if isinstance(other, Inspector) else load(other)
-        theirs = _evaluate(rival, made.dataset, split="all", progress=progress)
-        both = made.predictions.only(theirs.predictions.images)
-        found = {name: d.as_dict() for name, d in against(both, theirs.predictions).items()}
-        notes = tuple(f"the other inspector: {note}" for note in theirs.notes)
-        made = replace(made, metrics={**made.metrics, "against": found}, notes=made.notes + notes)
+    if rival is not None:
+        made = _compared(made, rival, progress)
     if output is not None:
         write_evaluation(judge, made, Path(output), progress)
     return made
+
+
+def _compared(made: Evaluation, rival: Inspector, progress: Progress | None) -> Evaluation:
+    """Return an evaluation with the differences from what another inspector makes of the same images."""
+    theirs = _evaluate(rival, made.dataset, split="all", progress=progress)
+    both = made.predictions.only(theirs.predictions.images)
+    found = {name: d.as_dict() for name, d in against(both, theirs.predictions).items()}
+    notes = tuple(f"the other inspector: {note}" for note in theirs.notes)
+    return replace(made, metrics={**made.metrics, "against": found}, notes=made.notes + notes)

@@ -24,7 +24,8 @@ from brightfield.progress import Progress
 from brightfield.training.plan import Plan
 
 HEAT_IMAGES = 60
-HEAT_QUANTILE = 0.95
+HEAT_QUANTILE = 0.95  # of good parts' peaks
+NAMED_QUANTILE = 0.25  # of all pictures' peaks, where the class is named and none is calm
 HEAT_DEFECTS = 10
 HEAT_FLOOR = 0.1  # of the median defect's peak
 LOOK_STEP = 4  # pixels apart in either direction: brightness and contrast need no more
@@ -81,7 +82,8 @@ def assemble(
         calm = good & (defect < point.passes_below)
         passed = np.flatnonzero(calm if calm.any() else good)
         rejected = np.flatnonzero(~good & (defect >= point.threshold))
-    unit = _heat_unit(made, passed, rejected)
+    quantile = NAMED_QUANTILE if normal is None else HEAT_QUANTILE
+    unit = _heat_unit(made, passed, rejected, quantile)
     return Inspector(
         method=made.classifier,
         preprocessing=made.chosen.preprocessing,
@@ -103,15 +105,18 @@ def _parts(dataset: Dataset) -> dict[str, str]:
     return {_digest(s.path): str(s.part) for s in by_rank}
 
 
-def _heat_unit(made: Made, passed: npt.NDArray[np.intp], rejected: npt.NDArray[np.intp]) -> float:
+def _heat_unit(
+    made: Made, passed: npt.NDArray[np.intp], rejected: npt.NDArray[np.intp], quantile: float
+) -> float:
     """Return the heat that 95 of 100 good parts that pass stay below everywhere, so that they look calm.
 
+    Where no class is normal, every picture should show what its class was told by: a quarter stays below.
     Where they show no heat at all, that would be nothing, and the faintest warmth would glow: the unit is
     at least a share of what defects show.
     """
     peaks = _heat_peaks(made, passed, HEAT_IMAGES)
     defects = _heat_peaks(made, rejected, HEAT_DEFECTS)
-    unit = float(np.quantile(peaks, HEAT_QUANTILE, method="higher")) if peaks else 0.0
+    unit = float(np.quantile(peaks, quantile, method="higher")) if peaks else 0.0
     least = HEAT_FLOOR * float(np.median(defects)) if defects else 0.0
     return max(unit, least) or 1.0
 

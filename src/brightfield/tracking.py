@@ -12,6 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,7 +54,7 @@ def tracked_by(places: Sequence[str], run: str) -> Iterator[None]:
 
     Args:
         places: Each `tensorboard:FOLDER` (the run gets a folder of its own in it), `mlflow` (where
-            MLFLOW_TRACKING_URI says) or `mlflow:URI`.
+            MLFLOW_TRACKING_URI says, else the folder `mlruns` or MLflow's own default) or `mlflow:URI`.
         run: What the run is called there.
 
     Raises:
@@ -173,6 +174,10 @@ class _MLflow:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        # files in a folder are the one store that needs no server and no database
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+        if not where and "MLFLOW_TRACKING_URI" not in os.environ and find_spec("sqlalchemy") is None:
+            where = Path("mlruns").absolute().as_uri()  # its own default would be a database
         try:
             from mlflow.exceptions import MlflowException
             from mlflow.tracking import MlflowClient
@@ -184,7 +189,8 @@ class _MLflow:
             experiment = found.experiment_id if found else self.client.create_experiment(EXPERIMENT)
             self.run: str = self.client.create_run(experiment, run_name=run).info.run_id
         except (MlflowException, OSError) as e:
-            raise ConfigError(f"--log mlflow: {where or 'its default place'} does not answer: {e}") from e
+            why = "does not answer" if where.startswith("http") else "cannot be used"
+            raise ConfigError(f"--log mlflow: {where or 'its default place'} {why}: {e}") from e
 
     def figure(self, name: str, value: float, step: int) -> None:
         self.client.log_metric(self.run, name, value, step=step)

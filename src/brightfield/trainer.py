@@ -41,7 +41,7 @@ from brightfield.readiness import check_calibration, check_labels, warn_of_near_
 from brightfield.tracking import record_settings
 from brightfield.training.choice import choose_recipe
 from brightfield.training.plan import Plan, Wishes, plan
-from brightfield.training.processes import Processes, joined, processes
+from brightfield.training.processes import Processes, joined, processes, take_device
 from brightfield.training.recipes import Recipe, find_recipe
 from brightfield.version import __version__
 from brightfield.workspace import Workspace
@@ -90,9 +90,9 @@ def train(
         dataset = resplit(dataset)
     check_labels(dataset)
     recipe = choose_recipe(options, dataset)
-    wishes = Wishes(recipe.image_size or options.image_size, options.tile)
-    net, origin = _network(recipe, options, dataset)
     together = _processes(recipe)
+    net, origin = _network(recipe, options, dataset)
+    recipe, wishes = _settled(recipe, options, net)
     progress = progress if together.first else None
     workspace = Workspace(output, options, dataset, resume, together)
     with joined(together), workspace as folder:
@@ -124,7 +124,16 @@ def _processes(recipe: Recipe) -> Processes:
             f"{together.world} processes were started; only networks trained from scratch share the work "
             "among several: start one"
         )
+    take_device(together)
     return together
+
+
+def _settled(recipe: Recipe, options: TrainOptions, net: TileNet) -> tuple[Recipe, Wishes]:
+    """Return the recipe and the wishes: a small network has its own head, and the size it was built for."""
+    wishes = Wishes(options.image_size, options.tile)
+    if recipe.from_scratch is None:
+        return recipe, wishes
+    return replace(recipe, head=net.head.spec), replace(wishes, image_size=recipe.image_size)
 
 
 def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[TileNet, WeightsOrigin]:

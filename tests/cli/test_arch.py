@@ -14,6 +14,20 @@ def test_table(brightfield) -> None:
         assert words in said.out, words
 
 
+def test_the_variant_for_small_pictures_is_named(brightfield) -> None:
+    small, usual = (brightfield("arch", "resnet18", "--input", size) for size in ("3x64x64", "3x72x72"))
+    assert "resnet18 for small pictures: 11,173,962 parameters" in small.out
+    assert "resnet18: 11,181,642 parameters" in usual.out  # with the usual 7x7 stem
+    assert brightfield("arch", "mobilenet", "--json").document["variant"] == "for small pictures"
+    assert brightfield("arch", "fast_cnn", "--json").document["variant"] is None
+
+
+def test_the_last_pool_is_a_layer_and_joining_one_map_is_none(brightfield) -> None:
+    kinds = [layer["kind"] for layer in brightfield("arch", "fast_cnn", "--json").document["layers"]]
+    assert kinds[-3:] == ["max", "linear", "mean"]
+    assert "join" not in kinds
+
+
 def test_json_and_picture(brightfield, tmp_path: Path) -> None:
     picture = tmp_path / "new" / "fields.png"
     said = brightfield("arch", "fast_cnn", "--json", "-o", picture)
@@ -52,6 +66,7 @@ def test_share_of_defects(brightfield, synthetic_parts: Path) -> None:
         (["lenet5", "--classes", "0"], "expected 1 or more"),
         (["lenet5", "-o", "fields.jpg"], "ends in .png"),
         (["lenet5", "--data", "nowhere"], "nowhere"),
+        (["fasterrcnn_resnet50_fpn"], "'fasterrcnn_resnet50_fpn' is unknown"),
     ],
 )
 def test_wrong_input(brightfield, words: list[str], message: str) -> None:

@@ -113,6 +113,11 @@ def test_from_scratch_takes_what_goes_with_it(tmp_path: Path) -> None:
     assert found.from_scratch is not None
     assert (found.from_scratch.label_smoothing, found.inference_views) == (0.05, ("plain",))
     assert choose_recipe(TrainOptions(members=3), data).head.members == 3
+    for same in (TrainOptions(mix="none"), TrainOptions(focal=0.0), TrainOptions(imbalance="none")):
+        assert choose_recipe(same, data) == choose_recipe(TrainOptions(), data)
+    plain = choose_recipe(TrainOptions(label_smoothing=0.0), data).from_scratch
+    assert plain is not None
+    assert plain.label_smoothing == 0.0
     for options in (TrainOptions(focal=1.0), TrainOptions(mix="mixup")):
         with pytest.raises(ConfigError, match="does not go with a network trained from scratch"):
             choose_recipe(options, data)

@@ -16,7 +16,7 @@ from PIL import Image
 
 import brightfield
 from brightfield.errors import ConfigError
-from brightfield.training.processes import Processes, processes
+from brightfield.training.processes import Processes, processes, take_device
 
 TRAIN = """
 import sys
@@ -116,3 +116,33 @@ def test_only_networks_from_scratch_are_shared(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match="only networks trained from scratch"):
         brightfield.train(synthetic_parts, backbone="test_resnet", weights="none")
+
+
+def test_each_process_has_a_gpu_of_its_own_before_a_network_goes_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    take_device(Processes(0, 1))
+    assert taken == []
+    take_device(Processes(1, 2))
+    assert taken == [1]
+
+    class PlacedError(Exception):
+        pass
+
+    def network(*_: object) -> None:
+        assert taken == [1, 1]
+        raise PlacedError
+
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("brightfield.trainer._network", network)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            Image.new("RGB", (32, 32), (60 * i, 0, 0)).save(tmp_path / name / f"{i}.png")
+    with pytest.raises(PlacedError):
+        brightfield.train(tmp_path, backbone="lenet5")

@@ -108,8 +108,9 @@ def _print(found: Architecture, extents: Extents | None, picture: Path | None) -
         table.add_row(layer.name, layer.kind, size, _number(layer.parameters), work, *_seen(layer))
     console.print(table)
     console.print(
-        f"{found.name}: {found.parameters:,} parameters, {found.multiply_adds:,} multiply-adds an image of "
-        f"{'x'.join(str(s) for s in found.input)}; norms, activations and biases are not counted"
+        f"{found.title}: {found.parameters:,} parameters, {found.multiply_adds:,} multiply-adds an image of "
+        f"{'x'.join(str(s) for s in found.input)}; norms, activations and biases are not counted, "
+        "activations not listed"
     )
     if extents is not None:
         _print_extents(found, extents)
@@ -189,6 +190,7 @@ def _document(found: Architecture, extents: Extents | None, picture: Path | None
         )
     return {
         "name": found.name,
+        "variant": found.variant,
         "input": list(found.input),
         "parameters": found.parameters,
         "multiply_adds": found.multiply_adds,

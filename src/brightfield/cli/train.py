@@ -50,7 +50,8 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         metavar="PLACE",
         action="append",
         default=[],
-        help="write the figures of every epoch to tensorboard:FOLDER, mlflow or mlflow:URI too",
+        help="write the figures of every epoch to tensorboard:FOLDER, mlflow (where "
+        "MLFLOW_TRACKING_URI says, else ./mlruns) or mlflow:URI too",
     )
     parser.add_argument("--resume", action="store_true", help="go on with a stopped training of this output")
     parser.add_argument("--force", action="store_true", help="replace the inspector that is there")
@@ -61,12 +62,18 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for each field of `TrainOptions`; None means that it was not given."""
     add = parser.add_argument_group("how to train").add_argument
     add("--method", choices=METHODS, help="what learns (default: auto)")
-    add("--recipe", metavar="NAME", help="fast (default), best or tutorial")
+    add(
+        "--recipe",
+        metavar="NAME",
+        help="fast (default), best or tutorial; from 2,000 pictures of up to 64 px on, without a normal "
+        "class, they train a small network from scratch",
+    )
     add(
         "--backbone",
         metavar="NAME",
         help="a timm or torchvision name instead of the recipe's; fast_cnn, tutorial_cnn, lenet5 and "
-        "mobilenet train from scratch",
+        "mobilenet train from scratch, and on pictures of up to 64 px without a normal class vgg11, vgg16, "
+        "resnet18, resnet50 and efficientnet_lite0 too",
     )
     add(
         "--weights",
@@ -109,7 +116,12 @@ def _add_learning(add: Callable[..., Any]) -> None:
         "logits), or several joined by + (default: none; tutorial: sampling)",
     )
     add("--focal", metavar="GAMMA", type=float, help="focal loss with this exponent (default: 0, none)")
-    add("--label-smoothing", metavar="SHARE", type=float, help="spread over all classes (default: 0)")
+    add(
+        "--label-smoothing",
+        metavar="SHARE",
+        type=float,
+        help="spread over all classes (default: 0; from scratch 0.2, tutorial 0)",
+    )
     add("--mix", choices=MIXES, help="train on mixtures of two images (default: none)")
     add(
         "--uncertain",
@@ -121,7 +133,7 @@ def _add_learning(add: Callable[..., Any]) -> None:
         "--tta",
         choices=TEST_TIME,
         help="test-time augmentation: average over views of every picture; its cost is printed "
-        "(default: none; best: half-turn)",
+        "(default: none; best: half-turn; from scratch six, mirrored and moved by a pixel)",
     )
     add(
         "--members",

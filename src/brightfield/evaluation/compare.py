@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,6 +44,34 @@ class Difference:
         return asdict(self)
 
 
+def check_comparable(first: str | None, second: str | None, truth: Sequence[str]) -> None:
+    """Refuse two inspectors that cannot be compared on such parts, which is known before anything is judged.
+
+    Args:
+        first: The normal class of the first.
+        second: That of the second.
+        truth: The class of every part.
+
+    Raises:
+        DataError: If there is no normal class that both share, or either kind has fewer than two parts.
+    """
+    if first is None or first != second:
+        raise DataError(
+            f"the normal classes are {first!r} and {second!r}; expected one class that is normal for both "
+            "inspectors"
+        )
+    _check_enough(
+        n_defect=sum(label != first for label in truth), n_good=sum(label == first for label in truth)
+    )
+
+
+def _check_enough(n_defect: int, n_good: int) -> None:
+    if min(n_defect, n_good) < 2:
+        raise DataError(
+            f"{n_good} good and {n_defect} defective parts; to compare inspectors takes two of either kind"
+        )
+
+
 def against(first: Predictions, second: Predictions, confidence: float = 0.95) -> dict[str, Difference]:
     """Return the differences between two inspectors' judgements of the same parts, by figure.
 
@@ -56,11 +85,7 @@ def against(first: Predictions, second: Predictions, confidence: float = 0.95) -
     """
     if first.images != second.images or first.truth != second.truth:
         raise DataError("the two inspectors did not judge the same images; expected the same data set")
-    if first.normal is None or first.normal != second.normal:
-        raise DataError(
-            f"the normal classes are {first.normal!r} and {second.normal!r}; expected one class that is "
-            "normal for both inspectors"
-        )
+    check_comparable(first.normal, second.normal, first.truth)
     defect = first.is_defect
     passed, rejected = ([p.decided(kind) for p in (first, second)] for kind in ("OK", "DEFECT"))
     found = {"auroc": delong(defect, first.values, second.values, confidence)}
@@ -89,8 +114,7 @@ def delong(
         DataError: If there are fewer than two good or two defective parts.
     """
     n_defect, n_good = int(is_defect.sum()), int((~is_defect).sum())
-    if min(n_defect, n_good) < 2:
-        raise DataError(f"{n_good} good and {n_defect} defective parts; two of either kind are needed")
+    _check_enough(n_defect, n_good)
     shares = [_placements(values, is_defect) for values in (first, second)]
     areas = [float(above.mean()) for above, _ in shares]
     # how often each defective part stands above the good ones, and each good one below the defective ones

@@ -70,7 +70,15 @@ def evaluate(
         ConfigError: If there is no such part.
     """
     dataset = data if isinstance(data, Dataset) else load_for(inspector, data)
-    picked = choose_part(inspector, dataset, split)
+    return evaluate_part(inspector, choose_part(inspector, dataset, split), progress)
+
+
+def evaluate_part(inspector: Inspector, picked: Picked, progress: Progress | None = None) -> Evaluation:
+    """Judge the part of a data set that `choose_part` returned.
+
+    Raises:
+        DataError: If it has classes the inspector does not know, or no image can be read.
+    """
     judged = judge(inspector, picked.dataset, progress)
     point = None if inspector.operating_point is None else inspector.operating_point.as_dict()
     return Evaluation(

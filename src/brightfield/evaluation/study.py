@@ -56,6 +56,12 @@ class Study:
         return self.trials > 0 or self.repeated or self.appraisals is not None
 
 
+def check_can_decide(inspector: Inspector) -> None:
+    """Raise ConfigError if an inspector decides nothing that could agree with anybody."""
+    if inspector.operating_point is None:
+        raise ConfigError("an agreement study is about OK and DEFECT; this inspector only names the class")
+
+
 def run_study(
     inspector: Inspector,
     dataset: Dataset,
@@ -80,8 +86,7 @@ def run_study(
         ConfigError: If the inspector has no operating point.
         DataError: If shots of one part differ in their label, or the people's file is wrong.
     """
-    if inspector.operating_point is None:
-        raise ConfigError("an agreement study is about OK and DEFECT; this inspector only names the class")
+    check_can_decide(inspector)
     rng = np.random.default_rng(study.seed)
     tell = progress or silent
     causes = study.disturbance.causes() if study.trials else {}

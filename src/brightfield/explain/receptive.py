@@ -84,5 +84,5 @@ def draw_fields(architecture: Architecture, path: Path) -> None:
             axes.set_xticks([0, architecture.input[2] - 1])
             axes.set_yticks([0, architecture.input[1] - 1])
         size = "x".join(str(s) for s in architecture.input)
-        figure.suptitle(f"{architecture.name} on {size}, random weights: what the middle unit of a map sees")
+        figure.suptitle(f"{architecture.title} on {size}, random weights: what the middle unit of a map sees")
         figure.savefig(path, dpi=110)

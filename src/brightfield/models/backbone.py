@@ -202,10 +202,10 @@ def known_backbones() -> list[str]:
     """Return every name `build_trunk` takes, timm's first."""
     import timm
 
-    return [*timm.list_models(), *(f"torchvision/{n}" for n in _torchvision_names())]
+    return [*timm.list_models(), *(f"torchvision/{n}" for n in torchvision_classifiers())]
 
 
-def _torchvision_names() -> list[str]:
+def torchvision_classifiers() -> list[str]:
     """Return torchvision's classifiers: its detectors and the like have no trunk of their own."""
     from torchvision import models
 
@@ -228,11 +228,11 @@ def build_trunk(name: str, others: Iterable[str] = ()) -> Trunk:
 
     if name.startswith("torchvision/"):
         bare = name.removeprefix("torchvision/")
-        if bare in _torchvision_names():
+        if bare in torchvision_classifiers():
             return TorchvisionTrunk(bare)
     elif timm.is_model(name):
         return TimmTrunk(name)
-    elif name in _torchvision_names():
+    elif name in torchvision_classifiers():
         return TorchvisionTrunk(name)
     close = difflib.get_close_matches(name, [*others, *known_backbones()], n=3, cutoff=0.5)
     hint = f"; did you mean {', '.join(dict.fromkeys(close))}?" if close else ""

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from brightfield.errors import ConfigError
+from brightfield.models.backbone import torchvision_classifiers
 from brightfield.models.graph import Architecture, take_apart
 from brightfield.models.network import build_network
 from brightfield.models.runtime import pick_runtime
-from brightfield.models.small import NETWORKS, SMALL_SIDE, build_small_trunk, small_head
+from brightfield.models.small import ADAPTED, NETWORKS, SMALL_SIDE, build_small_trunk, small_head
 
 Shape = tuple[int, int, int]
 
@@ -37,7 +38,8 @@ def describe(name: str, shape: Shape, classes: int = 10) -> Architecture:
         reason = str(e).strip().splitlines()[0][:200] if str(e).strip() else type(e).__name__
         raise ConfigError(f"network {name!r} does not run on images of {size}: {reason}") from e
     layers = tuple(replace(layer, name=_OWN.sub("", layer.name)) for layer in found.layers)
-    return replace(found, layers=layers)
+    variant = "for small pictures" if _is_own(name, shape) and name in ADAPTED else None
+    return replace(found, layers=layers, variant=variant)
 
 
 _OWN = re.compile(r"^(trunk|net|\.)+(?=[^.])|^(trunk|net)$")
@@ -57,8 +59,11 @@ def build(name: str, classes: int, shape: Shape) -> nn.Module:
     Raises:
         ConfigError: If nothing is called so, or the network cannot take such images.
     """
-    own = name in NETWORKS and (max(shape[1:]) <= SMALL_SIDE or not _in_libraries(name))
-    return _small(name, shape, classes) if own else _of_libraries(name, shape, classes)
+    return (_small if _is_own(name, shape) else _of_libraries)(name, shape, classes)
+
+
+def _is_own(name: str, shape: Shape) -> bool:
+    return name in NETWORKS and (max(shape[1:]) <= SMALL_SIDE or not _in_libraries(name))
 
 
 def _small(name: str, shape: Shape, classes: int) -> nn.Module:
@@ -73,14 +78,13 @@ def _small(name: str, shape: Shape, classes: int) -> nn.Module:
 
 def _in_libraries(name: str) -> bool:
     import timm
-    from torchvision.models import list_models
 
-    return timm.is_model(name) or name.removeprefix("torchvision/") in list_models()
+    return timm.is_model(name) or name.removeprefix("torchvision/") in torchvision_classifiers()
 
 
 def _of_libraries(name: str, shape: Shape, classes: int) -> nn.Module:
     import timm
-    from torchvision.models import get_model, list_models
+    from torchvision.models import get_model
 
     net: nn.Module
     if timm.is_model(name):
@@ -89,9 +93,10 @@ def _of_libraries(name: str, shape: Shape, classes: int) -> nn.Module:
     if _in_libraries(name):
         net = get_model(name.removeprefix("torchvision/"), weights=None, num_classes=classes)
         return net
-    close = difflib.get_close_matches(name, [*NETWORKS, *timm.list_models(), *list_models()], n=3, cutoff=0.5)
+    known = [*NETWORKS, *timm.list_models(), *torchvision_classifiers()]
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(dict.fromkeys(close))}? " if close else ""
     raise ConfigError(
         f"network {name!r} is unknown; {hint}known are {', '.join(NETWORKS)}, "
-        "and every timm and torchvision name"
+        "and every classifier of timm and torchvision"
     )

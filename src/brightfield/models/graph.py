@@ -58,12 +58,19 @@ class Architecture:
         name: What it is called.
         input: (C, H, W).
         layers: In the order they run.
+        variant: Of what is called so, where it is not the usual one.
     """
 
     name: str
     input: tuple[int, int, int]
     layers: tuple[Layer, ...]
     _graph: Any
+    variant: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name, and which variant of it."""
+        return self.name if self.variant is None else f"{self.name} {self.variant}"
 
     @property
     def parameters(self) -> int:
@@ -186,7 +193,8 @@ class _Reader:
         fresh = [n for n in dict.fromkeys(names) if n not in self.used]
         self.used.update(fresh)
         kind = _KINDS.get(op)
-        if not isinstance(value, Tensor) or (kind is None and not fresh):
+        one_of_one = op == "cat" and len(maps) < 2
+        if not isinstance(value, Tensor) or (kind is None and not fresh) or one_of_one:
             return
         output = tuple(int(s) for s in value.shape[1:])
         turned = turned and len(output) == 3
@@ -244,6 +252,7 @@ _KINDS: dict[str, Callable[[fx.Node], str]] = {
     "adaptive_avg_pool2d": lambda _: "average pool",
     "adaptive_max_pool2d": lambda _: "max pool",
     "mean": lambda _: "mean",
+    "amax": lambda _: "max",
     "add": lambda _: "add",
     "cat": lambda _: "join",
     "matmul": lambda _: "matrix product",

@@ -231,5 +231,8 @@ NETWORKS: dict[str, SmallNetwork] = {
     "efficientnet_lite0": SmallNetwork(lambda: _Timm("efficientnet_lite0", "conv_stem"), _LINEAR),
 }
 
+ADAPTED = ("vgg11", "vgg16", "resnet18", "resnet50", "mobilenet", "efficientnet_lite0")
+"""Networks that are known for large pictures and are changed for small ones."""
+
 ONLY_SMALL = ("fast_cnn", "tutorial_cnn", "lenet5", "mobilenet")
 """Names that mean a small network whatever the pictures' size, since no library has another of that name."""

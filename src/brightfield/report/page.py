@@ -66,6 +66,7 @@ def context(report: Report) -> dict[str, Any]:
         "pairs": confused_pairs(found) if predictions.normal is None else [],
         "charts": _charts(report, chosen),
         "figures": _figures(found),
+        "normal": predictions.normal,
         "about_figures": ABOUT_CLASSES if predictions.normal is None else ABOUT_DEFECTS,
         "calibration": calibration_sentence(found),
         "pixel": _figures_of_pixels(found.get("pixel")),

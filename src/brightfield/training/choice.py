@@ -33,6 +33,11 @@ def choose_recipe(options: TrainOptions, dataset: Dataset) -> Recipe:
     Raises:
         ConfigError: If there is no such recipe, or the options do not go together.
     """
+    if dataset.normal is None and options.policy != TrainOptions().policy:
+        raise ConfigError(
+            f"--policy {options.policy!r} chooses a threshold, and where no class is normal there is none: "
+            f"name the class of good parts with --normal ({', '.join(dataset.classes)}), or leave it away"
+        )
     recipe = _taught(_recipe(options, dataset), options)
     return recipe if options.precision is None else replace(recipe, precision=options.precision)
 
@@ -41,6 +46,9 @@ def _taught(recipe: Recipe, options: TrainOptions) -> Recipe:
     """Return the recipe with what the options say of learning, of the ensemble and of test-time views."""
     named = {f.name: getattr(options, f.name) for f in fields(Learning)}
     asked = {name: value for name, value in named.items() if value is not None}
+    if recipe.from_scratch is not None:
+        usual = Learning()
+        asked = {n: v for n, v in asked.items() if n == "label_smoothing" or v != getattr(usual, n)}
     head = recipe.head if options.members is None else replace(recipe.head, members=options.members)
     if recipe.from_scratch is not None:
         recipe = replace(_scratch_taught(recipe, asked), head=head)

@@ -126,8 +126,7 @@ def _asked(base: Preprocessing, wishes: Wishes, large: float, views: int, usual:
     tile = wishes.tile or (size if size <= whole else TILE)
     tile = min(tile, size)
     chosen = replace(base, long_side=size, enlarge=True, tile=tile, overlap=0 if tile == size else tile // 8)
-    asked = " as asked for" if wishes.image_size is not None else ""
-    return Plan(chosen, views, f"longer side {size} px{asked}, seen {_in_words(tile, size)}")
+    return Plan(chosen, views, f"longer side {size} px, seen {_in_words(tile, size)}")
 
 
 def _whole(base: Preprocessing, large: float, views: int, net: TileNet) -> Plan:

@@ -64,14 +64,18 @@ def processes() -> Processes:
     return Processes(rank, world)
 
 
+def take_device(these: Processes) -> None:
+    """Give each of several processes a GPU of its own, where there are GPUs, before anything goes to one."""
+    if these.world > 1 and torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+
+
 @contextlib.contextmanager
 def joined(these: Processes) -> Iterator[Processes]:
     """Let the processes talk to one another inside the block."""
     if these.world == 1:
         yield these
         return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield these
