@@ -20,6 +20,7 @@ from brightfield.decide.operating_point import OperatingPoint
 from brightfield.errors import InputError
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.summary import summarise
+from brightfield.report.charts import training_curves
 from brightfield.report.html import render, write_report
 from brightfield.report.report import Exhibit, Report
 
@@ -226,6 +227,14 @@ def test_hostile_names_stay_text(normal: bool) -> None:
     assert page.open == []
     assert "".join(page.text).count(HOSTILE) > 5
     assert page.attributes("onerror") == []
+
+
+def test_training_curves_mark_the_epoch_that_was_chosen() -> None:
+    rows = [{"epoch": i + 1.0, "validation_accuracy": v} for i, v in enumerate((0.5, 0.8, 0.8, 0.7))]
+    (chart,) = training_curves(rows)
+    assert "weights of epoch 2" in chart
+    (plain,) = training_curves([{"epoch": 1.0, "train_loss": 0.5}, {"epoch": 2.0, "train_loss": 0.4}])
+    assert "weights of epoch" not in plain
 
 
 def test_charts_are_xml_in_the_colours_of_the_page() -> None:

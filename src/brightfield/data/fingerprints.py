@@ -83,7 +83,10 @@ def near_duplicate_groups(images: Sequence[Path], progress: Progress | None = No
     looks = look(images, progress)
     broken = [one.error for one in looks if one.error is not None]
     if broken:
-        raise ImageError(f"{len(broken)} images cannot be read; the first: {broken[0]}")
+        raise ImageError(
+            f"{len(broken)} image(s) cannot be read, first {broken[0]}. "
+            "Run `brightfield data check` for all of them, and take them out"
+        )
     return group_looks(looks)
 
 

@@ -166,20 +166,31 @@ def cost(defect: BoolArray, values: FloatArray, costs: Costs, chosen: tuple[floa
 
 
 def training_curves(history: Sequence[Mapping[str, float]]) -> list[str]:
-    """Return one chart for each kind of series in the rows: losses, shares in [0, 1], and others one each."""
+    """Return one chart for each kind of series in the rows: losses, shares in [0, 1], and others one each.
+
+    Where a validation figure chose the epoch whose weights were taken, each chart marks it.
+    """
     names = [name for name in dict.fromkeys(key for row in history for key in row) if name != "epoch"]
     epochs = [float(row.get("epoch", i + 1)) for i, row in enumerate(history)]
+    by = next((name for name in names if name.startswith("validation_")), None)
+    taken = None if by is None else epochs[int(np.argmax([row.get(by, -np.inf) for row in history]))]
     panels: dict[str, list[str]] = {}
     for name in names:
         panels.setdefault(_panel(name, history), []).append(name)
     drawn = []
     for i, (panel, members) in enumerate(panels.items()):
         series = {name: [float(row.get(name, np.nan)) for row in history] for name in members}
-        drawn.append(_curve(f"training-{i}", panel, epochs, series))
+        drawn.append(_curve(f"training-{i}", panel, epochs, series, taken))
     return drawn
 
 
-def _curve(name: str, panel: str, epochs: Sequence[float], series: Mapping[str, Sequence[float]]) -> str:
+def _curve(
+    name: str,
+    panel: str,
+    epochs: Sequence[float],
+    series: Mapping[str, Sequence[float]],
+    taken: float | None,
+) -> str:
     from matplotlib.ticker import MaxNLocator
 
     with drawing(0.8 * WIDTH, 0.75 * HEIGHT) as figure:
@@ -194,6 +205,8 @@ def _curve(name: str, panel: str, epochs: Sequence[float], series: Mapping[str, 
                 marker="o" if len(epochs) < 3 else None,
                 label=label.replace("_", " "),
             )
+        if taken is not None:
+            axes.axvline(taken, color=SOFT, linestyle=":", linewidth=1.2, label=f"weights of epoch {taken:g}")
         frame(axes, "epoch", panel)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         axes.legend(loc="best")
