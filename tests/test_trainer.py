@@ -443,7 +443,7 @@ def test_without_a_normal_class_every_picture_shows_what_told_its_class(tmp_path
             heatmap = inspector.inspect(data / name / f"{i}.png").heatmap
             assert heatmap is not None
             peaks.append(heatmap.max())
-    assert np.mean(np.array(peaks) >= 1) > 0.5
+    assert 0.25 < np.mean(np.array(peaks) >= 1) < 0.9
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from brightfield.training.plan import Plan
 
 HEAT_IMAGES = 60
 HEAT_QUANTILE = 0.95  # of good parts' peaks
-NAMED_QUANTILE = 0.25  # of all pictures' peaks, where the class is named and none is calm
+NAMED_QUANTILE = 0.5  # of all pictures' peaks, where the class is named and none is calm
 HEAT_DEFECTS = 10
 HEAT_FLOOR = 0.1  # of the median defect's peak
 LOOK_STEP = 4  # pixels apart in either direction: brightness and contrast need no more
@@ -110,7 +110,7 @@ def _heat_unit(
 ) -> float:
     """Return the heat that 95 of 100 good parts that pass stay below everywhere, so that they look calm.
 
-    Where no class is normal, every picture should show what its class was told by: a quarter stays below.
+    Where no class is normal, the typical picture should show what its class was told by: half stay below.
     Where they show no heat at all, that would be nothing, and the faintest warmth would glow: the unit is
     at least a share of what defects show.
     """
