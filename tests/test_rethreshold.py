@@ -14,7 +14,7 @@ from brightfield.data.load import load as load_dataset
 from brightfield.data.synthetic import make_parts
 from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.acceptance import Limits
-from brightfield.evaluation.run import digests, evaluate, parts_seen
+from brightfield.evaluation.run import choose_part, digests, evaluate, load_for, parts_seen
 from brightfield.inspector import Inspector
 from brightfield.rethreshold import at_threshold, rethreshold
 
@@ -80,15 +80,17 @@ def test_what_trained_the_inspector_is_left_out_under_any_name(
 
 
 def test_what_chose_the_threshold_is_no_fresh_test(inspector: Inspector, new_parts: Path) -> None:
-    before = evaluate(inspector, new_parts)
-    assert before.known == {}
+    def known(judge: Inspector) -> dict[str, int]:
+        return choose_part(judge, load_for(judge, new_parts), None).known
+
+    assert known(inspector) == {}
     made = rethreshold(inspector, new_parts, "f1").inspector
     after = evaluate(made, new_parts)
-    assert after.known == {"calibration": 7}
+    assert known(made) == {"calibration": 7}
     assert any("7 of these images were in the calibration part" in note for note in after.notes)
     with pytest.raises(DataError, match="7 of these images made the inspector"):
         brightfield.evaluate(made, new_parts, limits=Limits({"escape_rate": 0.5}))
-    assert evaluate(rethreshold(inspector, new_parts, "fixed=0.5").inspector, new_parts).known == {}
+    assert known(rethreshold(inspector, new_parts, "fixed=0.5").inspector) == {}
 
 
 def test_unreadable_images_take_no_part(inspector: Inspector, new_parts: Path, tmp_path: Path) -> None:

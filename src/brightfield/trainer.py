@@ -89,10 +89,11 @@ def train(
     if options.resplit:
         dataset = resplit(dataset)
     check_labels(dataset)
-    recipe = choose_recipe(options, dataset)
+    recipe, wishes = choose_recipe(options, dataset), Wishes(options.image_size, options.tile)
     together = _processes(recipe)
     net, origin = _network(recipe, options, dataset)
-    recipe, wishes = _settled(recipe, options, net)
+    if recipe.from_scratch is not None:  # its network has its own head, and the size it was built for
+        recipe, wishes = replace(recipe, head=net.head.spec), replace(wishes, image_size=recipe.image_size)
     progress = progress if together.first else None
     workspace = Workspace(output, options, dataset, resume, together)
     with joined(together), workspace as folder:
@@ -128,24 +129,15 @@ def _processes(recipe: Recipe) -> Processes:
     return together
 
 
-def _settled(recipe: Recipe, options: TrainOptions, net: TileNet) -> tuple[Recipe, Wishes]:
-    """Return the recipe and the wishes: a small network has its own head, and the size it was built for."""
-    wishes = Wishes(options.image_size, options.tile)
-    if recipe.from_scratch is None:
-        return recipe, wishes
-    return replace(recipe, head=net.head.spec), replace(wishes, image_size=recipe.image_size)
-
-
 def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[TileNet, WeightsOrigin]:
     import torch
 
     torch.manual_seed(options.seed)
     trunk: Trunk
     if recipe.from_scratch is not None:
-        members = recipe.head.members
-        trunk = build_small_trunk(recipe.backbone, int(recipe.image_size or 0), members)
+        trunk = build_small_trunk(recipe.backbone, int(recipe.image_size or 0), recipe.head.members)
         origin = RANDOM_WEIGHTS
-        head = small_head(recipe.backbone, trunk, members)
+        head = small_head(recipe.backbone, trunk)
     else:
         trunk = build_trunk(recipe.backbone, NETWORKS)
         origin = load_weights(trunk, options.weights)

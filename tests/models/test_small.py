@@ -54,7 +54,7 @@ def test_a_bundle_names_how_many_stand_abreast(members: int) -> None:
     nets = trunk.net.nets if members > 1 else [trunk.net]
     for own, net in zip(maps.split(256, 1), nets, strict=True):  # type: ignore[arg-type]
         assert torch.equal(own, net(x))
-    spec = small_head("tutorial_cnn", trunk, members)
+    spec = small_head("tutorial_cnn", trunk)
     assert (spec.members, spec.apart, spec.width(trunk.spec.channels)) == (
         members,
         members > 1,

@@ -116,7 +116,7 @@ def test_pieces_add_up_to_the_batch(tmp_path: Path) -> None:
 def test_networks_abreast_learn_as_each_would_alone(tmp_path: Path) -> None:
     torch.manual_seed(3)
     trunk = build_small_trunk("lenet5", 32, members=2)
-    pair = build_network(trunk, 2, small_head("lenet5", trunk, members=2), pick_runtime("cpu", "float32"))
+    pair = build_network(trunk, 2, small_head("lenet5", trunk), pick_runtime("cpu", "float32"))
     alone = [network("lenet5"), network("lenet5")]
     for i, net in enumerate(alone):
         net.trunk.net.load_state_dict(pair.trunk.net.nets[i].state_dict())  # type: ignore[union-attr,index]

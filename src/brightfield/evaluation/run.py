@@ -34,7 +34,6 @@ class Evaluation:
         dataset: The images judged.
         notes: What the reader should know: seen in training, unreadable files, masks.
         unreadable: The images that could not be read, as the data set names them; they are in no figure.
-        known: How many of the images trained or calibrated the inspector, by part.
     """
 
     predictions: Predictions
@@ -42,7 +41,6 @@ class Evaluation:
     dataset: Dataset
     notes: tuple[str, ...]
     unreadable: tuple[str, ...]
-    known: dict[str, int]
 
     @property
     def document(self) -> dict[str, Any]:
@@ -87,7 +85,6 @@ def evaluate_part(inspector: Inspector, picked: Picked, progress: Progress | Non
         dataset=judged.dataset,
         notes=(*picked.notes, *judged.notes),
         unreadable=judged.unreadable,
-        known=picked.known,
     )
 
 

@@ -14,7 +14,7 @@ from brightfield.models.backbone import torchvision_classifiers
 from brightfield.models.graph import Architecture, take_apart
 from brightfield.models.network import build_network
 from brightfield.models.runtime import pick_runtime
-from brightfield.models.small import ADAPTED, NETWORKS, SMALL_SIDE, build_small_trunk, small_head
+from brightfield.models.small import NETWORKS, SMALL_SIDE, build_small_trunk, small_head
 
 Shape = tuple[int, int, int]
 
@@ -38,7 +38,7 @@ def describe(name: str, shape: Shape, classes: int = 10) -> Architecture:
         reason = str(e).strip().splitlines()[0][:200] if str(e).strip() else type(e).__name__
         raise ConfigError(f"network {name!r} does not run on images of {size}: {reason}") from e
     layers = tuple(replace(layer, name=_OWN.sub("", layer.name)) for layer in found.layers)
-    variant = "for small pictures" if _is_own(name, shape) and name in ADAPTED else None
+    variant = "for small pictures" if _is_own(name, shape) and NETWORKS[name].adapted else None
     return replace(found, layers=layers, variant=variant)
 
 

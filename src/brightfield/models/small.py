@@ -30,10 +30,12 @@ class SmallNetwork:
     Attributes:
         body: Builds what turns (N, 3, H, W) into the last map (N, C, h, w).
         head: What follows on that map.
+        adapted: Whether it is known for large pictures and changed for small ones.
     """
 
     body: Callable[[], nn.Module]
     head: HeadSpec
+    adapted: bool = False
 
 
 class Abreast(nn.Module):
@@ -53,6 +55,7 @@ class SmallTrunk(Trunk):
 
     def __init__(self, name: str, size: int, members: int = 1) -> None:
         super().__init__()
+        self.members = members
         body = NETWORKS[name].body
         self.net = body() if members == 1 else Abreast(body() for _ in range(members))
         with torch.no_grad():
@@ -99,12 +102,12 @@ def small_trunk_of(spec_name: str, size: int) -> SmallTrunk:
     return build_small_trunk(name, size, int(members or 1))
 
 
-def small_head(name: str, trunk: SmallTrunk, members: int = 1) -> HeadSpec:
-    """Return the head that belongs to a network, or to several abreast, for the size of its trunk."""
+def small_head(name: str, trunk: SmallTrunk) -> HeadSpec:
+    """Return the head that belongs to a network's trunk: to its size, and to how many stand abreast in it."""
     head = NETWORKS[name].head
     if "flatten" in head.pools:
         head = replace(head, places=trunk.places)
-    return head if members == 1 else replace(head, members=members, apart=True)
+    return head if trunk.members == 1 else replace(head, members=trunk.members, apart=True)
 
 
 def _lenet5() -> nn.Module:
@@ -223,16 +226,15 @@ NETWORKS: dict[str, SmallNetwork] = {
         _tutorial_cnn, HeadSpec(pools=("flatten",), hidden=(256,), dropout=0.5, activation="relu")
     ),
     "lenet5": SmallNetwork(_lenet5, HeadSpec(pools=("flatten",), hidden=(120, 84), activation="tanh")),
-    "vgg11": SmallNetwork(_vgg("vgg11"), _LINEAR),
-    "vgg16": SmallNetwork(_vgg("vgg16"), _LINEAR),
-    "resnet18": SmallNetwork(lambda: _Timm("resnet18", "conv1"), _LINEAR),
-    "resnet50": SmallNetwork(lambda: _Timm("resnet50", "conv1"), _LINEAR),
-    "mobilenet": SmallNetwork(lambda: _Timm("mobilenetv1_100", "conv_stem"), _LINEAR),
-    "efficientnet_lite0": SmallNetwork(lambda: _Timm("efficientnet_lite0", "conv_stem"), _LINEAR),
+    "vgg11": SmallNetwork(_vgg("vgg11"), _LINEAR, adapted=True),
+    "vgg16": SmallNetwork(_vgg("vgg16"), _LINEAR, adapted=True),
+    "resnet18": SmallNetwork(lambda: _Timm("resnet18", "conv1"), _LINEAR, adapted=True),
+    "resnet50": SmallNetwork(lambda: _Timm("resnet50", "conv1"), _LINEAR, adapted=True),
+    "mobilenet": SmallNetwork(lambda: _Timm("mobilenetv1_100", "conv_stem"), _LINEAR, adapted=True),
+    "efficientnet_lite0": SmallNetwork(
+        lambda: _Timm("efficientnet_lite0", "conv_stem"), _LINEAR, adapted=True
+    ),
 }
-
-ADAPTED = ("vgg11", "vgg16", "resnet18", "resnet50", "mobilenet", "efficientnet_lite0")
-"""Networks that are known for large pictures and are changed for small ones."""
 
 ONLY_SMALL = ("fast_cnn", "tutorial_cnn", "lenet5", "mobilenet")
 """Names that mean a small network whatever the pictures' size, since no library has another of that name."""

@@ -46,9 +46,6 @@ def _taught(recipe: Recipe, options: TrainOptions) -> Recipe:
     """Return the recipe with what the options say of learning, of the ensemble and of test-time views."""
     named = {f.name: getattr(options, f.name) for f in fields(Learning)}
     asked = {name: value for name, value in named.items() if value is not None}
-    if recipe.from_scratch is not None:
-        usual = Learning()
-        asked = {n: v for n, v in asked.items() if n == "label_smoothing" or v != getattr(usual, n)}
     head = recipe.head if options.members is None else replace(recipe.head, members=options.members)
     if recipe.from_scratch is not None:
         recipe = replace(_scratch_taught(recipe, asked), head=head)
@@ -69,9 +66,10 @@ def _taught(recipe: Recipe, options: TrainOptions) -> Recipe:
 
 def _scratch_taught(recipe: Recipe, asked: dict[str, Any]) -> Recipe:
     smoothing = asked.pop("label_smoothing", None)
-    if asked:
+    changed = [name for name, value in asked.items() if value != getattr(Learning(), name)]
+    if changed:
         raise ConfigError(
-            f"--{next(iter(asked))} does not go with a network trained from scratch, whose classes count as "
+            f"--{changed[0]} does not go with a network trained from scratch, whose classes count as "
             "the images do"
         )
     if smoothing is None or recipe.from_scratch is None:
