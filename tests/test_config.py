@@ -45,6 +45,8 @@ def test_toml_gives_options_and_what_is_given_beside_it_wins(tmp_path: Path) -> 
         ("time_budget = nan", "time_budget is nan.*above 0"),
         ('method = "patch"', "method 'patch' is unknown.*classifier"),
         ('precision = "float16"', "precision 'float16' is unknown.*bfloat16"),
+        ("epochs = 0", "--epochs is 0; expected 1 to"),
+        ("micro_batch = 1", "--micro-batch is 1; expected 2 images or more"),
         ("seed = = 1", "not TOML"),
     ],
 )

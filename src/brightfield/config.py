@@ -20,6 +20,7 @@ TEST_TIME = ("none", "half-turn", "flips", "turns", "crops")
 
 MOST_FOCAL = 5.0
 MOST_MEMBERS = 100
+MOST_EPOCHS = 10_000
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class TrainOptions:
         normal: The class that counts as good, where its name does not tell.
         policy: What chooses the threshold, as `parse_policy` takes it: `f1`, `escape<=0.02@0.95`, ...
         precision: In which number format a network learns: one of `PRECISIONS`.
+        epochs: Passes over the images, or over their kept features, at the most.
+        micro_batch: Images whose gradients are computed at once, where images and not kept features are
+            learned from; those of a batch add up (gradient accumulation), which needs less memory.
         seed: Of the split and of everything random.
         image_size: The longer side of the working image in pixels.
         tile: The side in pixels of the tiles of large images.
@@ -61,6 +65,8 @@ class TrainOptions:
     normal: str | None = None
     policy: str = "f1"
     precision: str | None = None
+    epochs: int | None = None
+    micro_batch: int | None = None
     seed: int = 0
     image_size: int | None = None
     tile: int | None = None
@@ -95,6 +101,12 @@ class TrainOptions:
             raise ConfigError(f"--label-smoothing is {self.label_smoothing}; expected a share from 0 up to 1")
         if self.members is not None and not 1 <= self.members <= MOST_MEMBERS:
             raise ConfigError(f"--members is {self.members}; expected 1 to {MOST_MEMBERS}")
+        if self.epochs is not None and not 1 <= self.epochs <= MOST_EPOCHS:
+            raise ConfigError(f"--epochs is {self.epochs}; expected 1 to {MOST_EPOCHS}")
+        if self.micro_batch is not None and self.micro_batch < 2:
+            raise ConfigError(
+                f"--micro-batch is {self.micro_batch}; expected 2 images or more, as BatchNorm needs"
+            )
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"seed is {self.seed}; expected a whole number from 0 up to 2147483647")
         if self.time_budget is not None and not self.time_budget > 0:

@@ -121,3 +121,19 @@ def test_from_scratch_takes_what_goes_with_it(tmp_path: Path) -> None:
     for options in (TrainOptions(focal=1.0), TrainOptions(mix="mixup")):
         with pytest.raises(ConfigError, match="does not go with a network trained from scratch"):
             choose_recipe(options, data)
+
+
+def test_epochs_and_micro_batches_as_asked_for(tmp_path: Path) -> None:
+    large, small = pictures(tmp_path, 300, "OK", each=5), pictures(tmp_path, 32)
+    assert choose_recipe(TrainOptions(epochs=7), large).head_epochs == 7
+    tuned = choose_recipe(TrainOptions(recipe="tutorial", epochs=7, micro_batch=4), large).fine_tune
+    assert tuned is not None
+    assert (tuned.epochs, tuned.micro_batch, tuned.batch) == (7, 4, 32)
+    scratch = choose_recipe(TrainOptions(epochs=7, micro_batch=4), small).from_scratch
+    assert scratch is not None
+    assert (scratch.epochs, scratch.micro_batch, scratch.batch) == (7, 4, 2000)
+    plain = choose_recipe(TrainOptions(), small).from_scratch
+    assert plain is not None
+    assert (plain.epochs, plain.micro_batch) == (10, None)
+    with pytest.raises(ConfigError, match="--micro-batch does not go with recipe 'fast'"):
+        choose_recipe(TrainOptions(micro_batch=4), large)

@@ -185,3 +185,34 @@ def test_ways_of_learning_differ(cache: PixelCache, tmp_path: Path) -> None:
         history = fine_tune(network(), lessons, once, seed=0, checkpoint=tmp_path / f"{i}.pt")
         losses.append(history[0]["train_loss"])
     assert len(set(losses)) == 4
+
+
+def test_gradients_add_up_to_those_of_the_batch(cache: PixelCache, tmp_path: Path) -> None:
+    made = []
+    for few in (None, 3):  # a batch of 8 in parts of 3, 3 and 2
+        net = network()
+        net.head.spec = replace(net.head.spec, dropout=0.0)
+        for parent in list(net.trunk.modules()):  # without norms, whose statistics are a part's own
+            for name, child in list(parent.named_children()):
+                if isinstance(child, nn.BatchNorm2d):
+                    setattr(parent, name, nn.Identity())
+        told = replace(course(cache, held=0), counted=np.linspace(0.1, 1, 19, dtype=np.float32))
+        settings = replace(PLAIN, epochs=1, micro_batch=few, learning_rate=1e-4)
+        rows = fine_tune(net, told, settings, seed=0, checkpoint=tmp_path / f"{few}.pt")
+        made.append((rows[0]["train_loss"], net.head.state_dict()))
+    assert made[0][0] == pytest.approx(made[1][0], rel=1e-4)
+    before = network().head.state_dict()
+    for name, value in made[0][1].items():
+        moved, apart = ((value - other[name]).abs().max() for other in (before, made[1][1]))
+        assert apart <= 0.02 * moved, name
+
+
+def test_no_part_of_a_batch_is_a_single_image(cache: PixelCache, tmp_path: Path) -> None:
+    net = network().eval()
+    seen: list[int] = []
+    net.trunk.register_forward_hook(
+        lambda _m, given, _out: seen.append(len(given[0])) if net.head.training else None
+    )
+    settings = replace(PLAIN, epochs=1, batch=7, micro_batch=2)
+    fine_tune(net, course(cache, held=0, images=21), settings, seed=0, checkpoint=tmp_path / "c.pt")
+    assert seen == [3, 2, 2] * 3

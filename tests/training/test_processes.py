@@ -36,7 +36,7 @@ place, recipe = Path(sys.argv[1]), sys.argv[2]
 # without norms and augmentation nothing depends on how a batch is shared out
 settings = replace(
     SCRATCH_RECIPES[recipe].from_scratch,
-    epochs=2, batch=32, piece=5, translate=0, flip="none", validation=0.0,
+    epochs=2, batch=32, micro_batch=5, translate=0, flip="none", validation=0.0,
 )
 torch.manual_seed(0)
 trunk = build_small_trunk("lenet5", 32)

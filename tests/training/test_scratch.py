@@ -40,7 +40,7 @@ def pupils(n: int = 96, held: int = 0) -> Pupils:
 
 def short(settings: FromScratch | None, **more: object) -> FromScratch:
     assert settings is not None
-    return replace(settings, **{"epochs": 3, "batch": 32, "piece": 16, **more})  # type: ignore[arg-type]
+    return replace(settings, **{"epochs": 3, "batch": 32, "micro_batch": 16, **more})  # type: ignore[arg-type]
 
 
 def test_shifts_are_those_of_a_reflected_border() -> None:
@@ -98,13 +98,13 @@ def test_it_learns(name: str, settings: FromScratch | None, precision: str, tmp_
     assert not net.training
 
 
-def test_pieces_add_up_to_the_batch(tmp_path: Path) -> None:
-    # without norms, whose statistics are a piece's own, and without augmentation, which is drawn by piece
+def test_gradients_add_up_to_those_of_the_batch(tmp_path: Path) -> None:
+    # without norms, whose statistics are a part's own, and without augmentation, which is drawn by part
     made = []
-    for piece in (32, 8):
+    for few in (32, 8):
         net = network("lenet5")
-        settings = short(FAST, piece=piece, epochs=1, translate=0, flip="none")
-        train_from_scratch(net, pupils(), settings, seed=0, checkpoint=tmp_path / f"{piece}.pt")
+        settings = short(FAST, micro_batch=few, epochs=1, translate=0, flip="none")
+        train_from_scratch(net, pupils(), settings, seed=0, checkpoint=tmp_path / f"{few}.pt")
         made.append(net.state_dict())
     before = network("lenet5").state_dict()
     moved = max(float((v - before[k]).abs().max()) for k, v in made[0].items())
@@ -185,6 +185,16 @@ def test_no_step_is_taken_on_a_rest(tmp_path: Path) -> None:
     net = network("fast_cnn")
     sizes: list[int] = []
     net.trunk.register_forward_hook(lambda _m, inputs, _o: sizes.append(len(inputs[0])))
-    settings = short(FAST, piece=100, epochs=2)
+    settings = short(FAST, micro_batch=100, epochs=2)
     train_from_scratch(net, pupils(n=83), settings, seed=0, checkpoint=tmp_path / "c.pt")
     assert sizes == [16] * 10  # five batches an epoch, and three images of 83 wait
+
+
+def test_the_rate_climbs_to_its_peak_and_falls_to_zero(tmp_path: Path) -> None:
+    # four epochs of five steps: ten that climb by an eleventh of the peak each, ten that fall by a tenth
+    settings = short(FAST, epochs=4, batch=16, rise=0.5)
+    rows = train_from_scratch(
+        network("fast_cnn"), pupils(n=80), settings, seed=0, checkpoint=tmp_path / "c.pt"
+    )
+    shares = [row["learning_rate"] / settings.learning_rate for row in rows]  # of each epoch's last step
+    assert shares == pytest.approx([5 / 11, 10 / 11, 0.6, 0.1])

@@ -87,6 +87,20 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         choices=PRECISIONS,
         help="the number format a network learns in (default: auto, the quickest here)",
     )
+    add(
+        "--epochs",
+        metavar="N",
+        type=int,
+        help="passes over the images, or over their kept features, at the most (default: the recipe's: 30, "
+        "tutorial 20, which stops early; from scratch fast 10, best 24, tutorial 30)",
+    )
+    add(
+        "--micro-batch",
+        metavar="N",
+        type=int,
+        help="images whose gradients are computed at once, where memory is short; those of a batch add up "
+        "(gradient accumulation)",
+    )
     _add_learning(add)
     add("--seed", metavar="N", type=int, help="of the split and of everything random (default: 0)")
     add("--image-size", metavar="PX", type=int, help="the longer side of the working image")

@@ -70,7 +70,8 @@ def _small(name: str, shape: Shape, classes: int) -> nn.Module:
     channels, height, width = shape
     if channels != 3 or height != width:
         raise ConfigError(
-            f"network {name!r} takes square images of 3 channels; got {'x'.join(str(s) for s in shape)}"
+            f"network {name!r} sees every picture as a square of 3 channels, grey ones too; got "
+            f"{'x'.join(str(s) for s in shape)}"
         )
     trunk = build_small_trunk(name, height)
     return build_network(trunk, classes, small_head(name, trunk), pick_runtime("cpu"))

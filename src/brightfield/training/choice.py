@@ -38,7 +38,7 @@ def choose_recipe(options: TrainOptions, dataset: Dataset) -> Recipe:
             f"--policy {options.policy!r} chooses a threshold, and where no class is normal there is none: "
             f"name the class of good parts with --normal ({', '.join(dataset.classes)}), or leave it away"
         )
-    recipe = _taught(_recipe(options, dataset), options)
+    recipe = _timed(_taught(_recipe(options, dataset), options), options)
     return recipe if options.precision is None else replace(recipe, precision=options.precision)
 
 
@@ -75,6 +75,22 @@ def _scratch_taught(recipe: Recipe, asked: dict[str, Any]) -> Recipe:
     if smoothing is None or recipe.from_scratch is None:
         return recipe
     return replace(recipe, from_scratch=replace(recipe.from_scratch, label_smoothing=smoothing))
+
+
+def _timed(recipe: Recipe, options: TrainOptions) -> Recipe:
+    """Return the recipe with as many epochs as asked for, of batches in parts as asked for."""
+    asked = {"epochs": options.epochs, "micro_batch": options.micro_batch}
+    changed: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if recipe.from_scratch is not None:
+        return replace(recipe, from_scratch=replace(recipe.from_scratch, **changed))
+    if recipe.fine_tune is not None:
+        return replace(recipe, fine_tune=replace(recipe.fine_tune, **changed))
+    if options.micro_batch is not None:
+        raise ConfigError(
+            f"--micro-batch does not go with recipe {recipe.name!r}, which learns from kept features and "
+            "needs little memory: leave it away, or take --recipe tutorial"
+        )
+    return recipe if options.epochs is None else replace(recipe, head_epochs=options.epochs)
 
 
 def _recipe(options: TrainOptions, dataset: Dataset) -> Recipe:

@@ -23,7 +23,7 @@ from brightfield.training.augment import build_augmentation
 from brightfield.training.epochs import Epochs, History, Row, run_epochs
 from brightfield.training.features import in_tiles, tile_batches, tile_counts
 from brightfield.training.heads import aims, batches
-from brightfield.training.losses import weighted_mean
+from brightfield.training.losses import Objective, weighted_mean
 from brightfield.training.mixing import draw_mixture
 from brightfield.training.recipes import FineTune, Learning
 
@@ -133,16 +133,29 @@ class _Tuning:
             if course.learning.mix != "none":
                 drawn = draw_mixture(course.learning.mix, tuple(x.shape), self.rng)
                 x, targets, counted = drawn.images(x), drawn.targets(targets), drawn.targets(counted)
-            with net.runtime.autocast(training=True):
-                features = net.pool(net.tapped(x))
-            logits = net.head.each(features.float())
-            loss = weighted_mean(objective.costs(logits, targets), counted)
-            self.optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimiser.step()
-            losses.append(float(loss.detach()))
+            losses.append(self._learn(x, targets, counted, objective))
         rate = float(self.optimiser.param_groups[0]["lr"])
         return {"train_loss": float(np.mean(losses)), "learning_rate": rate}
+
+    def _learn(self, x: Tensor, targets: Tensor, counted: Tensor, objective: Objective) -> float:
+        """Take a step on a normalised batch, the gradients of its parts added up, and return the loss."""
+        net, n = self.net, len(x)
+        # no part is a single image, whose variance no BatchNorm can take
+        parts = max(1, min(-(-n // (self.settings.micro_batch or n)), n // 2))
+        every = counted.sum().clamp_min(1e-12)
+        total = 0.0
+        self.optimiser.zero_grad()
+        split = (t.tensor_split(parts) for t in (x, targets, counted))
+        for some, asked, weights in zip(*split, strict=True):
+            with net.runtime.autocast(training=True):
+                features = net.pool(net.tapped(some))
+            logits = net.head.each(features.float())
+            share = weights.sum() / every
+            loss = weighted_mean(objective.costs(logits, asked), weights) * share
+            loss.backward()
+            total += float(loss.detach())
+        self.optimiser.step()
+        return total
 
     def validate(self) -> Row:
         if not len(self.course.held_out):

@@ -41,6 +41,7 @@ class FineTune:
         epochs: At the most.
         patience: Epochs without a better validation F1 before it stops; None trains all epochs.
         batch: Images in a step.
+        micro_batch: Images whose gradients are computed at once; those of a batch add up. None for the batch.
         validation: Share of the training part held out to choose the best epoch; 0 for none.
     """
 
@@ -49,6 +50,7 @@ class FineTune:
     epochs: int = 20
     patience: int | None = 5
     batch: int = 32
+    micro_batch: int | None = None
     validation: float = 0.15
 
 
@@ -59,7 +61,8 @@ class FromScratch:
     Attributes:
         epochs: Passes over the images.
         batch: Images in a step.
-        piece: Images whose gradients are computed at once; those of a batch add up.
+        micro_batch: Images whose gradients are computed at once; those of a batch add up. None for what
+            suits the machine.
         optimiser: `muon` for filters with SGD for all else, or `adam`.
         learning_rate: At its peak: of the filters, or of everything.
         bias_rate: Of biases, beside Muon, for the loss summed over the batch.
@@ -68,6 +71,7 @@ class FromScratch:
         schedule: `linear` down to zero, or `step`.
         step_epochs: Epochs between two steps.
         step_factor: By which each multiplies the rate.
+        rise: Share of a linear schedule's steps in which the rate climbs to its peak first.
         label_smoothing: Share of each label spread over all classes.
         translate: Pixels by which an image is moved at the most.
         flip: `alternate`, `random` or `none`.
@@ -77,15 +81,16 @@ class FromScratch:
 
     epochs: int
     batch: int
-    piece: int
     optimiser: str
     learning_rate: float
+    micro_batch: int | None = None
     bias_rate: float = 0.0
     head_rate: float = 0.0
     weight_decay: float = 0.0
     schedule: str = "linear"
     step_epochs: int = 10
     step_factor: float = 0.5
+    rise: float = 0.0
     label_smoothing: float = 0.0
     translate: int = 0
     flip: str = "none"
@@ -175,7 +180,6 @@ RECIPES: dict[str, Recipe] = {
 _SPEED_RUN = FromScratch(
     epochs=10,
     batch=2000,
-    piece=500,
     optimiser="muon",
     learning_rate=0.24,
     bias_rate=0.053,
@@ -212,7 +216,6 @@ SCRATCH_RECIPES: dict[str, Recipe] = {
         from_scratch=FromScratch(
             epochs=30,
             batch=128,
-            piece=128,
             optimiser="adam",
             learning_rate=1e-3,
             schedule="step",

@@ -26,6 +26,7 @@ from brightfield.training.recipes import FromScratch
 _WHITENING_IMAGES = 5000
 _SCORED_AT_ONCE = 500
 _SMALLEST_BATCH = 16
+_ON_A_CPU = 500  # images whose gradients are computed at once
 _STEPS = 25  # an epoch at the least, as far as the images reach
 
 
@@ -170,8 +171,9 @@ class _FromScratch:
         net.thaw()
         device = net.runtime.device
         self.images, self.labels = pupils.images.to(device), pupils.labels.to(device)
-        # a piece fits a processor's cache; a GPU takes the batch whole
-        self.piece = settings.piece if device == "cpu" else settings.batch
+        # a part of a batch fits a processor's cache; a GPU takes the batch whole
+        suiting = _ON_A_CPU if device == "cpu" else settings.batch
+        self.micro_batch = settings.micro_batch or suiting
         self.rows = np.setdiff1d(np.arange(len(pupils.images)), pupils.held_out)
         self.first = torch.from_numpy(self.rng.random(len(pupils.images)) < 0.5)
         # few images come in small batches, so that there are steps enough to learn from
@@ -205,9 +207,8 @@ class _FromScratch:
             rate = self._set_rates(epoch, step)
             for optimiser in self.optimisers:
                 optimiser.zero_grad(set_to_none=True)
-            # a batch in pieces, whose gradients add up, takes less memory and fits the processor's cache
             mine = np.array_split(rows, self.together.world)[self.together.rank]
-            pieces = np.array_split(mine, -(-len(mine) // self.piece))
+            pieces = np.array_split(mine, -(-len(mine) // self.micro_batch))
             for piece in pieces[:-1]:
                 with self._unsynchronised():
                     losses.append(self._backward(piece, len(rows), epoch, own))
@@ -255,7 +256,9 @@ class _FromScratch:
         if settings.schedule == "step":
             factor = settings.step_factor ** (epoch // settings.step_epochs)
         else:
-            factor = 1.0 - (epoch * self.steps + step) / (self.steps * settings.epochs)
+            done, every = epoch * self.steps + step, self.steps * settings.epochs
+            climb = round(settings.rise * every)
+            factor = (done + 1) / (climb + 1) if done < climb else (every - done) / (every - climb)
         for optimiser, peaks in zip(self.optimisers, self.peaks, strict=True):
             for group, peak in zip(optimiser.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
