@@ -218,6 +218,10 @@ def test_a_manifest(tmp_path: Path, separator: str, encoding: str) -> None:
 def test_a_folder_with_a_manifest_goes_by_it(tmp_path: Path) -> None:
     manifest(tmp_path, "image,label\na.png,OK\nb.png,bad\n", "manifest.csv")
     assert load(tmp_path).counts() == {"OK": 1, "bad": 1}
+    # under the folder's name, as a file's own, manifest, tells nothing
+    assert load(tmp_path / "manifest.csv").name == load(tmp_path).name == tmp_path.name
+    (tmp_path / "manifest.csv").rename(tmp_path / "week 12.csv")
+    assert load(tmp_path / "week 12.csv").name == "week 12"
 
 
 def test_ignored_columns_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,6 +16,7 @@ from brightfield.data.decode import decode
 from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.disturb import Disturbance
 from brightfield.evaluation.study import Study, run_study
+from brightfield.report.agreement import agreement_section
 
 LEVELS = (60, 70, 96, 150, 104, 160)
 """Bright is defective from 100 on; the third and the fifth are near."""
@@ -93,6 +94,10 @@ def test_people_beside_the_inspector(parts: tuple[Dataset, Any], tmp_path: Path)
     kim = found["appraisers"]["Kim"]
     assert (kim["decisions"], kim["effectiveness"], kim["false_alarm_rate"]) == (7, 5 / 7, 1 / 4)
     assert (found["all_alike"]["k"], found["all_alike"]["n"]) == (4, 6)
+    section = agreement_section(found)
+    assert section is not None
+    assert section["title"] == "Does it decide as people do?"
+    assert section["how"] == "6 parts, each in one picture."
 
 
 @pytest.mark.parametrize(

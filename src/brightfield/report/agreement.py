@@ -15,7 +15,9 @@ def agreement_section(study: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return the template's variables of a study, None without one."""
     if study is None:
         return None
+    again = study["trials"] or study["repeated_shots"]
     return {
+        "title": "Does it decide alike when it looks again?" if again else "Does it decide as people do?",
         "how": agreement_sentences(study)[0],
         "appraisers": [_appraiser(name, one) for name, one in study["appraisers"].items()],
         "together": together_sentence(study) if len(study["appraisers"]) > 1 else None,

@@ -214,7 +214,8 @@ def together_sentence(study: Mapping[str, Any]) -> str:
 
 def _looks(study: Mapping[str, Any]) -> str:
     parts = "1 part" if study["parts"] == 1 else f"{study['parts']:,} parts"
-    how = f"{parts}, the shots of each as they were taken" if study["repeated_shots"] else parts
+    kind = "the shots of each as they were taken" if study["repeated_shots"] else "each in one picture"
+    how = f"{parts}, {kind}"
     if not study["trials"]:
         return f"{how}."
     far = study["disturbance"]
