@@ -4,6 +4,7 @@
 whole is asked for:
 
     python benchmarks/cifar.py --data FOLDER --seeds 0 1 2
+    python benchmarks/cifar.py --data FOLDER --epochs 3
     python benchmarks/cifar.py --data FOLDER --recipe tutorial --whole --precision bfloat16
 """
 
@@ -13,6 +14,7 @@ import argparse
 import contextlib
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from brightfield import Dataset, TrainOptions
@@ -58,6 +60,8 @@ def main() -> None:
     parser.add_argument("--recipe", nargs="+", default=["fast", "tutorial"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--epochs", type=int, help="of what runs in full, instead of the recipe's")
+    parser.add_argument("--members", type=int, help="networks side by side, likewise")
     parser.add_argument("--precision", choices=PRECISIONS)
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
@@ -67,7 +71,12 @@ def main() -> None:
         for recipe in args.recipe:
             options = TrainOptions(recipe=recipe, seed=seed, precision=args.precision)
             variant = recipe if args.precision is None else f"{recipe}, {args.precision}"
-            if recipe == "tutorial" and not args.whole:
+            whole = recipe != "tutorial" or args.whole
+            if whole:
+                options = replace(options, epochs=args.epochs, members=args.members)
+                variant += f", {args.epochs} epochs" if args.epochs else ""
+                variant += f", {args.members} members" if args.members else ""
+            if not whole:
                 seconds = epoch_seconds(dataset, options, TIMED_EPOCHS)
                 rows = [Row("cifar", "cifar10-jpeg", variant, seed, "epoch_time", seconds, "s")]
             else:

@@ -220,6 +220,10 @@ def test_a_folder_with_a_manifest_goes_by_it(tmp_path: Path) -> None:
     assert load(tmp_path).counts() == {"OK": 1, "bad": 1}
     # under the folder's name, as a file's own, manifest, tells nothing
     assert load(tmp_path / "manifest.csv").name == load(tmp_path).name == tmp_path.name
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "manifest.csv").rename(tmp_path / "elsewhere" / "table.csv")
+    (tmp_path / "manifest.csv").symlink_to(tmp_path / "elsewhere" / "table.csv")
+    assert load(tmp_path / "manifest.csv").name == tmp_path.name
     (tmp_path / "manifest.csv").rename(tmp_path / "week 12.csv")
     assert load(tmp_path / "week 12.csv").name == "week 12"
 

@@ -66,7 +66,9 @@ def test_light_alone_changes_what_is_near_the_threshold(parts: tuple[Dataset, An
 
 
 def test_moving_an_even_picture_changes_nothing(parts: tuple[Dataset, Any]) -> None:
-    one = studied(parts, Study(trials=3, disturbance=Disturbance(2, 0, 1)))["appraisers"]["the inspector"]
+    found = studied(parts, Study(trials=3, disturbance=Disturbance(2, 0, 1)))
+    assert (agreement_section(found) or {})["title"] == "Does it decide alike when it looks again?"
+    one = found["appraisers"]["the inspector"]
     assert one["repeatability"]["value"] == one["effectiveness"] == 1
 
 
@@ -80,6 +82,7 @@ def test_pictures_of_a_group_are_shots_of_a_part(parts: tuple[Dataset, Any]) -> 
     one = found["appraisers"]["the inspector"]
     assert (found["parts"], one["parts"], one["decisions"], one["repeatability"]["k"]) == (3, 3, 6, 2)
     assert found["causes"] == {}
+    assert (agreement_section(found) or {})["title"] == "Does it decide alike when it looks again?"
     alone = dataset.subset(replace(s, group=None) for s in dataset.samples)
     with pytest.raises(DataError, match="column group"):
         studied((alone, predictions), Study(repeated=True))

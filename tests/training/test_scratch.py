@@ -101,7 +101,7 @@ def test_it_learns(name: str, settings: FromScratch | None, precision: str, tmp_
 def test_gradients_add_up_to_those_of_the_batch(tmp_path: Path) -> None:
     # without norms, whose statistics are a part's own, and without augmentation, which is drawn by part
     made = []
-    for few in (32, 8):
+    for few in (32, 6):  # of batches of 16: whole, and in parts of 6, 5 and 5
         net = network("lenet5")
         settings = short(FAST, micro_batch=few, epochs=1, translate=0, flip="none")
         train_from_scratch(net, pupils(), settings, seed=0, checkpoint=tmp_path / f"{few}.pt")
@@ -190,11 +190,16 @@ def test_no_step_is_taken_on_a_rest(tmp_path: Path) -> None:
     assert sizes == [16] * 10  # five batches an epoch, and three images of 83 wait
 
 
-def test_the_rate_climbs_to_its_peak_and_falls_to_zero(tmp_path: Path) -> None:
-    # four epochs of five steps: ten that climb by an eleventh of the peak each, ten that fall by a tenth
-    settings = short(FAST, epochs=4, batch=16, rise=0.5)
-    rows = train_from_scratch(
-        network("fast_cnn"), pupils(n=80), settings, seed=0, checkpoint=tmp_path / "c.pt"
-    )
-    shares = [row["learning_rate"] / settings.learning_rate for row in rows]  # of each epoch's last step
-    assert shares == pytest.approx([5 / 11, 10 / 11, 0.6, 0.1])
+@pytest.mark.parametrize(
+    ("asked", "suiting", "sizes"),
+    [(None, 500, [16] * 5), (None, 8, [8] * 10), (6, 500, [6, 5, 5] * 5), (2, 500, [2] * 40)],
+)
+def test_a_batch_goes_in_parts_that_suit_a_cpu_unless_asked_for(
+    asked: int | None, suiting: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("brightfield.training.scratch._ON_A_CPU", suiting)
+    net, seen = network("lenet5"), []
+    net.trunk.register_forward_hook(lambda _m, given, _o: seen.append(len(given[0])))
+    settings = short(FAST, micro_batch=asked, epochs=1)
+    train_from_scratch(net, pupils(n=80), settings, seed=0, checkpoint=tmp_path / "c.pt")
+    assert seen == sizes

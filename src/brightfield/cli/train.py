@@ -91,15 +91,16 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--epochs",
         metavar="N",
         type=int,
-        help="passes over the images, or over their kept features, at the most (default: the recipe's: 30, "
+        help="passes over the images, or over their kept features, at the most (default: fast 30, best 40, "
         "tutorial 20, which stops early; from scratch fast 10, best 24, tutorial 30)",
     )
     add(
         "--micro-batch",
         metavar="N",
         type=int,
-        help="images whose gradients are computed at once, where memory is short; those of a batch add up "
-        "(gradient accumulation)",
+        help="images whose gradients are computed at once, where memory is short, with tutorial or from "
+        "scratch; those of a batch add up (gradient accumulation). BatchNorm sees only these, so take 16 or "
+        "more",
     )
     _add_learning(add)
     add("--seed", metavar="N", type=int, help="of the split and of everything random (default: 0)")

@@ -45,7 +45,7 @@ def load(data: str | Path, *, normal: str | None = None, root: Path | None = Non
                 f"{path} is a file; expected a folder, a manifest ({', '.join(MANIFEST_SUFFIXES)}) "
                 f"or a name of the catalog: {', '.join(CATALOG)}"
             )
-        folder = path.resolve().parent.name  # which a file that is only called manifest is named by
+        folder = path.parent.resolve().name  # which a file that is only called manifest is named by
         named = folder if path.stem.lower() == "manifest" and folder else path.stem
         return load_manifest(path, name=named, normal=normal)
     return _load_directory(path, normal)

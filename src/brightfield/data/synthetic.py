@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +82,7 @@ def make_parts(
         rows.append((name, label, f"masks/{name}" if kind else ""))
     with (folder / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("image", "label", "mask"), *rows])
-    return replace(load(folder / "manifest.csv", normal=NORMAL if n_ok else None), name=folder.name)
+    return load(folder, normal=NORMAL if n_ok else None)
 
 
 def render_part(

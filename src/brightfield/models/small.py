@@ -23,6 +23,10 @@ TIMES = "*"
 """Between the name of a network in a bundle and how many of it stand side by side, where it is several."""
 
 
+_WHITENED_AT_ONCE = 500
+"""Images whose patches are in memory together."""
+
+
 @dataclass(frozen=True)
 class SmallNetwork:
     """How a network is built.
@@ -184,8 +188,11 @@ class FastCNN(nn.Module):
         Each is divided by the root of its eigenvalue, and stands there twice, with either sign, since the
         activation behind it lets through one.
         """
-        patches = images.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 12).float()
-        values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+        moments, n = torch.zeros(12, 12, device=images.device), 0
+        for few in torch.split(images, _WHITENED_AT_ONCE):
+            patches = few.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 12).float()
+            moments, n = moments + patches.T @ patches, n + len(patches)
+        values, vectors = torch.linalg.eigh(moments / n)
         rows = (vectors / torch.sqrt(values + epsilon)).T.flip(0).reshape(12, 3, 2, 2)
         with torch.no_grad():
             self.whitening.weight.copy_(torch.cat([rows, -rows]))

@@ -62,6 +62,11 @@ class Epochs:
     writes: bool = True
 
 
+def parts_of(batch: int, micro_batch: int) -> int:
+    """Return into how many parts a batch goes, none a single image, which has no variance for BatchNorm."""
+    return max(1, min(-(-batch // micro_batch), batch // 2))
+
+
 def run_epochs(
     training: Training, epochs: Epochs, checkpoint: Path | None, progress: Progress | None = None
 ) -> History:

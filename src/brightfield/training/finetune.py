@@ -20,7 +20,7 @@ from brightfield.models.head import defect_log_odds, pool_tiles
 from brightfield.models.network import TileNet, normalise
 from brightfield.progress import Progress
 from brightfield.training.augment import build_augmentation
-from brightfield.training.epochs import Epochs, History, Row, run_epochs
+from brightfield.training.epochs import Epochs, History, Row, parts_of, run_epochs
 from brightfield.training.features import in_tiles, tile_batches, tile_counts
 from brightfield.training.heads import aims, batches
 from brightfield.training.losses import Objective, weighted_mean
@@ -139,11 +139,10 @@ class _Tuning:
 
     def _learn(self, x: Tensor, targets: Tensor, counted: Tensor, objective: Objective) -> float:
         """Take a step on a normalised batch, the gradients of its parts added up, and return the loss."""
-        net, n = self.net, len(x)
-        # no part is a single image, whose variance no BatchNorm can take
-        parts = max(1, min(-(-n // (self.settings.micro_batch or n)), n // 2))
+        net = self.net
+        parts = parts_of(len(x), self.settings.micro_batch or len(x))
         every = counted.sum().clamp_min(1e-12)
-        total = 0.0
+        losses: list[Tensor] = []
         self.optimiser.zero_grad()
         split = (t.tensor_split(parts) for t in (x, targets, counted))
         for some, asked, weights in zip(*split, strict=True):
@@ -153,9 +152,9 @@ class _Tuning:
             share = weights.sum() / every
             loss = weighted_mean(objective.costs(logits, asked), weights) * share
             loss.backward()
-            total += float(loss.detach())
+            losses.append(loss.detach())  # a number would make a GPU wait for it
         self.optimiser.step()
-        return total
+        return float(torch.stack(losses).sum())
 
     def validate(self) -> Row:
         if not len(self.course.held_out):

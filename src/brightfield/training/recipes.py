@@ -71,7 +71,6 @@ class FromScratch:
         schedule: `linear` down to zero, or `step`.
         step_epochs: Epochs between two steps.
         step_factor: By which each multiplies the rate.
-        rise: Share of a linear schedule's steps in which the rate climbs to its peak first.
         label_smoothing: Share of each label spread over all classes.
         translate: Pixels by which an image is moved at the most.
         flip: `alternate`, `random` or `none`.
@@ -90,7 +89,6 @@ class FromScratch:
     schedule: str = "linear"
     step_epochs: int = 10
     step_factor: float = 0.5
-    rise: float = 0.0
     label_smoothing: float = 0.0
     translate: int = 0
     flip: str = "none"

@@ -18,7 +18,7 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.models.network import TileNet, normalise
 from brightfield.models.small import FastCNN
 from brightfield.progress import Progress, silent
-from brightfield.training.epochs import Epochs, History, Row, run_epochs
+from brightfield.training.epochs import Epochs, History, Row, parts_of, run_epochs
 from brightfield.training.muon import Muon
 from brightfield.training.processes import ALONE, Processes
 from brightfield.training.recipes import FromScratch
@@ -208,7 +208,7 @@ class _FromScratch:
             for optimiser in self.optimisers:
                 optimiser.zero_grad(set_to_none=True)
             mine = np.array_split(rows, self.together.world)[self.together.rank]
-            pieces = np.array_split(mine, -(-len(mine) // self.micro_batch))
+            pieces = np.array_split(mine, parts_of(len(mine), self.micro_batch))
             for piece in pieces[:-1]:
                 with self._unsynchronised():
                     losses.append(self._backward(piece, len(rows), epoch, own))
@@ -256,9 +256,7 @@ class _FromScratch:
         if settings.schedule == "step":
             factor = settings.step_factor ** (epoch // settings.step_epochs)
         else:
-            done, every = epoch * self.steps + step, self.steps * settings.epochs
-            climb = round(settings.rise * every)
-            factor = (done + 1) / (climb + 1) if done < climb else (every - done) / (every - climb)
+            factor = 1.0 - (epoch * self.steps + step) / (self.steps * settings.epochs)
         for optimiser, peaks in zip(self.optimisers, self.peaks, strict=True):
             for group, peak in zip(optimiser.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
