@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from brightfield.config import TrainOptions
@@ -57,31 +57,8 @@ def train(
     Raises:
         InputError: If the data or the options are wrong; the message says how to mend it.
     """
-    options = TrainOptions(
-        method=method,
-        recipe=recipe,
-        backbone=backbone,
-        weights=weights,
-        normal=normal,
-        policy=policy,
-        precision=precision,
-        epochs=epochs,
-        micro_batch=micro_batch,
-        seed=seed,
-        image_size=image_size,
-        tile=tile,
-        imbalance=imbalance,
-        focal=focal,
-        label_smoothing=label_smoothing,
-        mix=mix,
-        uncertain=uncertain,
-        tta=tta,
-        members=members,
-        time_budget=time_budget,
-        test=test,
-        calibration=calibration,
-        resplit=resplit,
-    )
+    given = locals()
+    options = TrainOptions(**{f.name: given[f.name] for f in fields(TrainOptions)})
     return _train(data, output, options, resume=resume, progress=progress)
 
 

@@ -82,6 +82,29 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--normal", metavar="NAME", help="the class that counts as good")
     add("--policy", metavar="P", help=POLICY_HELP)
+    _add_training(add)
+    _add_learning(add)
+    add("--seed", metavar="N", type=int, help="of the split and of everything random (default: 0)")
+    add("--image-size", metavar="PX", type=int, help="the longer side of the working image")
+    add("--tile", metavar="PX", type=int, help="the side of the tiles of large images")
+    add(
+        "--time-budget",
+        metavar="S",
+        type=float,
+        help="seconds that the choice of the working size may plan for",
+    )
+    add("--test", metavar="SHARE", type=share, help="of the images, to test on (default: 0.2)")
+    add(
+        "--calibration",
+        metavar="SHARE",
+        type=share,
+        help="of the others, to calibrate on (default: none where the training images can calibrate out of "
+        "fold, else 0.15)",
+    )
+    add("--resplit", action="store_true", default=None, help="share all images out again")
+
+
+def _add_training(add: Callable[..., Any]) -> None:
     add(
         "--precision",
         choices=PRECISIONS,
@@ -102,25 +125,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "scratch; those of a batch add up (gradient accumulation). BatchNorm sees only these, so take 16 or "
         "more",
     )
-    _add_learning(add)
-    add("--seed", metavar="N", type=int, help="of the split and of everything random (default: 0)")
-    add("--image-size", metavar="PX", type=int, help="the longer side of the working image")
-    add("--tile", metavar="PX", type=int, help="the side of the tiles of large images")
-    add(
-        "--time-budget",
-        metavar="S",
-        type=float,
-        help="seconds that the choice of the working size may plan for",
-    )
-    add("--test", metavar="SHARE", type=share, help="of the images, to test on (default: 0.2)")
-    add(
-        "--calibration",
-        metavar="SHARE",
-        type=share,
-        help="of the others, to calibrate on (default: none where the training images can calibrate out of "
-        "fold, else 0.15)",
-    )
-    add("--resplit", action="store_true", default=None, help="share all images out again")
 
 
 def _add_learning(add: Callable[..., Any]) -> None:
