@@ -71,15 +71,13 @@ def main() -> None:
         for recipe in args.recipe:
             options = TrainOptions(recipe=recipe, seed=seed, precision=args.precision)
             variant = recipe if args.precision is None else f"{recipe}, {args.precision}"
-            whole = recipe != "tutorial" or args.whole
-            if whole:
-                options = replace(options, epochs=args.epochs, members=args.members)
-                variant += f", {args.epochs} epochs" if args.epochs else ""
-                variant += f", {args.members} members" if args.members else ""
-            if not whole:
+            if recipe == "tutorial" and not args.whole:
                 seconds = epoch_seconds(dataset, options, TIMED_EPOCHS)
                 rows = [Row("cifar", "cifar10-jpeg", variant, seed, "epoch_time", seconds, "s")]
             else:
+                options = replace(options, epochs=args.epochs, members=args.members)
+                variant += f", {args.epochs} epochs" if args.epochs else ""
+                variant += f", {args.members} members" if args.members else ""
                 rows = rows_of(run(dataset, options), "cifar", "cifar10-jpeg", variant, seed)
             save("cifar", rows, args.output)
             every += rows
