@@ -63,22 +63,25 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="of what runs in full, instead of the recipe's")
     parser.add_argument("--members", type=int, help="networks side by side, likewise")
     parser.add_argument("--precision", choices=PRECISIONS)
+    parser.add_argument("--keep", type=Path, help="a folder for the inspectors")
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     every: list[Row] = []
     dataset = load(args.data)
+    name = "cifar10-jpeg" if dataset.samples[0].path.suffix in (".jpg", ".jpeg") else "cifar10"
     for seed in args.seeds:
         for recipe in args.recipe:
             options = TrainOptions(recipe=recipe, seed=seed, precision=args.precision)
             variant = recipe if args.precision is None else f"{recipe}, {args.precision}"
             if recipe == "tutorial" and not args.whole:
                 seconds = epoch_seconds(dataset, options, TIMED_EPOCHS)
-                rows = [Row("cifar", "cifar10-jpeg", variant, seed, "epoch_time", seconds, "s")]
+                rows = [Row("cifar", name, variant, seed, "epoch_time", seconds, "s")]
             else:
                 options = replace(options, epochs=args.epochs, members=args.members)
                 variant += f", {args.epochs} epochs" if args.epochs else ""
                 variant += f", {args.members} members" if args.members else ""
-                rows = rows_of(run(dataset, options), "cifar", "cifar10-jpeg", variant, seed)
+                kept = None if args.keep is None else args.keep / f"{name}, {variant}, seed {seed}"
+                rows = rows_of(run(dataset, options, kept), "cifar", name, variant, seed)
             save("cifar", rows, args.output)
             every += rows
     summary(every)

@@ -29,10 +29,13 @@ class Run:
     seconds: float
 
 
-def run(dataset: Dataset, options: TrainOptions) -> Run:
-    """Train on a data set whose parts are fixed and judge its test part once."""
+def run(dataset: Dataset, options: TrainOptions, output: Path | None = None) -> Run:
+    """Train on a data set whose parts are fixed and judge its test part once.
+
+    What is kept in `output` goes on from there after it was stopped; its seconds are then of its last part.
+    """
     begin = time.perf_counter()
-    inspector = train(dataset, None, options, progress=tell)
+    inspector = train(dataset, output, options, resume=output is not None, progress=tell)
     seconds = time.perf_counter() - begin
     print(file=sys.stderr)
     return Run(inspector, evaluate(inspector, dataset, split="test"), seconds)

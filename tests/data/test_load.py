@@ -74,6 +74,34 @@ def test_parts_in_folders(tmp_path: Path, held: str) -> None:
     assert load(tmp_path, normal="dog").classes == ("dog", "cat")
 
 
+def test_a_mask_beside_its_image_may_have_its_name(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    seen = rng.integers(20, 200, (40, 50), dtype=np.uint8)
+    blotch = np.zeros((40, 50), dtype=np.uint8)
+    blotch[10:20, 10:30], blotch[9, 10:30] = 255, 130  # a rim that blends
+    (tmp_path / "OK").mkdir()
+    (tmp_path / "crack").mkdir()
+    for name, pixels in {
+        "crack/a.jpg": seen,
+        "crack/a.png": blotch,
+        "OK/b.bmp": seen,
+        "OK/b.png": np.zeros_like(blotch),
+        "crack/c.jpg": seen,  # exported twice
+        "crack/c.png": seen,
+        "crack/d.png": blotch,  # against the light, twice
+        "crack/d.tif": blotch,
+    }.items():
+        Image.fromarray(pixels).save(tmp_path / name)
+    assert {s.image: s.mask for s in load(tmp_path).samples} == {
+        "OK/b.bmp": tmp_path / "OK" / "b.png",
+        "crack/a.jpg": tmp_path / "crack" / "a.png",
+        "crack/c.jpg": None,
+        "crack/c.png": None,
+        "crack/d.png": None,
+        "crack/d.tif": None,
+    }
+
+
 def test_each_part_has_its_own_masks(tmp_path: Path) -> None:
     for part in ("train", "test"):
         picture(tmp_path / part / "OK" / "0.png")

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from brightfield.data.dataset import NORMAL_NAMES, Dataset, Sample, find_normal, order_classes
-from brightfield.data.decode import IMAGE_SUFFIXES
-from brightfield.errors import DataError
+from brightfield.data.decode import IMAGE_SUFFIXES, decode
+from brightfield.errors import DataError, ImageError
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,6 +26,9 @@ PART_FOLDERS = {
 }
 MASK_FOLDERS = frozenset({"mask", "masks", "ground_truth"})
 _MASK_ENDING = "_mask"
+_LOSSLESS = frozenset({".png", ".bmp", ".tif", ".tiff", ".pgm"})
+_FLAT = 0.9
+"""Share of a mask's pixels, at the least, that are black or its brightest: its rims may blend."""
 _LEFT_BY_TOOLS = frozenset({"__macosx", "@eadir", "lost+found"})
 
 Masks = dict[tuple[str | None, str, str], Path]
@@ -36,8 +39,9 @@ def load_folder(root: Path, *, name: str, normal: str | None = None) -> Dataset:
     """Return the data set in a folder: `<part>/<class>/` as MVTec lays it out too, or flat `<class>/`.
 
     Images may lie deeper below their class's folder. Hidden files, files that are no images, and masks are
-    no samples; a mask is taken from `ground_truth/<class>/`, `masks/<class>/` or beside its image, where its
-    name is the image's own or ends in `_mask`.
+    no samples; a mask is taken from `ground_truth/<class>/` or `masks/<class>/`, where its name is the
+    image's own or ends in `_mask`, or from beside its image, where it ends so, or has the image's own name
+    in another, lossless format, and is black and white where the image is not.
 
     Raises:
         DataError: If there are no class folders or no images in them.
@@ -81,7 +85,7 @@ def image_files(folder: Path) -> Iterator[tuple[Path, Path | None]]:
         folders[:] = sorted(f for f in folders if not _is_hidden(f) and f.lower() not in MASK_FOLDERS)
         images = sorted(n for n in names if not _is_hidden(n) and _suffix(n) in IMAGE_SUFFIXES)
         unread += [n for n in names if not _is_hidden(n) and _is_unread(n)]
-        masks = _masks_beside(images)
+        masks = _masks_beside(here, images)
         for file in images:
             if file not in masks.values():
                 mask = masks.get(os.path.splitext(file)[0])
@@ -105,12 +109,30 @@ def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def _masks_beside(names: Sequence[str]) -> dict[str, str]:
-    """Return the files called after an image beside them, as masks are, by the image's stem."""
-    stems = {os.path.splitext(name)[0] for name in names}
-    ending = ((name, os.path.splitext(name)[0]) for name in names)
-    found = {stem[: -len(_MASK_ENDING)]: name for name, stem in ending if stem.lower().endswith(_MASK_ENDING)}
-    return {image: mask for image, mask in found.items() if image in stems}
+def _masks_beside(folder: str, names: Sequence[str]) -> dict[str, str]:
+    """Return those of a folder's images that are masks of another beside them, by that image's stem."""
+    by_stem: dict[str, list[str]] = {}
+    for name in names:
+        by_stem.setdefault(os.path.splitext(name)[0], []).append(name)
+    found: dict[str, str] = {}
+    for stem, same in by_stem.items():
+        image = stem[: -len(_MASK_ENDING)]
+        if stem.lower().endswith(_MASK_ENDING) and image in by_stem:
+            found[image] = same[-1]
+        elif len(same) == 2:
+            drawn = [n for n in same if _suffix(n) in _LOSSLESS and _is_drawn(Path(folder, n))]
+            if len(drawn) == 1 and not _is_drawn(Path(folder, next(n for n in same if n != drawn[0]))):
+                found[stem] = drawn[0]
+    return found
+
+
+def _is_drawn(path: Path) -> bool:
+    """Tell whether a picture is black and white, as a mask is."""
+    try:
+        pixels = decode(path)
+    except ImageError:
+        return False
+    return bool(((pixels == 0) | (pixels == pixels.max())).mean() >= _FLAT)
 
 
 def _folders(root: Path) -> list[Path]:
