@@ -1,8 +1,8 @@
 """Which ways of learning from scratch pay, on a fifth of CIFAR-10's training images held out of training.
 
 The test images are not looked at. Of every variant the held-out images are judged in one view, mirrored too,
-and in the six that are the default; by several members alone and together; and, in one view, by the average
-of the weights over the steps, an exponential one whose norms are measured anew:
+and in the six that are the default; by several members, each alone, by pairs and all together; and, in one
+view, by the average of the weights over the steps, an exponential one whose norms are measured anew:
 
     python benchmarks/cifar_ways.py --data FOLDER --epochs 5
 """
@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import math
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -106,8 +108,10 @@ def judged(
     given = logits(net, held[0], MIRRORS)
     for name, n in SEEN.items():
         each = given[:n].mean(0)
-        if members > 1:
-            found |= {f"accuracy, member {i + 1}, {name}": right(one, held[1]) for i, one in enumerate(each)}
+        for some in range(1, members):
+            chosen = combinations(range(members), some)
+            few = [right(each[list(these)].mean(0), held[1]) for these in chosen]
+            found[f"accuracy, {some} of them, mean, {name}"] = statistics.mean(few)
         found[f"accuracy, {name}"] = right(each.mean(0), held[1])
     for images, average in averages.items():
         update_bn(batches(train[0]), average)
