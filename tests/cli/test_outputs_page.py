@@ -1,0 +1,70 @@
+"""docs/outputs.md names every field that other programs get to read."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "outputs.md"
+
+
+def section(heading: str) -> str:
+    """Return what stands below a heading, up to the next one."""
+    text = PAGE.read_text(encoding="utf-8")
+    return next(p for p in re.split(r"^## ", text, flags=re.MULTILINE) if p.startswith(heading))
+
+
+def names(text: str) -> list[str]:
+    """Return the words in code font."""
+    return re.findall(r"`([a-z_0-9]+)`", text)
+
+
+def first_column(heading: str) -> set[str]:
+    """Return the names in the first column of the table below a heading."""
+    rows = [line.split("|")[1] for line in section(heading).splitlines() if line.startswith("| `")]
+    return set(names("".join(rows)))
+
+
+@pytest.fixture
+def report(
+    brightfield: Callable[..., Any], trained_bundle: Path, synthetic_parts: Path, tmp_path: Path
+) -> Path:
+    limits = tmp_path / "limits.toml"
+    limits.write_text("[limits]\nescape_rate = 0.5\n")
+    said = brightfield(
+        *("evaluate", trained_bundle, synthetic_parts, "-o", tmp_path / "report", "--split", "test"),
+        *("--limits", limits, "--against", trained_bundle, "--trials", 1),
+    )
+    assert said.code == 0, said.err
+    return tmp_path / "report"
+
+
+def test_metrics_and_predictions(report: Path) -> None:
+    keys = set(json.loads((report / "metrics.json").read_text()))
+    assert keys | {"pixel"} == first_column("`report/metrics.json`")
+    with (report / "predictions.csv").open(newline="") as file:
+        columns = next(csv.reader(file))
+    assert [c for c in columns if not c.startswith("p:")] == [
+        name for name in names(section("`report/predictions.csv`")) if name in columns
+    ]
+
+
+def test_inspect(
+    brightfield: Callable[..., Any], trained_bundle: Path, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    image = next(synthetic_parts.rglob("*.png"))
+    said = brightfield(
+        *("inspect", trained_bundle, image, broken, "-o", tmp_path / "seen", "--json", "--interval")
+    )
+    lines = [json.loads(line) for line in said.out.splitlines()]
+    assert said.code == 2
+    assert set().union(*lines) == first_column("`inspect --json`")
+    assert set(lines[1]) == {"image", "error"}
