@@ -61,7 +61,7 @@ def measure(inspector: Inspector, dataset: Dataset, name: str, seed: int) -> lis
                 continue
             mask = None if sample.mask is None else read_mask(sample.mask)
             meter.update(heatmap, mask)
-            if mask is not None:
+            if mask is not None and mask.any():  # a good part may have an empty one
                 y, x = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
                 hits.append(
                     bool(mask[max(0, y - NEAR) : y + NEAR + 1, max(0, x - NEAR) : x + NEAR + 1].any())
