@@ -177,7 +177,7 @@ def choose_part(inspector: Inspector, dataset: Dataset, split: str | None) -> Pi
     ]
     left = sum(p is not None and s.part != wanted for s, p in zip(samples, seen, strict=True))
     if left and split is None and wanted == "test":
-        notes.append(f"{left} images that made the inspector are left out (--split all judges them too)")
+        notes.append(f"{left:,} images that made the inspector are left out (--split all judges them too)")
     return Picked(dataset.subset(samples[i] for i in rows), tuple(notes), dict(known))
 
 
