@@ -1,7 +1,8 @@
 """Seconds to 94% on CIFAR-10 on a GPU, beside the package airbench on the same pictures.
 
 Both train in turn in one process, each after a warm-up that compiles what it compiles; timed is what airbench
-times: whitening, training, and judging the test images in six views. Needs torch, numpy and Pillow; airbench
+times: whitening, training, and judging the test images in six views. Airbench is timed by its own clock, as
+it comes and, where asked for, compiled; `fast` by the wall clock. Needs torch, numpy and Pillow; airbench
 (`pip install airbench`) is left out with a word where it is not installed:
 
     python benchmarks/cifar_gpu.py --data FOLDER --runs 50
@@ -11,18 +12,22 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
+import io
 import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from brightfield.data.decode import decode, to_rgb8
 from brightfield.data.preprocessing import Preprocessing
@@ -30,32 +35,62 @@ from brightfield.models.network import TileNet, build_network, normalise
 from brightfield.models.runtime import pick_runtime
 from brightfield.models.small import build_small_trunk, small_head
 from brightfield.models.views import MIRRORS, VIEWS
-from brightfield.training.recipes import SCRATCH_RECIPES, FromScratch
+from brightfield.training.recipes import SCRATCH_RECIPES, FromScratch, Recipe
 from brightfield.training.scratch import Pupils, train_from_scratch
 from record import RESULTS, Row, append
 
 SIDE = 32
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 AT_ONCE = 2000
+JPEG = (".jpg", ".jpeg")
+
+AIRBENCH = ("plain", "compiled")
+WARM_UP = 10**6  # a seed that is not used again
 
 Pictures = tuple[Tensor, Tensor]
 """Images uint8 (N, 32, 32, 3) and labels int64 (N,)."""
 
+Run = Callable[[int], tuple[float, float]]
+"""From a seed to the test accuracy and the seconds it took."""
+
 
 def read(folder: Path, part: str, most: int | None) -> Pictures:
-    """Read a part's class folders; of each class at the most so many pictures."""
-    images, labels = [], []
+    """Read a part's class folders, of each at most so many pictures, or the file that airbench keeps."""
+    kept = folder / f"{part}.pt"
+    if kept.is_file():
+        found = torch.load(kept, weights_only=True)
+        return found["images"], found["labels"]
+    paths, labels = [], []
     for label, name in enumerate(sorted(p.name for p in (folder / part).iterdir() if p.is_dir())):
-        for path in sorted((folder / part / name).iterdir())[:most]:
-            images.append(to_rgb8(decode(path)))
-            labels.append(label)
+        some = sorted((folder / part / name).iterdir())[:most]
+        paths += some
+        labels += [label] * len(some)
+    with ThreadPoolExecutor() as pool:
+        images = list(pool.map(lambda path: to_rgb8(decode(path)), paths))
     return torch.from_numpy(np.stack(images)), torch.tensor(labels)
 
 
-def new_network(classes: int) -> TileNet:
-    """Return a network with random weights."""
-    trunk = build_small_trunk("fast_cnn", SIDE)
-    return build_network(trunk, classes, small_head("fast_cnn", trunk), pick_runtime())
+def name_of(folder: Path) -> str:
+    """Tell the copy in JPEG from the pictures as published."""
+    lossy = next((p for p in folder.glob("train/*/*") if p.suffix.lower() in JPEG), None)
+    return "cifar10-jpeg" if lossy else "cifar10"
+
+
+def apart(pictures: Pictures, share: float, seed: int) -> tuple[Pictures, Pictures]:
+    """Return pictures to train on and a share of each class held out."""
+    images, labels = pictures
+    rng = np.random.default_rng(seed)
+    held = np.zeros(len(labels), dtype=bool)
+    for label in labels.unique():
+        rows = np.flatnonzero(labels == label)
+        held[rng.choice(rows, round(share * len(rows)), replace=False)] = True
+    return (images[~held], labels[~held]), (images[held], labels[held])
+
+
+def new_network(recipe: Recipe, classes: int) -> TileNet:
+    """Return a recipe's network with random weights."""
+    trunk = build_small_trunk(recipe.backbone, SIDE)
+    return build_network(trunk, classes, small_head(recipe.backbone, trunk), pick_runtime())
 
 
 def accuracy(net: TileNet, test: Pictures, rule: Preprocessing) -> float:
@@ -70,34 +105,49 @@ def accuracy(net: TileNet, test: Pictures, rule: Preprocessing) -> float:
     return float(right) / len(images)
 
 
-def own_runs(train: Pictures, test: Pictures, settings: FromScratch) -> Callable[[int], float]:
-    """Return what trains once from a seed and returns the test accuracy."""
+def own_runs(
+    train: Pictures, test: Pictures, recipe: Recipe, every: Iterable[FromScratch], mode: str
+) -> dict[str, Run]:
+    """Return what trains once from a seed, by name; all with one network, compiled in a mode of torch's."""
     rule = Preprocessing(8, SIDE, True, SIDE, 0, MEAN, STD)
     classes = int(train[1].max()) + 1
-    net = new_network(classes)
+    net = new_network(recipe, classes)
     device = net.runtime.device
     train, test = (train[0].to(device), train[1].to(device)), (test[0].to(device), test[1].to(device))
-    if device == "cuda":
-        net.trunk.net.blocks.compile(mode="max-autotune")
+    compile_in_place(net.trunk.net, mode)
     pupils = Pupils(train[0], train[1], rule, np.arange(0))
 
-    def run(seed: int) -> float:
+    def run(settings: FromScratch, seed: int) -> tuple[float, float]:
+        if seed == WARM_UP:  # as many epochs as compile all that there is
+            settings = replace(settings, epochs=min(settings.epochs, settings.whitening_epochs + 1))
         torch.manual_seed(seed)
-        net.load_state_dict(new_network(classes).state_dict())  # the compiled network, begun anew
+        net.load_state_dict(new_network(recipe, classes).state_dict())  # the compiled network, begun anew
+        _wait()
+        begin = time.perf_counter()
         train_from_scratch(net, pupils, settings, seed=seed, checkpoint=None)
-        return accuracy(net, test, rule)
+        found = accuracy(net, test, rule)
+        _wait()
+        return found, time.perf_counter() - begin
 
-    return run
+    return {f"{recipe.name}, {settings.epochs} epochs": partial(run, settings) for settings in every}
 
 
 @contextlib.contextmanager
-def airbench_runs(train: Pictures, test: Pictures) -> Iterator[Callable[[int], float] | None]:
-    """Yield the same for airbench, which reads its pictures from the working folder; None without it."""
-    try:
-        import airbench
-    except ModuleNotFoundError:
-        print("airbench is not installed: only our own time is taken")
-        yield None
+def airbench_runs(
+    train: Pictures, test: Pictures, ways: Sequence[str], mode: str
+) -> Iterator[Mapping[str, Run]]:
+    """Yield the same for airbench, as it comes or compiled; nothing where it is not installed.
+
+    It reads its pictures from the working folder.
+    """
+    airbench: Any = None
+    if ways:
+        try:
+            airbench = importlib.import_module("airbench")
+        except ModuleNotFoundError:
+            print("airbench is not installed: only our own time is taken")
+    if airbench is None:
+        yield {}
         return
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
@@ -106,23 +156,48 @@ def airbench_runs(train: Pictures, test: Pictures) -> Iterator[Callable[[int], f
             Path("cifar10").mkdir()
             for name, (images, labels) in (("train", train), ("test", test)):
                 torch.save({"images": images, "labels": labels, "classes": []}, f"cifar10/{name}.pt")
-            judged: Any = airbench.CifarLoader("cifar10", train=False, batch_size=AT_ONCE)
-
-            def run(_seed: int) -> float:
-                return float(airbench.evaluate(airbench.train94(verbose=False), judged, tta_level=2))
-
-            yield run
+            augmented = {"flip": True, "translate": 2}  # as its own default is
+            loader = airbench.CifarLoader("cifar10", batch_size=1024, aug=augmented, altflip=True)
+            nets = {"airbench94": airbench.make_net94}
+            if "compiled" in ways:
+                nets[f"airbench94, compiled, {mode}"] = compiled_once(airbench.make_net94, mode)
+            yield {name: partial(by_its_clock, airbench, loader, net) for name, net in nets.items()}
         finally:
             os.chdir(before)
 
 
-def timed(run: Callable[[int], float], seed: int) -> tuple[float, float]:
-    """Return the accuracy of a run and its seconds."""
-    _wait()
-    begin = time.perf_counter()
-    found = run(seed)
-    _wait()
-    return found, time.perf_counter() - begin
+def compiled_once(make: Callable[[], nn.Module], mode: str) -> Callable[[], nn.Module]:
+    """Return what makes one compiled network as if it were new."""
+    net = make()
+    compile_in_place(net, mode)
+
+    def again() -> nn.Module:
+        new = make()
+        net.load_state_dict(new.state_dict())
+        for p, as_new in zip(net.parameters(), new.parameters(), strict=True):
+            p.requires_grad_(as_new.requires_grad)  # training stops the first layer's bias
+        return net
+
+    return again
+
+
+def by_its_clock(
+    airbench: Any, loader: Any, make_net: Callable[[], nn.Module], seed: int
+) -> tuple[float, float]:
+    """Train airbench once and return the accuracy and the seconds that it says itself."""
+    torch.manual_seed(seed)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        airbench.train94(train_loader=loader, make_net=make_net, run=seed, verbose=True)
+    last = [line for line in said.getvalue().splitlines() if "eval" in line][-1]
+    *_, right, seconds = (cell.strip() for cell in last.strip().strip("|").split("|"))
+    return float(right), float(seconds)
+
+
+def compile_in_place(net: nn.Module, mode: str) -> None:
+    """Compile a network on a GPU, unless the mode is `none`."""
+    if torch.cuda.is_available() and mode != "none":
+        net.compile(mode=mode)
 
 
 def _wait() -> None:
@@ -136,39 +211,49 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="a folder with train/CLASS and test/CLASS")
+    parser.add_argument("--recipe", default="fast", choices=("fast", "best"))
     parser.add_argument("--runs", type=int, default=50)
-    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
+    parser.add_argument("--epochs", type=int, nargs="+", help="instead of the recipe's, each in turn")
+    parser.add_argument(
+        "--held-out", action="store_true", help="judge a fifth of the training images, not the test's"
+    )
+    parser.add_argument("--mode", default="reduce-overhead", help="of torch.compile; or none")
+    parser.add_argument(
+        "--airbench", nargs="*", choices=AIRBENCH, default=AIRBENCH[:1], help="beside it; nothing for without"
+    )
     parser.add_argument("--most", type=int, help="pictures of a class, to try the script")
     parser.add_argument("--output", type=Path, default=RESULTS / "cifar_gpu.csv")
     args = parser.parse_args()
     torch.backends.cudnn.benchmark = True
-    train, test = (read(args.data, part, args.most) for part in ("train", "test"))
-    settings = SCRATCH_RECIPES["fast"].from_scratch
-    if settings is None:
-        raise SystemExit("the recipe fast trains nothing from scratch")
-    if args.epochs:
-        settings = replace(settings, epochs=args.epochs)
+    train = read(args.data, "train", args.most)
+    train, test = apart(train, 0.2, 0) if args.held_out else (train, read(args.data, "test", args.most))
+    dataset = name_of(args.data) + (", held-out training images" if args.held_out else "")
+    recipe = SCRATCH_RECIPES[args.recipe]
+    usual = recipe.from_scratch
+    if usual is None:
+        raise SystemExit(f"the recipe {args.recipe} trains nothing from scratch")
+    every = [replace(usual, epochs=epochs) for epochs in args.epochs or [usual.epochs]]
     found: dict[str, list[tuple[float, float]]] = {}
-    with airbench_runs(train, test) as theirs:
-        both = {f"fast, {settings.epochs} epochs": own_runs(train, test, settings), "airbench94": theirs}
-        for seed in range(-1, args.runs):
-            for name, run in both.items():
-                if run is None:
+    with airbench_runs(train, test, args.airbench, args.mode) as theirs:
+        runs = {**own_runs(train, test, recipe, every, args.mode), **theirs}
+        for seed in (WARM_UP, *range(args.runs)):
+            for name, run in runs.items():
+                begin = time.perf_counter()
+                one = run(seed)
+                if seed == WARM_UP:
+                    print(f"{name}: warmed up in {time.perf_counter() - begin:.0f} s", flush=True)
                     continue
-                one = timed(run, max(0, seed))
-                if seed < 0:
-                    continue  # the warm-up
                 found.setdefault(name, []).append(one)
+                values = zip(("accuracy", "training_time"), one, ("share", "s"), strict=True)
                 append(
                     args.output,
-                    [
-                        Row("cifar_gpu", "cifar10-jpeg", name, seed, "accuracy", one[0], "share"),
-                        Row("cifar_gpu", "cifar10-jpeg", name, seed, "training_time", one[1], "s"),
-                    ],
+                    [Row("cifar_gpu", dataset, name, seed, m, value, u) for m, value, u in values],
                 )
     for name, pairs in found.items():
         right, seconds = ([pair[i] for pair in pairs] for i in (0, 1))
-        print(f"{name}: accuracy {statistics.mean(right):.4f}, median {statistics.median(seconds):.3f} s")
+        mean, middle = statistics.mean(seconds), statistics.median(seconds)
+        spread = f"[{min(seconds):.3f}, {max(seconds):.3f}], median {middle:.3f}, n={len(pairs)}"
+        print(f"{name}: accuracy {statistics.mean(right):.4f}, {mean:.3f} s in the mean {spread}")
 
 
 if __name__ == "__main__":

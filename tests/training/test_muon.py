@@ -12,7 +12,7 @@ from brightfield.training.muon import Muon, orthogonalise
 @pytest.mark.parametrize("shape", [(8, 40), (40, 8), (16, 16)])
 def test_singular_values_come_near_one_and_their_vectors_stay(shape: tuple[int, int]) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    found = orthogonalise(matrix, steps=5)
+    found = orthogonalise(matrix[None], steps=5)[0]
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
     inside = u.T @ found @ v.T
     values = torch.diagonal(inside)
@@ -31,7 +31,7 @@ def test_one_step_by_hand() -> None:
         p.grad = torch.randn_like(p)
         velocity = 0.6 * velocity + p.grad
         ahead = p.grad + 0.6 * velocity
-        start = start * 2 / start.norm() - 0.1 * orthogonalise(ahead.flatten(1)).view_as(start)
+        start = start * 2 / start.norm() - 0.1 * orthogonalise(ahead.flatten(1)[None]).view_as(start)
         optimiser.step()
         assert torch.allclose(p.detach(), start, atol=1e-6)
 
@@ -40,3 +40,21 @@ def test_a_filter_without_gradient_stays() -> None:
     p = nn.Parameter(torch.ones(2, 1, 3, 3))
     Muon([p], lr=0.1).step()
     assert torch.equal(p.detach(), torch.ones(2, 1, 3, 3))
+
+
+def test_filters_of_one_shape_step_as_each_alone() -> None:
+    torch.manual_seed(0)
+    starts = [torch.randn(4, 2, 3, 3), torch.randn(4, 2, 3, 3), torch.randn(6, 4, 1, 1)]
+    gradients = [torch.randn_like(p) for p in starts]
+    made = []
+    for groups in ([[0, 1, 2]], [[0], [1], [2]]):
+        filters = [nn.Parameter(p.clone()) for p in starts]
+        for p, gradient in zip(filters, gradients, strict=True):
+            p.grad = gradient.clone()
+        for chosen in groups:
+            optimiser = Muon([filters[i] for i in chosen], lr=0.1)
+            for _ in range(2):
+                optimiser.step()
+        made.append(filters)
+    for together, alone in zip(*made, strict=True):
+        assert torch.allclose(together, alone, atol=1e-6)

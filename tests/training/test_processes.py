@@ -33,10 +33,10 @@ from brightfield.training.scratch import Pupils, train_from_scratch
 from pathlib import Path
 
 place, recipe = Path(sys.argv[1]), sys.argv[2]
-# without norms and augmentation nothing depends on how a batch is shared out
+# without norms nothing depends on how a batch is shared out
 settings = replace(
     SCRATCH_RECIPES[recipe].from_scratch,
-    epochs=2, batch=32, micro_batch=5, translate=0, flip="none", validation=0.0,
+    epochs=2, batch=32, micro_batch=5, validation=0.0,
 )
 torch.manual_seed(0)
 trunk = build_small_trunk("lenet5", 32)

@@ -14,10 +14,9 @@ from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
 from brightfield.models.small import build_small_trunk, small_head
 from brightfield.training.recipes import SCRATCH_RECIPES, FromScratch
-from brightfield.training.scratch import Pupils, cut_out, mirrored, shifted, train_from_scratch
+from brightfield.training.scratch import Pupils, train_from_scratch
 
 RULE = Preprocessing(8, 32, True, 32, 0, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-RNG = np.random.default_rng(0)
 FAST = SCRATCH_RECIPES["fast"].from_scratch
 TUTORIAL = SCRATCH_RECIPES["tutorial"].from_scratch
 
@@ -43,40 +42,6 @@ def short(settings: FromScratch | None, **more: object) -> FromScratch:
     return replace(settings, **{"epochs": 3, "batch": 32, "micro_batch": 16, **more})  # type: ignore[arg-type]
 
 
-def test_shifts_are_those_of_a_reflected_border() -> None:
-    images = torch.from_numpy(np.random.default_rng(1).integers(0, 255, (6, 8, 8, 3), dtype=np.uint8))
-    moved = shifted(images, 2, np.random.default_rng(5))
-    rng = np.random.default_rng(5)
-    down, right = rng.integers(0, 5, 6), rng.integers(0, 5, 6)
-    for i in range(6):
-        border = np.pad(images[i].numpy(), ((2, 2), (2, 2), (0, 0)), mode="reflect")
-        assert np.array_equal(moved[i].numpy(), border[down[i] : down[i] + 8, right[i] : right[i] + 8])
-    assert torch.equal(shifted(images, 0, rng), images)
-
-
-def test_cutout_blanks_one_square_of_each_image() -> None:
-    x = torch.ones(50, 3, 8, 8)
-    blank = cut_out(x, 3, np.random.default_rng(0)) == 0
-    assert (blank.sum((1, 2, 3)) == 3 * 9).all()
-    assert (blank.any(3).sum(2) == 3).all()
-    assert (blank.any(2).sum(2) == 3).all()
-    corners = {tuple(map(int, torch.nonzero(image[0])[0])) for image in blank}
-    assert len(corners) > 15  # of 36 places
-    assert cut_out(x, 0, np.random.default_rng(0)) is x
-
-
-def test_mirrors_alternate() -> None:
-    images = torch.rand(4, 5, 5, 3)
-    first = torch.tensor([True, False, True, False, True])
-    rows = np.array([4, 1, 0, 3])
-    even, odd = (mirrored(images, rows, epoch, first, "alternate", RNG) for epoch in (0, 1))
-    for i, row in enumerate(rows):
-        plain, turned = (odd[i], even[i]) if first[row] else (even[i], odd[i])
-        assert torch.equal(plain, images[i])
-        assert torch.equal(turned, images[i].flip(1))
-    assert torch.equal(mirrored(images, rows, 1, first, "none", RNG), images)
-
-
 IN_EITHER_FORMAT = pytest.mark.parametrize(
     ("name", "settings", "precision"),
     [
@@ -99,11 +64,11 @@ def test_it_learns(name: str, settings: FromScratch | None, precision: str, tmp_
 
 
 def test_gradients_add_up_to_those_of_the_batch(tmp_path: Path) -> None:
-    # without norms, whose statistics are a part's own, and without augmentation, which is drawn by part
+    # without norms, whose statistics are a part's own
     made = []
     for few in (32, 6):  # of batches of 16: whole, and in parts of 6, 5 and 5
         net = network("lenet5")
-        settings = short(FAST, micro_batch=few, epochs=1, translate=0, flip="none")
+        settings = short(FAST, micro_batch=few, epochs=1, cutout=4)
         train_from_scratch(net, pupils(), settings, seed=0, checkpoint=tmp_path / f"{few}.pt")
         made.append(net.state_dict())
     before = network("lenet5").state_dict()
@@ -153,11 +118,12 @@ def test_killed_at_any_step_it_ends_with_the_same_weights(
             if stage == "batches" and done == kill_at:
                 raise KilledError
 
-        train_from_scratch(net, pupils(held=8), short(settings), seed=1, checkpoint=place, progress=progress)
+        given = short(settings, whitening_epochs=1)
+        train_from_scratch(net, pupils(held=8), given, seed=1, checkpoint=place, progress=progress)
         return net
 
     whole = run(tmp_path / "whole.pt").state_dict()
-    for kill_at in (2, 4, 8):
+    for kill_at in (2, 4, 8, 13):
         with pytest.raises(KilledError):
             run(tmp_path / f"{kill_at}.pt", kill_at)
         torch.rand(kill_at)  # what happens meanwhile makes no difference
@@ -179,6 +145,23 @@ def test_whitening_sees_every_class(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     reds = images[:, 0, 15, 9] > 0
     assert len(images) == 20
     assert 3 < int(reds.sum()) < 17
+
+
+def test_the_whitening_bias_learns_in_the_first_epochs_only() -> None:
+    net, biases = network("fast_cnn"), []
+    layer = net.trunk.net.whitening  # type: ignore[union-attr]
+
+    def progress(stage: str, _done: int, _total: int) -> None:
+        if stage == "train":
+            biases.append(layer.bias.detach().clone())  # type: ignore[union-attr]
+
+    for _ in range(2):  # and again when the same network is trained anew
+        settings = short(FAST, epochs=4, whitening_epochs=2)
+        train_from_scratch(net, pupils(), settings, seed=0, checkpoint=None, progress=progress)
+        one, two, three, four = biases[-4:]
+        assert not torch.equal(one, two)
+        assert torch.equal(two, three)
+        assert torch.equal(three, four)
 
 
 def test_no_step_is_taken_on_a_rest(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "name",
         metavar="NAME",
-        help="fast_cnn, tutorial_cnn, lenet5, resnet18, ... or any timm or torchvision name",
+        help="fast_cnn, wide_cnn, tutorial_cnn, lenet5, resnet18, ... or any timm or torchvision name",
     )
     parser.add_argument(
         "--input",

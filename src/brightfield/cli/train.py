@@ -71,9 +71,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--backbone",
         metavar="NAME",
-        help="a timm or torchvision name instead of the recipe's; fast_cnn, tutorial_cnn, lenet5 and "
-        "mobilenet train from scratch, and on pictures of up to 64 px without a normal class vgg11, vgg16, "
-        "resnet18, resnet50 and efficientnet_lite0 too",
+        help="a timm or torchvision name instead of the recipe's; fast_cnn, wide_cnn, tutorial_cnn, lenet5 "
+        "and mobilenet train from scratch, and on pictures of up to 64 px without a normal class vgg11, "
+        "vgg16, resnet18, resnet50 and efficientnet_lite0 too",
     )
     add(
         "--weights",
@@ -115,7 +115,7 @@ def _add_training(add: Callable[..., Any]) -> None:
         metavar="N",
         type=int,
         help="passes over the images, or over their kept features, at the most (default: fast 30, best 40, "
-        "tutorial 20, which stops early; from scratch fast 10, best 24, tutorial 30)",
+        "tutorial 20, which stops early; from scratch fast 10, best 40, tutorial 30)",
     )
     add(
         "--micro-batch",

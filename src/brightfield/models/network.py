@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import numpy as np
@@ -20,9 +21,14 @@ GRAIN = 32
 
 def normalise(tiles: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Turn uint8 tiles (N, H, W, 3) into a network's input: float32 (N, 3, H, W), channels last in memory."""
-    mean = torch.tensor(preprocessing.mean, device=tiles.device) * 255
-    std = torch.tensor(preprocessing.std, device=tiles.device) * 255
+    mean, std = (_byte_scale(values, tiles.device) for values in (preprocessing.mean, preprocessing.std))
     return tiles.to(torch.float32, copy=True).sub_(mean).div_(std).permute(0, 3, 1, 2)
+
+
+@functools.lru_cache(maxsize=16)
+def _byte_scale(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return a colour for tiles of bytes, kept on the device: to bring it there, a GPU would have to wait."""
+    return torch.tensor(values, device=device) * 255
 
 
 def looked_at(side: int, scale: float) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,26 +11,29 @@ _STEPS = 3
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
-def orthogonalise(matrix: Tensor, steps: int = _STEPS) -> Tensor:
-    """Return nearly the closest matrix (R, C) whose singular values are all 1.
+def orthogonalise(matrices: Tensor, steps: int = _STEPS) -> Tensor:
+    """Return nearly the closest matrices (N, R, C) whose singular values are all 1.
 
     A Newton-Schulz iteration of degree five (Jordan et al., "Muon: An optimizer for hidden layers in neural
     networks", 2024): each step maps every singular value s to a*s + b*s^3 + c*s^5, whose slope at zero is
     steep, and which keeps what has come near 1 between about 0.7 and 1.2.
     """
     a, b, c = _COEFFICIENTS
-    x = matrix / (matrix.norm() + 1e-7)
-    wide = x.shape[0] <= x.shape[1]
-    x = x if wide else x.T
+    x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    wide = x.shape[1] <= x.shape[2]
+    x = x if wide else x.mT
     for _ in range(steps):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    found: Tensor = x if wide else x.T
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    found: Tensor = x if wide else x.mT
     return found
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon with Nesterov's momentum on filters (O, I, h, w), whose norm is held at the root of O."""
+    """Muon with Nesterov's momentum on filters (O, I, h, w), whose norm is held at the root of O.
+
+    Filters of one shape are made orthogonal together, since many small products keep a GPU waiting.
+    """
 
     def __init__(self, filters: Iterable[nn.Parameter], lr: float, momentum: float = 0.6) -> None:
         super().__init__(list(filters), {"lr": lr, "momentum": momentum})
@@ -39,14 +42,31 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Take one step."""
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if "velocity" not in state:
-                    state["velocity"] = torch.zeros_like(p)
-                velocity = state["velocity"]
-                velocity.mul_(group["momentum"]).add_(p.grad)
-                ahead = p.grad.add(velocity, alpha=group["momentum"])
-                p.mul_(len(p) ** 0.5 / p.norm())
-                p.add_(orthogonalise(ahead.flatten(1)).view_as(p), alpha=-group["lr"])
+            filters = [p for p in group["params"] if p.grad is not None]
+            if not filters:
+                continue
+            gradients = [p.grad for p in filters]
+            for p in filters:
+                if "velocity" not in self.state[p]:
+                    self.state[p]["velocity"] = torch.zeros_like(p)
+            velocities = [self.state[p]["velocity"] for p in filters]
+            torch._foreach_mul_(velocities, group["momentum"])
+            torch._foreach_add_(velocities, gradients)
+            ahead = torch._foreach_add(gradients, velocities, alpha=group["momentum"])
+            norms = torch._foreach_norm(filters)
+            for p, norm, step in zip(filters, norms, _orthogonal(ahead), strict=True):
+                p.mul_(len(p) ** 0.5 / norm).add_(step, alpha=-group["lr"])
+
+
+def _orthogonal(directions: Sequence[Tensor]) -> list[Tensor]:
+    """Return the orthogonal step of each filter's direction (O, I, h, w)."""
+    alike: dict[torch.Size, list[int]] = {}
+    for i, direction in enumerate(directions):
+        alike.setdefault(direction.shape, []).append(i)
+    found: dict[int, Tensor] = {}
+    for shape, rows in alike.items():
+        matrices = torch.stack([directions[i].flatten(1) for i in rows])
+        # as precise as the gradients themselves, which a GPU computes in bfloat16
+        steps = orthogonalise(matrices.bfloat16() if matrices.is_cuda else matrices)
+        found |= zip(rows, steps.view(-1, *shape), strict=True)
+    return [found[i] for i in range(len(directions))]

@@ -68,6 +68,7 @@ class FromScratch:
         bias_rate: Of biases, beside Muon, for the loss summed over the batch.
         head_rate: Of the head, likewise.
         weight_decay: Per step; beside Muon of all but the filters, whose norm is held.
+        whitening_epochs: In which the bias of a whitening first layer learns too.
         schedule: `linear` down to zero, or `step`.
         step_epochs: Epochs between two steps.
         step_factor: By which each multiplies the rate.
@@ -86,6 +87,7 @@ class FromScratch:
     bias_rate: float = 0.0
     head_rate: float = 0.0
     weight_decay: float = 0.0
+    whitening_epochs: int = 3
     schedule: str = "linear"
     step_epochs: int = 10
     step_factor: float = 0.5
@@ -200,11 +202,11 @@ SCRATCH_RECIPES: dict[str, Recipe] = {
     ),
     "best": Recipe(
         name="best",
-        backbone="fast_cnn",
+        backbone="wide_cnn",
         head=HeadSpec(),
         views=(),
         inference_views=MIRRORS,
-        from_scratch=replace(_SPEED_RUN, epochs=24, cutout=8),
+        from_scratch=replace(_SPEED_RUN, epochs=40, translate=4, cutout=12),
     ),
     "tutorial": Recipe(
         name="tutorial",

@@ -18,6 +18,7 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.models.network import TileNet, normalise
 from brightfield.models.small import FastCNN
 from brightfield.progress import Progress, silent
+from brightfield.training.draws import Draws, cut_out, draw, gathered
 from brightfield.training.epochs import Epochs, History, Row, parts_of, run_epochs
 from brightfield.training.muon import Muon
 from brightfield.training.processes import ALONE, Processes
@@ -54,64 +55,6 @@ def gather(cache: PixelCache, preprocessing: Preprocessing) -> Tensor:
     for i in range(len(cache)):
         out[i] = preprocessing.tiles(cache[i])[0][0]
     return torch.from_numpy(out)
-
-
-def shifted(images: Tensor, most: int, rng: np.random.Generator) -> Tensor:
-    """Return images (B, S, S, C) each moved by up to so many pixels either way, reflected at the rim."""
-    if most == 0:
-        return images
-    b, side = images.shape[:2]
-    reach = np.arange(side)
-    # reflection about the outermost pixels' middles: -1 becomes 1, S becomes S - 2
-    fold = np.abs(np.arange(-most, side + most))
-    fold = np.where(fold >= side, 2 * (side - 1) - fold, fold)
-    down, right = (rng.integers(0, 2 * most + 1, b) for _ in range(2))
-    rows = torch.from_numpy(fold[down[:, None] + reach]).to(images.device)  # (B, S)
-    columns = torch.from_numpy(fold[right[:, None] + reach]).to(images.device)
-    each = torch.arange(b, device=images.device)
-    return images[each[:, None, None], rows[:, :, None], columns[:, None, :]]
-
-
-def cut_out(x: Tensor, side: int, rng: np.random.Generator) -> Tensor:
-    """Return a normalised batch (B, C, S, S) with a square of each image at the mean colour.
-
-    The square lies anywhere inside. DeVries and Taylor, "Improved Regularization of Convolutional Neural
-    Networks with Cutout", 2017.
-    """
-    if side == 0:
-        return x
-    b, _, size, _ = x.shape
-    reach = torch.arange(size, device=x.device)
-    down, right = (torch.from_numpy(rng.integers(0, size - side + 1, (b, 1))).to(x.device) for _ in range(2))
-    rows, columns = ((reach >= at) & (reach < at + side) for at in (down, right))  # (B, S)
-    return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
-
-
-def mirrored(
-    images: Tensor,
-    rows: npt.NDArray[np.intp],
-    epoch: int,
-    first: Tensor,
-    how: str,
-    rng: np.random.Generator,
-) -> Tensor:
-    """Return images (B, S, S, C), some of them mirrored.
-
-    Args:
-        images: Of the rows.
-        rows: Which images of all they are.
-        epoch: From 0.
-        first: For every image, whether it is mirrored in even epochs, bool (N,).
-        how: `alternate` shows each image in turn as it is and mirrored; `random` draws anew; `none`.
-        rng: For `random`.
-    """
-    if how == "none":
-        return images
-    if how == "alternate":
-        chosen = first[torch.from_numpy(rows)] ^ bool(epoch % 2)
-    else:
-        chosen = torch.from_numpy(rng.random(len(rows)) < 0.5)
-    return torch.where(chosen.to(images.device)[:, None, None, None], images.flip(2), images)
 
 
 def train_from_scratch(
@@ -175,48 +118,55 @@ class _FromScratch:
         suiting = _ON_A_CPU if device == "cpu" else settings.batch
         self.micro_batch = settings.micro_batch or suiting
         self.rows = np.setdiff1d(np.arange(len(pupils.images)), pupils.held_out)
-        self.first = torch.from_numpy(self.rng.random(len(pupils.images)) < 0.5)
+        self.first = self.rng.random(len(pupils.images)) < 0.5  # mirrored in even epochs
         # few images come in small batches, so that there are steps enough to learn from
         least = max(_SMALLEST_BATCH, together.world)
         self.batch = max(least, min(settings.batch, len(self.rows) // _STEPS))
         # a rest waits for another epoch: a step on a few images would be as long as one on many, and the
         # norms would remember those few
         self.steps = max(1, len(self.rows) // self.batch)
-        for module in net.trunk.net.modules():
-            if isinstance(module, FastCNN):
-                # of all classes, whatever order the images come in
-                few = self.rng.choice(self.rows, min(_WHITENING_IMAGES, len(self.rows)), replace=False)
-                module.whiten(normalise(self.images[torch.from_numpy(few)], pupils.preprocessing))
-        self.logits: nn.Module = _Logits(net)
-        if together.world > 1:
-            self.logits = DistributedDataParallel(self.logits)
+        self.whitened = [module for module in net.trunk.net.modules() if isinstance(module, FastCNN)]
+        for module in self.whitened:
+            # of all classes, whatever order the images come in
+            few = self.rng.choice(self.rows, min(_WHITENING_IMAGES, len(self.rows)), replace=False)
+            module.whiten(normalise(self.images[torch.from_numpy(few)], pupils.preprocessing))
+        self.logits: nn.Module
+        self._set_whitening(True)
         self.optimisers = _optimisers(net, settings)
         self.peaks = [[float(g["lr"]) for g in o.param_groups] for o in self.optimisers]
 
     def judged(self) -> TileNet:
         return self.net
 
+    def _set_whitening(self, learns: bool) -> None:
+        """Train the whitening layer's bias, or leave it, when nothing needs the gradient of its large map."""
+        self.whitening_learns = learns
+        for module in self.whitened:
+            module.train_whitening(learns)
+        logits = _Logits(self.net)
+        self.logits = logits if self.together.world == 1 else DistributedDataParallel(logits)
+
     def train_one_epoch(self, epoch: int) -> Row:
         settings, net = self.settings, self.net
+        if self.whitening_learns and epoch >= settings.whitening_epochs:
+            self._set_whitening(False)
         net.train()
-        order = self.rng.permutation(self.rows)  # the same in every process
-        own = np.random.default_rng([self.seed, epoch, self.together.rank])
+        drawn = self._draw(epoch)
         losses: list[Tensor] = []
         for step in range(self.steps):
-            rows = order[step * self.batch : (step + 1) * self.batch]
             rate = self._set_rates(epoch, step)
             for optimiser in self.optimisers:
                 optimiser.zero_grad(set_to_none=True)
-            mine = np.array_split(rows, self.together.world)[self.together.rank]
+            places = np.arange(step * self.batch, min((step + 1) * self.batch, len(self.rows)))
+            mine = np.array_split(places, self.together.world)[self.together.rank]
             pieces = np.array_split(mine, parts_of(len(mine), self.micro_batch))
-            for piece in pieces[:-1]:
-                with self._unsynchronised():
-                    losses.append(self._backward(piece, len(rows), epoch, own))
-            losses.append(self._backward(pieces[-1], len(rows), epoch, own))
+            for piece in pieces:
+                with contextlib.nullcontext() if piece is pieces[-1] else self._unsynchronised():
+                    losses.append(self._backward(drawn.some(piece[0], piece[-1] + 1), len(places)))
             for optimiser in self.optimisers:
                 optimiser.step()
             self.tell("batches", epoch * self.steps + step + 1, self.steps * settings.epochs)
-        seen = min(len(order), self.steps * self.batch)
+        seen = min(len(self.rows), self.steps * self.batch)
         return {
             "train_loss": float(torch.stack(losses).sum()) / seen * self.together.world,
             "learning_rate": rate,
@@ -228,16 +178,24 @@ class _FromScratch:
             return self.logits.no_sync()
         return contextlib.nullcontext()
 
-    def _backward(
-        self, rows: npt.NDArray[np.intp], batch: int, epoch: int, own: np.random.Generator
-    ) -> Tensor:
-        settings, pupils = self.settings, self.pupils
-        chosen = torch.from_numpy(rows)
-        images = shifted(self.images[chosen], settings.translate, own)
-        images = mirrored(images, rows, epoch, self.first, settings.flip, own)
-        x = cut_out(normalise(images, pupils.preprocessing), settings.cutout, own)
+    def _draw(self, epoch: int) -> Draws:
+        """Draw an epoch's order and augmentation, which are the same in every process."""
+        return draw(
+            self.rng.permutation(self.rows),
+            self.settings,
+            self.images.shape[1],
+            epoch=epoch,
+            first=self.first,
+            rng=np.random.default_rng([self.seed, epoch]),
+            device=self.images.device,
+        )
+
+    def _backward(self, drawn: Draws, batch: int) -> Tensor:
+        settings = self.settings
+        x = normalise(gathered(self.images, drawn), self.pupils.preprocessing)
+        x = cut_out(x, drawn.hole, settings.cutout)
         logits: Tensor = self.logits(x)  # (M, B, K)
-        labels = self.labels[chosen]
+        labels = self.labels[drawn.rows]
         # every member learns as it would alone: their losses add up
         loss = nn.functional.cross_entropy(
             logits.flatten(0, 1),
@@ -281,17 +239,12 @@ class _FromScratch:
         self.net.eval()
 
     def state(self) -> dict[str, Any]:
-        return {
-            "net": self.net.state_dict(),
-            "optimisers": [o.state_dict() for o in self.optimisers],
-            "first": self.first,
-        }
+        return {"net": self.net.state_dict(), "optimisers": [o.state_dict() for o in self.optimisers]}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
         for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(kept)
-        self.first = state["first"]
 
 
 def _optimisers(net: TileNet, settings: FromScratch) -> list[torch.optim.Optimizer]:
