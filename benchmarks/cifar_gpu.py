@@ -1,9 +1,9 @@
 """Seconds to 94% on CIFAR-10 on a GPU, beside the package airbench on the same pictures.
 
 Both train in turn in one process, each after a warm-up that compiles what it compiles; timed is what airbench
-times: whitening, training, and judging the test images in six views. Airbench is timed by its own clock, as
-it comes and, where asked for, compiled; `fast` by the wall clock. Needs torch, numpy and Pillow; airbench
-(`pip install airbench`) is left out with a word where it is not installed:
+times: whitening, training, and judging the test images in six views, its own by its own clock and ours by
+the wall's. Airbench runs as it comes, or compiled where that is asked for, and is left out with a word where
+it is not installed (`pip install airbench`):
 
     python benchmarks/cifar_gpu.py --data FOLDER --runs 50
 """
@@ -129,7 +129,8 @@ def own_runs(
         _wait()
         return found, time.perf_counter() - begin
 
-    return {f"{recipe.name}, {settings.epochs} epochs": partial(run, settings) for settings in every}
+    said = {settings: f"{recipe.name}, {settings.epochs} epochs{how(mode)}" for settings in every}
+    return {name: partial(run, settings) for settings, name in said.items()}
 
 
 @contextlib.contextmanager
@@ -160,7 +161,7 @@ def airbench_runs(
             loader = airbench.CifarLoader("cifar10", batch_size=1024, aug=augmented, altflip=True)
             nets = {"airbench94": airbench.make_net94}
             if "compiled" in ways:
-                nets[f"airbench94, compiled, {mode}"] = compiled_once(airbench.make_net94, mode)
+                nets[f"airbench94{how(mode)}"] = compiled_once(airbench.make_net94, mode)
             yield {name: partial(by_its_clock, airbench, loader, net) for name, net in nets.items()}
         finally:
             os.chdir(before)
@@ -194,6 +195,11 @@ def by_its_clock(
     return float(right), float(seconds)
 
 
+def how(mode: str) -> str:
+    """Return how a row's name ends."""
+    return "" if mode == "none" else f", compiled, {mode}"
+
+
 def compile_in_place(net: nn.Module, mode: str) -> None:
     """Compile a network on a GPU, unless the mode is `none`."""
     if torch.cuda.is_available() and mode != "none":
@@ -210,7 +216,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="a folder with train/CLASS and test/CLASS")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="a folder with train/CLASS and test/CLASS, or .pt files"
+    )
     parser.add_argument("--recipe", default="fast", choices=("fast", "best"))
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--epochs", type=int, nargs="+", help="instead of the recipe's, each in turn")
@@ -219,11 +227,16 @@ def main() -> None:
     )
     parser.add_argument("--mode", default="reduce-overhead", help="of torch.compile; or none")
     parser.add_argument(
-        "--airbench", nargs="*", choices=AIRBENCH, default=AIRBENCH[:1], help="beside it; nothing for without"
+        "--airbench",
+        nargs="*",
+        choices=AIRBENCH,
+        default=AIRBENCH[:1],
+        help="as it comes, compiled, or neither",
     )
     parser.add_argument("--most", type=int, help="pictures of a class, to try the script")
     parser.add_argument("--output", type=Path, default=RESULTS / "cifar_gpu.csv")
     args = parser.parse_args()
+    output = args.output.resolve()  # airbench reads its pictures from the working folder
     torch.backends.cudnn.benchmark = True
     train = read(args.data, "train", args.most)
     train, test = apart(train, 0.2, 0) if args.held_out else (train, read(args.data, "test", args.most))
@@ -246,7 +259,7 @@ def main() -> None:
                 found.setdefault(name, []).append(one)
                 values = zip(("accuracy", "training_time"), one, ("share", "s"), strict=True)
                 append(
-                    args.output,
+                    output,
                     [Row("cifar_gpu", dataset, name, seed, m, value, u) for m, value, u in values],
                 )
     for name, pairs in found.items():

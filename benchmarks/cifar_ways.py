@@ -46,7 +46,7 @@ class Variant:
     """What is tried: how it learns, the shape of the network, and how many of it stand abreast."""
 
     settings: FromScratch
-    widths: tuple[int, ...] = (64, 256, 256)
+    widths: tuple[int, int, int] = (64, 256, 256)
     convolutions: int = 2
     members: int = 1
 
@@ -62,18 +62,20 @@ class Variant:
         for word in text.split():
             key, _, value = word.partition("=")
             if key == "widths":
-                shape[key] = tuple(int(width) for width in value.split("-"))
+                first, second, third = (int(width) for width in value.split("-"))
+                shape[key] = first, second, third
             elif key in ("convolutions", "members"):
                 shape[key] = int(value)
             elif key in known:
-                settings[key] = type(getattr(usual, key))(value)
+                settings[key] = (type(getattr(usual, key)) if key != "micro_batch" else int)(value)
             else:
-                raise SystemExit(f"{word!r} is unknown; known are widths, convolutions, members, {known}")
+                names = ", ".join(["widths", "convolutions", "members", *sorted(known)])
+                raise SystemExit(f"{word!r} is unknown; known are {names}")
         return cls(replace(usual, **settings), **shape)
 
     def network(self, classes: int) -> TileNet:
         """Return a network of this shape with random weights."""
-        body = lambda: FastCNN(self.widths, self.convolutions)  # type: ignore[arg-type]  # noqa: E731
+        body = lambda: FastCNN(self.widths, self.convolutions)  # noqa: E731
         NETWORKS[NETWORK] = replace(NETWORKS["fast_cnn"], body=body)
         trunk = build_small_trunk(NETWORK, SIDE, self.members)
         return build_network(trunk, classes, small_head(NETWORK, trunk), pick_runtime(trunk=trunk.net))

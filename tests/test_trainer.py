@@ -163,6 +163,12 @@ def test_resuming_something_else_is_refused(few: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--resume: the data are not those"):
         quick(few, output, resume=True)
     first.write_bytes(content)
+    note = kept / "training.json"
+    said = note.read_text(encoding="utf-8")
+    note.write_text(said.replace('"head_epochs": 30', '"head_epochs": 31'), encoding="utf-8")
+    with pytest.raises(ConfigError, match="--resume: the settings are not those"):
+        quick(few, output, resume=True)  # of a recipe that has changed
+    note.write_text(said, encoding="utf-8")
     for file in kept.rglob("*"):
         os.utime(file, (1500.0, 1500.0))
     os.utime(kept / "training.json", (1000.0, 1000.0))  # so that the first run took 500 s

@@ -95,7 +95,7 @@ def train(
     if recipe.from_scratch is not None:  # its network has its own head, and the size it was built for
         recipe, wishes = replace(recipe, head=net.head.spec), replace(wishes, image_size=recipe.image_size)
     progress = progress if together.first else None
-    workspace = Workspace(output, options, dataset, resume, together)
+    workspace = Workspace(output, options, dataset, resume, together, recipe.as_dict())
     with joined(together), workspace as folder:
         record_settings({"data": dataset.name, "options": options.as_dict(), "recipe": recipe.as_dict()})
         with together.first_goes_first():

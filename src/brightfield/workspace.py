@@ -8,7 +8,9 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from brightfield.atomic import write_atomically
 from brightfield.config import TrainOptions
@@ -35,6 +37,7 @@ class Workspace:
         dataset: Dataset,
         resume: bool,
         together: Processes,
+        settings: Mapping[str, Any],
     ) -> None:
         self.kept = output is not None
         self.folder = (
@@ -43,7 +46,9 @@ class Workspace:
         # what another policy changes comes after the fit, except that a promise holds images out
         promises = parse_policy(options.policy).promises
         wanted = {**options.as_dict(), "policy": "a promise" if promises else "any other"}
-        self.identity = {"options": wanted, "data": dataset.fingerprint()}
+        # what a recipe stands for may differ from version to version
+        kept_settings = json.loads(json.dumps(settings))
+        self.identity = {"options": wanted, "data": dataset.fingerprint(), "settings": kept_settings}
         self.resume = resume
         self.together = together
         self.spent = 0.0

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from brightfield.data.preprocessing import Preprocessing
 from brightfield.models.backbone import build_trunk
 from brightfield.models.head import HeadSpec
-from brightfield.models.network import build_network, looked_at, seen_at
+from brightfield.models.network import build_network, looked_at, normalise, seen_at
 from brightfield.models.runtime import pick_runtime
 
 SPEC = HeadSpec(taps=(-2, -1), pools=("mean", "max"), scales=(1.0, 0.5))
@@ -24,6 +25,18 @@ def test_a_smaller_look_is_the_picture_antialiased() -> None:
     found = seen_at(torch.from_numpy(pixels)[None, None].float(), 0.5)[0, 0].numpy()
     expected = np.asarray(Image.fromarray(pixels).resize((64, 64), Image.Resampling.BILINEAR), np.float32)
     assert np.abs(found - expected).max() <= 1
+
+
+def test_what_was_normalised_while_scoring_serves_gradients_too() -> None:
+    rule = Preprocessing(8, 32, True, 32, 0, (0.5, 0.25, 0.125), (0.25, 0.5, 0.2))
+    tiles = torch.full((2, 4, 4, 3), 102.0, requires_grad=True)
+    with torch.inference_mode():
+        normalise(tiles, rule)
+    found = normalise(tiles, rule)
+    found.sum().backward()
+    assert torch.allclose(found[0, :, 0, 0], torch.tensor([-0.4, 0.3, 1.375]))
+    assert tiles.grad is not None
+    assert torch.allclose(tiles.grad[0, 0, 0], 1 / (255 * torch.tensor([0.25, 0.5, 0.2])))
 
 
 def test_features_are_those_of_every_scale_in_turn() -> None:

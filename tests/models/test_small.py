@@ -67,6 +67,18 @@ def test_small_pictures_get_a_small_stem() -> None:
     assert describe("resnet18", (3, 128, 128)).layers[0].output == (64, 64, 64)
 
 
+def test_a_third_convolution_is_added_to_what_it_reads() -> None:
+    torch.manual_seed(0)
+    block = FastCNN((8, 8, 8), convolutions=3).eval().blocks[0]
+    first, pool, norm, gelu, second, norm_2, gelu_2, third, gelu_3 = block.children()  # type: ignore[union-attr]
+    conv, norm_3 = third.layers
+    nn.init.normal_(conv.weight)
+    x = torch.randn(2, 24, 12, 12)
+    read = gelu_2(norm_2(second(gelu(norm(pool(first(x)))))))
+    with torch.no_grad():
+        assert torch.allclose(block(x), gelu_3(read + norm_3(conv(read))))
+
+
 def test_whitened_patches_are_uncorrelated() -> None:
     generator = torch.Generator().manual_seed(0)
     images = nn.functional.avg_pool2d(torch.randn(64, 3, 34, 34, generator=generator), 3, 1)  # smooth

@@ -42,12 +42,19 @@ def test_images_are_cut_from_a_reflected_border_and_mirrored(flip: str) -> None:
         hand = border[down : down + 8, right : right + 8]
         assert np.array_equal(found[i].numpy(), hand[:, ::-1] if draws.mirror[i] else hand)
     assert set(draws.moved.flatten().tolist()) == {-2, -1, 0, 1, 2}
-    assert 0.2 < float(draws.mirror.float().mean()) < 0.8 or flip == "none"
+    share = float(draws.mirror.float().mean())
+    assert share == 0 if flip == "none" else 0.2 < share < 0.8
 
 
 def test_without_augmentation_images_stay_as_they_are() -> None:
     assert FAST is not None
     assert torch.equal(gathered(IMAGES, drawn(replace(FAST, translate=0, flip="none"))), IMAGES[ORDER])
+
+
+def test_random_mirrors_are_drawn_anew_every_epoch() -> None:
+    assert FAST is not None
+    one, two = (drawn(replace(FAST, flip="random"), epoch).mirror for epoch in (0, 1))
+    assert 0.2 < float((one == two).float().mean()) < 0.8
 
 
 def test_mirrors_alternate() -> None:

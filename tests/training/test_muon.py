@@ -21,6 +21,19 @@ def test_singular_values_come_near_one_and_their_vectors_stay(shape: tuple[int, 
     assert float(values.max()) < 1.3
 
 
+def test_bfloat16_turns_a_step_only_a_little() -> None:
+    torch.manual_seed(0)
+    start, gradient = torch.randn(16, 8, 3, 3), torch.randn(16, 8, 3, 3)
+    steps = []
+    for precision in (torch.float32, torch.bfloat16):
+        p = nn.Parameter(start.clone())
+        p.grad = gradient.clone()
+        Muon([p], lr=0.1, precision=precision).step()
+        assert p.dtype == torch.float32
+        steps.append((p.detach() - start * 4 / start.norm()).flatten())
+    assert float(nn.functional.cosine_similarity(*steps, dim=0)) > 0.999
+
+
 def test_one_step_by_hand() -> None:
     torch.manual_seed(0)
     p = nn.Parameter(torch.randn(4, 3, 3, 3))

@@ -26,21 +26,22 @@ torch.set_num_threads(1)
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.models.network import build_network
 from brightfield.models.runtime import pick_runtime
-from brightfield.models.small import build_small_trunk, small_head
+from brightfield.models.small import NETWORKS, FastCNN, build_small_trunk, small_head
 from brightfield.training.processes import joined, processes
 from brightfield.training.recipes import SCRATCH_RECIPES
 from brightfield.training.scratch import Pupils, train_from_scratch
 from pathlib import Path
 
-place, recipe = Path(sys.argv[1]), sys.argv[2]
+place, recipe, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+NETWORKS["tiny"] = replace(NETWORKS["fast_cnn"], body=lambda: FastCNN((8, 8, 8), convolutions=3))
 # without norms nothing depends on how a batch is shared out
 settings = replace(
     SCRATCH_RECIPES[recipe].from_scratch,
-    epochs=2, batch=32, micro_batch=5, validation=0.0,
+    epochs=2, batch=32, micro_batch=5, validation=0.0, whitening_epochs=1,
 )
 torch.manual_seed(0)
-trunk = build_small_trunk("lenet5", 32)
-net = build_network(trunk, 2, small_head("lenet5", trunk), pick_runtime("cpu", "float32"))
+trunk = build_small_trunk(name, 32)
+net = build_network(trunk, 2, small_head(name, trunk), pick_runtime("cpu", "float32"))
 rng = np.random.default_rng(0)
 images = torch.from_numpy(rng.integers(0, 255, (90, 32, 32, 3), dtype=np.uint8))
 rule = Preprocessing(8, 32, True, 32, 0, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
@@ -71,12 +72,23 @@ def test_two_processes_end_with_the_weights_of_one(tmp_path: Path, recipe: str) 
     for world in (1, 2):
         place = tmp_path / str(world)
         place.mkdir()
-        said = launch(world, script, place, recipe)
+        said = launch(world, script, place, recipe, "lenet5")
         assert said.returncode == 0, said.stderr[-2000:]
     one, first, second = (torch.load(p) for p in sorted(tmp_path.glob("*/*-*.pt")))
     for key, value in one.items():
         assert torch.equal(first[key], second[key])
         assert torch.allclose(value, first[key], atol=2e-3), key
+
+
+def test_two_processes_stay_alike_when_the_whitening_bias_stops_learning(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(textwrap.dedent(TRAIN))
+    said = launch(2, script, tmp_path, "fast", "tiny")
+    assert said.returncode == 0, said.stderr[-2000:]
+    first, second = (torch.load(tmp_path / f"2-{rank}.pt") for rank in (0, 1))
+    learned = [key for key in first if not key.endswith(("mean", "var", "batches_tracked"))]
+    assert sum(key.endswith("whitening.bias") for key in learned) == 1
+    assert all(torch.equal(first[key], second[key]) for key in learned)
 
 
 @pytest.mark.slow

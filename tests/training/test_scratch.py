@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.errors import DataError
 from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
 from brightfield.models.small import build_small_trunk, small_head
+from brightfield.training.processes import Processes
 from brightfield.training.recipes import SCRATCH_RECIPES, FromScratch
 from brightfield.training.scratch import Pupils, train_from_scratch
 
@@ -162,6 +164,13 @@ def test_the_whitening_bias_learns_in_the_first_epochs_only() -> None:
         assert not torch.equal(one, two)
         assert torch.equal(two, three)
         assert torch.equal(three, four)
+
+
+def test_a_share_of_each_step_for_every_process() -> None:
+    with pytest.raises(DataError, match="7 images to train on are too few for 4 processes"):
+        train_from_scratch(
+            network("lenet5"), pupils(n=7), short(FAST), seed=0, checkpoint=None, together=Processes(0, 4)
+        )
 
 
 def test_no_step_is_taken_on_a_rest(tmp_path: Path) -> None:

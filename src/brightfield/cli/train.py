@@ -66,7 +66,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         metavar="NAME",
         help="fast (default), best or tutorial; from 2,000 pictures of up to 64 px on, without a normal "
-        "class, they train a small network from scratch",
+        "class, they train a small network from scratch, best one with 20 times the work of fast",
     )
     add(
         "--backbone",

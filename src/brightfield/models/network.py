@@ -28,7 +28,8 @@ def normalise(tiles: Tensor, preprocessing: Preprocessing) -> Tensor:
 @functools.lru_cache(maxsize=16)
 def _byte_scale(values: tuple[float, ...], device: torch.device) -> Tensor:
     """Return a colour for tiles of bytes, kept on the device: to bring it there, a GPU would have to wait."""
-    return torch.tensor(values, device=device) * 255
+    with torch.inference_mode(False):  # whoever asks first, it serves training too
+        return torch.tensor(values, device=device) * 255
 
 
 def looked_at(side: int, scale: float) -> int:

@@ -163,12 +163,12 @@ class _Timm(nn.Module):
 
 
 class FastCNN(nn.Module):
-    """Convolutions that learn in few epochs: a whitening first layer, and six that begin as the identity.
+    """Convolutions that learn in few epochs: a whitening first layer, and others that begin as the identity.
 
     The first layer is set once from the training images so that its outputs are uncorrelated
     (`whiten`), and of it only the bias is trained. After Keller Jordan, "94% on CIFAR-10 in 3.29 Seconds
-    on a Single GPU" (2024), sections 3.1 to 3.3; with three convolutions a block, of which the third is added
-    to what it reads, the larger network of that paper.
+    on a Single GPU" (2024), sections 3.1 to 3.3; where a block has three convolutions, a shortcut
+    spans the third.
 
     Args:
         widths: Channels of the three blocks.

@@ -45,7 +45,7 @@ def draw(
     rng: np.random.Generator,
     device: torch.device,
 ) -> Draws:
-    """Draw an epoch's augmentation.
+    """Draw an epoch's augmentation, which moves images by less than their side and blanks no more than that.
 
     Args:
         order: Rows of the images, in the order they are learned from.

@@ -32,11 +32,19 @@ def orthogonalise(matrices: Tensor, steps: int = _STEPS) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Muon with Nesterov's momentum on filters (O, I, h, w), whose norm is held at the root of O.
 
-    Filters of one shape are made orthogonal together, since many small products keep a GPU waiting.
+    Filters of one shape are made orthogonal together, since many small products keep a GPU waiting, in the
+    `precision` that gradients are computed in.
     """
 
-    def __init__(self, filters: Iterable[nn.Parameter], lr: float, momentum: float = 0.6) -> None:
+    def __init__(
+        self,
+        filters: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float = 0.6,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
         super().__init__(list(filters), {"lr": lr, "momentum": momentum})
+        self.precision = precision
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -54,11 +62,11 @@ class Muon(torch.optim.Optimizer):
             torch._foreach_add_(velocities, gradients)
             ahead = torch._foreach_add(gradients, velocities, alpha=group["momentum"])
             norms = torch._foreach_norm(filters)
-            for p, norm, step in zip(filters, norms, _orthogonal(ahead), strict=True):
+            for p, norm, step in zip(filters, norms, _orthogonal(ahead, self.precision), strict=True):
                 p.mul_(len(p) ** 0.5 / norm).add_(step, alpha=-group["lr"])
 
 
-def _orthogonal(directions: Sequence[Tensor]) -> list[Tensor]:
+def _orthogonal(directions: Sequence[Tensor], precision: torch.dtype) -> list[Tensor]:
     """Return the orthogonal step of each filter's direction (O, I, h, w)."""
     alike: dict[torch.Size, list[int]] = {}
     for i, direction in enumerate(directions):
@@ -66,7 +74,6 @@ def _orthogonal(directions: Sequence[Tensor]) -> list[Tensor]:
     found: dict[int, Tensor] = {}
     for shape, rows in alike.items():
         matrices = torch.stack([directions[i].flatten(1) for i in rows])
-        # as precise as the gradients themselves, which a GPU computes in bfloat16
-        steps = orthogonalise(matrices.bfloat16() if matrices.is_cuda else matrices)
+        steps = orthogonalise(matrices.to(precision)).to(matrices.dtype)
         found |= zip(rows, steps.view(-1, *shape), strict=True)
     return [found[i] for i in range(len(directions))]

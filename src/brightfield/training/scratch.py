@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from brightfield.data.cache import PixelCache
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.errors import DataError
 from brightfield.models.network import TileNet, normalise
 from brightfield.models.small import FastCNN
 from brightfield.progress import Progress, silent
@@ -118,6 +119,8 @@ class _FromScratch:
         suiting = _ON_A_CPU if device == "cpu" else settings.batch
         self.micro_batch = settings.micro_batch or suiting
         self.rows = np.setdiff1d(np.arange(len(pupils.images)), pupils.held_out)
+        if len(self.rows) < 2 * together.world:
+            raise DataError(f"{len(self.rows)} images to train on are too few for {together.world} processes")
         self.first = self.rng.random(len(pupils.images)) < 0.5  # mirrored in even epochs
         # few images come in small batches, so that there are steps enough to learn from
         least = max(_SMALLEST_BATCH, together.world)
@@ -139,7 +142,7 @@ class _FromScratch:
         return self.net
 
     def _set_whitening(self, learns: bool) -> None:
-        """Train the whitening layer's bias, or leave it, when nothing needs the gradient of its large map."""
+        """Train the whitening layer's bias, or leave it: it alone needs the gradient of that layer's map."""
         self.whitening_learns = learns
         for module in self.whitened:
             module.train_whitening(learns)
@@ -148,7 +151,7 @@ class _FromScratch:
 
     def train_one_epoch(self, epoch: int) -> Row:
         settings, net = self.settings, self.net
-        if self.whitening_learns and epoch >= settings.whitening_epochs:
+        if self.whitened and self.whitening_learns and epoch >= settings.whitening_epochs:
             self._set_whitening(False)
         net.train()
         drawn = self._draw(epoch)
@@ -186,7 +189,7 @@ class _FromScratch:
             self.images.shape[1],
             epoch=epoch,
             first=self.first,
-            rng=np.random.default_rng([self.seed, epoch]),
+            rng=np.random.default_rng([self.seed, epoch + 1]),  # with 0 it would be that of the order
             device=self.images.device,
         )
 
@@ -260,4 +263,4 @@ def _optimisers(net: TileNet, settings: FromScratch) -> list[torch.optim.Optimiz
         for values, rate in ((biases, settings.bias_rate), (heads, settings.head_rate))
     ]
     rest = torch.optim.SGD(groups, lr=settings.bias_rate, momentum=0.85, nesterov=True)
-    return [Muon(filters, lr=settings.learning_rate), rest]
+    return [Muon(filters, lr=settings.learning_rate, precision=net.runtime.training), rest]
