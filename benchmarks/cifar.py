@@ -21,6 +21,7 @@ from brightfield import Dataset, TrainOptions
 from brightfield.config import PRECISIONS
 from brightfield.data.load import load
 from brightfield.trainer import train
+from cifar_gpu import name_of
 from record import Row
 from runs import rows_of, run, save, summary
 
@@ -68,7 +69,7 @@ def main() -> None:
     args = parser.parse_args()
     every: list[Row] = []
     dataset = load(args.data)
-    name = "cifar10-jpeg" if dataset.samples[0].path.suffix in (".jpg", ".jpeg") else "cifar10"
+    name = name_of(sample.path for sample in dataset.samples)
     for seed in args.seeds:
         for recipe in args.recipe:
             options = TrainOptions(recipe=recipe, seed=seed, precision=args.precision)

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,9 @@ def read(folder: Path, part: str, most: int | None) -> Pictures:
     return torch.from_numpy(np.stack(images)), torch.tensor(labels)
 
 
-def name_of(folder: Path) -> str:
-    """Tell the copy in JPEG from the pictures as published."""
-    lossy = next((p for p in folder.glob("train/*/*") if p.suffix.lower() in JPEG), None)
-    return "cifar10-jpeg" if lossy else "cifar10"
+def name_of(pictures: Iterable[Path]) -> str:
+    """Tell the copy in JPEG from the pictures as published, by the first of them."""
+    return "cifar10-jpeg" if any(p.suffix.lower() in JPEG for p in islice(pictures, 1)) else "cifar10"
 
 
 def apart(pictures: Pictures, share: float, seed: int) -> tuple[Pictures, Pictures]:
@@ -159,7 +159,9 @@ def airbench_runs(
                 torch.save({"images": images, "labels": labels, "classes": []}, f"cifar10/{name}.pt")
             augmented = {"flip": True, "translate": 2}  # as its own default is
             loader = airbench.CifarLoader("cifar10", batch_size=1024, aug=augmented, altflip=True)
-            nets = {"airbench94": airbench.make_net94}
+            nets = {}
+            if "plain" in ways:
+                nets["airbench94"] = airbench.make_net94
             if "compiled" in ways:
                 nets[f"airbench94{how(mode)}"] = compiled_once(airbench.make_net94, mode)
             yield {name: partial(by_its_clock, airbench, loader, net) for name, net in nets.items()}
@@ -240,7 +242,7 @@ def main() -> None:
     torch.backends.cudnn.benchmark = True
     train = read(args.data, "train", args.most)
     train, test = apart(train, 0.2, 0) if args.held_out else (train, read(args.data, "test", args.most))
-    dataset = name_of(args.data) + (", held-out training images" if args.held_out else "")
+    dataset = name_of(args.data.glob("train/*/*")) + (", held-out training images" if args.held_out else "")
     recipe = SCRATCH_RECIPES[args.recipe]
     usual = recipe.from_scratch
     if usual is None:

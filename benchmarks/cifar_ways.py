@@ -127,14 +127,19 @@ def main() -> None:
     parser.add_argument("--most", type=int, help="pictures of a class, to try the script")
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
-    variants = {said: Variant.read(said) for said in args.variants}
+    try:
+        variants = {said: Variant.read(said) for said in args.variants}
+    except ValueError as e:
+        parser.error(f"--variants: {e}; widths are three numbers, such as 64-256-256")
     train, held = apart(read(args.data, "train", args.most), 0.2, 0)
     for seed in args.seeds:
         for said, variant in variants.items():
             rows = []
             for metric, value in judged(train, held, variant, seed).items():
                 unit = "s" if metric == "training_time" else "share"
-                rows.append(Row("cifar_ways", name_of(args.data), said, seed, metric, value, unit))
+                rows.append(
+                    Row("cifar_ways", name_of(args.data.glob("train/*/*")), said, seed, metric, value, unit)
+                )
             save("cifar_ways", rows, args.output)
             print("; ".join(f"{r.metric} {r.value:.4f}" for r in rows), flush=True)
 

@@ -164,7 +164,7 @@ class _FromScratch:
             mine = np.array_split(places, self.together.world)[self.together.rank]
             pieces = np.array_split(mine, parts_of(len(mine), self.micro_batch))
             for piece in pieces:
-                with contextlib.nullcontext() if piece is pieces[-1] else self._unsynchronised():
+                with self._synchronised(piece is pieces[-1]):
                     losses.append(self._backward(drawn.some(piece[0], piece[-1] + 1), len(places)))
             for optimiser in self.optimisers:
                 optimiser.step()
@@ -175,11 +175,11 @@ class _FromScratch:
             "learning_rate": rate,
         }
 
-    def _unsynchronised(self) -> contextlib.AbstractContextManager[None]:
-        """Keep gradients to this process: those of all pieces travel together with the last one's."""
-        if isinstance(self.logits, DistributedDataParallel):
-            return self.logits.no_sync()
-        return contextlib.nullcontext()
+    def _synchronised(self, last: bool) -> contextlib.AbstractContextManager[None]:
+        """Let gradients travel between processes with those of a batch's last piece, all together."""
+        if last or not isinstance(self.logits, DistributedDataParallel):
+            return contextlib.nullcontext()
+        return self.logits.no_sync()
 
     def _draw(self, epoch: int) -> Draws:
         """Draw an epoch's order and augmentation, which are the same in every process."""
