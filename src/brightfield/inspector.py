@@ -21,7 +21,7 @@ from brightfield.decide.calibration import (
     defect_score,
     probabilities,
 )
-from brightfield.decide.operating_point import OperatingPoint
+from brightfield.decide.operating_point import OperatingPoint, standing
 from brightfield.decide.venn_abers import venn_abers
 from brightfield.errors import BundleError, ConfigError, ImageError
 from brightfield.methods.base import Judgement, Method
@@ -29,6 +29,9 @@ from brightfield.methods.classifier import load_classifier
 from brightfield.verdict import Verdict
 
 ImageLike = str | Path | Image.Image | npt.NDArray[Any]
+
+NAMED = 0.5
+"""The probability of the class named at which heat is 1, where there is no normal class to reject against."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,6 @@ class Inspector:
         normal: The class that counts as good, or None.
         calibrator: From logits to probabilities.
         operating_point: The threshold and what chose it; None without a normal class.
-        heat_unit: The method's heat that is shown as 1: what 95 of 100 good parts stay below.
         facts: What the manifest says beside: training, fingerprints, metrics, licence of the weights.
         reference: Scores and looks of the images that calibrated it, against which drift is measured.
         parts: Which image (by SHA-256) was in which part.
@@ -54,7 +56,6 @@ class Inspector:
     normal: str | None
     calibrator: Calibrator
     operating_point: OperatingPoint | None
-    heat_unit: float
     facts: dict[str, Any]
     reference: dict[str, npt.NDArray[Any]]
     parts: dict[str, str]
@@ -87,7 +88,8 @@ class Inspector:
         name = str(image) if isinstance(image, str | Path) else ""
         judgement = self.method.judge(self._working(pixels, name or "the image"), explain=explain)
         verdict = self._verdict(judgement, point, name)
-        heatmap = self._heatmap(judgement, (pixels.shape[0], pixels.shape[1]))
+        standing = self._standing(verdict, point)
+        heatmap = _heatmap(judgement, standing, (pixels.shape[0], pixels.shape[1]))
         return replace(
             verdict,
             heatmap=heatmap,
@@ -185,12 +187,10 @@ class Inspector:
             return self.classes[normal]
         return self.classes[int(np.where(np.arange(len(shares)) == normal, -1.0, shares).argmax())]
 
-    def _heatmap(self, judgement: Judgement, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-        """Return the heat in the original image's pixels, 1 where the unit is reached."""
-        if judgement.heat is None:
-            return None
-        scaled = Image.fromarray((judgement.heat / self.heat_unit).astype(np.float32))
-        return np.asarray(scaled.resize((shape[1], shape[0]), Image.Resampling.BILINEAR), dtype=np.float32)
+    def _standing(self, verdict: Verdict, point: OperatingPoint | None) -> float:
+        if point is None or verdict.probability is None:
+            return standing(verdict.probabilities[verdict.label], NAMED)
+        return standing(verdict.probability, point.passes_below)
 
     def save(self, path: str | Path) -> None:
         """Write the inspector as a bundle: a folder, or one file where the path ends in `.bfz`.
@@ -205,7 +205,7 @@ class Inspector:
             "classes": list(self.classes),
             "normal": self.normal,
             "preprocessing": self.preprocessing.as_dict(),
-            "calibration": {**self.calibrator.as_dict(), "heat_unit": self.heat_unit},
+            "calibration": self.calibrator.as_dict(),
             "operating_point": point,
             "settings": self.method.settings(),
         }
@@ -234,7 +234,6 @@ class Inspector:
         try:
             preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
             calibration = dict(manifest["calibration"])
-            heat_unit = float(calibration.pop("heat_unit"))
             point = manifest["operating_point"]
             classes = tuple(manifest["classes"])
             lines = bundle.file("parts.csv").decode().splitlines()
@@ -248,11 +247,21 @@ class Inspector:
             normal=manifest["normal"],
             calibrator=calibrator_from_dict(calibration),
             operating_point=None if point is None else OperatingPoint.from_dict(point),
-            heat_unit=heat_unit,
             facts={k: manifest[k] for k in FACTS},
             reference=dict(bundle.arrays("reference")),
             parts=dict(reversed(line.split(",")) for line in lines),  # type: ignore[misc]
         )
+
+
+def _heatmap(judgement: Judgement, peak: float, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+    """Return the heat in the original image's pixels, its hottest place at `peak`; nothing stays nothing."""
+    if judgement.heat is None:
+        return None
+    picture = Image.fromarray(judgement.heat).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+    heat = np.asarray(picture, dtype=np.float32)
+    hottest = heat.max()
+    # divided first, so that the hottest place is at the peak exactly
+    return np.asarray(heat / hottest * np.float32(peak)) if hottest > 0 else heat
 
 
 FACTS = ("training", "fingerprints", "metrics", "weights_licence", "created_with")

@@ -304,7 +304,7 @@ def _facts(
             "recipe": recipe.as_dict(),
             "plan": made.chosen.reason,
             "views": _views(made),
-            "folds": 0 if made.out_of_fold is None else len(made.out_of_fold.judges),
+            "folds": 0 if made.out_of_fold is None else made.out_of_fold.folds,
             "precision": str(made.classifier.net.runtime.training).removeprefix("torch."),
             "history": made.history,
             "seconds": round(seconds, 1),

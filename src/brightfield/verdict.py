@@ -45,8 +45,8 @@ class Verdict:
         probabilities: Calibrated probability of each class; sums to 1, or is empty.
         probability: Calibrated probability of a defect in [0, 1]; None where none can be given.
         p_value: Share of good parts at least as unusual, in [0, 1]; None where a probability is given.
-        heatmap: float32 (H, W) in the original image's pixels; 0 is calm, 1 what
-            19 of 20 good parts that passed stay below everywhere.
+        heatmap: float32 (H, W) in the original image's pixels; 0 is calm, and the hottest place
+            stands where the probability does: 1 where the part no longer passes, 2 at certainty.
         heatmap_kind: What the heatmap means; None without one.
         mask: bool (H, W), the pixels called defective; None where the method finds none.
         image: Where the picture came from, as the caller named it.

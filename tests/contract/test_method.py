@@ -34,7 +34,7 @@ def classifier() -> Method:
     """A classifier whose every number is drawn at random."""
     import torch
 
-    torch.manual_seed(7)
+    torch.manual_seed(6)  # with some others nothing speaks for a defect anywhere, and heat is nowhere tested
     spec = HeadSpec(taps=(-3, -1), pools=("max", "mean"), hidden=(6,), members=3, dropout=0.2)
     net = build_network(build_trunk("test_resnet"), len(CLASSES), spec, pick_runtime())
     for m in net.trunk.modules():
@@ -58,7 +58,6 @@ def inspector(request: pytest.FixtureRequest) -> Inspector:
         normal="fine",
         calibrator=Temperature(2.5),
         operating_point=OperatingPoint("recall=0.9", 0.61, 20, 8, 1, 2, review=0.3),
-        heat_unit=0.37,
         facts={k: None for k in ("training", "fingerprints", "metrics", "weights_licence", "created_with")},
         reference={"logits": np.zeros((2, 3))},
         parts={"ab" * 32: "train", "cd" * 32: "test"},
@@ -140,18 +139,33 @@ def test_heat(inspector: Inspector, cache: PixelCache) -> None:
         assert np.array_equal(silent.logits, found.logits)
 
 
-def test_heatmaps_have_the_pictures_pixels_and_one_scale(inspector: Inspector, pictures: list[Path]) -> None:
-    wider = replace(inspector, heat_unit=2 * inspector.heat_unit)
+def test_heatmaps_have_the_pictures_pixels(inspector: Inspector, pictures: list[Path]) -> None:
     for picture in pictures:
         verdict = inspector.inspect(picture)
-        heat, half = verdict.heatmap, wider.inspect(picture).heatmap
-        assert heat is not None
-        assert half is not None
+        assert verdict.heatmap is not None
         with Image.open(picture) as image:
-            assert heat.shape == (image.height, image.width)
-        assert heat.dtype == np.float32
+            assert verdict.heatmap.shape == (image.height, image.width)
+        assert verdict.heatmap.dtype == np.float32
         assert verdict.heatmap_kind == inspector.method.heatmap_kind
-        assert np.allclose(heat, 2 * half, rtol=1e-4, atol=1e-5), "the scale depends on the picture"
+
+
+def test_a_heatmap_reaches_one_where_the_part_does_not_pass(
+    inspector: Inspector, pictures: list[Path]
+) -> None:
+    """At the probability where the review band begins (0.3), halfway to certainty above, and below."""
+    for picture in pictures:
+        verdict = inspector.inspect(picture)
+        assert verdict.heatmap is not None
+        assert verdict.probability is not None
+        p = verdict.probability
+        expected = p / 0.3 if p < 0.3 else 1 + (p - 0.3) / 0.7
+        assert float(verdict.heatmap.max()) == pytest.approx(expected, rel=1e-6)
+        for bound, peak in ((p, 1.0), (p / 2, 1 + (p / 2) / (1 - p / 2)), ((1 + p) / 2, 2 * p / (1 + p))):
+            other = inspector.inspect(picture, threshold=bound).heatmap
+            assert other is not None
+            assert float(other.max()) == pytest.approx(peak, rel=1e-6)
+            assert (other.max() >= 1) == (p >= bound), "at the threshold itself a part is rejected"
+            assert np.allclose(other * expected, verdict.heatmap * peak, atol=1e-5), "only the scale differs"
 
 
 def test_verdicts_say_which_method(inspector: Inspector, pictures: list[Path]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from brightfield.decide.cost import Costs
 from brightfield.decide.guarantee import Guarantee
-from brightfield.decide.operating_point import OperatingPoint
+from brightfield.decide.operating_point import OperatingPoint, standing
 from brightfield.errors import BundleError, ConfigError, DataError
 from brightfield.verdict import Decision
 
@@ -104,3 +104,21 @@ def test_the_share_for_review() -> None:
     good_only = OperatingPoint("overkill<=0.1@0.9", 0.4, 10, 0, 0, 0)
     assert (good_only.review_share(0.0), good_only.review_share(0.1)) == (0.0, None)
     assert OperatingPoint("fixed=0.4", 0.4, 0, 0, 0, 0).review_share() is None
+
+
+@pytest.mark.parametrize(
+    ("probability", "bound", "expected"),
+    [
+        (0.0, 0.4, 0.0),
+        (0.1, 0.4, 0.25),
+        (0.4, 0.4, 1.0),
+        (0.7, 0.4, 1.5),
+        (1.0, 0.4, 2.0),
+        (0.0, 0.0, 1.0),
+        (0.3, 0.0, 1.3),
+        (0.999, 1.0, 0.999),
+        (1.0, 1.0, 2.0),
+    ],
+)
+def test_where_a_probability_stands(probability: float, bound: float, expected: float) -> None:
+    assert standing(probability, bound) == pytest.approx(expected)

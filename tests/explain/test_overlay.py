@@ -13,7 +13,7 @@ GREY = np.full((40, 60, 3), 100, dtype=np.uint8)
 
 
 def test_a_calm_map_leaves_the_picture_as_it_is() -> None:
-    ramp = np.linspace(0, 0.5, 60, dtype=np.float32)[None].repeat(40, 0)
+    ramp = np.linspace(0, 0.75, 60, dtype=np.float32)[None].repeat(40, 0)
     assert np.array_equal(overlay(GREY, ramp), GREY)
 
 
@@ -27,7 +27,7 @@ def test_the_colour_of_a_heat_does_not_depend_on_the_rest() -> None:
 
 
 def test_hotter_is_redder_and_stronger_up_to_full_strength() -> None:
-    values = np.array([[0.4, 0.7, 1.0, 1.5, 2.0, 9.0]], dtype=np.float32)
+    values = np.array([[0.4, 0.8, 1.0, 1.5, 2.0, 9.0]], dtype=np.float32)
     tint, opacity = colour(values)
     assert opacity[0, 0] == 0
     assert (np.diff(opacity[0]) >= 0).all()

@@ -35,6 +35,12 @@ def test_the_usual_value_is_calm_and_maps_add_up() -> None:
     assert found[3, 0] == 1.0
 
 
+def test_a_map_that_speaks_against_hides_nothing_of_another() -> None:
+    a, b = torch.full((1, 1, 4, 4), 2.0), torch.full((1, 1, 4, 4), 5.0)
+    found = grad_cam([a, b], lambda m: m[0].mean((1, 2, 3)) - m[1].mean((1, 2, 3)), 4)
+    assert torch.allclose(found, torch.full((1, 4, 4), 2.0))
+
+
 def test_where_a_map_and_its_places_agree() -> None:
     """For score = max(A), all the gradient is at the maximum; averaging spreads it to other bright places."""
     a = torch.zeros(1, 1, 4, 4)

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from brightfield.models.head import HeadEnsemble, HeadSpec, defect_log_odds, pool_maps, pool_tiles
+from brightfield.models.head import (
+    HeadEnsemble,
+    HeadSpec,
+    defect_log_odds,
+    pool_maps,
+    pool_tiles,
+    tile_weights,
+)
 
 
 def gelu(x: float) -> float:
@@ -144,3 +151,11 @@ def test_tiles_that_are_padding_do_not_count(normal: int | None, temperature: fl
 def test_without_a_normal_class_tiles_count_alike() -> None:
     z = np.random.default_rng(6).normal(size=(4, 3))
     assert np.allclose(pool_tiles(torch.from_numpy(z), None).numpy(), z.mean(0))
+
+
+def test_a_tile_says_as_much_as_it_is_likely_to_be_defective() -> None:
+    z = np.random.default_rng(7).normal(size=(5, 3)) * 3
+    shares = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    defect = 1 - shares[:, 1]
+    assert np.allclose(tile_weights(torch.from_numpy(z), 1).numpy(), defect / defect.max())
+    assert tile_weights(torch.from_numpy(z), None).tolist() == [1.0] * 5

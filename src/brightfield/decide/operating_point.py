@@ -131,3 +131,13 @@ class OperatingPoint:
             )
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise BundleError(f"operating point has a missing or wrong value: {error}") from error
+
+
+def standing(probability: float, bound: float) -> float:
+    """Return where a probability stands against a bound: 0 at none, 1 at the bound, 2 at certainty.
+
+    Linear on either side, so that it is comparable between inspectors whose bounds differ.
+    """
+    if probability < bound:
+        return probability / bound
+    return 1.0 + (probability - bound) / (1.0 - bound) if bound < 1.0 else 2.0

@@ -66,7 +66,7 @@ class PixelMeter:
         """Count one image.
 
         Args:
-            heatmap: float32 (H, W), 1 is what good parts stay below.
+            heatmap: float32 (H, W), defective from 1 on.
             mask: bool (H, W), the truly defective pixels; None for a good part.
 
         Raises:

@@ -55,7 +55,7 @@ def encode_heatmap(heatmap: npt.NDArray[np.float32]) -> bytes:
     note = PngImagePlugin.PngInfo()
     note.add_text(
         "heatmap",
-        f"grey level / {HEATMAP_SCALE}: 0 is calm, 1 is what 19 of 20 good parts stay below",
+        f"grey level / {HEATMAP_SCALE}: 0 is calm, from 1 on the part does not pass, 2 is certainty",
     )
     buffer = io.BytesIO()
     Image.fromarray(levels).save(buffer, "PNG", pnginfo=note)

@@ -8,8 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+CALM = 0.75
+"""The heat up to which nothing is drawn: three quarters of what keeps a part from passing."""
+
 HOTTEST = 2.0
-"""The heat drawn in full strength; 1 is what good parts stay below."""
+"""The heat drawn in full strength: a certain defect's hottest place; from 1 on a part does not pass."""
 
 _STOPS = np.array([[0.0, 255, 196, 0], [0.5, 255, 96, 0], [1.0, 214, 0, 48]])
 _OPACITY = 0.6
@@ -19,10 +22,10 @@ _OUTLINE = (255, 255, 255)
 def colour(heatmap: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     """Return (colour uint8 (H, W, 3), opacity float32 (H, W)) of a heatmap.
 
-    Below half of the unit nothing is drawn; from there to `HOTTEST` amber turns red. The scale never depends
-    on the image, so a flawless part does not glow.
+    Up to `CALM` nothing is drawn; from there to `HOTTEST` amber turns red. The scale never depends on the
+    image, so a flawless part does not glow.
     """
-    strength = np.clip((heatmap - 0.5) / (HOTTEST - 0.5), 0.0, 1.0)
+    strength = np.clip((heatmap - CALM) / (HOTTEST - CALM), 0.0, 1.0)
     channels = [np.interp(strength, _STOPS[:, 0], _STOPS[:, k]) for k in (1, 2, 3)]
     opacity = _OPACITY * np.clip(strength * 3, 0.0, 1.0)
     return np.stack(channels, -1).astype(np.uint8), opacity.astype(np.float32)

@@ -18,7 +18,7 @@ from brightfield.errors import BundleError
 from brightfield.methods.base import Judgement
 from brightfield.models.backbone import Trunk, build_trunk
 from brightfield.models.cam import grad_cam
-from brightfield.models.head import HeadSpec, defect_log_odds, pool_tiles
+from brightfield.models.head import HeadSpec, defect_log_odds, pool_tiles, tile_weights
 from brightfield.models.network import TileNet, build_network, normalise
 from brightfield.models.runtime import Runtime, pick_runtime
 from brightfield.models.small import PREFIX, small_trunk_of
@@ -47,26 +47,20 @@ class Classifier:
 
     def judge(self, working: npt.NDArray[np.uint8], *, explain: bool) -> Judgement:
         """Judge one image at working size, uint8 (h, w, 3)."""
-        return self._judge(working, self.views, explain)
-
-    def heat(self, working: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Return the heat of `judge` alone, float32 (h, w), which one view suffices for."""
-        heat = self._judge(working, self.views[:1], True).heat
-        return np.zeros(working.shape[:2], np.float32) if heat is None else heat
-
-    def _judge(self, working: npt.NDArray[np.uint8], views: tuple[str, ...], explain: bool) -> Judgement:
         tiles, origins = self.preprocessing.tiles(working)
         logits: list[Tensor] = []
         cams: list[Tensor] = []
         for at in range(0, len(tiles), _TILES_AT_ONCE):
-            found, maps, first = self._look(tiles[at : at + _TILES_AT_ONCE], views)
+            found, maps, first = self._look(tiles[at : at + _TILES_AT_ONCE], self.views)
             logits.append(found)
             if explain:
                 cams.append(self._cam(maps, first).cpu())
-        pooled = pool_tiles(torch.cat(logits).double(), self.normal).numpy()
+        each = torch.cat(logits).double()
+        pooled = pool_tiles(each, self.normal).numpy()
         if not explain:
             return Judgement(pooled, None)
-        return Judgement(pooled, stitch(torch.cat(cams).numpy(), origins, working.shape[:2]))
+        heats = torch.cat(cams) * tile_weights(each, self.normal).float()[:, None, None]
+        return Judgement(pooled, stitch(heats.numpy(), origins, working.shape[:2]))
 
     def score(self, cache: PixelCache, progress: Progress | None = None) -> npt.NDArray[np.float64]:
         """Return the logits of every cached image, float64 (N, K)."""

@@ -42,13 +42,11 @@ class OutOfFold:
     """What was made of each training image by the head's members that were not shown it.
 
     Attributes:
-        fold_of: The fold of each image, (N,).
-        judges: For each fold, the classifier that was not shown it.
-        logits: float64 (N, K), of each image by the judge of its fold.
+        folds: How many there were.
+        logits: float64 (N, K), of each image by the members that were not shown its fold.
     """
 
-    fold_of: npt.NDArray[np.intp]
-    judges: tuple[Classifier, ...]
+    folds: int
     logits: npt.NDArray[np.float64]
 
 
@@ -125,10 +123,10 @@ def _out_of_fold(classifier: Classifier, bank: FeatureBank, fold_of: npt.NDArray
     """Judge every image by its kept features in the views of use."""
     folds = int(fold_of.max()) + 1
     members = classifier.net.head.spec.members
-    judges = tuple(classifier.of_members(members_without(f, members, folds)) for f in range(folds))
+    judges = [classifier.of_members(members_without(f, members, folds)) for f in range(folds)]
     seen = [bank.views.index(view) for view in classifier.views]
     by_judge = np.stack([_judged(judge, bank, seen) for judge in judges])  # (folds, N, K)
-    return OutOfFold(fold_of, judges, by_judge[fold_of, np.arange(len(fold_of))])
+    return OutOfFold(folds, by_judge[fold_of, np.arange(len(fold_of))])
 
 
 def _judged(judge: Classifier, bank: FeatureBank, views: Sequence[int]) -> npt.NDArray[np.float64]:

@@ -28,8 +28,9 @@ def grad_cam(
     section 3), or each place of it by its own gradient (`place`: HiResCAM, Draelos and Carin 2020). The first
     also glows where a channel is active that matters elsewhere, the second misses much of a large defect;
     `both` is their geometric mean, hot where they agree. For a score that is linear in the means of the last
-    convolution all are the same. Given several maps, their activation maps are added, so that a fine one can
-    sharpen a coarse one. The maps are leaves of their own small graph: nothing is hooked into the network.
+    convolution all are the same. Given several maps, what speaks for the score in each is added, so that a
+    fine one can sharpen a coarse one, and none hides what another found. The maps are leaves of their own
+    small graph: nothing is hooked into the network.
 
     Args:
         maps: (N, C, H, W) each, as the trunk returned them.
@@ -55,9 +56,9 @@ def grad_cam(
         each = [gradient if kind == "place" else gradient.mean((2, 3), keepdim=True) for kind in kinds]
         # the gradient of a mean over a map is 1 / (H W): times H W, maps of different sizes count alike
         area = leaf.shape[2] * leaf.shape[3]
-        cams = torch.cat([(w * activation).sum(1, keepdim=True) * area for w in each], 1)
+        cams = torch.cat([(w * activation).sum(1, keepdim=True) * area for w in each], 1).clamp_min(0)
         out = out + torch.nn.functional.interpolate(cams, (size, size), mode="bilinear", align_corners=False)
     # one place of a coarse map stands for many pixels: the edges between them mean nothing
     side = 2 * round(1.5 * SMOOTHING * size) + 1
-    spread: Tensor = gaussian_blur(out, [side, side], [SMOOTHING * size]).clamp_min(0)
+    spread: Tensor = gaussian_blur(out, [side, side], [SMOOTHING * size])
     return spread[:, 0] if len(kinds) == 1 else spread.prod(1).sqrt()

@@ -190,3 +190,15 @@ def pool_tiles(
         return logits.gather(-2, worst).squeeze(-2)
     weights = torch.softmax(odds.detach() / temperature, -1)
     return (weights[..., None] * logits).sum(-2)
+
+
+def tile_weights(logits: Tensor, normal: int | None) -> Tensor:
+    """Return how much each tile of an image says of it, (T, K) to (T,): its probability of a defect as a
+    share of the worst tile's.
+
+    Without a normal class all say as much.
+    """
+    if normal is None:
+        return torch.ones_like(logits[:, 0])
+    defect = torch.sigmoid(defect_log_odds(logits, normal))
+    return defect / defect.max()
