@@ -2,6 +2,10 @@
 
 python benchmarks/heatmaps.py                      synthetic parts
 python benchmarks/heatmaps.py --data FOLDER        a data set with masks and groups, such as ballscrew
+python benchmarks/heatmaps.py --data FOLDER --development     on a part of its training images, to choose by
+
+Both are measured with maps added as they are by default, and with their signs. How well the probability tells
+defective images from good ones is written beside, as it says how hot a heatmap is.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.metrics import roc_auc_score
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from brightfield import Dataset, Inspector, TrainOptions
@@ -24,7 +29,7 @@ from brightfield.evaluation.pixels import PixelMeter
 from brightfield.methods import classifier
 from brightfield.models.cam import SMOOTHING, grad_cam
 from record import RESULTS, Row, append
-from runs import run
+from runs import for_development, run
 
 NEAR = 10  # pixels that the hottest place may lie beside the mask
 
@@ -64,7 +69,11 @@ KINDS = {
 
 def measure(inspector: Inspector, dataset: Dataset, name: str, seed: int) -> list[Row]:
     """Return the figures of every kind of heatmap on the test part."""
-    rows: list[Row] = []
+    verdicts = [(s, inspector.inspect(s.path, explain=False)) for s in dataset.part("test").samples]
+    told = roc_auc_score(
+        [s.label != dataset.normal for s, _ in verdicts], [v.probability for _, v in verdicts]
+    )
+    rows = [Row("heatmaps", name, "the probability", seed, "image_auroc", float(told), "share")]
     for kind, function in KINDS.items():
         classifier.grad_cam = function
         meter, hits = PixelMeter(), []
@@ -96,6 +105,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--development", action="store_true", help="leave the test images out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=RESULTS / "heatmaps.csv")
     args = parser.parse_args()
@@ -109,6 +119,8 @@ def main() -> None:
         else:
             name = args.data.name
             dataset = folds(load(args.data), 5, 0, calibration=0.0)[args.seed]
+        if args.development:
+            dataset, name = for_development(dataset, args.seed), f"{name}, part of the training images"
         inspector = run(dataset, TrainOptions(seed=args.seed)).inspector
         append(args.output, measure(inspector, dataset, name, args.seed))
 

@@ -28,7 +28,7 @@ LOOK_STEP = 4  # pixels apart in either direction: brightness and contrast need 
 
 @dataclass(frozen=True)
 class Made:
-    """What a fit leaves behind, and the images that calibrate it with whoever judges them."""
+    """What a fit leaves behind, and the images that calibrate it."""
 
     classifier: Classifier
     history: list[dict[str, float]]

@@ -15,6 +15,7 @@ from PIL import Image
 from brightfield.bundle import read_bundle, write_bundle
 from brightfield.data.decode import decode
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.data.tiling import at_peak
 from brightfield.decide.calibration import (
     Calibrator,
     calibrator_from_dict,
@@ -88,8 +89,8 @@ class Inspector:
         name = str(image) if isinstance(image, str | Path) else ""
         judgement = self.method.judge(self._working(pixels, name or "the image"), explain=explain)
         verdict = self._verdict(judgement, point, name)
-        standing = self._standing(verdict, point)
-        heatmap = _heatmap(judgement, standing, (pixels.shape[0], pixels.shape[1]))
+        peak = self._peak(verdict, point)
+        heatmap = _heatmap(judgement, peak, (pixels.shape[0], pixels.shape[1]))
         return replace(
             verdict,
             heatmap=heatmap,
@@ -187,10 +188,11 @@ class Inspector:
             return self.classes[normal]
         return self.classes[int(np.where(np.arange(len(shares)) == normal, -1.0, shares).argmax())]
 
-    def _standing(self, verdict: Verdict, point: OperatingPoint | None) -> float:
-        if point is None or verdict.probability is None:
-            return standing(verdict.probabilities[verdict.label], NAMED)
-        return standing(verdict.probability, point.passes_below)
+    def _peak(self, verdict: Verdict, point: OperatingPoint | None) -> float:
+        """Return how hot the hottest place is."""
+        bound = NAMED if point is None else point.passes_below
+        likely = verdict.probability
+        return standing(verdict.probabilities[verdict.label] if likely is None else likely, bound)
 
     def save(self, path: str | Path) -> None:
         """Write the inspector as a bundle: a folder, or one file where the path ends in `.bfz`.
@@ -254,14 +256,14 @@ class Inspector:
 
 
 def _heatmap(judgement: Judgement, peak: float, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-    """Return the heat in the original image's pixels, its hottest place at `peak`; nothing stays nothing."""
-    if judgement.heat is None:
+    """Return the heat in the original image's pixels, where the method's 1 is at `peak`."""
+    heat = judgement.heat
+    if heat is None:
         return None
-    picture = Image.fromarray(judgement.heat).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
-    heat = np.asarray(picture, dtype=np.float32)
-    hottest = heat.max()
-    # divided first, so that the hottest place is at the peak exactly
-    return np.asarray(heat / hottest * np.float32(peak)) if hottest > 0 else heat
+    picture = Image.fromarray(heat).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+    # what is below 1 must not be rounded up to it
+    top = np.float32(peak) if peak >= 1 else min(np.float32(peak), np.nextafter(np.float32(1), np.float32(0)))
+    return at_peak(np.array(picture, dtype=np.float32), float(top * heat.max()))
 
 
 FACTS = ("training", "fingerprints", "metrics", "weights_licence", "created_with")

@@ -46,7 +46,9 @@ class Verdict:
         probability: Calibrated probability of a defect in [0, 1]; None where none can be given.
         p_value: Share of good parts at least as unusual, in [0, 1]; None where a probability is given.
         heatmap: float32 (H, W) in the original image's pixels; 0 is calm, and the hottest place
-            stands where the probability does: 1 where the part no longer passes, 2 at certainty.
+            stands where the probability does: 1 where the part no longer passes (without a normal
+            class, where the class named is as likely as not), 2 at certainty. All 0 where no place
+            spoke for it.
         heatmap_kind: What the heatmap means; None without one.
         mask: bool (H, W), the pixels called defective; None where the method finds none.
         image: Where the picture came from, as the caller named it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -134,6 +135,7 @@ def test_heat(inspector: Inspector, cache: PixelCache) -> None:
         assert found.heat.dtype == np.float32
         assert found.heat.shape == cache[i].shape[:2]
         assert float(found.heat.min()) >= 0
+        assert float(found.heat.max()) == 1
         silent = inspector.method.judge(cache[i], explain=False)
         assert silent.heat is None
         assert np.array_equal(silent.logits, found.logits)
@@ -160,7 +162,9 @@ def test_a_heatmap_reaches_one_where_the_part_does_not_pass(
         p = verdict.probability
         expected = p / 0.3 if p < 0.3 else 1 + (p - 0.3) / 0.7
         assert float(verdict.heatmap.max()) == pytest.approx(expected, rel=1e-6)
-        for bound, peak in ((p, 1.0), (p / 2, 1 + (p / 2) / (1 - p / 2)), ((1 + p) / 2, 2 * p / (1 + p))):
+        bounds = [(p, 1.0), (p / 2, 1 + (p / 2) / (1 - p / 2)), ((1 + p) / 2, 2 * p / (1 + p))]
+        bounds += [(math.nextafter(p, 2), 1.0), (1.0, p), (0.0, 1 + p)]
+        for bound, peak in bounds:
             other = inspector.inspect(picture, threshold=bound).heatmap
             assert other is not None
             assert float(other.max()) == pytest.approx(peak, rel=1e-6)

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from brightfield.data.tiling import cut_tiles, stitch, tile_origins, tile_starts
+from brightfield.data.tiling import at_peak, cut_tiles, stitch, tile_origins, tile_starts
 
 SIZES = [
     (1, 64, 8),
@@ -72,3 +72,10 @@ def test_seams_fade() -> None:
     seam = stitch(tiles, [(0, 0), (0, 48)], (64, 112))[32]
     assert (np.diff(seam) >= 0).all()
     assert np.abs(np.diff(seam)).max() < 0.15
+
+
+def test_the_greatest_value_is_put_at_a_peak() -> None:
+    heat = np.array([[0.0, 0.3], [0.1, 0.05]], np.float32)
+    assert np.allclose(at_peak(heat, 1.5), [[0, 1.5], [0.5, 0.25]])
+    assert at_peak(heat, 1.0).max() == 1
+    assert not at_peak(heat * 0, 1.5).any()

@@ -159,3 +159,5 @@ def test_a_tile_says_as_much_as_it_is_likely_to_be_defective() -> None:
     defect = 1 - shares[:, 1]
     assert np.allclose(tile_weights(torch.from_numpy(z), 1).numpy(), defect / defect.max())
     assert tile_weights(torch.from_numpy(z), None).tolist() == [1.0] * 5
+    calm = torch.tensor([[900.0, 0.0], [800.0, 0.0]]).double()
+    assert torch.allclose(tile_weights(calm, 0), torch.tensor([np.exp(-100.0), 1.0]).double())

@@ -59,5 +59,12 @@ def stitch(
     return np.asarray(total / np.maximum(weight, 1e-6), dtype=np.float32)
 
 
+def at_peak(heat: npt.NDArray[np.float32], peak: float) -> npt.NDArray[np.float32]:
+    """Return a map, float32 (H, W) and at least 0, with its greatest value at `peak`; zeros stay zeros."""
+    hottest = heat.max()
+    # divided first: the greatest value is then 1 exactly
+    return np.asarray(heat / hottest * np.float32(peak)) if hottest > 0 else heat
+
+
 def _inside(start: int, tile: int, length: int) -> tuple[int, int]:
     return max(start, 0), min(start + tile, length)

@@ -134,9 +134,9 @@ class OperatingPoint:
 
 
 def standing(probability: float, bound: float) -> float:
-    """Return where a probability stands against a bound: 0 at none, 1 at the bound, 2 at certainty.
+    """Return where a probability stands against a bound, in [0, 2]: 1 and more from the bound on.
 
-    Linear on either side, so that it is comparable between inspectors whose bounds differ.
+    It is linear from 0 at a probability of 0 to 1 at the bound, and from there to 2 at a probability of 1.
     """
     if probability < bound:
         return probability / bound

@@ -15,7 +15,7 @@ from brightfield.explain.overlay import as_png, overlay
 from brightfield.verdict import Verdict
 
 HEATMAP_SCALE = 1000
-"""A heatmap file's grey level where the heat is 1; 0 is calm, and 65535 stands for 65.535 and more."""
+"""A heatmap file's grey level where the heat is 1; 0 is calm."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,16 @@ def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | N
 
 
 def encode_heatmap(heatmap: npt.NDArray[np.float32]) -> bytes:
-    """Return a heatmap, float32 (H, W), as a 16-bit grey PNG: 0 is calm, 1000 is 1, clipped at 65.535."""
+    """Return a heatmap, float32 (H, W), as a 16-bit grey PNG: 0 is calm, and 1000 is 1.
+
+    Levels are rounded, but from below 1 never up to it.
+    """
     levels = np.rint(np.clip(heatmap.astype(np.float64) * HEATMAP_SCALE, 0, 65535)).astype(np.uint16)
+    levels[(heatmap < 1) & (levels >= HEATMAP_SCALE)] = HEATMAP_SCALE - 1
     note = PngImagePlugin.PngInfo()
     note.add_text(
         "heatmap",
-        f"grey level / {HEATMAP_SCALE}: 0 is calm, from 1 on the part does not pass, 2 is certainty",
+        f"grey level / {HEATMAP_SCALE}: 0 is calm, 1 where the probability is too high to pass, 2 certainty",
     )
     buffer = io.BytesIO()
     Image.fromarray(levels).save(buffer, "PNG", pnginfo=note)

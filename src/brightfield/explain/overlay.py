@@ -9,10 +9,10 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 CALM = 0.75
-"""The heat up to which nothing is drawn: three quarters of what keeps a part from passing."""
+"""The heat up to which nothing is drawn, so that a part stays clear which is that far from its bound."""
 
 HOTTEST = 2.0
-"""The heat drawn in full strength: a certain defect's hottest place; from 1 on a part does not pass."""
+"""The heat drawn in full strength: the hottest place of a certain defect."""
 
 _STOPS = np.array([[0.0, 255, 196, 0], [0.5, 255, 96, 0], [1.0, 214, 0, 48]])
 _OPACITY = 0.6
@@ -22,8 +22,8 @@ _OUTLINE = (255, 255, 255)
 def colour(heatmap: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     """Return (colour uint8 (H, W, 3), opacity float32 (H, W)) of a heatmap.
 
-    Up to `CALM` nothing is drawn; from there to `HOTTEST` amber turns red. The scale never depends on the
-    image, so a flawless part does not glow.
+    Up to `CALM` nothing is drawn; from there to `HOTTEST` amber turns red. The colours never depend on
+    the image, so a part that is far from rejected does not glow.
     """
     strength = np.clip((heatmap - CALM) / (HOTTEST - CALM), 0.0, 1.0)
     channels = [np.interp(strength, _STOPS[:, 0], _STOPS[:, k]) for k in (1, 2, 3)]

@@ -19,7 +19,8 @@ class Judgement:
 
     Attributes:
         logits: float64 (K,), any scale.
-        heat: float32 (h, w) at working size, at least 0, on the method's own scale; None where not asked for.
+        heat: float32 (h, w) at working size, in [0, 1]: the hottest place is at 1, or at less where
+            what decided has no place; None where not asked for.
     """
 
     logits: npt.NDArray[np.float64]

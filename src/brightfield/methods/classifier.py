@@ -13,7 +13,7 @@ from torch import Tensor
 
 from brightfield.data.cache import PixelCache
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.data.tiling import stitch
+from brightfield.data.tiling import at_peak, stitch
 from brightfield.errors import BundleError
 from brightfield.methods.base import Judgement
 from brightfield.models.backbone import Trunk, build_trunk
@@ -49,18 +49,30 @@ class Classifier:
         """Judge one image at working size, uint8 (h, w, 3)."""
         tiles, origins = self.preprocessing.tiles(working)
         logits: list[Tensor] = []
-        cams: list[Tensor] = []
+        seen: list[list[Tensor]] = []
         for at in range(0, len(tiles), _TILES_AT_ONCE):
-            found, maps, first = self._look(tiles[at : at + _TILES_AT_ONCE], self.views)
+            found, maps = self._look(tiles[at : at + _TILES_AT_ONCE], self.views)
             logits.append(found)
             if explain:
-                cams.append(self._cam(maps, first).cpu())
+                seen.append(maps)
         each = torch.cat(logits).double()
-        pooled = pool_tiles(each, self.normal).numpy()
+        pooled = pool_tiles(each, self.normal)
         if not explain:
-            return Judgement(pooled, None)
-        heats = torch.cat(cams) * tile_weights(each, self.normal).float()[:, None, None]
-        return Judgement(pooled, stitch(heats.numpy(), origins, working.shape[:2]))
+            return Judgement(pooled.numpy(), None)
+        named = int(pooled.argmax())
+        cams = torch.cat([self._cam(maps, named).cpu() for maps in seen])
+        return Judgement(pooled.numpy(), self._heat(cams, each, origins, working.shape[:2]))
+
+    def _heat(
+        self, cams: Tensor, logits: Tensor, origins: list[tuple[int, int]], shape: tuple[int, int]
+    ) -> npt.NDArray[np.float32]:
+        """Return one map in [0, 1], on which each tile's hottest place says as much as the tile does."""
+        peaks = cams.amax((1, 2))
+        weights = torch.where(peaks > 0, tile_weights(logits, self.normal).float(), 0.0)
+        shares = cams / peaks.clamp_min(torch.finfo(peaks.dtype).tiny)[:, None, None]
+        heat = stitch((shares * weights[:, None, None]).numpy(), origins, shape)
+        # where tiles overlap they are averaged, which takes something off the top
+        return at_peak(heat, float(weights.max()))
 
     def score(self, cache: PixelCache, progress: Progress | None = None) -> npt.NDArray[np.float64]:
         """Return the logits of every cached image, float64 (N, K)."""
@@ -74,10 +86,8 @@ class Classifier:
             tell("score", int(np.searchsorted(starts, done, side="right")) - 1, len(cache))
         return pool_rows(torch.cat(logits), starts, self.normal)
 
-    def _look(
-        self, tiles: npt.NDArray[np.uint8], views: tuple[str, ...]
-    ) -> tuple[Tensor, list[Tensor], Tensor]:
-        """Return the tiles' logits (T, K) averaged over the views, and the first view's maps and logits."""
+    def _look(self, tiles: npt.NDArray[np.uint8], views: tuple[str, ...]) -> tuple[Tensor, list[Tensor]]:
+        """Return the tiles' logits (T, K) averaged over the views, and the first view's maps."""
         x = normalise(torch.from_numpy(tiles), self.preprocessing)
         seen = [VIEWS[view](x) for view in views]
         # few tiles go through in all views at once: a batch of one leaves most of the processor idle
@@ -86,22 +96,22 @@ class Classifier:
         with torch.inference_mode():
             logits = torch.cat([self.net.head(self.net.pool(m)) for m in maps])
         mean = logits.view(len(views), len(x), -1).mean(0).cpu()
-        return mean, [m[: len(x)] for m in maps[0]], logits[: len(x)]
+        return mean, [m[: len(x)] for m in maps[0]]
 
     def of_members(self, members: Sequence[int]) -> Classifier:
         """Return a classifier that hears only some of the head's members."""
         net = self.net.with_head(self.net.head.only(members))
         return Classifier(net, self.preprocessing, self.normal, self.views)
 
-    def _cam(self, maps: list[Tensor], logits: Tensor) -> Tensor:
+    def _cam(self, maps: list[Tensor], named: int) -> Tensor:
+        """Return where the tiles speak for a defect, or without a normal class for the class named."""
         net, normal = self.net, self.normal
-        named = logits.argmax(1, keepdim=True).clone()
         # the largest look alone says where: places of the smaller ones stand for many pixels, and smear it
         sharp, rest = maps[: len(net.head.spec.taps)], maps[len(net.head.spec.taps) :]
 
         def score(leaves: list[Tensor]) -> Tensor:
             out: Tensor = net.head(net.pool([*leaves, *(m.clone() for m in rest)]))
-            return out.gather(1, named)[:, 0] if normal is None else defect_log_odds(out, normal)
+            return out[:, named] if normal is None else defect_log_odds(out, normal)
 
         return grad_cam(sharp, score, self.preprocessing.tile, self._calm())
 

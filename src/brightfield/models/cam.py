@@ -60,5 +60,5 @@ def grad_cam(
         out = out + torch.nn.functional.interpolate(cams, (size, size), mode="bilinear", align_corners=False)
     # one place of a coarse map stands for many pixels: the edges between them mean nothing
     side = 2 * round(1.5 * SMOOTHING * size) + 1
-    spread: Tensor = gaussian_blur(out, [side, side], [SMOOTHING * size])
+    spread: Tensor = gaussian_blur(out, [side, side], [SMOOTHING * size]).clamp_min(0)
     return spread[:, 0] if len(kinds) == 1 else spread.prod(1).sqrt()

@@ -193,12 +193,12 @@ def pool_tiles(
 
 
 def tile_weights(logits: Tensor, normal: int | None) -> Tensor:
-    """Return how much each tile of an image says of it, (T, K) to (T,): its probability of a defect as a
-    share of the worst tile's.
+    """Return how much each tile says of its image, (T, K) to (T,), in [0, 1].
 
-    Without a normal class all say as much.
+    It is the tile's probability of a defect, not calibrated, as a share of the worst tile's. Without a normal
+    class all say as much.
     """
     if normal is None:
         return torch.ones_like(logits[:, 0])
-    defect = torch.sigmoid(defect_log_odds(logits, normal))
-    return defect / defect.max()
+    log_defect = nn.functional.logsigmoid(defect_log_odds(logits, normal))
+    return torch.exp(log_defect - log_defect.max())

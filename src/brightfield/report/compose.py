@@ -11,8 +11,9 @@ import numpy as np
 
 from brightfield.atomic import write_atomically
 from brightfield.data.decode import decode, to_rgb8
+from brightfield.data.tiling import at_peak
 from brightfield.evaluation.run import Evaluation
-from brightfield.explain.overlay import as_png, overlay, shrink
+from brightfield.explain.overlay import HOTTEST, as_png, overlay, shrink
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress, silent
 from brightfield.report.html import write_report
@@ -86,6 +87,8 @@ def _exhibits(inspector: Inspector, made: Evaluation, progress: Progress | None)
             sample = made.dataset.samples[i]
             image = to_rgb8(decode(sample.path), inspector.preprocessing.bits)
             heatmap = inspector.inspect(sample.path).heatmap
+            if kind == "escape" and heatmap is not None:
+                heatmap = at_peak(heatmap, HOTTEST)
             laid = None if heatmap is None else as_png(shrink(overlay(image, heatmap), _PICTURE_SIDE))
             label = p.classes.index(p.labels[i])
             shares = p.class_probabilities

@@ -25,6 +25,7 @@ from brightfield.report.wording import (
     ABOUT_DEFECTS,
     EXHIBITS,
     FIGURES,
+    HEAT,
     VERDICTS,
     acceptance_sentences,
     calibration_sentence,
@@ -271,7 +272,9 @@ def _exhibits(report: Report) -> list[dict[str, Any]]:
         shown = [_exhibit(item, calibrated, normal) for item in report.exhibits if item.kind == kind]
         if shown:
             name, caption = EXHIBITS[kind]
-            groups.append({"kind": kind, "name": name, "caption": caption, "shown": shown})
+            groups.append(
+                {"kind": kind, "name": name, "caption": caption, "heat": HEAT[kind], "shown": shown}
+            )
     return groups
 
 

@@ -87,6 +87,20 @@ EXHIBITS = {
     ),
 }
 
+_SPOKE = (
+    "Beside each is its heatmap: where it speaks for a defect, the hotter the likelier that was. "
+    "The white line goes around what speaks most; without one, no single place did."
+)
+HEAT = {
+    "escape": "Beside each is its heatmap, drawn in full strength as if the part had been rejected: "
+    "where the little lay that spoke for a defect.",
+    "overkill": _SPOKE,
+    "review": _SPOKE,
+    "confusion": "Beside each is its heatmap: what spoke for the class that was named, the hotter the "
+    "likelier that was. The white line goes around what spoke most, where it was likelier than not.",
+}
+"""What the heatmaps of such exhibits show."""
+
 
 VERDICTS = {
     "escape": "passed",
