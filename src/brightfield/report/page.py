@@ -25,7 +25,6 @@ from brightfield.report.wording import (
     ABOUT_DEFECTS,
     EXHIBITS,
     FIGURES,
-    HEAT,
     VERDICTS,
     acceptance_sentences,
     calibration_sentence,
@@ -271,10 +270,8 @@ def _exhibits(report: Report) -> list[dict[str, Any]]:
     for kind in KINDS:
         shown = [_exhibit(item, calibrated, normal) for item in report.exhibits if item.kind == kind]
         if shown:
-            name, caption = EXHIBITS[kind]
-            groups.append(
-                {"kind": kind, "name": name, "caption": caption, "heat": HEAT[kind], "shown": shown}
-            )
+            name, caption, heat = EXHIBITS[kind]
+            groups.append({"kind": kind, "name": name, "caption": caption, "heat": heat, "shown": shown})
     return groups
 
 

@@ -77,29 +77,27 @@ POLICIES = {
     "fixed": "The threshold was given by hand; no data chose it.",
 }
 
-EXHIBITS = {
-    "escape": ("Worst escapes", "Defective parts that passed, the least suspected first."),
-    "overkill": ("Worst overkills", "Good parts that were rejected, the most suspected first."),
-    "review": ("For review", "Parts the inspector leaves to a person."),
-    "confusion": (
-        "Most confused",
-        "The surest mistakes of the pairs of classes that are most often taken for each other.",
-    ),
-}
-
 _SPOKE = (
     "Beside each is its heatmap: where it speaks for a defect, the hotter the likelier that was. "
     "The white line goes around what speaks most; without one, no single place did."
 )
-HEAT = {
-    "escape": "Beside each is its heatmap, drawn in full strength as if the part had been rejected: "
-    "where the little lay that spoke for a defect.",
-    "overkill": _SPOKE,
-    "review": _SPOKE,
-    "confusion": "Beside each is its heatmap: what spoke for the class that was named, the hotter the "
-    "likelier that was. The white line goes around what spoke most, where it was likelier than not.",
+EXHIBITS = {
+    "escape": (
+        "Worst escapes",
+        "Defective parts that passed, the least suspected first.",
+        "Beside each is its heatmap, drawn in full strength as if the part had been rejected: "
+        "where the little lay that spoke for a defect.",
+    ),
+    "overkill": ("Worst overkills", "Good parts that were rejected, the most suspected first.", _SPOKE),
+    "review": ("For review", "Parts the inspector leaves to a person.", _SPOKE),
+    "confusion": (
+        "Most confused",
+        "The surest mistakes of the pairs of classes that are most often taken for each other.",
+        "Beside each is its heatmap: what spoke for the class that was named, the hotter the "
+        "likelier that was. The white line goes around what spoke most, where it was likelier than not.",
+    ),
 }
-"""What the heatmaps of such exhibits show."""
+"""Of each kind: its name, what is shown, and what the heatmaps beside it mean."""
 
 
 VERDICTS = {
