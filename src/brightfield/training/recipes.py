@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from brightfield.errors import ConfigError
-from brightfield.models.head import HeadSpec
-from brightfield.models.views import FLIPS, MIRRORS
+from brightfield.engine.spec import HeadSpec
+from brightfield.engine.view_names import FLIPS, MIRRORS
 
 
 @dataclass(frozen=True)

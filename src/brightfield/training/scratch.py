@@ -112,7 +112,6 @@ class _FromScratch:
         self.seed, self.together, self.tell = seed, together, tell
         self.rng = np.random.default_rng(seed)
         self.net, self.pupils, self.settings = net, pupils, settings
-        net.thaw()
         device = net.runtime.device
         self.images, self.labels = pupils.images.to(device), pupils.labels.to(device)
         # a part of a batch fits a processor's cache; a GPU takes the batch whole

@@ -27,7 +27,7 @@ class Workspace:
 
     Attributes:
         spent: Seconds that the runs before a resumed one took until they last saved something.
-        precious: Whether it holds what a refusal must not cost: all is learned, or an earlier run's work.
+        keep_on_failure: Whether it holds what a refusal must not cost: all is learned, or an earlier run's work.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Workspace:
         options: TrainOptions,
         dataset: Dataset,
         resume: bool,
-        together: Processes,
+        group: Processes,
         settings: Mapping[str, Any],
     ) -> None:
         self.kept = output is not None
@@ -50,14 +50,14 @@ class Workspace:
         kept_settings = json.loads(json.dumps(settings))
         self.identity = {"options": wanted, "data": dataset.fingerprint(), "settings": kept_settings}
         self.resume = resume
-        self.together = together
+        self.group = group
         self.spent = 0.0
-        self.precious = False
+        self.keep_on_failure = False
         self._locked: int | None = None
 
     def __enter__(self) -> Path:
-        with self.together.first_goes_first():
-            if self.kept and self.together.first:
+        with self.group.first_goes_first():
+            if self.kept and self.group.first:
                 self._lock()
                 try:
                     self._prepare()
@@ -95,7 +95,7 @@ class Workspace:
                         f"--resume: the {what} are not those of the training that {self.folder} keeps; "
                         "give the same again, or train anew without --resume"
                     )
-            self.precious = True
+            self.keep_on_failure = True
             self.spent = before["spent"] + self._latest() - note.stat().st_mtime
         elif self.resume:
             log.warning("nothing to resume at %s: training from the start", self.folder)
@@ -119,9 +119,9 @@ class Workspace:
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
         if kind is None:
-            self.together.wait()
-        over = kind is None or (_is_refusal(kind) and not self.precious)
-        if not self.kept or (over and self.together.first):
+            self.group.wait()
+        over = kind is None or (_is_refusal(kind) and not self.keep_on_failure)
+        if not self.kept or (over and self.group.first):
             shutil.rmtree(self.folder, ignore_errors=True)
         self._unlock()
 

@@ -1,0 +1,1 @@
+"""Networks that judge: ONNX Runtime and NumPy, without torch."""

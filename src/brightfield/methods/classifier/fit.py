@@ -1,0 +1,405 @@
+"""Fitting a classifier: features kept once and a head on them, upper stages tuned, or a network from scratch."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from brightfield.atomic import write_atomically
+from brightfield.data.cache import PixelCache, build_cache
+from brightfield.data.dataset import Dataset
+from brightfield.data.masks import tile_shares
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.data.scan import scan
+from brightfield.data.split import resplit, split
+from brightfield.decide.scores import Scores, scores_of_logits
+from brightfield.engine.head import Head
+from brightfield.engine.pixels import normalise
+from brightfield.engine.pooling import pool_bags
+from brightfield.engine.views import VIEWS
+from brightfield.errors import DataError
+from brightfield.methods.base import Fitted, Job, Picture
+from brightfield.methods.classifier.fitted import Classifier
+from brightfield.methods.classifier.options import ClassifierOptions
+from brightfield.models.backbone import Trunk, build_trunk
+from brightfield.models.frozen import Freezer
+from brightfield.models.network import TileNet, build_network
+from brightfield.models.runtime import pick_runtime
+from brightfield.models.small import NETWORKS, build_small_trunk, small_head
+from brightfield.models.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weights
+from brightfield.training.epochs import History
+from brightfield.training.features import FeatureBank, extract, in_tiles
+from brightfield.training.finetune import FineTuneData, fine_tune
+from brightfield.training.heads import HeadTrainingData, members_without, train_head
+from brightfield.training.plan import Plan, Wishes, plan
+from brightfield.training.recipes import FineTune, FromScratch, Recipe, TrainHead
+from brightfield.training.scratch import ScratchData, gather, train_from_scratch
+from brightfield.training.targets import certainties, class_targets
+
+log = logging.getLogger(__name__)
+
+_ROWS_AT_ONCE = 4096
+_TIMED = 5  # pictures
+_BUDGET = 120.0  # seconds for features, where a recipe keeps none
+
+SLIVER = 0.1
+"""A tile with less than this share of the worst tile's defective pixels shows no defect worth the name."""
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What the three ways of fitting share.
+
+    Attributes:
+        job: What was asked for.
+        recipe: How.
+        net: The network that learns.
+        train: The training split.
+        cache: Its images.
+        preprocessing: How they become tiles.
+        plan: Why they are seen so.
+    """
+
+    job: Job
+    recipe: Recipe
+    net: TileNet
+    train: Dataset
+    cache: PixelCache
+    plan: Plan
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return self.plan.preprocessing
+
+    @property
+    def normal(self) -> int | None:
+        return None if self.train.normal is None else self.train.classes.index(self.train.normal)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Of every picture in use."""
+        tiled = in_tiles(self.cache, self.preprocessing)
+        return self.recipe.tile_views if tiled else self.recipe.inference_views
+
+    def classifier(self, freezer: Freezer, head: Head | None = None) -> Classifier:
+        """Return the classifier as the engine runs it."""
+        return Classifier(
+            freezer.trunk(self.preprocessing.tile),
+            head or self.net.head.fitted(),
+            self.preprocessing,
+            normal=self.normal,
+            views=self.views,
+            backbone=self.net.trunk.spec.as_dict(),
+        )
+
+
+_Learned = tuple[Classifier, History, Scores | None]
+
+
+def fit(job: Job, options: ClassifierOptions, recipe: Recipe) -> Fitted:
+    """Fit a classifier on the training split.
+
+    Raises:
+        ConfigError: If images are to be mixed that cannot be, or the network cannot see such pictures.
+        DataError: If an image cannot be read, or fewer than two classes are there to tell apart.
+        WeightsError: If the weights cannot be had, or ONNX Runtime cannot run the network.
+    """
+    torch.manual_seed(job.seed)
+    net, origin = _network(recipe, options, len(job.data.classes))
+    recipe = replace(recipe, head=net.head.spec)
+    freezer = Freezer(net)
+    training = job.data.split("train")
+    with job.processes.first_goes_first():
+        chosen = _plan(job, training, freezer, recipe, Wishes(options.image_size, options.tile))
+        log.info("%s", chosen.reason)
+        caches = _caches(job, chosen.preprocessing)
+    one = _Fit(job, recipe, net, training, caches[0], chosen)
+    classifier, history, out_of_fold = _FITS[type(recipe.how)](one, freezer)
+    return Fitted(
+        method=classifier,
+        preprocessing=chosen.preprocessing,
+        cache=caches[-1],
+        history=history,
+        out_of_fold=out_of_fold,
+        facts={
+            "recipe": recipe.as_dict(),
+            "plan": chosen.reason,
+            "views": _views(classifier, caches[-1]),
+            "precision": str(net.runtime.training).removeprefix("torch."),
+        },
+        weights_licence=f"{origin.licence} ({origin.source})",
+        weights_sha256=origin.sha256,
+        learned=_judge_with_torch(one),
+    )
+
+
+def _network(recipe: Recipe, options: ClassifierOptions, classes: int) -> tuple[TileNet, WeightsOrigin]:
+    trunk: Trunk
+    if isinstance(recipe.how, FromScratch):
+        trunk = build_small_trunk(recipe.backbone, recipe.how.image_size, recipe.head.members)
+        origin = RANDOM_WEIGHTS
+        head = small_head(recipe.backbone, trunk)
+    else:
+        trunk = build_trunk(recipe.backbone, NETWORKS)
+        origin = load_weights(trunk, options.weights)
+        head = recipe.head.on(trunk.spec.strides, trunk.spec.fixed_size)
+    runtime = pick_runtime(precision=recipe.precision, trunk=trunk.net)
+    return build_network(trunk, classes, head, runtime), origin
+
+
+def _plan(job: Job, training: Dataset, freezer: Freezer, recipe: Recipe, wishes: Wishes) -> Plan:
+    """Return the plan; a resumed training keeps the one it began with, however fast the machine is now."""
+    note = job.folder / "plan.json"
+    if note.exists():
+        kept = json.loads(note.read_text(encoding="utf-8"))
+        return Plan(Preprocessing.from_dict(kept["preprocessing"]), kept["views"], kept["reason"])
+    facts = scan([s.path for s in training.samples], job.progress)
+    broken = [f for f in facts if f.error]
+    if broken:
+        raise DataError(
+            f"{len(broken)} training image(s) cannot be read, first {broken[0].path}: {broken[0].error}. "
+            "Run `brightfield data check` for all of them, and take them out"
+        )
+    how = recipe.how
+    views, budget = (len(how.views), how.time_budget) if isinstance(how, TrainHead) else (1, _BUDGET)
+    if isinstance(how, FromScratch):
+        wishes = replace(wishes, image_size=how.image_size)  # what the network was built for
+    elif isinstance(how, FineTune) and wishes == Wishes():
+        # fresh augmentations are drawn of the picture whole, at the backbone's own size
+        wishes = Wishes(image_size=freezer.net.trunk.spec.input_size)
+    tiled = job.data.normal is not None
+    chosen = plan(facts, freezer, wishes, views=views, budget=budget, tiled=tiled)
+    document = {
+        "preprocessing": chosen.preprocessing.as_dict(),
+        "views": chosen.views,
+        "reason": chosen.reason,
+    }
+    write_atomically(note, json.dumps(document).encode())
+    return chosen
+
+
+def _caches(job: Job, rule: Preprocessing) -> list[PixelCache]:
+    """Return the decoded training images and, where others calibrate, those."""
+    return [
+        build_cache(
+            [s.path for s in job.data.split(name).samples],
+            resize=rule.resize,
+            bits=rule.bits,
+            folder=job.folder / "pixels",
+            progress=job.progress,
+        )
+        for name in (("train", "calibration") if job.folds is None else ("train",))
+    ]
+
+
+def _fit_head(one: _Fit, freezer: Freezer) -> _Learned:
+    """Train a head on features that are computed once and kept."""
+    how, job, learning = one.recipe.how, one.job, one.recipe.learning
+    targets = class_targets(one.train, soft=learning.uncertain == "soft")
+    every = tuple(dict.fromkeys((*how.views[: one.plan.views], *one.views)))
+    bank = extract(
+        freezer,
+        one.cache,
+        one.preprocessing,
+        views=every,
+        folder=job.folder / "features",
+        progress=job.progress,
+    )
+    data = HeadTrainingData(
+        bank=bank,
+        images=np.arange(len(one.train)),
+        targets=targets,
+        normal=one.normal,
+        tile_targets=tile_targets(one.train, one.cache, one.preprocessing, targets),
+        counted=_counted(one),
+        fold_of=job.folds,
+    )
+    history = train_head(one.net.head, data, one.recipe, seed=job.seed, progress=job.progress)
+    classifier = one.classifier(freezer)
+    return classifier, history, None if job.folds is None else _out_of_fold(classifier, bank, job.folds)
+
+
+def _fine_tune(one: _Fit, _freezer: Freezer) -> _Learned:
+    """Tune the upper stages of the network, on images that are changed anew at every step."""
+    how, job, learning = one.recipe.how, one.job, one.recipe.learning
+    targets = class_targets(one.train, soft=learning.uncertain == "soft")
+    of_tiles = tile_targets(one.train, one.cache, one.preprocessing, targets)
+    kept, held = _hold_out(one.train, how.validation, job.seed, job.duplicates)
+    data = FineTuneData(
+        cache=one.cache,
+        preprocessing=one.preprocessing,
+        images=kept,
+        targets=targets[kept],
+        held_out=held,
+        held_out_labels=class_targets(one.train).argmax(1)[held],
+        normal=one.normal,
+        tile_targets=[of_tiles[i] for i in kept],
+        counted=_counted(one)[kept],
+        learning=learning,
+    )
+    state = job.folder / "fine-tune.pt"
+    history = fine_tune(one.net, data, how, seed=job.seed, checkpoint=state, progress=job.progress)
+    return one.classifier(Freezer(one.net)), history, None
+
+
+def _from_scratch(one: _Fit, _freezer: Freezer) -> _Learned:
+    """Train a small network from random weights, alone or as one of several processes."""
+    how, job = one.recipe.how, one.job
+    labels = torch.from_numpy(class_targets(one.train).argmax(1))
+    _, held = _hold_out(one.train, how.validation, job.seed, job.duplicates)
+    data = ScratchData(gather(one.cache, one.preprocessing), labels, one.preprocessing, held)
+    history = train_from_scratch(
+        one.net,
+        data,
+        how,
+        seed=job.seed,
+        checkpoint=job.folder / "scratch.pt",
+        processes=job.processes,
+        progress=job.progress,
+    )
+    return one.classifier(Freezer(one.net)), history, None
+
+
+_FITS: dict[type, Callable[[_Fit, Freezer], _Learned]] = {
+    TrainHead: _fit_head,
+    FineTune: _fine_tune,
+    FromScratch: _from_scratch,
+}
+
+
+def _counted(one: _Fit) -> npt.NDArray[np.float32]:
+    """Return what each training image counts, float32 (N,)."""
+    if one.recipe.learning.uncertain != "weighted":
+        return np.ones(len(one.train), dtype=np.float32)
+    return certainties(one.train)
+
+
+def _out_of_fold(classifier: Classifier, bank: FeatureBank, fold_of: npt.NDArray[np.intp]) -> Scores:
+    """Judge every image by its kept features in the views of use, by members that were not shown its fold."""
+    folds = int(fold_of.max()) + 1
+    members = classifier.head.spec.members
+    judges = [classifier.head.only(members_without(f, members, folds)) for f in range(folds)]
+    seen = [bank.views.index(view) for view in classifier.views]
+    by_judge = np.stack([_judged(judge, bank, seen, classifier.normal) for judge in judges])  # (folds, N, K)
+    return scores_of_logits(by_judge[fold_of, np.arange(len(fold_of))], classifier.normal)
+
+
+def _judged(
+    judge: Head, bank: FeatureBank, views: Sequence[int], normal: int | None
+) -> npt.NDArray[np.float64]:
+    by_view = [np.concatenate([judge.logits(f) for f in _pieces(bank.values[view])]) for view in views]
+    return pool_bags(np.mean(by_view, axis=0), bank.starts, normal)
+
+
+def _pieces(features: npt.NDArray[np.float16]) -> Iterator[npt.NDArray[np.float32]]:
+    for at in range(0, len(features), _ROWS_AT_ONCE):
+        yield np.asarray(features[at : at + _ROWS_AT_ONCE], dtype=np.float32)
+
+
+def _judge_with_torch(one: _Fit) -> Callable[[Sequence[Picture]], Scores]:
+    """Return a function that judges pictures by the network that learned, in float32."""
+    views = one.views
+
+    def judge(pictures: Sequence[Picture]) -> Scores:
+        one.net.eval()
+        cut = [one.preprocessing.tiles(picture)[0] for picture in pictures]
+        starts = np.cumsum([0, *(len(tiles) for tiles in cut)])
+        x = normalise(np.concatenate(cut), one.preprocessing)
+        with torch.inference_mode(), _without_tf32():
+            seen = [torch.from_numpy(np.ascontiguousarray(VIEWS[view](x))) for view in views]
+            logits = torch.stack([one.net(batch).float() for batch in seen]).mean(0).cpu().numpy()
+        return scores_of_logits(pool_bags(logits, starts, one.normal), one.normal)
+
+    return judge
+
+
+@contextlib.contextmanager
+def _without_tf32() -> Iterator[None]:
+    """Have a GPU's convolutions compute in whole float32 inside the block."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
+def _views(judge: Classifier, cache: PixelCache) -> dict[str, Any]:
+    """Return the views that every picture is judged in, and what they cost on this machine.
+
+    Milliseconds a picture, the median of a few, in all views and in the first alone; None without a picture.
+    """
+    names, pictures = list(judge.views), [cache[i] for i in range(min(_TIMED, len(cache)))]
+    if not pictures:
+        return {"names": names, "milliseconds": None, "milliseconds_of_one": None}
+    one = _median_milliseconds(judge.of_views(names[:1]), pictures)
+    every = one if len(names) == 1 else _median_milliseconds(judge, pictures)
+    return {"names": names, "milliseconds": round(every, 1), "milliseconds_of_one": round(one, 1)}
+
+
+def _median_milliseconds(judge: Classifier, pictures: Sequence[Picture]) -> float:
+    judge.judge(pictures[:1], explain=False)  # the first prepares what later ones use
+    seconds = []
+    for picture in pictures:
+        begin = time.perf_counter()
+        judge.judge([picture], explain=False)
+        seconds.append(time.perf_counter() - begin)
+    return 1e3 * float(np.median(seconds))
+
+
+def tile_targets(
+    train: Dataset,
+    cache: PixelCache,
+    preprocessing: Preprocessing,
+    targets: npt.NDArray[np.float32],
+) -> list[npt.NDArray[np.float32] | None]:
+    """Return each image's tiles' classes, float32 (T, K), or None where they are not known.
+
+    A tile is defective that holds a tenth or more of the defective pixels of the image's worst; a good
+    image's tiles are good. A defective image without a mask, or with an empty one, tells nothing of its
+    tiles. Without any mask nothing is known of any tile.
+    """
+    if train.normal is None or not any(s.mask for s in train.samples):
+        return [None] * len(train)
+    normal = train.classes.index(train.normal)
+    out: list[npt.NDArray[np.float32] | None] = []
+    for i, sample in enumerate(train.samples):
+        good = sample.label == train.normal
+        if sample.mask is None and not good:
+            out.append(None)
+            continue
+        shape = cache.shapes[i][:2]
+        shares = tile_shares(sample.mask, shape, preprocessing)
+        rows = np.zeros((len(shares), targets.shape[1]), dtype=np.float32)
+        rows[:, normal] = 1.0
+        if not good:
+            rows[shares >= SLIVER * shares.max()] = targets[i]
+        out.append(rows if good or shares.max() > 0 else None)
+    return out
+
+
+def _hold_out(
+    train: Dataset, share: float, seed: int, duplicates: npt.NDArray[np.intp] | None
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the rows to train on and those held out of training to choose the best epoch."""
+    if share == 0:
+        return np.arange(len(train)), np.arange(0)
+    alike = None if duplicates is None else duplicates.tolist()
+    try:
+        parts = split(resplit(train), test=share, calibration=0.0, seed=seed, duplicates=alike)
+    except DataError as error:
+        if alike is None:
+            raise
+        log.warning("near-duplicates are on both sides of what chooses the best epoch (%s)", error)
+        return _hold_out(train, share, seed, None)
+    held = np.array([s.part == "test" for s in parts.samples])
+    return np.flatnonzero(~held), np.flatnonzero(held)

@@ -1,0 +1,81 @@
+"""Methods by name: where the half that judges and the half that learns are found."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from brightfield.errors import BundleError, ConfigError, MissingPackageError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a method's halves are, each as `module:name`, imported when first asked for.
+
+    Attributes:
+        summary: One line for `--help`.
+        options: The dataclass of the method's own options.
+        load: Builds the fitted method: `load(stored, preprocessing, classes, normal)`.
+        learner: Makes what learns it: `learner(options, dataset)`.
+        good_parts_alone: Whether it learns from good parts alone, so that `auto` may choose it for them.
+    """
+
+    summary: str
+    options: str
+    load: str
+    learner: str
+    good_parts_alone: bool = False
+
+
+_CLASSIFIER = "brightfield.methods.classifier"
+
+METHODS: dict[str, Entry] = {
+    "classifier": Entry(
+        summary="learns from good and defective parts, or tells classes apart",
+        options=f"{_CLASSIFIER}.options:ClassifierOptions",
+        load=f"{_CLASSIFIER}.fitted:load_classifier",
+        learner=f"{_CLASSIFIER}.learner:make_learner",
+    ),
+}
+"""Every method there is. A program may add its own."""
+
+
+def loader(name: str) -> Callable[..., Any]:
+    """Return what builds a fitted method of this name.
+
+    Raises:
+        BundleError: If there is no such method.
+    """
+    if name not in METHODS:
+        raise BundleError(
+            f"the method {name!r} is unknown to this version; known are: {', '.join(METHODS)}; "
+            "upgrade Brightfield, or train again"
+        )
+    return _found(METHODS[name].load)
+
+
+def learner(name: str) -> Callable[..., Any]:
+    """Return what makes the learner of this name.
+
+    Raises:
+        ConfigError: If there is no such method.
+        MissingPackageError: If the packages that learning needs are not installed.
+    """
+    if name not in METHODS:
+        raise ConfigError(f"--method {name!r} is unknown; known are: auto, {', '.join(METHODS)}")
+    return _found(METHODS[name].learner)
+
+
+def options_class(name: str) -> Any:
+    """Return the dataclass of a method's own options."""
+    return _found(METHODS[name].options)
+
+
+def _found(place: str) -> Any:
+    module, _, name = place.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise MissingPackageError.of(error) from error

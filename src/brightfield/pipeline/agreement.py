@@ -1,0 +1,120 @@
+"""The gate: what is saved must judge pictures as the network that learned does."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.decide.calibration import Calibrated
+from brightfield.decide.operating_point import OperatingPoint, Scale
+from brightfield.decide.scores import Scores
+from brightfield.errors import AgreementError
+from brightfield.inspector import Inspector
+from brightfield.methods.base import Fitted
+from brightfield.methods.scoring import batches, scores_of
+from brightfield.progress import Progress
+
+log = logging.getLogger(__name__)
+
+MOST_PICTURES = 200
+LEAST_PICTURES = 16
+SECONDS = 4.0
+"""That the comparison may take, once `LEAST_PICTURES` are compared."""
+
+TOLERANCE = 1e-3
+"""Of a probability or p-value; of a score, as a share of the scores' range."""
+
+TIE = 1e-5
+"""By which a value may lie on the other side of the threshold and count as a tie."""
+
+
+def compare(inspector: Inspector, fitted: Fitted, progress: Progress) -> dict[str, Any]:
+    """Judge pictures by the inspector and by what learned, and return how far the two differ.
+
+    Of the calibrating pictures up to 200 are compared, evenly spaced, fewer where that takes long.
+
+    Returns:
+        `pictures` compared, `largest_difference` and its `scale`, for the manifest.
+
+    Raises:
+        AgreementError: If a decision differs, or a value by more than `TOLERANCE`.
+    """
+    cache = fitted.cache
+    rows = np.unique(np.linspace(0, len(cache) - 1, min(MOST_PICTURES, len(cache))).round().astype(int))
+    rows = np.random.default_rng(0).permutation(rows)  # whatever is left out for time is spread evenly
+    judged: list[Scores] = []
+    learned: list[Scores] = []
+    begin, done = time.perf_counter(), 0
+    for pictures in batches((cache[int(i)] for i in rows), LEAST_PICTURES):
+        judged.append(scores_of(inspector.method.judge(pictures, explain=False)))
+        learned.append(fitted.learned(pictures))
+        done += len(pictures)
+        progress("compare", done, len(rows))
+        if done >= LEAST_PICTURES and time.perf_counter() - begin > SECONDS:
+            break
+    progress("compare", len(rows), len(rows))
+    return _agreement(inspector, joined(judged), joined(learned), rows[:done])
+
+
+def joined(scores: list[Scores]) -> Scores:
+    """Return scores one behind the other."""
+    logits = [s.logits for s in scores if s.logits is not None]
+    return Scores(
+        np.concatenate([s.defect for s in scores]), np.concatenate(logits) if len(logits) == len(scores) else None
+    )
+
+
+def _agreement(
+    inspector: Inspector, judged: Scores, learned: Scores, rows: npt.NDArray[np.intp]
+) -> dict[str, Any]:
+    ours, theirs = inspector.calibrated(judged), inspector.calibrated(learned)
+    scale, found, expected = _comparable(ours), _values(ours, judged), _values(theirs, learned)
+    spread = max(float(np.ptp(judged.defect)), 1e-12) if scale is Scale.SCORE else 1.0
+    apart = np.abs(found - expected).reshape(len(rows), -1).max(1) / spread
+    point = inspector.operating_point
+    wrong = apart > TOLERANCE
+    if point is not None:
+        wrong |= _decided_otherwise(point, (ours, judged), (theirs, learned))
+    if wrong.any():
+        named = ", ".join(f"number {int(i) + 1}" for i in sorted(rows[wrong])[:5])
+        raise AgreementError(
+            f"{int(wrong.sum())} of {len(rows)} pictures are judged otherwise by the saved inspector than by the "
+            f"network that learned (largest difference {apart.max():.2g}; at most {TOLERANCE:g} is expected), "
+            f"among those that calibrate {named}: choose another --backbone, or report it"
+        )
+    log.info("%d pictures are judged alike, to %.2g", len(rows), apart.max())
+    return {"pictures": len(rows), "largest_difference": float(apart.max()), "scale": str(scale)}
+
+
+def _comparable(values: Calibrated) -> Scale:
+    known = values.by_class is not None or values.probability is not None
+    return Scale.PROBABILITY if known else Scale.SCORE
+
+
+def _values(values: Calibrated, scores: Scores) -> npt.NDArray[np.float64]:
+    """Return what is compared: probabilities by class, or of a defect, or scores."""
+    if values.by_class is not None:
+        return values.by_class
+    return scores.defect if values.probability is None else values.probability
+
+
+def _decided_otherwise(
+    point: OperatingPoint, ours: tuple[Calibrated, Scores], theirs: tuple[Calibrated, Scores]
+) -> npt.NDArray[np.bool_]:
+    """Return of which pictures the decisions differ, though no value is within a tie of a threshold."""
+    a, b = (_on(point.scale, *pair) for pair in (ours, theirs))
+    differ = np.array([point.decide(float(x)) != point.decide(float(y)) for x, y in zip(a, b, strict=True)])
+    bounds = np.array([point.threshold, point.passes_below])
+    tie = TIE * max(1.0, float(np.abs(bounds).max()))
+    near = (np.abs(a[:, None] - bounds) <= tie).any(1) & (np.abs(b[:, None] - bounds) <= tie).any(1)
+    return differ & ~near
+
+
+def _on(scale: Scale, values: Calibrated, scores: Scores) -> npt.NDArray[np.float64]:
+    found = {Scale.PROBABILITY: values.probability, Scale.P_VALUE: values.p_value, Scale.SCORE: scores.defect}
+    chosen = found[scale]
+    return scores.defect if chosen is None else chosen

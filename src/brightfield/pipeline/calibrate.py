@@ -1,0 +1,88 @@
+"""From a fitted method to an inspector: calibrate it and choose its operating point."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.data.cache import PixelCache
+from brightfield.data.dataset import Dataset
+from brightfield.decide.calibration import calibrate
+from brightfield.decide.choose import choose
+from brightfield.decide.fit_calibration import fit_calibrator
+from brightfield.decide.operating_point import OperatingPoint
+from brightfield.decide.policy import Policy
+from brightfield.decide.scores import Scores
+from brightfield.inspector import Inspector
+from brightfield.methods.base import Fitted, Method
+from brightfield.methods.registry import loader
+from brightfield.methods.scoring import score
+from brightfield.pipeline.preflight import Ready
+from brightfield.progress import Progress
+
+STEP = 4  # pixels apart in either direction: brightness and contrast need no more
+
+
+def assemble(ready: Ready, fitted: Fitted, policy: Policy, progress: Progress) -> Inspector:
+    """Calibrate a fitted method, and choose the operating point on the same images.
+
+    Raises:
+        DataError: If the images do not suffice for the policy.
+    """
+    data, part = ready.data, ready.calibration
+    labels = np.array([data.classes.index(str(s.label)) for s in part.samples])
+    normal = None if data.normal is None else data.classes.index(data.normal)
+    method = _as_stored(fitted, data)
+    scores = fitted.out_of_fold or score(method, fitted.cache, progress)
+    calibrator = fit_calibrator(scores, labels, normal)
+    point: OperatingPoint | None = None
+    if normal is not None:
+        values = calibrate(calibrator, scores, normal)
+        types = [str(s.label) for s in part.samples]
+        point = choose(policy, values, scores, labels != normal, types)
+    return Inspector(
+        method=method,
+        preprocessing=fitted.preprocessing,
+        classes=data.classes,
+        normal=data.normal,
+        calibrator=calibrator,
+        operating_point=point,
+        facts={},
+        reference=_reference(fitted.cache, scores, labels),
+        splits=_splits(data),
+    )
+
+
+def _as_stored(fitted: Fitted, data: Dataset) -> Method:
+    """Return the method as whoever loads the bundle will have it."""
+    load = loader(fitted.method.name)
+    method: Method = load(fitted.method.stored(), fitted.preprocessing, data.classes, data.normal)
+    return method
+
+
+def _reference(
+    cache: PixelCache, scores: Scores, labels: npt.NDArray[np.intp]
+) -> dict[str, npt.NDArray[Any]]:
+    thin = (cache[i][::STEP, ::STEP] for i in range(len(cache)))
+    found: dict[str, npt.NDArray[Any]] = {
+        "scores": scores.defect,
+        "labels": labels,
+        "brightness_contrast": np.asarray([(float(p.mean()), float(p.std())) for p in thin]),
+    }
+    return found if scores.logits is None else {**found, "logits": scores.logits}
+
+
+def _splits(dataset: Dataset) -> dict[str, str]:
+    """Return each picture's split by its content; of one that is in several, the one that it trained in."""
+    rank: Mapping[str, int] = {"train": 2, "calibration": 1}
+    by_rank = sorted(dataset.samples, key=lambda s: rank.get(str(s.split), 0))
+    return {_digest(s.path): str(s.split) for s in by_rank}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,66 @@
+"""What a manifest says of a training beside what the inspector needs to work."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+from pathlib import Path
+from typing import Any
+
+from brightfield.methods.base import Fitted
+from brightfield.options import TrainOptions
+from brightfield.pipeline.preflight import Ready
+from brightfield.version import __version__
+
+
+def facts_of(ready: Ready, fitted: Fitted, options: TrainOptions, seconds: float) -> dict[str, Any]:
+    """Return the manifest's `training`, `fingerprints` and what else describes how it was made.
+
+    Args:
+        ready: The data, with their splits.
+        fitted: What was learned.
+        options: How.
+        seconds: That all of it took.
+    """
+    data = ready.data
+    return {
+        "training": {
+            "options": options.as_dict(),
+            **fitted.facts,
+            "folds": 0 if ready.folds is None else int(ready.folds.max()) + 1,
+            "history": fitted.history,
+            "seconds": round(seconds, 1),
+        },
+        "fingerprints": {
+            "data": data.fingerprint(),
+            "data_name": data.name,
+            "data_licence": data.licence,
+            "splits": {name: data.split(name).counts() for name in ("train", "calibration", "test")},
+            "code": code_fingerprint(),
+            "weights": fitted.weights_sha256,
+        },
+        "metrics": None,
+        "weights_licence": fitted.weights_licence,
+        "created_with": {
+            "brightfield": __version__,
+            "python": platform.python_version(),
+            **{name: found for name in ("torch", "onnxruntime") if (found := _version(name))},
+        },
+    }
+
+
+def code_fingerprint() -> str:
+    """Return the SHA-256 of this package's source."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parents[1]
+    for file in sorted(root.rglob("*.py")):
+        digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
