@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from brightfield.data.dataset import Dataset, Sample, check_judged
 from brightfield.decide.choose import check_enough
 from brightfield.decide.policy import Policy
-from brightfield.errors import DataError
+from brightfield.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,19 @@ def check_labels(dataset: Dataset) -> None:
     if len(set(dataset.labels)) == 1:
         only = dataset.labels[0]
         raise DataError(f"the data set shows one class only, {only!r}; a classifier needs two: add the other")
+
+
+def check_policy_applies(policy: str, dataset: Dataset) -> None:
+    """Refuse to choose a threshold where no class is normal.
+
+    Raises:
+        ConfigError: If another policy than the default is asked for there.
+    """
+    if dataset.normal is None and policy not in ("auto", "f1"):
+        raise ConfigError(
+            f"--policy {policy!r} chooses a threshold, and where no class is normal there is none: "
+            f"name the class of good parts with --normal ({', '.join(dataset.classes)}), or leave it out"
+        )
 
 
 def check_calibration(part: Dataset, policy: Policy) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ import numpy.typing as npt
 from brightfield.assembly import Made, assemble
 from brightfield.atomic import write_atomically
 from brightfield.bundle import check_replaceable
-from brightfield.config import TrainOptions
 from brightfield.data.cache import build_cache
 from brightfield.data.dataset import Dataset, check_classes
 from brightfield.data.fingerprints import near_duplicate_groups
@@ -36,15 +35,24 @@ from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
 from brightfield.models.small import NETWORKS, build_small_trunk, small_head
 from brightfield.models.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weights
+from brightfield.options import AUTO, TrainOptions, own_options
 from brightfield.progress import Progress
-from brightfield.readiness import check_calibration, check_labels, warn_of_near_duplicates
+from brightfield.readiness import (
+    check_calibration,
+    check_labels,
+    check_policy_applies,
+    warn_of_near_duplicates,
+)
 from brightfield.tracking import record_settings
-from brightfield.training.choice import choose_recipe
 from brightfield.training.plan import Plan, Wishes, plan
 from brightfield.training.processes import Processes, joined, processes, take_device
-from brightfield.training.recipes import Recipe, find_recipe
+from brightfield.training.recipe_selection import choose_recipe
+from brightfield.training.recipes import FromScratch, Recipe, TrainHead
 from brightfield.version import __version__
 from brightfield.workspace import Workspace
+
+if TYPE_CHECKING:
+    from brightfield.methods.classifier_options import ClassifierOptions
 
 log = logging.getLogger(__name__)
 
@@ -83,17 +91,21 @@ def train(
     if output is not None:
         check_replaceable(Path(output))
     policy = parse_policy(options.policy)
-    find_recipe(options.recipe)  # a wrong name is said before anything is read
+    own: ClassifierOptions = own_options(
+        "classifier" if options.method == AUTO else options.method, options.own
+    )
     begin = time.perf_counter()
     dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=options.normal)
     if options.resplit:
         dataset = resplit(dataset)
     check_labels(dataset)
-    recipe, wishes = choose_recipe(options, dataset), Wishes(options.image_size, options.tile)
+    check_policy_applies(options.policy, dataset)
+    recipe, wishes = choose_recipe(own, dataset), Wishes(own.image_size, own.tile)
     together = _processes(recipe)
-    net, origin = _network(recipe, options, dataset)
-    if recipe.from_scratch is not None:  # its network has its own head, and the size it was built for
-        recipe, wishes = replace(recipe, head=net.head.spec), replace(wishes, image_size=recipe.image_size)
+    net, origin = _network(recipe, own.weights, options.seed, dataset)
+    if isinstance(recipe.how, FromScratch):  # its network has its own head, and the size it was built for
+        wishes = replace(wishes, image_size=recipe.how.image_size)
+        recipe = replace(recipe, head=net.head.spec)
     progress = progress if together.first else None
     workspace = Workspace(output, options, dataset, resume, together, recipe.as_dict())
     with joined(together), workspace as folder:
@@ -120,7 +132,7 @@ def train(
 
 def _processes(recipe: Recipe) -> Processes:
     together = processes()
-    if together.world > 1 and recipe.from_scratch is None:
+    if together.world > 1 and not isinstance(recipe.how, FromScratch):
         raise ConfigError(
             f"{together.world} processes were started; only networks trained from scratch share the work "
             "among several: start one"
@@ -129,18 +141,21 @@ def _processes(recipe: Recipe) -> Processes:
     return together
 
 
-def _network(recipe: Recipe, options: TrainOptions, dataset: Dataset) -> tuple[TileNet, WeightsOrigin]:
+def _network(
+    recipe: Recipe, weights: str | None, seed: int, dataset: Dataset
+) -> tuple[TileNet, WeightsOrigin]:
     import torch
 
-    torch.manual_seed(options.seed)
+    torch.manual_seed(seed)
     trunk: Trunk
-    if recipe.from_scratch is not None:
-        trunk = build_small_trunk(recipe.backbone, int(recipe.image_size or 0), recipe.head.members)
+    if isinstance(recipe.how, FromScratch):
+        trunk = build_small_trunk(recipe.backbone, recipe.how.image_size, recipe.head.members)
         origin = RANDOM_WEIGHTS
         head = small_head(recipe.backbone, trunk)
+        head = head if recipe.how.dropout is None else replace(head, dropout=recipe.how.dropout)
     else:
         trunk = build_trunk(recipe.backbone, NETWORKS)
-        origin = load_weights(trunk, options.weights)
+        origin = load_weights(trunk, weights)
         head = recipe.head.on(trunk.spec.strides, trunk.spec.fixed_size)
     runtime = pick_runtime(precision=recipe.precision, trunk=trunk.net)
     return build_network(trunk, len(dataset.classes), head, runtime), origin
@@ -160,14 +175,16 @@ def _calibrates_out_of_fold(dataset: Dataset, options: TrainOptions, recipe: Rec
     A guarantee needs images that trained nothing; and a part that the data set names for calibration is used.
     """
     own = any(s.part == "calibration" for s in dataset.samples)
-    able = recipe.folds > 0 and recipe.fine_tune is None  # what tunes the trunk shows it every image
+    # what tunes the trunk shows it every image
+    able = isinstance(recipe.how, TrainHead) and recipe.how.folds > 0
     return able and options.calibration is None and not policy.promises and not own
 
 
 def _folds(
     part: Dataset, recipe: Recipe, options: TrainOptions, duplicates: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.intp]:
-    return np.array(fold_numbers(part, recipe.folds, options.seed, duplicates=duplicates.tolist()))
+    folds = recipe.how.folds if isinstance(recipe.how, TrainHead) else 0
+    return np.array(fold_numbers(part, folds, options.seed, duplicates=duplicates.tolist()))
 
 
 def _parts(
@@ -220,14 +237,14 @@ def _fit(
             for name in (("train", "calibration") if fold_of is None else ("train",))
         ]
     rule = chosen.preprocessing
-    if recipe.from_scratch is not None:
+    if isinstance(recipe.how, FromScratch):
         fitted = fit_from_scratch(
             net,
             training,
             caches[0],
             rule,
             recipe,
-            recipe.from_scratch,
+            recipe.how,
             duplicates=duplicates,
             seed=options.seed,
             workspace=folder,
@@ -241,7 +258,7 @@ def _fit(
             caches[0],
             rule,
             recipe,
-            views=recipe.views[: chosen.views],
+            views=_kept_views(recipe)[: chosen.views],
             duplicates=duplicates,
             seed=options.seed,
             workspace=folder,
@@ -250,6 +267,11 @@ def _fit(
         )
     part = training if fold_of is not None else dataset.part("calibration")
     return Made(fitted.classifier, fitted.history, chosen, part, caches[-1], fitted.out_of_fold)
+
+
+def _kept_views(recipe: Recipe) -> tuple[str, ...]:
+    """Return the views whose features are kept; none by what trains on fresh augmentations."""
+    return recipe.how.views if isinstance(recipe.how, TrainHead) else ()
 
 
 def _plan(
@@ -274,10 +296,12 @@ def _plan(
             "Run `brightfield data check` for all of them, and take them out"
         )
     tiled = dataset.normal is not None
-    if not recipe.views and wishes == Wishes():
+    if not _kept_views(recipe) and wishes == Wishes():
         # recipes that train on fresh augmentations see the picture whole, at the backbone's own size
         wishes = Wishes(image_size=net.trunk.spec.input_size)
-    chosen = plan(facts, net, wishes, views=max(1, len(recipe.views)), budget=recipe.time_budget, tiled=tiled)
+    views = max(1, len(_kept_views(recipe)))
+    budget = 0.0 if isinstance(recipe.how, FromScratch) else recipe.how.time_budget  # its size is fixed
+    chosen = plan(facts, net, wishes, views=views, budget=budget, tiled=tiled)
     document = {
         "preprocessing": chosen.preprocessing.as_dict(),
         "views": chosen.views,

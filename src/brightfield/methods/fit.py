@@ -22,11 +22,11 @@ from brightfield.models.network import TileNet
 from brightfield.progress import Progress
 from brightfield.training.epochs import History
 from brightfield.training.features import FeatureBank, extract, in_tiles
-from brightfield.training.finetune import Course, fine_tune
-from brightfield.training.heads import Lesson, members_without, train_head
+from brightfield.training.finetune import FineTuneData, fine_tune
+from brightfield.training.heads import HeadTrainingData, members_without, train_head
 from brightfield.training.processes import ALONE, Processes
-from brightfield.training.recipes import FromScratch, Recipe
-from brightfield.training.scratch import Pupils, gather, train_from_scratch
+from brightfield.training.recipes import FineTune, FromScratch, Recipe, TrainHead
+from brightfield.training.scratch import ScratchData, gather, train_from_scratch
 from brightfield.training.targets import certainties, class_targets
 
 log = logging.getLogger(__name__)
@@ -92,17 +92,19 @@ def fit_classifier(
     of_tiles = tile_targets(train, cache, preprocessing, targets, normal)
     in_use = recipe.tile_views if in_tiles(cache, preprocessing) else recipe.inference_views
     classifier = Classifier(net, preprocessing, normal, in_use)
-    if recipe.fine_tune is None:
+    if isinstance(recipe.how, TrainHead):
         every = tuple(dict.fromkeys((*views, *in_use)))
         place = workspace / "features"
         bank = extract(net, cache, preprocessing, views=every, folder=place, progress=progress)
-        lesson = Lesson(bank, np.arange(len(train)), targets, normal, of_tiles, counted, fold_of)
-        history = train_head(net.head, lesson, recipe, seed=seed, progress=progress)
+        data = HeadTrainingData(bank, np.arange(len(train)), targets, normal, of_tiles, counted, fold_of)
+        history = train_head(net.head, data, recipe.how, learning, seed=seed, progress=progress)
         apart = None if fold_of is None else _out_of_fold(classifier, bank, fold_of)
         return Fitted(classifier, history, apart)
-    kept, held = _hold_out(train, recipe.fine_tune.validation, seed, duplicates)
+    if not isinstance(recipe.how, FineTune):
+        raise TypeError(f"{type(recipe.how).__name__} is trained by fit_from_scratch")
+    kept, held = _hold_out(train, recipe.how.validation, seed, duplicates)
     labels = class_targets(train).argmax(1)
-    course = Course(
+    tuned_on = FineTuneData(
         cache=cache,
         preprocessing=preprocessing,
         images=kept,
@@ -115,7 +117,7 @@ def fit_classifier(
         learning=learning,
     )
     state = workspace / "fine-tune.pt"
-    history = fine_tune(net, course, recipe.fine_tune, seed=seed, checkpoint=state, progress=progress)
+    history = fine_tune(net, tuned_on, recipe.how, seed=seed, checkpoint=state, progress=progress)
     return Fitted(classifier, history)
 
 
@@ -166,10 +168,10 @@ def fit_from_scratch(
     normal = None if train.normal is None else train.classes.index(train.normal)
     labels = torch.from_numpy(class_targets(train).argmax(1))
     _, held = _hold_out(train, settings.validation, seed, duplicates)
-    pupils = Pupils(gather(cache, preprocessing), labels, preprocessing, held)
+    data = ScratchData(gather(cache, preprocessing), labels, preprocessing, held)
     state = workspace / "scratch.pt"
     rows = train_from_scratch(
-        net, pupils, settings, seed=seed, checkpoint=state, together=together, progress=progress
+        net, data, settings, seed=seed, checkpoint=state, process_group=together, progress=progress
     )
     return Fitted(Classifier(net, preprocessing, normal, recipe.inference_views), rows)
 

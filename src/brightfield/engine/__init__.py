@@ -1,0 +1,1 @@
+"""What describes and runs networks that judge; nothing here needs torch."""
