@@ -9,13 +9,13 @@ from brightfield.version import __version__
 
 if TYPE_CHECKING:
     from brightfield.api import evaluate, train
-    from brightfield.config import TrainOptions
     from brightfield.data.dataset import Dataset, Sample
     from brightfield.errors import BrightfieldError, InputError
     from brightfield.evaluation.acceptance import Limits
     from brightfield.evaluation.disturb import Disturbance
     from brightfield.evaluation.study import Study
     from brightfield.inspector import Inspector, load
+    from brightfield.options import TrainOptions
     from brightfield.verdict import Decision, HeatmapKind, Verdict
 
 
@@ -25,7 +25,7 @@ _HOMES = {
     "load": "inspector",
     "Limits": "evaluation.acceptance",
     "Inspector": "inspector",
-    "TrainOptions": "config",
+    "TrainOptions": "options",
     "Study": "evaluation.study",
     "Disturbance": "evaluation.disturb",
     "Dataset": "data.dataset",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from brightfield.config import TrainOptions
 from brightfield.data.dataset import Dataset
 from brightfield.errors import DataError
 from brightfield.evaluation.acceptance import Limits, accept, check_applies, read_limits
@@ -14,6 +14,7 @@ from brightfield.evaluation.run import Evaluation, choose_part, evaluate_part, l
 from brightfield.evaluation.run import evaluate as _evaluate
 from brightfield.evaluation.study import Study, check_can_decide, run_study
 from brightfield.inspector import Inspector, load
+from brightfield.options import make_options
 from brightfield.progress import Progress
 from brightfield.readiness import group_note
 from brightfield.report.compose import write_evaluation
@@ -25,41 +26,45 @@ def train(
     output: str | Path | None = None,
     *,
     method: str = "auto",
-    recipe: str = "fast",
-    backbone: str | None = None,
-    weights: str | None = None,
     normal: str | None = None,
-    policy: str = "f1",
-    precision: str | None = None,
-    epochs: int | None = None,
-    micro_batch: int | None = None,
+    policy: str = "auto",
     seed: int = 0,
-    image_size: int | None = None,
-    tile: int | None = None,
-    imbalance: str | None = None,
-    focal: float | None = None,
-    label_smoothing: float | None = None,
-    mix: str | None = None,
-    uncertain: str | None = None,
-    tta: str | None = None,
-    members: int | None = None,
-    time_budget: float | None = None,
     test: float = 0.2,
     calibration: float | None = None,
     resplit: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
+    **options: Any,
 ) -> Inspector:
     """Train an inspector on a folder, a manifest, a catalog name or a data set; save it at `output` if named.
 
-    The options are those of `TrainOptions`; `resume` goes on with a killed training of the same output.
+    Args:
+        data: As above.
+        output: The bundle: a folder, or one file if it ends in `.bfz`.
+        method: What learns; see `TrainOptions` for this and what follows.
+        normal: The class that counts as good.
+        policy: What chooses the threshold.
+        seed: Of the split and of everything random.
+        test: Share of the images to test on.
+        calibration: Share of the others to calibrate on.
+        resplit: Whether to share all images out again.
+        resume: Whether to go on with a killed training of the same output.
+        progress: Told of every stage.
+        options: The method's own: for the classifier, those of `ClassifierOptions`.
 
     Raises:
         InputError: If the data or the options are wrong; the message says how to mend it.
     """
-    given = locals()
-    options = TrainOptions(**{f.name: given[f.name] for f in fields(TrainOptions)})
-    return _train(data, output, options, resume=resume, progress=progress)
+    common = {
+        "method": method,
+        "normal": normal,
+        "policy": policy,
+        "seed": seed,
+        "test": test,
+        "calibration": calibration,
+        "resplit": resplit,
+    }
+    return _train(data, output, make_options({**common, **options}), resume=resume, progress=progress)
 
 
 def evaluate(

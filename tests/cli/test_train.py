@@ -10,9 +10,9 @@ import pytest
 
 from brightfield import trainer
 from brightfield.cli.train import _warn
-from brightfield.config import TrainOptions
 from brightfield.evaluation import run
 from brightfield.inspector import Inspector
+from brightfield.options import make_options
 
 QUICK = ("--weights", "none", "--image-size", "64")
 
@@ -105,7 +105,7 @@ def test_options_given_win_over_the_file(
     }
     assert {name: got[name] for name in wanted} == wanted
     assert (got["backbone"], got["normal"], got["time_budget"]) == ("resnet18", "OK", 9.0)
-    assert (got["policy"], got["test"]) == ("f1", 0.2)
+    assert (got["policy"], got["test"]) == ("auto", 0.2)
 
 
 def test_force_replaces_an_inspector(brightfield, synthetic_parts: Path, copied_bundle) -> None:
@@ -237,7 +237,7 @@ def raise_interrupt(*_args: object, **_options: object) -> None:
 def test_a_warning_says_how_little_few_defects_prove(
     synthetic_parts: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = TrainOptions(weights="none", image_size=64, policy="fixed=0", calibration=0.15)
+    options = make_options({"weights": "none", "image_size": 64, "policy": "fixed=0", "calibration": 0.15})
     inspector = trainer.train(synthetic_parts, None, options)
     with caplog.at_level(logging.WARNING):
         _warn(inspector, None, None)

@@ -11,8 +11,8 @@ import torch
 from brightfield.training.draws import Draws, cut_out, draw, gathered
 from brightfield.training.recipes import SCRATCH_RECIPES, FromScratch
 
-FAST = SCRATCH_RECIPES["fast"].from_scratch
-assert FAST is not None
+FAST = SCRATCH_RECIPES["fast"].how
+assert isinstance(FAST, FromScratch)
 IMAGES = torch.from_numpy(np.random.default_rng(1).integers(0, 255, (40, 8, 8, 3), dtype=np.uint8))
 ORDER = np.random.default_rng(2).permutation(40)[:33]
 FIRST = np.random.default_rng(3).random(40) < 0.5
@@ -32,7 +32,6 @@ def drawn(settings: FromScratch, epoch: int = 0) -> Draws:
 
 @pytest.mark.parametrize("flip", ["alternate", "random", "none"])
 def test_images_are_cut_from_a_reflected_border_and_mirrored(flip: str) -> None:
-    assert FAST is not None
     draws = drawn(replace(FAST, flip=flip))
     found = gathered(IMAGES, draws)
     assert len(found) == 33
@@ -47,25 +46,21 @@ def test_images_are_cut_from_a_reflected_border_and_mirrored(flip: str) -> None:
 
 
 def test_without_augmentation_images_stay_as_they_are() -> None:
-    assert FAST is not None
     assert torch.equal(gathered(IMAGES, drawn(replace(FAST, translate=0, flip="none"))), IMAGES[ORDER])
 
 
 def test_random_mirrors_are_drawn_anew_every_epoch() -> None:
-    assert FAST is not None
     one, two = (drawn(replace(FAST, flip="random"), epoch).mirror for epoch in (0, 1))
     assert 0.2 < float((one == two).float().mean()) < 0.8
 
 
 def test_mirrors_alternate() -> None:
-    assert FAST is not None
     even, odd = (drawn(FAST, epoch).mirror.numpy() for epoch in (0, 1))
     assert np.array_equal(even, FIRST[ORDER])
     assert np.array_equal(odd, ~even)
 
 
 def test_some_are_those_of_the_whole() -> None:
-    assert FAST is not None
     draws = drawn(replace(FAST, cutout=3))
     some = draws.some(5, 12)
     assert torch.equal(gathered(IMAGES, some), gathered(IMAGES, draws)[5:12])
@@ -83,5 +78,4 @@ def test_cutout_blanks_one_square_of_each_image() -> None:
 
 
 def test_holes_lie_anywhere_inside() -> None:
-    assert FAST is not None
     assert set(drawn(replace(FAST, cutout=5)).hole.flatten().tolist()) == {0, 1, 2, 3}

@@ -18,8 +18,9 @@ from brightfield.models.head import HeadSpec
 from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
 from brightfield.training import finetune
-from brightfield.training.finetune import Course, fine_tune, set_training
-from brightfield.training.recipes import FineTune, Learning
+from brightfield.training.finetune import FineTuneData, fine_tune, set_training
+from brightfield.training.learning import Learning
+from brightfield.training.recipes import FineTune
 
 RULE = Preprocessing(8, None, False, 64, 8, (0.5,) * 3, (0.25,) * 3)
 PLAIN = FineTune(epochs=3, batch=8, patience=None)
@@ -39,13 +40,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> PixelCache:
     return build_cache(paths, resize=RULE.resize, bits=8, folder=folder / "cache")
 
 
-def course(
+def tuning_data(
     cache: PixelCache, held: int = 6, images: int = 19, imbalance: str = "none", mix: str = "none"
-) -> Course:
+) -> FineTuneData:
     labels = np.arange(25) % 2
     targets = np.eye(2, dtype=np.float32)[labels]
     rows = np.arange(25)[held : held + images]
-    return Course(
+    return FineTuneData(
         *(cache, RULE, rows, targets[rows], np.arange(held), labels[:held], 0, [None] * images),
         counted=np.ones(images, np.float32),
         learning=Learning(imbalance=imbalance, mix=mix),
@@ -65,7 +66,7 @@ def weights(net: TileNet) -> dict[str, torch.Tensor]:
 def test_what_is_frozen_does_not_move_by_a_bit(cache: PixelCache, tmp_path: Path) -> None:
     net = network()
     before = weights(net)
-    history = fine_tune(net, course(cache), PLAIN, seed=0, checkpoint=tmp_path / "c.pt")
+    history = fine_tune(net, tuning_data(cache), PLAIN, seed=0, checkpoint=tmp_path / "c.pt")
     after = weights(net)
     moved = {k for k in before if not torch.equal(before[k], after[k])}
     assert moved
@@ -87,9 +88,9 @@ def test_modes() -> None:
 
 @pytest.mark.parametrize("mix", ["none", "mixup", "cutmix"])
 def test_a_killed_training_ends_with_the_same_weights(cache: PixelCache, tmp_path: Path, mix: str) -> None:
-    lessons = course(cache, imbalance="sampling", mix=mix)
+    told = tuning_data(cache, imbalance="sampling", mix=mix)
     whole, killed = network(), network()
-    expected = fine_tune(whole, lessons, PLAIN, seed=0, checkpoint=tmp_path / "a.pt")
+    expected = fine_tune(whole, told, PLAIN, seed=0, checkpoint=tmp_path / "a.pt")
 
     def die(stage: str, done: int, total: int) -> None:
         if done == 2:
@@ -97,11 +98,11 @@ def test_a_killed_training_ends_with_the_same_weights(cache: PixelCache, tmp_pat
 
     path = tmp_path / "b.pt"
     with pytest.raises(KeyboardInterrupt):
-        fine_tune(killed, lessons, PLAIN, seed=0, checkpoint=path, progress=die)
+        fine_tune(killed, told, PLAIN, seed=0, checkpoint=path, progress=die)
     torch.manual_seed(99)  # another process starts from another state
     resumed = network()
     torch.rand(7)
-    found = fine_tune(resumed, lessons, PLAIN, seed=0, checkpoint=path)
+    found = fine_tune(resumed, told, PLAIN, seed=0, checkpoint=path)
     assert found == expected
     other = resumed.state_dict()
     assert all(torch.equal(v, other[k]) for k, v in whole.state_dict().items())
@@ -111,7 +112,7 @@ def script_f1(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> list[dict
     """Let validation say these; return the weights it was asked about."""
     asked: list[dict[str, torch.Tensor]] = []
 
-    def f1(net: TileNet, _: Course) -> float:
+    def f1(net: TileNet, _: FineTuneData) -> float:
         asked.append({k: v.clone() for k, v in net.state_dict().items()})
         return values[len(asked) - 1]
 
@@ -124,7 +125,7 @@ def test_the_best_weights_are_restored_not_the_last(
 ) -> None:
     asked = script_f1(monkeypatch, [0.2, 0.8, 0.8, 0.5])
     net = network()
-    fine_tune(net, course(cache), replace(PLAIN, epochs=4), seed=0, checkpoint=tmp_path / "c.pt")
+    fine_tune(net, tuning_data(cache), replace(PLAIN, epochs=4), seed=0, checkpoint=tmp_path / "c.pt")
     found = net.state_dict()
     assert all(torch.equal(v, found[k]) for k, v in asked[1].items())
     assert not all(torch.equal(v, found[k]) for k, v in asked[3].items())
@@ -135,7 +136,7 @@ def test_it_stops_when_patience_ends_and_halves_its_rate_before(
 ) -> None:
     script_f1(monkeypatch, [0.5, 0.9] + [0.6] * 20)
     settings = replace(PLAIN, epochs=20, patience=5)
-    small = course(cache, images=8)
+    small = tuning_data(cache, images=8)
     history = fine_tune(network(), small, settings, seed=0, checkpoint=tmp_path / "c.pt")
     assert len(history) == 7  # five epochs after the second
     # three bad epochs, the patience of 2 exceeded, halve it for the next
@@ -146,7 +147,9 @@ def test_it_stops_when_patience_ends_and_halves_its_rate_before(
 
 def test_without_held_out_images_the_last_weights_stay(cache: PixelCache, tmp_path: Path) -> None:
     net = network()
-    history = fine_tune(net, course(cache, held=0, images=9), PLAIN, seed=0, checkpoint=tmp_path / "c.pt")
+    history = fine_tune(
+        net, tuning_data(cache, held=0, images=9), PLAIN, seed=0, checkpoint=tmp_path / "c.pt"
+    )
     assert len(history) == 3
     assert "validation_f1" not in history[0]
 
@@ -160,7 +163,7 @@ def test_a_rest_of_one_image_does_not_stop_batchnorm(tmp_path: Path) -> None:
     small = build_cache(paths, resize=tiny.resize, bits=8, folder=tmp_path / "cache")
     targets = np.eye(2, dtype=np.float32)[np.arange(9) % 2]
     nothing = np.arange(0)
-    lessons = Course(
+    told = FineTuneData(
         small,
         tiny,
         np.arange(9),
@@ -172,17 +175,17 @@ def test_a_rest_of_one_image_does_not_stop_batchnorm(tmp_path: Path) -> None:
         np.ones(9, np.float32),
         Learning(),
     )
-    history = fine_tune(network(), lessons, replace(PLAIN, epochs=1), seed=0, checkpoint=tmp_path / "c.pt")
+    history = fine_tune(network(), told, replace(PLAIN, epochs=1), seed=0, checkpoint=tmp_path / "c.pt")
     assert np.isfinite(history[0]["train_loss"])
 
 
 def test_ways_of_learning_differ(cache: PixelCache, tmp_path: Path) -> None:
-    kinds = [course(cache, mix=mix) for mix in ("none", "mixup", "cutmix")]
+    kinds = [tuning_data(cache, mix=mix) for mix in ("none", "mixup", "cutmix")]
     kinds.append(replace(kinds[0], counted=np.linspace(0.1, 1, 19, dtype=np.float32)))
     losses = []
-    for i, lessons in enumerate(kinds):
+    for i, told in enumerate(kinds):
         once = replace(PLAIN, epochs=1)
-        history = fine_tune(network(), lessons, once, seed=0, checkpoint=tmp_path / f"{i}.pt")
+        history = fine_tune(network(), told, once, seed=0, checkpoint=tmp_path / f"{i}.pt")
         losses.append(history[0]["train_loss"])
     assert len(set(losses)) == 4
 
@@ -196,7 +199,7 @@ def test_gradients_add_up_to_those_of_the_batch(cache: PixelCache, tmp_path: Pat
             for name, child in list(parent.named_children()):
                 if isinstance(child, nn.BatchNorm2d):
                     setattr(parent, name, nn.Identity())
-        told = replace(course(cache, held=0), counted=np.linspace(0.1, 1, 19, dtype=np.float32))
+        told = replace(tuning_data(cache, held=0), counted=np.linspace(0.1, 1, 19, dtype=np.float32))
         settings = replace(PLAIN, epochs=1, micro_batch=few, learning_rate=1e-4)
         rows = fine_tune(net, told, settings, seed=0, checkpoint=tmp_path / f"{few}.pt")
         made.append((rows[0]["train_loss"], net.state_dict()))
@@ -216,5 +219,5 @@ def test_no_part_of_a_batch_is_a_single_image(cache: PixelCache, tmp_path: Path)
         lambda _m, given, _out: seen.append(len(given[0])) if net.head.training else None
     )
     settings = replace(PLAIN, epochs=1, batch=7, micro_batch=2)
-    fine_tune(net, course(cache, held=0, images=21), settings, seed=0, checkpoint=tmp_path / "c.pt")
+    fine_tune(net, tuning_data(cache, held=0, images=21), settings, seed=0, checkpoint=tmp_path / "c.pt")
     assert seen == [3, 2, 2] * 3

@@ -12,14 +12,15 @@ import torch
 from brightfield.errors import ConfigError
 from brightfield.models.head import HeadEnsemble, HeadSpec, defect_log_odds, pool_tiles
 from brightfield.training.features import FeatureBank
-from brightfield.training.heads import History, Lesson, members_without, train_head
-from brightfield.training.recipes import RECIPES
+from brightfield.training.heads import HeadTrainingData, History, members_without, train_head
+from brightfield.training.learning import Learning
+from brightfield.training.recipes import TrainHead
 
-RECIPE = replace(RECIPES["fast"], head_epochs=60, head_learning_rate=1e-2)
+SETTINGS = TrainHead(epochs=60, learning_rate=1e-2)
 SPEC = HeadSpec(hidden=(16,), members=2, dropout=0.1)
 
 
-def lesson(tiles: int, told: bool = False, normal: int | None = 0) -> Lesson:
+def head_data(tiles: int, told: bool = False, normal: int | None = 0) -> HeadTrainingData:
     """Return 120 images; of a defective one, one tile's first feature is raised."""
     rng = np.random.default_rng(0)
     labels = np.arange(120) % 2
@@ -35,14 +36,13 @@ def lesson(tiles: int, told: bool = False, normal: int | None = 0) -> Lesson:
     bank = FeatureBank(
         ("plain", "half turn"), values.astype(np.float16), np.arange(121, dtype=np.int64) * tiles
     )
-    return Lesson(bank, np.arange(120), targets, normal, of_tiles, np.ones(120, np.float32))
+    return HeadTrainingData(bank, np.arange(120), targets, normal, of_tiles, np.ones(120, np.float32))
 
 
-def trained(which: Lesson, seed: int = 0, **learning: object) -> tuple[HeadEnsemble, History]:
+def trained(which: HeadTrainingData, seed: int = 0, **learning: object) -> tuple[HeadEnsemble, History]:
     torch.manual_seed(5)
     head = HeadEnsemble(6, 2, SPEC)
-    recipe = replace(RECIPE, learning=replace(RECIPE.learning, **learning))  # type: ignore[arg-type]
-    history = train_head(head, which, recipe, seed=seed)
+    history = train_head(head, which, SETTINGS, Learning(**learning), seed=seed)  # type: ignore[arg-type]
     assert not head.training
     return head, history
 
@@ -50,7 +50,7 @@ def trained(which: Lesson, seed: int = 0, **learning: object) -> tuple[HeadEnsem
 @pytest.mark.parametrize("told", [False, True])
 @pytest.mark.parametrize("tiles", [1, 5])
 def test_an_easy_problem_is_learnt(tiles: int, told: bool) -> None:
-    which = lesson(tiles, told)
+    which = head_data(tiles, told)
     head, history = trained(which)
     with torch.no_grad():
         logits = head(torch.from_numpy(which.bank.values[0].copy()).float()).reshape(120, tiles, 2)
@@ -62,7 +62,7 @@ def test_an_easy_problem_is_learnt(tiles: int, told: bool) -> None:
 
 
 def test_the_seed_decides() -> None:
-    which = lesson(3)
+    which = head_data(3)
     one, again, other = trained(which), trained(which), trained(which, seed=1)
     same = [torch.equal(a, b) for a, b in zip(one[0].parameters(), again[0].parameters(), strict=True)]
     assert all(same)
@@ -71,7 +71,7 @@ def test_the_seed_decides() -> None:
 
 
 def test_standardised_by_the_images_it_trains_on() -> None:
-    whole = lesson(1)
+    whole = head_data(1)
     which = replace(whole, images=np.arange(60), targets=whole.targets[:60], counted=whole.counted[:60])
     head, _ = trained(which)
     seen = which.bank.values[:, :60].reshape(-1, 6).astype(np.float64)
@@ -80,7 +80,7 @@ def test_standardised_by_the_images_it_trains_on() -> None:
 
 
 def test_without_a_normal_class() -> None:
-    head, history = trained(lesson(1, normal=None))
+    head, history = trained(head_data(1, normal=None))
     assert history[-1]["train_loss"] < 0.3
     assert head.spec == SPEC
 
@@ -88,7 +88,7 @@ def test_without_a_normal_class() -> None:
 def test_a_member_learns_nothing_from_the_fold_it_leaves_out() -> None:
     folds = np.arange(120) // 2 % 2
     for tiles, told in ((1, False), (3, True)):
-        which = replace(lesson(tiles, told), fold_of=folds)
+        which = replace(head_data(tiles, told), fold_of=folds)
         turned = which.targets.copy()
         turned[folds == 1] = turned[folds == 1][:, ::-1]
         of_tiles = [
@@ -102,7 +102,7 @@ def test_a_member_learns_nothing_from_the_fold_it_leaves_out() -> None:
 
 
 def test_an_image_that_counts_nothing_teaches_nothing() -> None:
-    which = lesson(3, told=True)
+    which = head_data(3, told=True)
     counted = np.where(np.arange(120) < 60, 1, 0).astype(np.float32)
     turned = which.targets.copy()
     turned[60:] = turned[60:, ::-1]
@@ -120,7 +120,7 @@ def test_an_image_that_counts_nothing_teaches_nothing() -> None:
     ],
 )
 def test_every_way_of_learning_learns_and_differs(learning: dict[str, object]) -> None:
-    which = lesson(1)
+    which = head_data(1)
     rare = np.r_[np.arange(0, 120, 2), np.arange(1, 40, 2)]  # a quarter defective
     which = replace(which, images=rare, targets=which.targets[rare], counted=which.counted[rare])
     head, history = trained(which, **learning)
@@ -132,7 +132,7 @@ def test_every_way_of_learning_learns_and_differs(learning: dict[str, object]) -
 
 def test_mixtures_leave_out_the_fold_of_either_image() -> None:
     folds = np.arange(120) // 2 % 2
-    which = replace(lesson(1), fold_of=folds)
+    which = replace(head_data(1), fold_of=folds)
     turned = which.targets.copy()
     turned[folds == 1] = turned[folds == 1][:, ::-1]
     one, other = trained(which, mix="mixup")[0], trained(replace(which, targets=turned), mix="mixup")[0]
@@ -141,7 +141,7 @@ def test_mixtures_leave_out_the_fold_of_either_image() -> None:
 
 def test_pictures_in_tiles_are_not_mixed() -> None:
     with pytest.raises(ConfigError, match=r"tiles \(3 of one here\).*--image-size"):
-        trained(lesson(3), mix="mixup")
+        trained(head_data(3), mix="mixup")
 
 
 def test_members_are_shared_out_over_the_folds() -> None:

@@ -29,14 +29,14 @@ from brightfield.models.runtime import pick_runtime
 from brightfield.models.small import NETWORKS, FastCNN, build_small_trunk, small_head
 from brightfield.training.processes import joined, processes
 from brightfield.training.recipes import SCRATCH_RECIPES
-from brightfield.training.scratch import Pupils, train_from_scratch
+from brightfield.training.scratch import ScratchData, train_from_scratch
 from pathlib import Path
 
 place, recipe, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 NETWORKS["tiny"] = replace(NETWORKS["fast_cnn"], body=lambda: FastCNN((8, 8, 8), convolutions=3))
 # without norms nothing depends on how a batch is shared out
 settings = replace(
-    SCRATCH_RECIPES[recipe].from_scratch,
+    SCRATCH_RECIPES[recipe].how,
     epochs=2, batch=32, micro_batch=5, validation=0.0, whitening_epochs=1,
 )
 torch.manual_seed(0)
@@ -45,10 +45,10 @@ net = build_network(trunk, 2, small_head(name, trunk), pick_runtime("cpu", "floa
 rng = np.random.default_rng(0)
 images = torch.from_numpy(rng.integers(0, 255, (90, 32, 32, 3), dtype=np.uint8))
 rule = Preprocessing(8, 32, True, 32, 0, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-pupils = Pupils(images, torch.arange(90) % 2, rule, np.arange(0))
-with joined(processes()) as together:
-    train_from_scratch(net, pupils, settings, seed=0, checkpoint=place / "state.pt", together=together)
-torch.save(net.state_dict(), place / f"{together.world}-{together.rank}.pt")
+data = ScratchData(images, torch.arange(90) % 2, rule, np.arange(0))
+with joined(processes()) as group:
+    train_from_scratch(net, data, settings, seed=0, checkpoint=place / "state.pt", process_group=group)
+torch.save(net.state_dict(), place / f"{group.world}-{group.rank}.pt")
 """
 
 

@@ -7,14 +7,18 @@ import json
 import pytest
 import torch
 
-from brightfield.config import MIXES, UNCERTAIN, corrections
 from brightfield.errors import ConfigError
 from brightfield.models.backbone import known_backbones
 from brightfield.models.small import NETWORKS
 from brightfield.models.views import VIEWS
 from brightfield.training.augment import build_augmentation
 from brightfield.training.checkpoint import load_checkpoint, save_checkpoint
-from brightfield.training.recipes import RECIPES, SCRATCH_RECIPES, find_recipe
+from brightfield.training.learning import MIXES, UNCERTAIN, corrections
+from brightfield.training.recipes import (
+    RECIPES,
+    SCRATCH_RECIPES,
+    find_recipe,
+)
 
 
 def test_every_recipe_is_sound() -> None:

@@ -15,12 +15,12 @@ from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
 from brightfield.models.small import build_small_trunk, small_head
 from brightfield.training.processes import Processes
-from brightfield.training.recipes import SCRATCH_RECIPES, FromScratch
-from brightfield.training.scratch import Pupils, train_from_scratch
+from brightfield.training.recipes import SCRATCH_RECIPES, FromScratch, How
+from brightfield.training.scratch import ScratchData, train_from_scratch
 
 RULE = Preprocessing(8, 32, True, 32, 0, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-FAST = SCRATCH_RECIPES["fast"].from_scratch
-TUTORIAL = SCRATCH_RECIPES["tutorial"].from_scratch
+FAST = SCRATCH_RECIPES["fast"].how
+TUTORIAL = SCRATCH_RECIPES["tutorial"].how
 
 
 def network(name: str, precision: str = "float32") -> TileNet:
@@ -29,18 +29,18 @@ def network(name: str, precision: str = "float32") -> TileNet:
     return build_network(trunk, 2, small_head(name, trunk), pick_runtime("cpu", precision))
 
 
-def pupils(n: int = 96, held: int = 0) -> Pupils:
+def data(n: int = 96, held: int = 0) -> ScratchData:
     """Noise with a bright square on the left or on the right, nothing a mirror would keep."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 120, (n, 32, 32, 3), dtype=np.uint8)
     labels = np.arange(n) % 2
     for image, label in zip(images, labels, strict=True):
         image[10:20, 4:14, :] = (250, 20, 20) if label else (20, 20, 250)
-    return Pupils(torch.from_numpy(images), torch.from_numpy(labels), RULE, np.arange(held))
+    return ScratchData(torch.from_numpy(images), torch.from_numpy(labels), RULE, np.arange(held))
 
 
-def short(settings: FromScratch | None, **more: object) -> FromScratch:
-    assert settings is not None
+def short(settings: How, **more: object) -> FromScratch:
+    assert isinstance(settings, FromScratch)
     return replace(settings, **{"epochs": 3, "batch": 32, "micro_batch": 16, **more})  # type: ignore[arg-type]
 
 
@@ -56,8 +56,8 @@ IN_EITHER_FORMAT = pytest.mark.parametrize(
 
 
 @IN_EITHER_FORMAT
-def test_it_learns(name: str, settings: FromScratch | None, precision: str, tmp_path: Path) -> None:
-    net, of = network(name, precision), pupils(held=16)
+def test_it_learns(name: str, settings: How, precision: str, tmp_path: Path) -> None:
+    net, of = network(name, precision), data(held=16)
     history = train_from_scratch(net, of, short(settings, epochs=4), seed=0, checkpoint=tmp_path / "c.pt")
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
     assert history[-1]["train_loss"] < history[0]["train_loss"]
@@ -71,7 +71,7 @@ def test_gradients_add_up_to_those_of_the_batch(tmp_path: Path) -> None:
     for few in (32, 6):  # of batches of 16: whole, and in parts of 6, 5 and 5
         net = network("lenet5")
         settings = short(FAST, micro_batch=few, epochs=1, cutout=4)
-        train_from_scratch(net, pupils(), settings, seed=0, checkpoint=tmp_path / f"{few}.pt")
+        train_from_scratch(net, data(), settings, seed=0, checkpoint=tmp_path / f"{few}.pt")
         made.append(net.state_dict())
     before = network("lenet5").state_dict()
     moved = max(float((v - before[k]).abs().max()) for k, v in made[0].items())
@@ -91,7 +91,7 @@ def test_networks_abreast_learn_as_each_would_alone(tmp_path: Path) -> None:
             {k: v[[i]] if v.ndim == 3 else v.view(2, -1)[i] for k, v in pair.head.state_dict().items()}
         )
     told = [
-        train_from_scratch(net, pupils(held=16), short(FAST, epochs=2), seed=0, checkpoint=None)
+        train_from_scratch(net, data(held=16), short(FAST, epochs=2), seed=0, checkpoint=None)
         for net in (pair, *alone)
     ]
     for i, net in enumerate(alone):
@@ -111,7 +111,7 @@ class KilledError(Exception):
 
 @IN_EITHER_FORMAT
 def test_killed_at_any_step_it_ends_with_the_same_weights(
-    name: str, settings: FromScratch | None, precision: str, tmp_path: Path
+    name: str, settings: How, precision: str, tmp_path: Path
 ) -> None:
     def run(place: Path, kill_at: int | None = None) -> TileNet:
         net = network(name, precision)
@@ -121,7 +121,7 @@ def test_killed_at_any_step_it_ends_with_the_same_weights(
                 raise KilledError
 
         given = short(settings, whitening_epochs=1)
-        train_from_scratch(net, pupils(held=8), given, seed=1, checkpoint=place, progress=progress)
+        train_from_scratch(net, data(held=8), given, seed=1, checkpoint=place, progress=progress)
         return net
 
     whole = run(tmp_path / "whole.pt").state_dict()
@@ -138,7 +138,7 @@ def test_whitening_sees_every_class(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     seen: list[torch.Tensor] = []
     net = network("fast_cnn")
     monkeypatch.setattr(net.trunk.net, "whiten", seen.append)
-    of = pupils()
+    of = data()
     sorted_by_class = replace(
         of, images=of.images[of.labels.argsort(stable=True)], labels=of.labels.sort().values
     )
@@ -159,7 +159,7 @@ def test_the_whitening_bias_learns_in_the_first_epochs_only() -> None:
 
     for _ in range(2):  # and again when the same network is trained anew
         settings = short(FAST, epochs=4, whitening_epochs=2)
-        train_from_scratch(net, pupils(), settings, seed=0, checkpoint=None, progress=progress)
+        train_from_scratch(net, data(), settings, seed=0, checkpoint=None, progress=progress)
         one, two, three, four = biases[-4:]
         assert not torch.equal(one, two)
         assert torch.equal(two, three)
@@ -169,7 +169,7 @@ def test_the_whitening_bias_learns_in_the_first_epochs_only() -> None:
 def test_a_share_of_each_step_for_every_process() -> None:
     with pytest.raises(DataError, match="7 images to train on are too few for 4 processes"):
         train_from_scratch(
-            network("lenet5"), pupils(n=7), short(FAST), seed=0, checkpoint=None, together=Processes(0, 4)
+            network("lenet5"), data(n=7), short(FAST), seed=0, checkpoint=None, process_group=Processes(0, 4)
         )
 
 
@@ -178,7 +178,7 @@ def test_no_step_is_taken_on_a_rest(tmp_path: Path) -> None:
     sizes: list[int] = []
     net.trunk.register_forward_hook(lambda _m, inputs, _o: sizes.append(len(inputs[0])))
     settings = short(FAST, micro_batch=100, epochs=2)
-    train_from_scratch(net, pupils(n=83), settings, seed=0, checkpoint=tmp_path / "c.pt")
+    train_from_scratch(net, data(n=83), settings, seed=0, checkpoint=tmp_path / "c.pt")
     assert sizes == [16] * 10  # five batches an epoch, and three images of 83 wait
 
 
@@ -193,5 +193,5 @@ def test_a_batch_goes_in_parts_that_suit_a_cpu_unless_asked_for(
     net, seen = network("lenet5"), []
     net.trunk.register_forward_hook(lambda _m, given, _o: seen.append(len(given[0])))
     settings = short(FAST, micro_batch=asked, epochs=1)
-    train_from_scratch(net, pupils(n=80), settings, seed=0, checkpoint=tmp_path / "c.pt")
+    train_from_scratch(net, data(n=80), settings, seed=0, checkpoint=tmp_path / "c.pt")
     assert seen == sizes

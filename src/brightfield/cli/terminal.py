@@ -18,13 +18,6 @@ Subparsers = argparse._SubParsersAction  # its element is the parser's class, wh
 _COLOURS = {"DEBUG": "dim", "INFO": "cyan", "WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
 
 
-POLICY_HELP = (
-    "what chooses the threshold: f1 (the default), youden, recall=R, precision=P, fixed=T, "
-    "'escape<=0.02@0.95', 'overkill<=0.01@0.95', or 'cost escape=500 overkill=2 review=1 prevalence=0.003'; "
-    "two joined by `and` leave a review band"
-)
-
-
 def add_command(
     subparsers: Subparsers[argparse.ArgumentParser], name: str, summary: str
 ) -> argparse.ArgumentParser:

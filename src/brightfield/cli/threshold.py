@@ -14,7 +14,8 @@ from rich.table import Table
 from brightfield.cli.figures import in_words
 from brightfield.cli.places import check_bundle_place
 from brightfield.cli.progress import show_progress
-from brightfield.cli.terminal import POLICY_HELP, Subparsers, add_command, stdout, wait_asleep
+from brightfield.cli.terminal import Subparsers, add_command, stdout, wait_asleep
+from brightfield.options import POLICY_HELP
 
 if TYPE_CHECKING:
     from brightfield.decide.operating_point import OperatingPoint

@@ -5,25 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brightfield.cli.figures import duration, figures_table, key_figures, summary
 from brightfield.cli.places import check_bundle_place, check_folder
 from brightfield.cli.progress import show_progress
-from brightfield.cli.terminal import POLICY_HELP, Subparsers, add_command, share, stdout
-from brightfield.config import (
-    METHODS,
-    MIXES,
-    PRECISIONS,
-    TEST_TIME,
-    UNCERTAIN,
-    TrainOptions,
-    make_options,
-    read_options,
-)
+from brightfield.cli.terminal import Subparsers, add_command, stdout
+from brightfield.cli.train_options import add_options, given_options
 
 if TYPE_CHECKING:
     from brightfield.evaluation.run import Evaluation
@@ -42,7 +31,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "-o", "--output", metavar="BUNDLE", type=Path, required=True, help="a new folder, or a file in .bfz"
     )
-    _add_options(parser)
+    add_options(parser)
     parser.add_argument("--config", metavar="FILE", type=Path, help="options in TOML; those given here win")
     parser.add_argument("--report", metavar="DIR", type=Path, help="write the report on the test part there")
     parser.add_argument(
@@ -58,117 +47,12 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=run, stopped="the same command with --resume goes on from here")
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    """Add an option for each field of `TrainOptions`; None means that it was not given."""
-    add = parser.add_argument_group("how to train").add_argument
-    add("--method", choices=METHODS, help="what learns (default: auto)")
-    add(
-        "--recipe",
-        metavar="NAME",
-        help="fast (default), best or tutorial; from 2,000 pictures of up to 64 px on, without a normal "
-        "class, they train a small network from scratch, best one with 20 times the work of fast",
-    )
-    add(
-        "--backbone",
-        metavar="NAME",
-        help="a timm or torchvision name instead of the recipe's; fast_cnn, wide_cnn, tutorial_cnn, lenet5 "
-        "and mobilenet train from scratch, and on pictures of up to 64 px without a normal class vgg11, "
-        "vgg16, resnet18, resnet50 and efficientnet_lite0 too",
-    )
-    add(
-        "--weights",
-        metavar="FILE",
-        help="the backbone's weights: a file, `hub` to download, `none` for random",
-    )
-    add("--normal", metavar="NAME", help="the class that counts as good")
-    add("--policy", metavar="P", help=POLICY_HELP)
-    _add_training(add)
-    _add_learning(add)
-    add("--seed", metavar="N", type=int, help="of the split and of everything random (default: 0)")
-    add("--image-size", metavar="PX", type=int, help="the longer side of the working image")
-    add("--tile", metavar="PX", type=int, help="the side of the tiles of large images")
-    add(
-        "--time-budget",
-        metavar="S",
-        type=float,
-        help="seconds that the choice of the working size may plan for",
-    )
-    add("--test", metavar="SHARE", type=share, help="of the images, to test on (default: 0.2)")
-    add(
-        "--calibration",
-        metavar="SHARE",
-        type=share,
-        help="of the others, to calibrate on (default: none where the training images can calibrate out of "
-        "fold, else 0.15)",
-    )
-    add("--resplit", action="store_true", default=None, help="share all images out again")
-
-
-def _add_training(add: Callable[..., Any]) -> None:
-    add(
-        "--precision",
-        choices=PRECISIONS,
-        help="the number format a network learns in (default: auto, the quickest here)",
-    )
-    add(
-        "--epochs",
-        metavar="N",
-        type=int,
-        help="passes over the images, or over their kept features, at the most (default: fast 30, best 40, "
-        "tutorial 20, which stops early; from scratch fast 10, best 40, tutorial 30)",
-    )
-    add(
-        "--micro-batch",
-        metavar="N",
-        type=int,
-        help="images whose gradients are computed at once, where memory is short, with tutorial or from "
-        "scratch; those of a batch add up (gradient accumulation). BatchNorm sees only these, so take 16 or "
-        "more",
-    )
-
-
-def _add_learning(add: Callable[..., Any]) -> None:
-    add(
-        "--imbalance",
-        metavar="HOW",
-        help="how unequal classes are corrected: none, sampling, loss (class-weighted), adjustment (of the "
-        "logits), or several joined by + (default: none; tutorial: sampling)",
-    )
-    add("--focal", metavar="GAMMA", type=float, help="focal loss with this exponent (default: 0, none)")
-    add(
-        "--label-smoothing",
-        metavar="SHARE",
-        type=float,
-        help="spread over all classes (default: 0; from scratch 0.2, tutorial 0)",
-    )
-    add("--mix", choices=MIXES, help="train on mixtures of two images (default: none)")
-    add(
-        "--uncertain",
-        choices=UNCERTAIN,
-        help="what labels count that come with a defect_probability: weighted by how likely they are "
-        "(default), soft for that probability as the target, or full",
-    )
-    add(
-        "--tta",
-        choices=TEST_TIME,
-        help="test-time augmentation: average over views of every picture; its cost is printed "
-        "(default: none; best: half-turn; from scratch six, mirrored and moved by a pixel)",
-    )
-    add(
-        "--members",
-        metavar="N",
-        type=int,
-        help="heads that are averaged, from different random weights (default: 10); where a network trains "
-        "from scratch, whole networks, in as many times the time (default: 1)",
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """Train, judge the test part, save, print; return 0."""
     from brightfield.decide.policy import parse_policy
     from brightfield.tracking import check_places
 
-    options = _options(args)
+    options = given_options(args)
     parse_policy(options.policy)  # before the data are read
     check_places(args.log)
     check_bundle_place(args.output, force=args.force)
@@ -208,12 +92,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(inspector, made, args.output, report)
     return 0
-
-
-def _options(args: argparse.Namespace) -> TrainOptions:
-    names = {f.name for f in fields(TrainOptions)}
-    given = {name: value for name, value in vars(args).items() if name in names and value is not None}
-    return make_options(given) if args.config is None else read_options(args.config, given)
 
 
 def _warn(inspector: Inspector, made: Evaluation | None, report: Path | None) -> None:

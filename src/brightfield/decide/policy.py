@@ -96,12 +96,14 @@ class Policy:
 def parse_policy(text: str) -> Policy:
     """Return the policy that a text such as `f1`, `recall=0.99` or `escape<=0.02@0.95` names.
 
-    Shares may be given in percent. Two clauses joined by `and` leave a review band between their thresholds.
+    `auto` is `f1`. Shares may be given in percent. Two clauses joined by `and` leave a review band between
+    their thresholds.
 
     Raises:
         ConfigError: If there is no such policy, or a value is missing, superfluous or out of range.
     """
-    policy = Policy(tuple(_clause(part) for part in _AND.split(text.strip())))
+    asked = "f1" if text.strip() == "auto" else text.strip()
+    policy = Policy(tuple(_clause(part) for part in _AND.split(asked)))
     _check_together(text, policy.clauses)
     return policy
 

@@ -1,12 +1,10 @@
-"""The shape of a head, as recipes ask for it and bundles keep it."""
+"""The shape of what turns a network's maps into class logits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
-
-ACTIVATIONS = ("gelu", "relu", "tanh")
 
 
 @dataclass(frozen=True)
@@ -19,10 +17,10 @@ class HeadSpec:
         hidden: Units of each member's hidden layers; none for a linear head.
         members: Networks trained side by side whose logits are averaged.
         dropout: Share of inputs and of hidden units dropped in training.
-        activation: Of the hidden units: one of `ACTIVATIONS`.
+        activation: Of the hidden units: `gelu`, `relu` or `tanh`.
         places: Of each map, where it is flattened.
-        scales: Of the tile's side at which the trunk sees it; the maps of all are read.
-        apart: Whether each member reads its own share of the vector, that of its own trunk, and not all of it.
+        scales: Of the tile's side at which the trunk looks at it; the maps of all are read.
+        apart: Whether each member reads its own part of the vector, that of its own trunk, and not all of it.
     """
 
     taps: tuple[int, ...] = (-1,)
@@ -48,7 +46,7 @@ class HeadSpec:
     def on(self, strides: Sequence[int], fixed_size: bool = False) -> HeadSpec:
         """Return the spec for a trunk whose maps have these strides, each map read once.
 
-        A trunk of a fixed size sees one scale only.
+        A trunk of a fixed size looks at one scale only.
 
         A recipe counts as if the trunk ended with a final convolution at its last stride, as EfficientNet's
         does; where there is none, every tap moves one map deeper, so that it reads the stride that was meant.

@@ -1,4 +1,4 @@
-"""Names of views and of sets of them: see `engine.views` for what each does."""
+"""The names of views: the copies of a picture that are looked at beside it, in training and in use."""
 
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from brightfield.config import read_toml
 from brightfield.decide.guarantee import upper_bound
 from brightfield.errors import ConfigError
 from brightfield.evaluation.agreement import THE_INSPECTOR
+from brightfield.options import read_toml
 
 AT_MOST = ("escape_rate", "overkill_rate", "review_share", "ece", "brier")
 AT_LEAST = ("accuracy", "auroc", "average_precision", "f1", "precision", "recall", "n", "n_defect")

@@ -83,7 +83,7 @@ class Job:
         folder: Where it may keep what a training that was stopped goes on from.
         duplicates: (N,) of the training images, equal for near-duplicates, which stay together.
         folds: (N,) of the training images, the fold of each where they calibrate out of fold; else None.
-        processes: This process among those that share the work.
+        process_group: This process among those that share the work.
         progress: Told of every stage.
     """
 
@@ -93,7 +93,7 @@ class Job:
     folder: Path
     duplicates: npt.NDArray[np.intp]
     folds: npt.NDArray[np.intp] | None
-    processes: Any
+    process_group: Any
     progress: Progress = silent
 
 

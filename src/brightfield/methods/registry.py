@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from brightfield.errors import BundleError, ConfigError, MissingPackageError
 
@@ -39,7 +39,17 @@ METHODS: dict[str, Entry] = {
         learner=f"{_CLASSIFIER}.learner:make_learner",
     ),
 }
-"""Every method there is. A program may add its own."""
+"""Every method there is. A program may add its own: see `register`."""
+
+
+def register(name: str, entry: Entry) -> None:
+    """Let a method be trained and loaded by its name."""
+    METHODS[name] = entry
+
+
+def unregister(name: str) -> None:
+    """Forget a method."""
+    del METHODS[name]
 
 
 def loader(name: str) -> Callable[..., Any]:
@@ -68,9 +78,9 @@ def learner(name: str) -> Callable[..., Any]:
     return _found(METHODS[name].learner)
 
 
-def options_class(name: str) -> Any:
-    """Return the dataclass of a method's own options."""
-    return _found(METHODS[name].options)
+def options_class(name: str) -> type:
+    """Return the dataclass that declares a method's own options."""
+    return cast(type, _found(METHODS[name].options))
 
 
 def _found(place: str) -> Any:

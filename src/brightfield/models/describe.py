@@ -9,12 +9,13 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from brightfield.engine.small_names import SMALL_SIDE
 from brightfield.errors import ConfigError
 from brightfield.models.backbone import torchvision_classifiers
 from brightfield.models.graph import Architecture, take_apart
 from brightfield.models.network import build_network
 from brightfield.models.runtime import pick_runtime
-from brightfield.models.small import NETWORKS, SMALL_SIDE, build_small_trunk, small_head
+from brightfield.models.small import NETWORKS, build_small_trunk, small_head
 
 Shape = tuple[int, int, int]
 

@@ -13,9 +13,6 @@ from brightfield.errors import ConfigError
 from brightfield.models.backbone import IMAGENET_MEAN, IMAGENET_STD, BackboneSpec, Trunk
 from brightfield.engine.spec import HeadSpec
 
-SMALL_SIDE = 64
-"""Pictures up to this side in pixels are small: networks for them have a 3x3 stem and no early pooling."""
-
 PREFIX = "small/"
 """Before the name of a network in a bundle, since libraries have large ones of the same name."""
 
@@ -272,6 +269,3 @@ NETWORKS: dict[str, SmallNetwork] = {
         lambda: _Timm("efficientnet_lite0", "conv_stem"), _LINEAR, adapted=True
     ),
 }
-
-ONLY_SMALL = ("fast_cnn", "wide_cnn", "tutorial_cnn", "lenet5", "mobilenet")
-"""Names that mean a small network whatever the pictures' size, since no library has another of that name."""

@@ -69,10 +69,10 @@ def make_learner(dataset: Dataset, options: TrainOptions) -> Learner:
         ConfigError: If the options do not go together, or the method does not know one of them.
     """
     check_labels(dataset)
-    if dataset.normal is None and parse_policy(options.policy) != parse_policy("auto"):
+    if dataset.normal is None and options.policy not in ("auto", "f1"):
         raise ConfigError(
             f"--policy {options.policy!r} chooses a threshold, and where no class is normal there is none: "
-            f"name the class of good parts with --normal ({', '.join(dataset.classes)}), or leave it away"
+            f"name the class of good parts with --normal ({', '.join(dataset.classes)}), or leave it out"
         )
     method = choose_method(dataset, options.method)
     made: Learner = learner(method)(own_options(method, options.own), dataset)

@@ -104,7 +104,7 @@ def _train(
             folder=folder,
             duplicates=ready.duplicates,
             folds=ready.folds,
-            processes=group,
+            process_group=group,
             progress=tell,
         )
         fitted = learner.fit(job)

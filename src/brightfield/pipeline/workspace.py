@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from brightfield.atomic import write_atomically
-from brightfield.config import TrainOptions
 from brightfield.data.dataset import Dataset
 from brightfield.decide.policy import parse_policy
 from brightfield.errors import ConfigError, DataError, ImageError
+from brightfield.options import TrainOptions
 from brightfield.training.processes import Processes
 
 log = logging.getLogger(__name__)

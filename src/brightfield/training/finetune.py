@@ -23,15 +23,16 @@ from brightfield.training.augment import build_augmentation
 from brightfield.training.epochs import Epochs, History, Row, parts_of, run_epochs
 from brightfield.training.features import in_tiles, tile_batches, tile_counts
 from brightfield.training.heads import aims, batches
+from brightfield.training.learning import Learning
 from brightfield.training.losses import Objective, weighted_mean
 from brightfield.training.mixing import draw_mixture
-from brightfield.training.recipes import FineTune, Learning
-
-PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.5, 2
+from brightfield.training.optimisers import Rates, build_optimisers
+from brightfield.training.recipes import FineTune
+from brightfield.training.schedules import Length, build_schedule
 
 
 @dataclass(frozen=True)
-class Course:
+class FineTuneData:
     """What a network is tuned on.
 
     Attributes:
@@ -71,7 +72,7 @@ def set_training(net: TileNet, trained: Sequence[nn.Module]) -> None:
 
 def fine_tune(
     net: TileNet,
-    course: Course,
+    data: FineTuneData,
     settings: FineTune,
     *,
     seed: int,
@@ -86,26 +87,30 @@ def fine_tune(
         One row an epoch: `epoch`, `train_loss`, `learning_rate`, and `validation_f1` if images are held out.
     """
     epochs = Epochs("fine-tune", settings.epochs, settings.patience)
-    return run_epochs(_Tuning(net, course, settings, seed), epochs, checkpoint, progress)
+    return run_epochs(_Tuning(net, data, settings, seed), epochs, checkpoint, progress)
 
 
 class _Tuning:
     """A network that is tuned."""
 
-    def __init__(self, net: TileNet, course: Course, settings: FineTune, seed: int) -> None:
+    def __init__(self, net: TileNet, data: FineTuneData, settings: FineTune, seed: int) -> None:
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
-        self.net, self.course, self.settings = net, course, settings
-        self.augment = build_augmentation(course.preprocessing.fill)
+        self.net, self.data, self.settings = net, data, settings
+        self.augment = build_augmentation(data.preprocessing.fill)
         net.requires_grad_(False)
         self.trained = last_stages(net.trunk, settings.stages)
         for module in (*self.trained, net.head):
             module.requires_grad_(True)
-        parameters = [p for p in net.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
-        self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self.optimiser, mode="max", factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE
+        rates = Rates(settings.learning_rate, settings.weight_decay, settings.bias_rate, settings.head_rate)
+        self.optimisers = build_optimisers(settings.optimiser, net, rates, net.runtime.training)
+        length = Length(
+            settings.epochs,
+            _steps(len(data.images), settings.batch),
+            settings.step_epochs,
+            settings.step_factor,
         )
+        self.schedule = build_schedule(settings.schedule, self.optimisers, length)
 
     def judged(self) -> TileNet:
         return self.net
@@ -114,26 +119,27 @@ class _Tuning:
         self.net.load_state_dict(weights)
 
     def train_one_epoch(self, epoch: int) -> Row:
-        settings, net, course = self.settings, self.net, self.course
-        hardest = _hardest_tiles(net, course) if in_tiles(course.cache, course.preprocessing) else None
+        settings, net, data = self.settings, self.net, self.data
+        hardest = _hardest_tiles(net, data) if in_tiles(data.cache, data.preprocessing) else None
         set_training(net, self.trained)
-        sampling, objective = aims(course.targets, course.learning)
+        sampling, objective = aims(data.targets, data.learning)
         losses: list[float] = []
-        for rows in batches(len(course.images), settings.batch, sampling, self.rng):
-            if len(rows) == 1 < len(course.images):
+        rate = settings.learning_rate
+        for rows in batches(len(data.images), settings.batch, sampling, self.rng):
+            if len(rows) == 1 < len(data.images):
                 continue  # a rest of one, whose variance no BatchNorm can take
-            picked = [_pick(course, int(r), hardest, self.rng) for r in rows]
+            picked = [_pick(data, int(r), hardest, self.rng) for r in rows]
             images = torch.stack(
                 [self.augment(torch.from_numpy(tile).permute(2, 0, 1)) for tile, _ in picked]
             )
             targets = torch.from_numpy(np.stack([t for _, t in picked]))
-            counted = torch.from_numpy(course.counted[rows])
-            x = normalise(images.permute(0, 2, 3, 1), course.preprocessing)
-            if course.learning.mix != "none":
-                drawn = draw_mixture(course.learning.mix, tuple(x.shape), self.rng)
+            counted = torch.from_numpy(data.counted[rows])
+            x = normalise(images.permute(0, 2, 3, 1), data.preprocessing)
+            if data.learning.mix != "none":
+                drawn = draw_mixture(data.learning.mix, tuple(x.shape), self.rng)
                 x, targets, counted = drawn.images(x), drawn.targets(targets), drawn.targets(counted)
+            rate = float(self.optimisers[0].param_groups[0]["lr"])
             losses.append(self._learn(x, targets, counted, objective))
-        rate = float(self.optimiser.param_groups[0]["lr"])
         return {"train_loss": float(np.mean(losses)), "learning_rate": rate}
 
     def _learn(self, x: Tensor, targets: Tensor, counted: Tensor, objective: Objective) -> float:
@@ -142,7 +148,8 @@ class _Tuning:
         parts = parts_of(len(x), self.settings.micro_batch or len(x))
         every = counted.sum().clamp_min(1e-12)
         losses: list[Tensor] = []
-        self.optimiser.zero_grad()
+        for optimiser in self.optimisers:
+            optimiser.zero_grad()
         split = (t.tensor_split(parts) for t in (x, targets, counted))
         for some, asked, weights in zip(*split, strict=True):
             with net.runtime.autocast(training=True):
@@ -152,71 +159,77 @@ class _Tuning:
             loss = weighted_mean(objective.costs(logits, asked), weights) * share
             loss.backward()
             losses.append(loss.detach())  # a number would make a GPU wait for it
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self.schedule.after_step()
         return float(torch.stack(losses).sum())
 
     def validate(self) -> Row:
-        if not len(self.course.held_out):
-            return {}
-        f1 = _validation_f1(self.judged(), self.course)
-        self.schedule.step(f1)
-        return {"validation_f1": f1}
+        f1 = _validation_f1(self.judged(), self.data) if len(self.data.held_out) else None
+        self.schedule.after_epoch(f1)
+        return {} if f1 is None else {"validation_f1": f1}
 
     def state(self) -> dict[str, Any]:
         return {
             "net": self.net.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": {k: v for k, v in self.schedule.state_dict().items() if not callable(v)},
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "schedule": self.schedule.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
+        for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)
+        self.schedule.restore(state["schedule"])
+
+
+def _steps(images: int, batch: int) -> int:
+    """Return the steps of an epoch, of which a rest of a single image is none."""
+    return max(1, -(-images // batch) - (images > 1 and images % batch == 1))
 
 
 def _pick(
-    course: Course, row: int, hardest: list[Tensor] | None, rng: np.random.Generator
+    data: FineTuneData, row: int, hardest: list[Tensor] | None, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     """Return one tile of a training image with its target; of several, likelier one that looks defective."""
-    image = int(course.images[row])
-    tiles, _ = course.preprocessing.tiles(course.cache[image])
+    image = int(data.images[row])
+    tiles, _ = data.preprocessing.tiles(data.cache[image])
     if hardest is None or len(tiles) == 1:
-        return tiles[0], course.targets[row]
-    known = course.tile_targets[row]
+        return tiles[0], data.targets[row]
+    known = data.tile_targets[row]
     chance = torch.softmax(hardest[image], 0).double().numpy() + 0.1 / len(tiles)
-    if known is not None and course.normal is not None:
-        chance = chance + (1 - known[:, course.normal])
+    if known is not None and data.normal is not None:
+        chance = chance + (1 - known[:, data.normal])
     tile = int(rng.choice(len(tiles), p=chance / chance.sum()))
-    return tiles[tile], course.targets[row] if known is None else known[tile]
+    return tiles[tile], data.targets[row] if known is None else known[tile]
 
 
-def _tile_logits(net: TileNet, course: Course, images: npt.NDArray[np.intp]) -> list[Tensor]:
+def _tile_logits(net: TileNet, data: FineTuneData, images: npt.NDArray[np.intp]) -> list[Tensor]:
     """Return the logits (T, K) of each image's tiles, in evaluation mode."""
     net.eval()
-    counts = np.diff(tile_counts(course.cache, course.preprocessing))
+    counts = np.diff(tile_counts(data.cache, data.preprocessing))
     out: list[Tensor] = []
     with torch.inference_mode(), net.runtime.autocast(training=True):
-        for batch in tile_batches(course.cache, course.preprocessing, images.tolist()):
-            x = normalise(torch.from_numpy(batch), course.preprocessing)
+        for batch in tile_batches(data.cache, data.preprocessing, images.tolist()):
+            x = normalise(torch.from_numpy(batch), data.preprocessing)
             out.append(net(x).float().cpu())
     return list(torch.split(torch.cat(out), [int(counts[i]) for i in images]))
 
 
-def _hardest_tiles(net: TileNet, course: Course) -> list[Tensor]:
+def _hardest_tiles(net: TileNet, data: FineTuneData) -> list[Tensor]:
     """Return each image's tiles' defect log-odds, by row of the cache."""
-    if course.normal is None:
-        return [torch.zeros(int(n)) for n in np.diff(tile_counts(course.cache, course.preprocessing))]
-    every = np.arange(len(course.cache))
-    return [defect_log_odds(z, course.normal) for z in _tile_logits(net, course, every)]
+    if data.normal is None:
+        return [torch.zeros(int(n)) for n in np.diff(tile_counts(data.cache, data.preprocessing))]
+    every = np.arange(len(data.cache))
+    return [defect_log_odds(z, data.normal) for z in _tile_logits(net, data, every)]
 
 
-def _validation_f1(net: TileNet, course: Course) -> float:
+def _validation_f1(net: TileNet, data: FineTuneData) -> float:
     """Return F1 of the defects at probability 0.5, or without a normal class the mean over classes."""
-    logits = torch.stack([pool_tiles(z, course.normal) for z in _tile_logits(net, course, course.held_out)])
-    if course.normal is None:
+    logits = torch.stack([pool_tiles(z, data.normal) for z in _tile_logits(net, data, data.held_out)])
+    if data.normal is None:
         return float(
-            f1_score(course.held_out_labels, logits.argmax(1).numpy(), average="macro", zero_division=0.0)
+            f1_score(data.held_out_labels, logits.argmax(1).numpy(), average="macro", zero_division=0.0)
         )
-    called = (defect_log_odds(logits, course.normal) > 0).numpy()
-    return float(f1_score(course.held_out_labels != course.normal, called, zero_division=0.0))
+    called = (defect_log_odds(logits, data.normal) > 0).numpy()
+    return float(f1_score(data.held_out_labels != data.normal, called, zero_division=0.0))

@@ -16,9 +16,12 @@ from brightfield.progress import Progress, silent
 from brightfield.tracking import record_figures
 from brightfield.training.epochs import History
 from brightfield.training.features import FeatureBank
+from brightfield.training.learning import Learning
 from brightfield.training.losses import Objective, weighted_mean
 from brightfield.training.mixing import draw_mixture
-from brightfield.training.recipes import Learning, Recipe
+from brightfield.training.optimisers import Rates, build_optimisers
+from brightfield.training.recipes import TrainHead
+from brightfield.training.schedules import Length, build_schedule
 from brightfield.training.targets import FloatArray, balance
 
 _BATCH = 128
@@ -29,7 +32,7 @@ _STATISTICS_ROWS = 20_000
 
 
 @dataclass(frozen=True)
-class Lesson:
+class HeadTrainingData:
     """What a head learns from.
 
     Attributes:
@@ -64,9 +67,15 @@ def members_without(fold: int, members: int, folds: int) -> list[int]:
 
 
 def train_head(
-    head: HeadEnsemble, lesson: Lesson, recipe: Recipe, *, seed: int, progress: Progress | None = None
+    head: HeadEnsemble,
+    data: HeadTrainingData,
+    settings: TrainHead,
+    learning: Learning,
+    *,
+    seed: int,
+    progress: Progress | None = None,
 ) -> History:
-    """Train a head, in place, with AdamW and a one-cycle schedule; its standardisation is fixed first.
+    """Train a head, in place; its standardisation is fixed first.
 
     Returns:
         One row an epoch: `epoch`, `train_loss`.
@@ -75,34 +84,33 @@ def train_head(
         ConfigError: If images are to be mixed that cannot be.
     """
     tell = progress or silent
-    check_mix(recipe.learning, int(np.diff(lesson.bank.starts).max()))
+    check_mix(learning, int(np.diff(data.bank.starts).max()))
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    head.standardise(_some_rows(lesson, rng))
-    sampling, objective = aims(lesson.targets, recipe.learning)
-    size = _batch_size(lesson)
-    per_epoch = -(-len(lesson.images) // size)
-    optimiser = torch.optim.AdamW(
-        head.parameters(), lr=recipe.head_learning_rate, weight_decay=recipe.head_weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.head_learning_rate, total_steps=recipe.head_epochs * per_epoch + 1
-    )
+    head.standardise(_some_rows(data, rng))
+    sampling, objective = aims(data.targets, learning)
+    size = _batch_size(data)
+    per_epoch = -(-len(data.images) // size)
+    rates = Rates(settings.learning_rate, settings.weight_decay)
+    (optimiser,) = build_optimisers(settings.optimiser, head, rates)
+    length = Length(settings.epochs, per_epoch, settings.step_epochs, settings.step_factor)
+    schedule = build_schedule(settings.schedule, [optimiser], length)
     history: History = []
     head.train()
-    for epoch in range(recipe.head_epochs):
+    for epoch in range(settings.epochs):
         losses: list[float] = []
-        for rows in batches(len(lesson.images), size, sampling, rng):
-            loss = _loss(head, lesson, rows, objective, recipe.learning.mix, rng)
+        for rows in batches(len(data.images), size, sampling, rng):
+            loss = _loss(head, data, rows, objective, learning.mix, rng)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            schedule.step()
+            schedule.after_step()
             losses.append(float(loss.detach()))
+        schedule.after_epoch(None)
         row = {"train_loss": float(np.mean(losses))}
         history.append({"epoch": epoch + 1, **row})
         record_figures("head", row, epoch + 1)
-        tell("head", epoch + 1, recipe.head_epochs)
+        tell("head", epoch + 1, settings.epochs)
     head.eval()
     return history
 
@@ -141,38 +149,38 @@ def batches(
         yield order[at : at + size]
 
 
-def _batch_size(lesson: Lesson) -> int:
+def _batch_size(data: HeadTrainingData) -> int:
     """Return the images in a step: few where there are few, so that there are steps enough in an epoch."""
-    most = int(np.diff(lesson.bank.starts).max())
-    return max(8, min(_BATCH, len(lesson.images) // _STEPS, _MAX_TILES // most))
+    most = int(np.diff(data.bank.starts).max())
+    return max(8, min(_BATCH, len(data.images) // _STEPS, _MAX_TILES // most))
 
 
-def _some_rows(lesson: Lesson, rng: np.random.Generator) -> Tensor:
+def _some_rows(data: HeadTrainingData, rng: np.random.Generator) -> Tensor:
     """Return features of up to 20,000 training tiles, every view alike, float32 (R, D)."""
-    starts = lesson.bank.starts
-    tiles = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in lesson.images])
-    views = lesson.bank.values.shape[0]
+    starts = data.bank.starts
+    tiles = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in data.images])
+    views = data.bank.values.shape[0]
     if len(tiles) * views > _STATISTICS_ROWS:
         tiles = np.sort(rng.choice(tiles, max(1, _STATISTICS_ROWS // views), replace=False))
-    return torch.from_numpy(lesson.bank.values[:, tiles].reshape(-1, lesson.bank.values.shape[2])).float()
+    return torch.from_numpy(data.bank.values[:, tiles].reshape(-1, data.bank.values.shape[2])).float()
 
 
 def _loss(
     head: HeadEnsemble,
-    lesson: Lesson,
+    data: HeadTrainingData,
     rows: npt.NDArray[np.intp],
     objective: Objective,
     mix: str,
     rng: np.random.Generator,
 ) -> Tensor:
     """Return the images' loss on one random view of each, and the tiles' where masks tell them apart."""
-    starts = lesson.bank.starts
-    images = lesson.images[rows]
-    views = rng.integers(lesson.bank.values.shape[0], size=len(rows))
-    bags = [lesson.bank.values[v, starts[i] : starts[i + 1]] for v, i in zip(views, images, strict=True)]
+    starts = data.bank.starts
+    images = data.images[rows]
+    views = rng.integers(data.bank.values.shape[0], size=len(rows))
+    bags = [data.bank.values[v, starts[i] : starts[i + 1]] for v, i in zip(views, images, strict=True)]
     features = torch.from_numpy(np.concatenate(bags)).float()
-    targets = torch.from_numpy(lesson.targets[rows])
-    counted = _counted(lesson, rows, head.spec.members)
+    targets = torch.from_numpy(data.targets[rows])
+    counted = _counted(data, rows, head.spec.members)
     if mix != "none":
         drawn = draw_mixture(mix, tuple(features.shape), rng)
         features, targets = drawn.images(features), drawn.targets(targets)
@@ -182,9 +190,9 @@ def _loss(
     counts = [len(b) for b in bags]
     if max(counts) == 1:
         return weighted_mean(objective.costs(logits, targets), counted)
-    pooled = _pooled(logits, counts, lesson.normal)
+    pooled = _pooled(logits, counts, data.normal)
     loss = weighted_mean(objective.costs(pooled, targets), counted)
-    known = [lesson.tile_targets[r] for r in rows]
+    known = [data.tile_targets[r] for r in rows]
     pieces = torch.split(logits, counts, dim=1)
     told = [(i, torch.from_numpy(t)) for i, t in enumerate(known) if t is not None]
     if told:
@@ -195,14 +203,14 @@ def _loss(
     return loss
 
 
-def _counted(lesson: Lesson, rows: npt.NDArray[np.intp], members: int) -> Tensor:
+def _counted(data: HeadTrainingData, rows: npt.NDArray[np.intp], members: int) -> Tensor:
     """Return what each of the images counts for each member, (M, B); 0 where it is not shown the image."""
-    counted = np.broadcast_to(lesson.counted[rows], (members, len(rows)))
-    if lesson.fold_of is None:
+    counted = np.broadcast_to(data.counted[rows], (members, len(rows)))
+    if data.fold_of is None:
         return torch.from_numpy(counted.copy())
-    folds = int(lesson.fold_of.max()) + 1
+    folds = int(data.fold_of.max()) + 1
     left_out = np.arange(members) % folds
-    return torch.from_numpy(counted * (left_out[:, None] != lesson.fold_of[rows][None, :]))
+    return torch.from_numpy(counted * (left_out[:, None] != data.fold_of[rows][None, :]))
 
 
 def _pooled(logits: Tensor, counts: Sequence[int], normal: int | None) -> Tensor:

@@ -3,46 +3,88 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from brightfield.errors import ConfigError
 from brightfield.engine.spec import HeadSpec
 from brightfield.engine.view_names import FLIPS, MIRRORS
+from brightfield.errors import ConfigError
+from brightfield.training.learning import Learning
+
+OPTIMISERS = ("sgd", "adam", "adamw", "muon")
+SCHEDULES = ("step", "cosine", "plateau", "one-cycle", "linear")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+def _check_names(optimiser: str, schedule: str, without: tuple[str, ...] = ()) -> None:
+    for kind, name, every in (("optimiser", optimiser, OPTIMISERS), ("schedule", schedule, SCHEDULES)):
+        known = [n for n in every if n not in without]
+        if name not in known:
+            raise ConfigError(f"the recipe's {kind} is {name!r}; expected one of {', '.join(known)}")
+
+
+def _check_plateau(schedule: str, validation: float) -> None:
+    if schedule == "plateau" and validation == 0:
+        raise ConfigError(
+            "the recipe's schedule is 'plateau', and it holds no images out to see one; expected a "
+            "validation share above 0, or another schedule"
+        )
 
 
 @dataclass(frozen=True)
-class Learning:
-    """What a network learns from each image.
+class TrainHead:
+    """Training a head on features of a frozen network, which are computed once and kept.
 
     Attributes:
-        imbalance: How unequal classes are corrected: `none`, or of `config.CORRECTIONS` one or, joined by
-            `+`, several.
-        focal: The exponent of the focal loss; 0 for cross-entropy.
-        label_smoothing: Share of each label spread over all classes.
-        mix: One of `config.MIXES`.
-        uncertain: What a label counts whose annotator was not sure: one of `config.UNCERTAIN`.
+        views: Of each image, whose features are kept: names of `VIEWS`.
+        folds: In how many the training images calibrate too, each judged by the head's members that were
+            not trained on its fold; 0 where only a part held out of training can calibrate.
+        epochs: Passes over the kept features.
+        learning_rate: At its peak.
+        weight_decay: Decoupled with `adamw`, else added to the gradient.
+        optimiser: One of `OPTIMISERS` but `muon`, as a head has no filters.
+        schedule: One of `SCHEDULES` but `plateau`, as nothing is held out.
+        step_epochs: Epochs between two steps of the schedule `step`.
+        step_factor: By which each multiplies the rate.
+        time_budget: Seconds that the planner may spend on features when it chooses the working size.
     """
 
-    imbalance: str = "none"
-    focal: float = 0.0
-    label_smoothing: float = 0.0
-    mix: str = "none"
-    uncertain: str = "weighted"
+    views: tuple[str, ...] = FLIPS[:1]
+    folds: int = 0
+    epochs: int = 30
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    optimiser: str = "adamw"
+    schedule: str = "one-cycle"
+    step_epochs: int = 10
+    step_factor: float = 0.5
+    time_budget: float = 120.0
+
+    def __post_init__(self) -> None:
+        _check_names(self.optimiser, self.schedule, without=("muon", "plateau"))
 
 
 @dataclass(frozen=True)
 class FineTune:
-    """Training a network's upper stages on augmented images, epoch by epoch, with Adam.
+    """Training a network's upper stages on augmented images, epoch by epoch.
 
     Attributes:
         stages: How many of the backbone's last stages are trained; the others stay, BatchNorm too.
-        learning_rate: At its peak; halved when validation F1 stalls for 2 epochs.
+        learning_rate: At its peak: of everything, or beside Muon of the filters.
         epochs: At the most.
         patience: Epochs without a better validation F1 before it stops; None trains all epochs.
         batch: Images in a step.
         micro_batch: Images whose gradients are computed at once; those of a batch add up. None for the batch.
         validation: Share of the training part held out to choose the best epoch; 0 for none.
+        optimiser: One of `OPTIMISERS`.
+        weight_decay: Decoupled with `adamw`; with `muon` per step, of all but the filters, whose norm is
+            held; else added to the gradient.
+        bias_rate: Of biases, beside Muon.
+        head_rate: Of the head, likewise.
+        schedule: One of `SCHEDULES`; `plateau` needs validation images.
+        step_epochs: Epochs between two steps of the schedule `step`.
+        step_factor: By which each multiplies the rate.
+        time_budget: Seconds that the planner assumes a look at all tiles may take when it chooses the size.
     """
 
     stages: int = 1
@@ -52,6 +94,18 @@ class FineTune:
     batch: int = 32
     micro_batch: int | None = None
     validation: float = 0.15
+    optimiser: str = "adam"
+    weight_decay: float = 0.0
+    bias_rate: float = 0.01
+    head_rate: float = 0.01
+    schedule: str = "plateau"
+    step_epochs: int = 7
+    step_factor: float = 0.1
+    time_budget: float = 120.0
+
+    def __post_init__(self) -> None:
+        _check_names(self.optimiser, self.schedule)
+        _check_plateau(self.schedule, self.validation)
 
 
 @dataclass(frozen=True)
@@ -63,20 +117,23 @@ class FromScratch:
         batch: Images in a step.
         micro_batch: Images whose gradients are computed at once; those of a batch add up. None for what
             suits the machine.
-        optimiser: `muon` for filters with SGD for all else, or `adam`.
-        learning_rate: At its peak: of the filters, or of everything.
+        optimiser: One of `OPTIMISERS`.
+        learning_rate: At its peak: of everything, or beside Muon of the filters.
         bias_rate: Of biases, beside Muon, for the loss summed over the batch.
         head_rate: Of the head, likewise.
-        weight_decay: Per step; beside Muon of all but the filters, whose norm is held.
+        weight_decay: Decoupled with `adamw`; with `muon` per step, of all but the filters, whose norm is
+            held; else added to the gradient.
         whitening_epochs: In which the bias of a whitening first layer learns too.
-        schedule: `linear` down to zero, or `step`.
-        step_epochs: Epochs between two steps.
+        schedule: One of `SCHEDULES`; `plateau` needs validation images.
+        step_epochs: Epochs between two steps of the schedule `step`.
         step_factor: By which each multiplies the rate.
         label_smoothing: Share of each label spread over all classes.
         translate: Pixels by which an image is moved at the most.
         flip: `alternate`, `random` or `none`.
         cutout: Side in pixels of a square of each image that is blanked; 0 for none.
         validation: Share of the training part held out to choose the best epoch; 0 for none.
+        dropout: Share of values dropped in the head in training; None for what belongs to the network.
+        image_size: The side in pixels that the network is built for.
     """
 
     epochs: int
@@ -96,6 +153,21 @@ class FromScratch:
     flip: str = "none"
     cutout: int = 0
     validation: float = 0.0
+    dropout: float | None = None
+    image_size: int = 32
+
+    def __post_init__(self) -> None:
+        _check_names(self.optimiser, self.schedule)
+        _check_plateau(self.schedule, self.validation)
+        if self.optimiser == "muon" and not (self.bias_rate > 0 and self.head_rate > 0):
+            raise ConfigError(
+                f"the recipe's rates beside muon are {self.bias_rate:g} and {self.head_rate:g}; expected a "
+                "bias_rate and a head_rate above 0"
+            )
+
+
+How = TrainHead | FineTune | FromScratch
+"""The three ways to train a classifier."""
 
 
 @dataclass(frozen=True)
@@ -105,44 +177,31 @@ class Recipe:
     Attributes:
         name: What `--recipe` calls it.
         backbone: The backbone where none is named.
-        head: What turns maps into logits.
-        views: Of each image, whose features are computed once and kept: names of `VIEWS`; () for none.
-        folds: In how many the training images calibrate too, each judged by the head's members that were
-            not trained on its fold; 0 where only a part held out of training can calibrate.
-        head_epochs: Passes over the kept features.
-        head_learning_rate: At its peak.
-        head_weight_decay: Decoupled.
-        learning: What is learned from each image, except by a small network.
+        head: What turns maps into logits; of a network trained from scratch only the number of members
+            counts, as it has a head of its own.
+        how: Which of the three ways it is trained, with all that belongs to that way.
+        learning: What is learned from each image, except by a network trained from scratch.
         inference_views: Of an image seen whole, whose logits are averaged in use: names of `VIEWS`.
         tile_views: Likewise of the tiles of a larger one, which already take many passes.
-        fine_tune: How the upper stages are trained instead of a head on kept features, or None.
-        from_scratch: How a small network is trained instead of all that, or None.
-        image_size: The side in pixels that a small network is built for.
-        time_budget: Seconds that the planner may spend on features when it chooses the working size.
-        precision: In which number format networks learn: `float32`, `bfloat16`, or `auto`, the quickest here.
+        precision: In which number format networks learn: one of `PRECISIONS`; `auto` is the quickest here.
     """
 
     name: str
     backbone: str
     head: HeadSpec
-    views: tuple[str, ...] = FLIPS[:1]
-    folds: int = 0
-    head_epochs: int = 30
-    head_learning_rate: float = 1e-3
-    head_weight_decay: float = 1e-2
-    learning: Learning = Learning()
+    how: How
+    learning: Learning = field(default_factory=Learning)
     inference_views: tuple[str, ...] = FLIPS[:1]
     tile_views: tuple[str, ...] = FLIPS[:1]
-    fine_tune: FineTune | None = None
-    from_scratch: FromScratch | None = None
-    image_size: int | None = None
-    time_budget: float = 120.0
     precision: str = "auto"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values for a manifest."""
-        return asdict(self)
+        """Return plain values for a manifest; `how` says under `way` which of the three it is."""
+        return {**asdict(self), "how": {"way": WAYS[type(self.how)], **asdict(self.how)}}
 
+
+WAYS: dict[type, str] = {TrainHead: "train-head", FineTune: "fine-tune", FromScratch: "from-scratch"}
+"""What a manifest calls the three ways."""
 
 MULTI_STAGE = HeadSpec(
     taps=(-6, -5, -4, -3, -2),
@@ -155,24 +214,20 @@ MULTI_STAGE = HeadSpec(
 """Pooled maps from stride 8 to 32, fine scratches in the first and shapes in the last, at three scales."""
 
 RECIPES: dict[str, Recipe] = {
-    "fast": Recipe(name="fast", backbone="tf_efficientnet_lite0", head=MULTI_STAGE, folds=5),
+    "fast": Recipe(name="fast", backbone="tf_efficientnet_lite0", head=MULTI_STAGE, how=TrainHead(folds=5)),
     "best": Recipe(
         name="best",
         backbone="tf_efficientnet_lite0",
         head=replace(MULTI_STAGE, hidden=(128,)),
-        views=FLIPS[:2],
-        folds=5,
-        head_epochs=40,
+        how=TrainHead(views=FLIPS[:2], folds=5, epochs=40, time_budget=300.0),
         inference_views=FLIPS[:2],
-        time_budget=300.0,
     ),
     "tutorial": Recipe(
         name="tutorial",
         backbone="resnet50",
         head=HeadSpec(taps=(-1,), pools=("mean",)),
-        views=(),
+        how=FineTune(),
         learning=Learning(imbalance="sampling", uncertain="full"),
-        fine_tune=FineTune(),
         precision="float32",
     ),
 }
@@ -193,27 +248,20 @@ _SPEED_RUN = FromScratch(
 
 SCRATCH_RECIPES: dict[str, Recipe] = {
     "fast": Recipe(
-        name="fast",
-        backbone="fast_cnn",
-        head=HeadSpec(),
-        views=(),
-        inference_views=MIRRORS,
-        from_scratch=_SPEED_RUN,
+        name="fast", backbone="fast_cnn", head=HeadSpec(), how=_SPEED_RUN, inference_views=MIRRORS
     ),
     "best": Recipe(
         name="best",
         backbone="wide_cnn",
         head=HeadSpec(),
-        views=(),
+        how=replace(_SPEED_RUN, epochs=40, translate=4, cutout=12),
         inference_views=MIRRORS,
-        from_scratch=replace(_SPEED_RUN, epochs=40, translate=4, cutout=12),
     ),
     "tutorial": Recipe(
         name="tutorial",
         backbone="tutorial_cnn",
         head=HeadSpec(),
-        views=(),
-        from_scratch=FromScratch(
+        how=FromScratch(
             epochs=30,
             batch=128,
             optimiser="adam",
@@ -239,3 +287,27 @@ def find_recipe(name: str) -> Recipe:
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ConfigError(f"--recipe {name!r} is unknown; {hint}known are: {', '.join(RECIPES)}")
     return RECIPES[name]
+
+
+def usual_rates(how: FineTune | FromScratch, optimiser: str) -> dict[str, float]:
+    """Return the rates and the weight decay to begin with, where a recipe takes another optimiser."""
+    if isinstance(how, FineTune):
+        return _TUNING_RATES[optimiser]
+    return _SCRATCH_RATES[optimiser]
+
+
+_TUNING_RATES: dict[str, dict[str, float]] = {
+    "sgd": {"learning_rate": 1e-2, "weight_decay": 1e-4},
+    "adam": {"learning_rate": 3e-4, "weight_decay": 0.0},
+    "adamw": {"learning_rate": 3e-4, "weight_decay": 1e-2},
+    "muon": {"learning_rate": 2e-2, "weight_decay": 0.0, "bias_rate": 1e-2, "head_rate": 1e-2},
+}
+_SCRATCH_RATES: dict[str, dict[str, float]] = {
+    "sgd": {"learning_rate": 5e-2, "weight_decay": 5e-4},
+    "adam": {"learning_rate": 1e-3, "weight_decay": 0.0},
+    "adamw": {"learning_rate": 1e-3, "weight_decay": 1e-2},
+    "muon": {
+        name: getattr(_SPEED_RUN, name)
+        for name in ("learning_rate", "weight_decay", "bias_rate", "head_rate")
+    },
+}

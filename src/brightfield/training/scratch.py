@@ -21,9 +21,10 @@ from brightfield.models.small import FastCNN
 from brightfield.progress import Progress, silent
 from brightfield.training.draws import Draws, cut_out, draw, gathered
 from brightfield.training.epochs import Epochs, History, Row, parts_of, run_epochs
-from brightfield.training.muon import Muon
+from brightfield.training.optimisers import Rates, build_optimisers
 from brightfield.training.processes import ALONE, Processes
 from brightfield.training.recipes import FromScratch
+from brightfield.training.schedules import Length, build_schedule
 
 _WHITENING_IMAGES = 5000
 _SCORED_AT_ONCE = 500
@@ -33,7 +34,7 @@ _STEPS = 25  # an epoch at the least, as far as the images reach
 
 
 @dataclass(frozen=True)
-class Pupils:
+class ScratchData:
     """What a network learns from.
 
     Attributes:
@@ -60,12 +61,12 @@ def gather(cache: PixelCache, preprocessing: Preprocessing) -> Tensor:
 
 def train_from_scratch(
     net: TileNet,
-    pupils: Pupils,
+    data: ScratchData,
     settings: FromScratch,
     *,
     seed: int,
     checkpoint: Path | None,
-    together: Processes = ALONE,
+    process_group: Processes = ALONE,
     progress: Progress | None = None,
 ) -> History:
     """Train a network in place, alone or as one of several processes with the same network.
@@ -79,8 +80,10 @@ def train_from_scratch(
         One row an epoch: `epoch`, `train_loss`, `learning_rate`, and `validation_accuracy` where images are
         held out.
     """
-    training = _FromScratch(net, pupils, settings, seed, together, progress or silent)
-    return run_epochs(training, Epochs("train", settings.epochs, writes=together.first), checkpoint, progress)
+    training = _FromScratch(net, data, settings, seed, process_group, progress or silent)
+    return run_epochs(
+        training, Epochs("train", settings.epochs, writes=process_group.first), checkpoint, progress
+    )
 
 
 class _Logits(nn.Module):
@@ -102,27 +105,29 @@ class _FromScratch:
     def __init__(
         self,
         net: TileNet,
-        pupils: Pupils,
+        data: ScratchData,
         settings: FromScratch,
         seed: int,
-        together: Processes,
+        process_group: Processes,
         tell: Progress,
     ) -> None:
         torch.manual_seed(seed)
-        self.seed, self.together, self.tell = seed, together, tell
+        self.seed, self.group, self.tell = seed, process_group, tell
         self.rng = np.random.default_rng(seed)
-        self.net, self.pupils, self.settings = net, pupils, settings
+        self.net, self.data, self.settings = net, data, settings
         device = net.runtime.device
-        self.images, self.labels = pupils.images.to(device), pupils.labels.to(device)
+        self.images, self.labels = data.images.to(device), data.labels.to(device)
         # a part of a batch fits a processor's cache; a GPU takes the batch whole
         suiting = _ON_A_CPU if device == "cpu" else settings.batch
         self.micro_batch = settings.micro_batch or suiting
-        self.rows = np.setdiff1d(np.arange(len(pupils.images)), pupils.held_out)
-        if len(self.rows) < 2 * together.world:
-            raise DataError(f"{len(self.rows)} images to train on are too few for {together.world} processes")
-        self.first = self.rng.random(len(pupils.images)) < 0.5  # mirrored in even epochs
+        self.rows = np.setdiff1d(np.arange(len(data.images)), data.held_out)
+        if len(self.rows) < 2 * process_group.world:
+            raise DataError(
+                f"{len(self.rows)} images to train on are too few for {process_group.world} processes"
+            )
+        self.first = self.rng.random(len(data.images)) < 0.5  # mirrored in even epochs
         # few images come in small batches, so that there are steps enough to learn from
-        least = max(_SMALLEST_BATCH, together.world)
+        least = max(_SMALLEST_BATCH, process_group.world)
         self.batch = max(least, min(settings.batch, len(self.rows) // _STEPS))
         # a rest waits for another epoch: a step on a few images would be as long as one on many, and the
         # norms would remember those few
@@ -131,11 +136,13 @@ class _FromScratch:
         for module in self.whitened:
             # of all classes, whatever order the images come in
             few = self.rng.choice(self.rows, min(_WHITENING_IMAGES, len(self.rows)), replace=False)
-            module.whiten(normalise(self.images[torch.from_numpy(few)], pupils.preprocessing))
+            module.whiten(normalise(self.images[torch.from_numpy(few)], data.preprocessing))
         self.logits: nn.Module
         self._set_whitening(True)
-        self.optimisers = _optimisers(net, settings)
-        self.peaks = [[float(g["lr"]) for g in o.param_groups] for o in self.optimisers]
+        rates = Rates(settings.learning_rate, settings.weight_decay, settings.bias_rate, settings.head_rate)
+        self.optimisers = build_optimisers(settings.optimiser, net, rates, net.runtime.training)
+        length = Length(settings.epochs, self.steps, settings.step_epochs, settings.step_factor)
+        self.schedule = build_schedule(settings.schedule, self.optimisers, length)
 
     def judged(self) -> TileNet:
         return self.net
@@ -146,7 +153,7 @@ class _FromScratch:
         for module in self.whitened:
             module.train_whitening(learns)
         logits = _Logits(self.net)
-        self.logits = logits if self.together.world == 1 else DistributedDataParallel(logits)
+        self.logits = logits if self.group.world == 1 else DistributedDataParallel(logits)
 
     def train_one_epoch(self, epoch: int) -> Row:
         settings, net = self.settings, self.net
@@ -156,21 +163,22 @@ class _FromScratch:
         drawn = self._draw(epoch)
         losses: list[Tensor] = []
         for step in range(self.steps):
-            rate = self._set_rates(epoch, step)
+            rate = float(self.optimisers[0].param_groups[0]["lr"])  # the filters' or everything's
             for optimiser in self.optimisers:
                 optimiser.zero_grad(set_to_none=True)
             places = np.arange(step * self.batch, min((step + 1) * self.batch, len(self.rows)))
-            mine = np.array_split(places, self.together.world)[self.together.rank]
+            mine = np.array_split(places, self.group.world)[self.group.rank]
             pieces = np.array_split(mine, parts_of(len(mine), self.micro_batch))
             for piece in pieces:
                 with self._synchronised(piece is pieces[-1]):
                     losses.append(self._backward(drawn.some(piece[0], piece[-1] + 1), len(places)))
             for optimiser in self.optimisers:
                 optimiser.step()
+            self.schedule.after_step()
             self.tell("batches", epoch * self.steps + step + 1, self.steps * settings.epochs)
         seen = min(len(self.rows), self.steps * self.batch)
         return {
-            "train_loss": float(torch.stack(losses).sum()) / seen * self.together.world,
+            "train_loss": float(torch.stack(losses).sum()) / seen * self.group.world,
             "learning_rate": rate,
         }
 
@@ -194,7 +202,7 @@ class _FromScratch:
 
     def _backward(self, drawn: Draws, batch: int) -> Tensor:
         settings = self.settings
-        x = normalise(gathered(self.images, drawn), self.pupils.preprocessing)
+        x = normalise(gathered(self.images, drawn), self.data.preprocessing)
         x = cut_out(x, drawn.hole, settings.cutout)
         logits: Tensor = self.logits(x)  # (M, B, K)
         labels = self.labels[drawn.rows]
@@ -206,25 +214,16 @@ class _FromScratch:
             reduction="sum",
         )
         # processes average their gradients, where one process adds them up
-        share = self.together.world / (batch if settings.optimiser == "adam" else 1)
+        share = self.group.world / (batch if settings.optimiser != "muon" else 1)
         (loss * share).backward()  # type: ignore[no-untyped-call]
         return loss.detach() / len(logits)  # a number would make a GPU wait for it
 
-    def _set_rates(self, epoch: int, step: int) -> float:
-        """Set the learning rates for a step of an epoch, and return the filters' or everything's."""
-        settings = self.settings
-        if settings.schedule == "step":
-            factor = settings.step_factor ** (epoch // settings.step_epochs)
-        else:
-            factor = 1.0 - (epoch * self.steps + step) / (self.steps * settings.epochs)
-        for optimiser, peaks in zip(self.optimisers, self.peaks, strict=True):
-            for group, peak in zip(optimiser.param_groups, peaks, strict=True):
-                group["lr"] = peak * factor
-        return self.peaks[0][0] * factor
-
     def validate(self) -> Row:
-        held_out = self.pupils.held_out
-        return {"validation_accuracy": self._accuracy(held_out)} if len(held_out) else {}
+        held_out = self.data.held_out
+        figure = self._accuracy(held_out) if len(held_out) else None
+        # each process judges with its own statistics of the norms; their rates must stay the same
+        self.schedule.after_epoch(None if figure is None else self.group.told_by_the_first(figure))
+        return {} if figure is None else {"validation_accuracy": figure}
 
     def _accuracy(self, rows: npt.NDArray[np.intp]) -> float:
         self.net.eval()
@@ -232,7 +231,7 @@ class _FromScratch:
         with torch.inference_mode(), self.net.runtime.autocast(training=True):
             for at in range(0, len(rows), _SCORED_AT_ONCE):
                 few = torch.from_numpy(rows[at : at + _SCORED_AT_ONCE])
-                x = normalise(self.images[few], self.pupils.preprocessing)
+                x = normalise(self.images[few], self.data.preprocessing)
                 right += int((self.net(x).argmax(1) == self.labels[few]).sum())
         return right / len(rows)
 
@@ -241,25 +240,14 @@ class _FromScratch:
         self.net.eval()
 
     def state(self) -> dict[str, Any]:
-        return {"net": self.net.state_dict(), "optimisers": [o.state_dict() for o in self.optimisers]}
+        return {
+            "net": self.net.state_dict(),
+            "optimisers": [o.state_dict() for o in self.optimisers],
+            "schedule": self.schedule.state(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
         for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(kept)
-
-
-def _optimisers(net: TileNet, settings: FromScratch) -> list[torch.optim.Optimizer]:
-    trained = [(n, p) for n, p in net.named_parameters() if p.requires_grad]
-    if settings.optimiser == "adam":
-        every = [p for _, p in trained]
-        return [torch.optim.Adam(every, lr=settings.learning_rate, weight_decay=settings.weight_decay)]
-    filters = [p for n, p in trained if p.ndim == 4 and n.startswith("trunk.")]
-    biases = [p for n, p in trained if p.ndim < 4 and n.startswith("trunk.")]
-    heads = [p for n, p in trained if n.startswith("head.")]
-    groups = [
-        {"params": values, "lr": rate, "weight_decay": settings.weight_decay / rate}
-        for values, rate in ((biases, settings.bias_rate), (heads, settings.head_rate))
-    ]
-    rest = torch.optim.SGD(groups, lr=settings.bias_rate, momentum=0.85, nesterov=True)
-    return [Muon(filters, lr=settings.learning_rate, precision=net.runtime.training), rest]
+        self.schedule.restore(state["schedule"])

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.config import corrections
 from brightfield.data.dataset import Dataset
 from brightfield.errors import DataError
+from brightfield.training.learning import corrections
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -34,7 +34,8 @@ from brightfield.models.backbone import Trunk, build_trunk
 from brightfield.models.frozen import Freezer
 from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
-from brightfield.models.small import NETWORKS, build_small_trunk, small_head
+from brightfield.engine.small_names import SMALL_NETWORKS
+from brightfield.models.small import build_small_trunk, small_head
 from brightfield.models.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weights
 from brightfield.training.epochs import History
 from brightfield.training.features import FeatureBank, extract, in_tiles
@@ -49,7 +50,6 @@ log = logging.getLogger(__name__)
 
 _ROWS_AT_ONCE = 4096
 _TIMED = 5  # pictures
-_BUDGET = 120.0  # seconds for features, where a recipe keeps none
 
 SLIVER = 0.1
 """A tile with less than this share of the worst tile's defective pixels shows no defect worth the name."""
@@ -118,7 +118,7 @@ def fit(job: Job, options: ClassifierOptions, recipe: Recipe) -> Fitted:
     recipe = replace(recipe, head=net.head.spec)
     freezer = Freezer(net)
     training = job.data.split("train")
-    with job.processes.first_goes_first():
+    with job.process_group.first_goes_first():
         chosen = _plan(job, training, freezer, recipe, Wishes(options.image_size, options.tile))
         log.info("%s", chosen.reason)
         caches = _caches(job, chosen.preprocessing)
@@ -148,8 +148,9 @@ def _network(recipe: Recipe, options: ClassifierOptions, classes: int) -> tuple[
         trunk = build_small_trunk(recipe.backbone, recipe.how.image_size, recipe.head.members)
         origin = RANDOM_WEIGHTS
         head = small_head(recipe.backbone, trunk)
+        head = head if recipe.how.dropout is None else replace(head, dropout=recipe.how.dropout)
     else:
-        trunk = build_trunk(recipe.backbone, NETWORKS)
+        trunk = build_trunk(recipe.backbone, SMALL_NETWORKS)
         origin = load_weights(trunk, options.weights)
         head = recipe.head.on(trunk.spec.strides, trunk.spec.fixed_size)
     runtime = pick_runtime(precision=recipe.precision, trunk=trunk.net)
@@ -170,7 +171,8 @@ def _plan(job: Job, training: Dataset, freezer: Freezer, recipe: Recipe, wishes:
             "Run `brightfield data check` for all of them, and take them out"
         )
     how = recipe.how
-    views, budget = (len(how.views), how.time_budget) if isinstance(how, TrainHead) else (1, _BUDGET)
+    views = len(how.views) if isinstance(how, TrainHead) else 1
+    budget = 0.0 if isinstance(how, FromScratch) else how.time_budget  # its size is fixed
     if isinstance(how, FromScratch):
         wishes = replace(wishes, image_size=how.image_size)  # what the network was built for
     elif isinstance(how, FineTune) and wishes == Wishes():
@@ -263,7 +265,7 @@ def _from_scratch(one: _Fit, _freezer: Freezer) -> _Learned:
         how,
         seed=job.seed,
         checkpoint=job.folder / "scratch.pt",
-        processes=job.processes,
+        process_group=job.process_group,
         progress=job.progress,
     )
     return one.classifier(Freezer(one.net)), history, None

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from brightfield.config import TrainOptions
+from brightfield.training.choice import MANY, choose_recipe
 from PIL import Image
 
-from brightfield.config import TrainOptions
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.errors import ConfigError
 from brightfield.models.views import TEST_TIME
-from brightfield.training.choice import MANY, choose_recipe
 from brightfield.training.recipes import Learning
 
 
