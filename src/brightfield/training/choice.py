@@ -7,11 +7,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from brightfield.config import TrainOptions
 from brightfield.data.dataset import Dataset
-from brightfield.errors import ConfigError
+from brightfield.data.opening import opened
+from brightfield.errors import ConfigError, ImageError
 from brightfield.models.small import NETWORKS, ONLY_SMALL, SMALL_SIDE
 from brightfield.models.views import TEST_TIME
 from brightfield.training.recipes import SCRATCH_RECIPES, Learning, Recipe, find_recipe
@@ -127,8 +126,8 @@ def _side(paths: Sequence[Path]) -> int:
     sides = []
     for path in paths[:: max(1, len(paths) // _LOOKED_AT)]:
         try:
-            with Image.open(path) as image:
+            with opened(path) as image:
                 sides.append(max(image.size))
-        except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        except ImageError:
             continue
     return max(sides, default=SMALL_SIDE + 1)
