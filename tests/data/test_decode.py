@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -90,6 +91,76 @@ def test_transparency_is_laid_on_black(tmp_path: Path) -> None:
     Image.fromarray(rgba).save(tmp_path / "a.png")
     np.testing.assert_array_equal(decode(tmp_path / "a.png"), [[[200, 100, 50], [0, 0, 0], [40, 20, 10]]])
     np.testing.assert_array_equal(decode(rgba), decode(tmp_path / "a.png"))
+
+
+def rounded(value: int, alpha: int, white: int) -> int:
+    """Return value * alpha / white to the nearest whole number; white is odd, so there is no half."""
+    quotient, rest = divmod(value * alpha, white)
+    return quotient + (2 * rest > white)
+
+
+def test_every_value_under_every_alpha_is_rounded_to_the_nearest(tmp_path: Path) -> None:
+    values, alphas = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+    expected = np.array([[rounded(v, a, 255) for v in range(256)] for a in range(256)], np.uint8)
+    rgba = np.stack([values, values[:, ::-1], values, alphas], axis=2)
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    Image.fromarray(np.stack([values, alphas], axis=2)).save(tmp_path / "grey.png")
+    colour = np.stack([expected, expected[:, ::-1], expected], axis=2)
+    np.testing.assert_array_equal(decode(tmp_path / "a.png"), colour)
+    np.testing.assert_array_equal(decode(rgba), colour)
+    np.testing.assert_array_equal(decode(tmp_path / "grey.png"), expected)
+
+
+def test_sixteen_bits_under_alpha_do_not_overflow() -> None:
+    some = [0, 1, 2, 32767, 32768, 40000, 65534, 65535]
+    array = np.array([[[v, 65535 - v, v, a] for v in some] for a in some], np.uint16)
+    expected = [[[rounded(c, a, 65535) for c in (v, 65535 - v, v)] for v in some] for a in some]
+    np.testing.assert_array_equal(decode(array), expected)
+
+
+def test_transparency_is_the_same_in_every_block_of_rows(tmp_path: Path) -> None:
+    rgba = np.random.default_rng(0).integers(
+        0, 256, (331, 977, 4), np.uint8
+    )  # several blocks, the last short
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    wide = rgba.astype(np.int64)
+    expected = (2 * wide[..., :3] * wide[..., 3:] + 255) // 510
+    np.testing.assert_array_equal(decode(tmp_path / "a.png"), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_transparency_takes_little_memory_beside_the_picture(dtype: type) -> None:
+    array = np.full((2000, 1500, 4), 99, dtype)
+    tracemalloc.start()
+    try:
+        got = decode(array)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < array.nbytes + got.nbytes + 4_000_000
+
+
+def signed_tiff(path: Path, values: list[list[int]]) -> Path:
+    """Write a TIFF of one strip of signed bytes, tag by tag (TIFF 6.0, section 2)."""
+    pixels = np.array(values, np.int8)
+    tags = [(256, 3, pixels.shape[1]), (257, 3, pixels.shape[0]), (258, 3, 8), (259, 3, 1), (262, 3, 1)]
+    tags += [(273, 4, 8), (277, 3, 1), (278, 3, pixels.shape[0]), (279, 4, pixels.size), (339, 3, 2)]
+    strip = pixels.tobytes()
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    head = b"II*\0" + struct.pack("<I", 8 + len(strip))
+    path.write_bytes(head + strip + struct.pack("<H", len(tags)) + entries + bytes(4))
+    return path
+
+
+def test_signed_bytes_are_read_where_none_is_negative(tmp_path: Path) -> None:
+    np.testing.assert_array_equal(
+        decode(signed_tiff(tmp_path / "a.tif", [[0, 5], [127, 9]])), [[0, 5], [127, 9]]
+    )
+    bad = signed_tiff(tmp_path / "b.tif", [[0, -3], [100, 9]])
+    with pytest.raises(ImageError, match=r"b\.tif has signed values from -3 to 100; expected 0 to 255"):
+        decode(bad)
+    with Image.open(bad) as image, pytest.raises(ImageError, match="-3 to 100"):
+        decode(image)
 
 
 def test_grey_with_transparency_stays_grey(tmp_path: Path) -> None:

@@ -207,6 +207,14 @@ def test_the_normal_class_must_be_there_and_one(tmp_path: Path) -> None:
     assert load(tmp_path, normal="good").classes == ("good", "OK")
 
 
+def test_the_outer_folder_of_the_casting_data_set_is_refused(tmp_path: Path) -> None:
+    for name in ("ok_front", "def_front"):
+        picture(tmp_path / "casting" / name / "a.png")
+    with pytest.raises(DataError, match="'casting' in it looks like one"):
+        load(tmp_path)
+    assert load(tmp_path / "casting").classes == ("ok_front", "def_front")
+
+
 def test_a_name_that_denies_is_not_normal() -> None:
     assert find_normal(["not_ok", "scratched"]) is None
     assert find_normal(["not-good", "crack_free"]) == "crack_free"
@@ -218,6 +226,27 @@ def manifest(folder: Path, text: str, name: str = "m.csv", encoding: str = "utf-
         picture(folder / image)
     (folder / name).write_text(text, encoding=encoding)
     return folder / name
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;", "\ufeffsep=;"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_manifest_whose_first_line_names_the_separator(tmp_path: Path, first: str, end: str) -> None:
+    path = manifest(tmp_path, end.join([first, "image;label;note", "a.png;OK;1,2,3,4", "b.png;pit;", ""]))
+    assert [(s.image, s.label) for s in load(path).samples] == [("a.png", "OK"), ("b.png", "pit")]
+
+
+def test_a_separator_that_only_its_line_names(tmp_path: Path) -> None:
+    path = manifest(tmp_path, "sep=|\nimage|label\na.png|OK\nb.png|pit, deep\n")
+    assert load(path).classes == ("OK", "pit, deep")
+    path.write_text("sep=|\n", encoding="utf-8")
+    with pytest.raises(DataError, match="is empty; expected a header line"):
+        load(path)
+
+
+def test_cells_that_were_kept_from_being_formulas(tmp_path: Path) -> None:
+    picture(tmp_path / "-a.png")
+    path = manifest(tmp_path, "image,label\n'-a.png,'=OK\nb.png,'n\n")
+    assert [(s.image, s.label) for s in load(path).samples] == [("-a.png", "=OK"), ("b.png", "'n")]
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])

@@ -54,6 +54,27 @@ def test_read_gives_back_what_was_written(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
 
 
+def test_names_are_no_formulas_in_the_file_and_come_back(tmp_path: Path) -> None:
+    before = replace(
+        three(),
+        images=('=HYPERLINK("x")', "+1.png", "'-.png"),
+        truth=("@OK", "=pit", "=pit"),
+        labels=("@OK", "@OK", "=pit"),
+        classes=("@OK", "=pit"),
+        normal="@OK",
+    )
+    before.write_csv(tmp_path / "p.csv")
+    with (tmp_path / "p.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert [row[0] for row in rows[1:]] == ['\'=HYPERLINK("x")', "'+1.png", "''-.png"]
+    assert [row[1] for row in rows[1:]] == ["'@OK", "'=pit", "'=pit"]
+    assert not [cell for row in rows for cell in (*row[:5], *row[9:]) if cell[:1] in tuple("=+-@")]
+    assert rows[1][5] == "-2.0"  # a number stays one
+    after = read_csv(tmp_path / "p.csv", normal="@OK")
+    for name in ("images", "truth", "labels", "classes"):
+        assert getattr(after, name) == getattr(before, name)
+
+
 def test_plain_classification_has_no_decisions(tmp_path: Path) -> None:
     before = replace(
         three(), decisions=(None, None, None), normal=None, probabilities=None, class_probabilities=None

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from brightfield.cli.places import check_folder
 from brightfield.cli.progress import show_progress
-from brightfield.cli.terminal import Subparsers, add_command, say, share, stdout, wait_asleep
+from brightfield.cli.terminal import Subparsers, add_command, printable, say, share, stdout, wait_asleep
 from brightfield.errors import ConfigError, DataError, ImageError
 
 if TYPE_CHECKING:
@@ -195,8 +195,8 @@ def _print_line(console: Console, verdict: Verdict, interval: tuple[float, float
     shown = "" if best is None else f"{best:.3f}"
     if interval is not None:
         shown += f" ({interval[0]:.3f} to {interval[1]:.3f})"
-    cells = _columns(decision, shown, verdict.label, f"{verdict.milliseconds:.0f}")
-    console.print(Text.assemble((cells[:8], _COLOURS.get(decision, "")), cells[8:], verdict.image))
+    cells = _columns(decision, shown, printable(verdict.label), f"{verdict.milliseconds:.0f}")
+    console.print(Text.assemble((cells[:8], _COLOURS.get(decision, "")), cells[8:], printable(verdict.image)))
 
 
 def _columns(*cells: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from brightfield.cli import arch, data, demo, evaluate, inspect, threshold, train
-from brightfield.cli.terminal import messages, say
+from brightfield.cli.terminal import messages, printable, say
 from brightfield.errors import InputError
 from brightfield.version import __version__
 
@@ -77,7 +77,8 @@ def _surprise(args: argparse.Namespace, error: Exception) -> int:
 
 def _report(args: argparse.Namespace, message: str) -> None:
     if args.debug:
-        traceback.print_exc()
+        for line in traceback.format_exc().splitlines():
+            print(printable(line), file=sys.stderr)
     say("error", message, "bold red")
 
 
@@ -94,7 +95,7 @@ class _Parser(argparse.ArgumentParser):
         found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
         if found:
             message += _hint(found[1], re.findall(r"[\w-]+", found[2]))
-        super().error(message)
+        super().error(printable(message))
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -8,11 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from brightfield.data.normal_names import NORMAL_NAMES, sounds_normal
 from brightfield.errors import DataError
-
-NORMAL_NAMES = ("ok", "good", "normal", "pass", "free")
-
-_DENIALS = frozenset({"not", "no", "non", "in", "un", "never"})
 
 PARTS = ("train", "calibration", "test")
 
@@ -100,12 +97,13 @@ def _content(path: Path) -> bytes:
 
 
 def find_normal(classes: Sequence[str], named: str | None = None) -> str | None:
-    """Return the class that counts as good, as named or by its usual names.
+    """Return the class that counts as good, as named or by what its name says.
 
-    The usual names are `NORMAL_NAMES`, or end in one (`crack_free`), but not where they deny it (`not_ok`).
+    A class that is called by one of `NORMAL_NAMES` comes before those whose names hold more: see
+    `sounds_normal`.
 
     Raises:
-        DataError: If the named class is not there, or several classes have usual names.
+        DataError: If the named class is not there, or several classes could be meant.
     """
     if named is not None:
         if named not in classes:
@@ -114,15 +112,10 @@ def find_normal(classes: Sequence[str], named: str | None = None) -> str | None:
             )
         return named
     exact = [c for c in classes if c.lower() in NORMAL_NAMES]
-    found = exact or [c for c in classes if _ends_normal(c)]
+    found = exact or [c for c in classes if sounds_normal(c)]
     if len(found) > 1:
         raise DataError(f"several classes could be the good one: {', '.join(found)}; name it with --normal")
     return found[0] if found else None
-
-
-def _ends_normal(name: str) -> bool:
-    *before, last = name.lower().replace("-", "_").replace(" ", "_").split("_")
-    return last in NORMAL_NAMES and not _DENIALS.intersection(before)
 
 
 def order_classes(labels: Iterable[str], normal: str | None) -> tuple[str, ...]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
+from brightfield.data.opening import blamed_on, opened
 from brightfield.errors import ImageError
 
 Pixels = npt.NDArray[np.uint8 | np.uint16]
@@ -26,21 +26,12 @@ LEAST_SIDE = 8
 
 BIT_DEPTHS = (8, 10, 12, 14, 16)
 
-BROKEN_FILE = (
-    OSError,  # truncated, or no image at all
-    SyntaxError,  # Pillow's word for a broken PNG
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-)
-
-_BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _COLOUR_MODES = ("RGB", "RGBX", "CMYK", "YCbCr", "HSV")
+
+_SAMPLE_FORMAT, _SIGNED = 339, 2  # of TIFF 6.0, section 19
+
+_BLOCK_PIXELS = 1 << 16
+"""Pixels whose transparency is worked out at once, so that what this takes does not grow with the picture."""
 
 
 def decode(source: str | Path | Image.Image | npt.NDArray[np.generic]) -> Pixels:
@@ -55,22 +46,24 @@ def decode(source: str | Path | Image.Image | npt.NDArray[np.generic]) -> Pixels
         (H, W, 3) colour or (H, W) grey, uint8 or uint16.
 
     Raises:
-        ImageError: If it cannot be read, or holds floating-point numbers, or numbers beyond 16 bits.
+        ImageError: If it cannot be read, or holds floating-point or negative numbers, or more than 16 bits.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, Image.Image):
         name = str(getattr(source, "filename", "") or "the image")
-        try:
-            return _from_pillow(ImageOps.exif_transpose(source), name)
-        except BROKEN_FILE as error:
-            raise ImageError(f"{name} cannot be read: {error}") from error
+        with blamed_on(name):
+            return _from_pillow(ImageOps.exif_transpose(source), name, _is_signed(source))
     if not isinstance(source, str | Path):
         raise ImageError(
             f"cannot read an image from a {type(source).__name__}; "
             "expected a path, a PIL image or a numpy array"
         )
-    return _from_file(Path(source))
+    path = Path(source)
+    with opened(path) as image:
+        image.load()  # first, because TIFF orients itself while it loads
+        ImageOps.exif_transpose(image, in_place=True)
+        return _from_pillow(image, str(path), _is_signed(image))
 
 
 def check_size(width: int, height: int) -> None:
@@ -135,37 +128,7 @@ def _levels(bits: int) -> npt.NDArray[np.uint8]:
     return levels
 
 
-def _from_file(path: Path) -> Pixels:
-    try:
-        size = path.stat().st_size
-    except (OSError, ValueError) as error:
-        raise ImageError(f"{path} does not exist or may not be read ({error}); check the path") from error
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder; expected one image file")
-    if size == 0:
-        raise ImageError(f"{path} is empty (0 bytes); copy it again from where it came")
-    try:
-        # By its handle, not its name: Pillow maps named TIFF files into memory, and scrambles those it turns.
-        with path.open("rb") as file, Image.open(file) as image:
-            image.load()  # first, because TIFF orients itself while it loads
-            ImageOps.exif_transpose(image, in_place=True)
-            return _from_pillow(image, str(path))
-    except _BOMB as error:
-        raise ImageError(
-            f"{path} claims more pixels than can be trusted ({error}); "
-            "if it is meant, cut it into smaller images first"
-        ) from error
-    except UnidentifiedImageError as error:
-        raise ImageError(
-            f"{path} is not an image that can be read; expected PNG, JPEG, TIFF, BMP or WebP"
-        ) from error
-    except BROKEN_FILE as error:
-        raise ImageError(
-            f"{path} is truncated or corrupt ({error}); copy or export it again, or remove it"
-        ) from error
-
-
-def _from_pillow(image: Image.Image, name: str) -> Pixels:
+def _from_pillow(image: Image.Image, name: str, signed: bool) -> Pixels:
     mode = image.mode
     if mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)
@@ -177,7 +140,8 @@ def _from_pillow(image: Image.Image, name: str) -> Pixels:
         grey = mode in ("1", "L", "LA", "La")
         return _on_black(np.asarray(_with_alpha(image, grey)))
     if mode in ("1", "L"):
-        return np.array(image.convert("L"))
+        grey8 = np.array(image.convert("L"))
+        return _unsigned(grey8, name) if signed else grey8
     if mode == "P" or mode in _COLOUR_MODES:
         return np.array(image.convert("RGB"))
     raise ImageError(f"{name} has the colour mode {mode}, which cannot be read; save it as RGB or grey")
@@ -200,12 +164,39 @@ def _narrowed(values: npt.NDArray[np.int32], name: str) -> Pixels:
     return values.astype(np.uint16)
 
 
+def _is_signed(image: Image.Image) -> bool:
+    """Tell whether a TIFF's numbers have a sign, which Pillow overlooks in those of 8 bits."""
+    tags = getattr(image, "tag_v2", {})
+    return bool(_SIGNED in tags.get(_SAMPLE_FORMAT, ()))
+
+
+def _unsigned(grey: npt.NDArray[np.uint8], name: str) -> npt.NDArray[np.uint8]:
+    """Return the bytes of signed numbers, where none of them is negative."""
+    low, high = int(grey.view(np.int8).min()), int(grey.view(np.int8).max())
+    if low < 0:
+        raise ImageError(
+            f"{name} has signed values from {low} to {high}; expected 0 to 255: save it as unsigned grey"
+        )
+    return grey
+
+
 def _on_black(array: npt.NDArray[np.uint8 | np.uint16]) -> Pixels:
-    """Lay (H, W, 2) or (H, W, 4) on black and drop the alpha: grey (H, W) or colour (H, W, 3)."""
+    """Lay (H, W, 2) or (H, W, 4) on black and drop the alpha: grey (H, W) or colour (H, W, 3).
+
+    A value v under the alpha a becomes v * a / white, rounded to the nearest whole number.
+    """
+    height, width, channels = array.shape
     white = np.iinfo(array.dtype).max
-    colour = array[..., :-1].astype(np.uint64) * array[..., -1:]
-    laid = ((colour + white // 2) // white).astype(array.dtype)
-    return laid[..., 0] if laid.shape[2] == 1 else laid
+    wide: type[np.unsignedinteger[Any]] = np.uint16 if array.dtype == np.uint8 else np.uint32
+    laid: Pixels = np.empty((height, width, channels - 1), dtype=array.dtype)
+    rows = max(1, _BLOCK_PIXELS // max(1, width))
+    for top in range(0, height, rows):
+        block = array[top : top + rows]
+        product = np.multiply(block[..., :-1], block[..., -1:], dtype=wide)  # at most white**2: it fits
+        product += wide(white // 2)
+        product //= wide(white)
+        laid[top : top + rows] = product
+    return laid[..., 0] if channels == 2 else laid
 
 
 def _from_array(array: npt.NDArray[np.generic]) -> Pixels:

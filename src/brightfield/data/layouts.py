@@ -8,8 +8,9 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from brightfield.data.dataset import NORMAL_NAMES, Dataset, Sample, find_normal, order_classes
+from brightfield.data.dataset import Dataset, Sample, find_normal, order_classes
 from brightfield.data.decode import IMAGE_SUFFIXES, decode
+from brightfield.data.normal_names import sounds_normal
 from brightfield.errors import DataError, ImageError
 
 _LOG = logging.getLogger(__name__)
@@ -192,9 +193,9 @@ def _refuse_outer_folder(root: Path) -> None:
     """Refuse a folder whose children are data sets themselves, as unpacked archives often are."""
     children = _class_folders(root)
     for child in children:
-        inside = {folder.name.lower() for folder in _folders(child)}
-        alone = len(children) == 1 and len(inside) > 1 and set(NORMAL_NAMES) & inside
-        if {"train", "test"} <= inside or alone:
+        inside = {folder.name for folder in _folders(child)}
+        alone = len(children) == 1 and len(inside) > 1 and any(map(sounds_normal, inside))
+        if {"train", "test"} <= {name.lower() for name in inside} or alone:
             raise DataError(f"{root} is no data set, but {child.name!r} in it looks like one; give {child}")
 
 

@@ -7,10 +7,12 @@ import importlib
 import io
 import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from brightfield.data.cells import restored
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.layouts import PART_FOLDERS, as_dataset
 from brightfield.errors import DataError
@@ -21,6 +23,7 @@ MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet")
 _NEEDED = ("image", "label")
 _OPTIONAL = ("mask", "group", "split", "stratum", "defect_probability")
 _SHOWN = 5
+_NAMED_SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?(?=[\r\n])', re.IGNORECASE)
 
 Row = dict[str, str]
 
@@ -29,8 +32,7 @@ def load_manifest(path: Path, *, name: str, normal: str | None = None) -> Datase
     """Return the data set that a table describes, one image a row.
 
     Columns: `image` and `label`, and where known `mask`, `group`, `split` (`train`, `val`, `test`), `stratum`
-    and `defect_probability`; others are ignored. Paths are relative to the table. CSV is UTF-8, separated by
-    comma, semicolon or tab.
+    and `defect_probability`; others are ignored. Paths are relative to the table. CSV is as in `read_csv`.
 
     Raises:
         DataError: If a column, label or file is missing, an image stands there twice, or only some rows name
@@ -53,6 +55,9 @@ def load_manifest(path: Path, *, name: str, normal: str | None = None) -> Datase
 def read_csv(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
     """Return the rows of a CSV table by column, cells stripped: UTF-8, separated by comma, semicolon or tab.
 
+    A first line such as `sep=;` names another separator, as Excel has it. An apostrophe that keeps a cell
+    from being a formula is taken off: see `restored`.
+
     Args:
         path: The file.
         needed: Columns that must be there, in small letters.
@@ -67,8 +72,7 @@ def read_csv(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) ->
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 ({error.reason}); save it as 'CSV UTF-8'") from error
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)
+    separator, text = _separated(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         lines = [line for line in reader if any(cell.strip() for cell in line)]
@@ -83,7 +87,18 @@ def read_csv(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) ->
                 f"{path}, row {number}: {len(line)} cells under {len(columns)} columns; "
                 "put text that holds the separator in double quotes"
             )
-    return [dict(zip(columns, (cell.strip() for cell in line), strict=False)) for line in lines[1:]]
+    return [dict(zip(columns, (restored(cell.strip()) for cell in line), strict=False)) for line in lines[1:]]
+
+
+def _separated(text: str) -> tuple[str, str]:
+    """Return what separates the cells of a table's text, and the text from its header on.
+
+    The line that names it is left empty, so that lines keep their numbers.
+    """
+    named = _NAMED_SEPARATOR.match(text)
+    if named:
+        return named[1], text[named.end() :]
+    return max(",;\t", key=text.partition("\n")[0].count), text
 
 
 def _read_parquet(path: Path) -> list[Row]:

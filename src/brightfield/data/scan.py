@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
-from brightfield.data.decode import BROKEN_FILE, check_size, decode
+from brightfield.data.decode import check_size, decode
+from brightfield.data.opening import opened
 from brightfield.data.parallel import ordered_map
 from brightfield.errors import ImageError
 from brightfield.progress import Progress, silent
@@ -52,7 +53,7 @@ def scan(paths: Sequence[Path], progress: Progress | None = None) -> list[ImageF
 
 def _facts(path: Path) -> ImageFacts:
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             width, height = image.size
             mode = image.mode
             sideways = image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
@@ -65,8 +66,6 @@ def _facts(path: Path) -> ImageFacts:
         return ImageFacts(path, pixels.shape[1], pixels.shape[0], mode, maximum)
     except ImageError as error:
         return ImageFacts(path, 0, 0, "", error=str(error))
-    except (*BROKEN_FILE, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return ImageFacts(path, 0, 0, "", error=_reason(path))
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
@@ -74,12 +73,3 @@ def _check_size(path: Path, width: int, height: int) -> None:
         check_size(width, height)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
-
-
-def _reason(path: Path) -> str:
-    """Return decode's message, which says what is wrong in words."""
-    try:
-        decode(path)
-    except ImageError as error:
-        return str(error)
-    return f"{path} has a broken header; export it again"

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.atomic import write_atomically
+from brightfield.data.cells import defused, restored
 from brightfield.data.dataset import order_classes
 from brightfield.errors import DataError, InputError
 
@@ -20,6 +21,9 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 COLUMNS = ("image", "truth", "split", "decision", "label", "score", "probability", "p_value", "threshold")
+_NAMES = COLUMNS[:5]
+"""The columns of text."""
+
 DECISIONS = ("OK", "REVIEW", "DEFECT")
 CLASS_PREFIX = "p:"
 
@@ -114,7 +118,8 @@ class Predictions:
     def write_csv(self, path: Path) -> None:
         """Write predictions.csv, one line an image, and a column `p:<class>` a class where these are known.
 
-        Numbers read back as the same float64. A value that is not there is empty.
+        Numbers read back as the same float64. A value that is not there is empty. Names that a spreadsheet
+        would run as a formula are defused: see `defused`.
         """
         known = self.class_probabilities is not None
         header = [*COLUMNS, *(CLASS_PREFIX + name for name in self.classes if known)]
@@ -122,7 +127,8 @@ class Predictions:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(header)
         for i in range(len(self)):
-            row = [self.images[i], self.truth[i], self.parts[i], self.decisions[i] or "", self.labels[i]]
+            names = (self.images[i], self.truth[i], self.parts[i], self.decisions[i] or "", self.labels[i])
+            row = [defused(name) for name in names]
             optional = (self.scores, self.probabilities, self.p_values, self.thresholds)
             row += ["" if column is None else repr(float(column[i])) for column in optional]
             if self.class_probabilities is not None:
@@ -145,6 +151,7 @@ def read_csv(path: Path, *, normal: str | None, classes: Sequence[str] | None = 
     """
     header, rows = _read_rows(path)
     column = {name: [row[i] for row in rows] for i, name in enumerate(header)}
+    column |= {name: [restored(cell) for cell in column[name]] for name in _NAMES}
     named = tuple(name.removeprefix(CLASS_PREFIX) for name in header[len(COLUMNS) :])
     found = tuple(classes or named or order_classes(column["truth"], normal))
     by_class = [_numbers(path, column, CLASS_PREFIX + name) for name in found] if named else []

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image, PngImagePlugin
 
 from brightfield.atomic import write_atomically
+from brightfield.data.opening import opened
 from brightfield.explain.overlay import as_png, overlay
 from brightfield.verdict import Verdict
 
@@ -67,6 +68,10 @@ def encode_heatmap(heatmap: npt.NDArray[np.float32]) -> bytes:
 
 
 def read_heatmap(path: Path) -> npt.NDArray[np.float32]:
-    """Return the heatmap, float32 (H, W), that a file holds, to the nearest thousandth."""
-    with Image.open(path) as image:
+    """Return the heatmap, float32 (H, W), that a file holds, to the nearest thousandth.
+
+    Raises:
+        ImageError: If the file cannot be read.
+    """
+    with opened(path) as image:
         return np.asarray(image, dtype=np.float32) / np.float32(HEATMAP_SCALE)

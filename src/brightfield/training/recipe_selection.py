@@ -7,12 +7,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from brightfield.data.dataset import Dataset
+from brightfield.data.opening import opened
 from brightfield.engine.small_names import ONLY_SMALL, SMALL_NETWORKS, SMALL_SIDE
 from brightfield.engine.view_names import TEST_TIME
-from brightfield.errors import ConfigError
+from brightfield.errors import ConfigError, ImageError
 from brightfield.training.learning import Learning
 from brightfield.training.recipes import (
     SCRATCH_RECIPES,
@@ -183,8 +182,8 @@ def _side(paths: Sequence[Path]) -> int:
     sides = []
     for path in paths[:: max(1, len(paths) // _LOOKED_AT)]:
         try:
-            with Image.open(path) as image:
+            with opened(path) as image:
                 sides.append(max(image.size))
-        except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        except ImageError:
             continue
     return max(sides, default=SMALL_SIDE + 1)

@@ -1,0 +1,82 @@
+"""Which names of classes say that their parts are good."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from itertools import pairwise
+
+NORMAL_NAMES = ("ok", "good", "normal", "pass", "free")
+
+_GOOD = frozenset({"ok", "okay", "good", "normal", "faultless", "flawless"})
+"""Words that say so wherever they stand in a name."""
+
+_PASSED = frozenset({"pass", "passed"})
+"""Words that say so at either end of a name only: a `boarding_pass_scan` is no good part."""
+
+_NO = frozenset({"no", "non", "not", "without", "zero"})
+
+_DENIALS = _NO | frozenset(
+    {"never", "isn", "isnt", "false", "fake", "almost", "nearly", "barely", "hardly"}
+    # the same in other tongues: people write nicht_ok too
+    | {"nicht", "kein", "keine", "pas", "niet", "geen", "ikke", "inte", "nie", "não", "nao"}
+)
+
+_PREFIXES = frozenset({"in", "un", "n"})
+"""Denials only right before what they deny: `nOK` is bad, but `good_in_light` denies nothing."""
+
+_DEFECTS = frozenset(
+    {"anomaly", "anomalies", "blemish", "blemishes", "crack", "cracks", "damage", "damages", "defect"}
+    | {"defects", "error", "errors", "failure", "failures", "fault", "faults", "flaw", "flaws", "scratch"}
+    | {"scratches"}
+)
+_BAD = _DEFECTS | frozenset(
+    {"abnormal", "anomalous", "bad", "broken", "cracked", "damaged", "def", "defective", "defected", "fail"}
+    | {"failed", "faulty", "flawed", "ko", "ng", "nok", "reject", "rejected", "rejects", "scrap", "scratched"}
+)
+
+
+def _any_of(words: Iterable[str]) -> str:
+    return f"(?:{'|'.join(sorted(words))})"
+
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+_CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+_WITHOUT_DEFECTS = re.compile(
+    rf"""\b(?:
+        {_any_of(_NO)}\ {_any_of(_BAD)}(?!\ free\b)               # no defect, non defective
+      | (?:no|non|un){_any_of(w for w in _BAD if len(w) > 3)}     # nondefective
+      | free\ (?:of|from)\ {_any_of(_BAD)}
+      | {_any_of(_DEFECTS)}\ ?free                                # defect free, defectfree
+      | (?!{_any_of(_DENIALS | _PREFIXES)}\b)\w+\ free$           # free of whatever it is: burr free
+      | ^free$
+    )\b""",
+    re.VERBOSE,
+)
+
+
+def sounds_normal(name: str) -> bool:
+    """Tell whether the words of a class's name say that its parts are good.
+
+    They do where one of them is a word such as `ok` or `good` (`ok_front`, `GoodParts`), or where they deny
+    defects (`no_defect`, `NonDefective`, `crack_free`). They do not where a denial or a word for a defect is
+    left over (`not_ok`, `good_scratch`): there it is better to ask than to guess.
+    """
+    text = " ".join(_words(name))
+    left = _WITHOUT_DEFECTS.sub("", text).split()
+    if any(word in _DENIALS or word in _BAD for word in left):
+        return False
+    if any(a in _PREFIXES and b in _GOOD | _PASSED for a, b in pairwise(left)):
+        return False
+    if len(left) < len(text.split()):
+        return True
+    return not _GOOD.isdisjoint(left) or not _PASSED.isdisjoint((*left[:1], *left[-1:]))
+
+
+def _words(name: str) -> list[str]:
+    """Return a name's words in small letters, those of `camelCase` apart; digits are none."""
+    found: list[str] = []
+    for letters in _LETTERS.findall(unicodedata.normalize("NFC", name)):
+        found += _CAMEL.findall(letters) if letters.isascii() else [letters]
+    return [word.lower() for word in found]
