@@ -169,7 +169,8 @@ def test_constant_tiny_and_large_images(parts: Dataset, monkeypatch: pytest.Monk
 def test_masks(parts: Dataset) -> None:
     broken, other_size, empty, without = parts.samples[-4:]
     Path(str(broken.mask)).write_bytes(b"nothing")
-    Image.new("L", (20, 20), 255).save(str(other_size.mask))
+    half = np.repeat(np.array([0, 255], np.uint8), 10)[:, None].repeat(20, axis=1)
+    Image.fromarray(half).save(str(other_size.mask))
     Image.new("L", (96, 64), 0).save(str(empty.mask))
     samples = [replace(s, mask=None) if s == without else s for s in parts.samples]
     samples[0] = replace(samples[0], mask=parts.samples[30].mask)

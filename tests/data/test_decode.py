@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brightfield.data.decode import bit_depth, decode, read_mask, to_rgb8
+from brightfield.data.decode import bit_depth, decode, to_rgb8
 from brightfield.errors import ImageError
 
 RGB = np.array(
@@ -315,10 +315,3 @@ def test_bit_depth_is_the_smallest_that_holds_all(maxima: list[int], bits: int) 
 def test_bit_depth_refuses_more_than_sixteen() -> None:
     with pytest.raises(ImageError, match="65536"):
         bit_depth([65536])
-
-
-def test_a_mask_is_what_is_not_black(tmp_path: Path) -> None:
-    Image.fromarray(np.array([[0, 1], [255, 0]], np.uint8)).save(tmp_path / "m.png")
-    np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), [[False, True], [True, False]])
-    Image.fromarray(np.array([[[0, 0, 0], [0, 0, 9]]], np.uint8)).save(tmp_path / "c.png")
-    np.testing.assert_array_equal(read_mask(tmp_path / "c.png"), [[False, True]])

@@ -16,7 +16,8 @@ from brightfield.data.catalog import CATALOG, DATA_VARIABLE, MVTEC, data_root, f
 from brightfield.errors import DataError
 
 if TYPE_CHECKING:
-    from brightfield.data.check import CheckReport, Finding
+    from brightfield.data.check import CheckReport
+    from brightfield.data.finding import Finding
 
 _SHOWN = 4
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}

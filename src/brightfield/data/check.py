@@ -5,46 +5,20 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
-from brightfield.data.dataset import Dataset, Sample, check_classes, check_judged
-from brightfield.data.decode import read_mask
+from brightfield.data.dataset import Dataset, check_classes, check_judged
+from brightfield.data.finding import Finding, Severity
 from brightfield.data.fingerprints import Look, group_looks, look
-from brightfield.data.parallel import ordered_map
+from brightfield.data.mask_check import MaskLook, check_masks, look_at_masks
 from brightfield.data.scan import ImageFacts, scan
 from brightfield.data.split import split
-from brightfield.errors import DataError, ImageError
-from brightfield.progress import Progress, silent
+from brightfield.errors import DataError
+from brightfield.progress import Progress
 
 FEW = 20
 TINY_SIDE = 16
 LARGE_PIXELS = 40_000_000
-
-
-class Severity(StrEnum):
-    """An error spoils training; a warning may; a note is good to know."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong, or good to know.
-
-    Attributes:
-        severity: How bad it is.
-        kind: A word to filter by, such as `unreadable` or `leak`.
-        message: What is wrong and how to mend it.
-        files: The images concerned, as the data set names them.
-    """
-
-    severity: Severity
-    kind: str
-    message: str
-    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +75,7 @@ class _Seen:
     facts: Sequence[ImageFacts]
     looks: Sequence[Look]
     groups: Sequence[int]
-    masks: Mapping[int, tuple[int, int, bool] | str]
+    masks: Mapping[int, MaskLook]
 
     def members(self, numbers: Sequence[object]) -> Iterator[list[int]]:
         """Yield the positions of the images that share a number, where there are two or more."""
@@ -122,7 +96,7 @@ def check(dataset: Dataset, *, progress: Progress | None = None) -> CheckReport:
     paths = [sample.path for sample in dataset.samples]
     facts = scan(paths, progress)
     looks = look(paths, progress)
-    seen = _Seen(dataset, facts, looks, group_looks(looks), _look_at_masks(dataset, progress or silent))
+    seen = _Seen(dataset, facts, looks, group_looks(looks), look_at_masks(dataset, progress))
     checks: tuple[Callable[[_Seen], Findings], ...] = (
         *(_unreadable, _equal, _alike, _leaks, _group_leaks, _classes, _splittable),
         *(_modes, _sizes, _extremes, _constant, _masks),
@@ -134,26 +108,6 @@ def check(dataset: Dataset, *, progress: Progress | None = None) -> CheckReport:
     return CheckReport(
         dataset.name, len(dataset), dataset.normal, dataset.counts(), dict(parts), tuple(findings)
     )
-
-
-def _look_at_masks(dataset: Dataset, tell: Progress) -> dict[int, tuple[int, int, bool] | str]:
-    """Return each mask's height, width and whether it marks anything, or why it cannot be read."""
-    rows = [i for i, sample in enumerate(dataset.samples) if sample.mask is not None]
-    found: dict[int, tuple[int, int, bool] | str] = {}
-    for i, one in zip(rows, ordered_map(_look_at_mask, [dataset.samples[i] for i in rows]), strict=True):
-        found[i] = one
-        tell("masks", len(found), len(rows))
-    return found
-
-
-def _look_at_mask(sample: Sample) -> tuple[int, int, bool] | str:
-    if sample.mask is None:
-        return "no mask"
-    try:
-        mask = read_mask(sample.mask)
-    except ImageError as error:
-        return str(error)
-    return mask.shape[0], mask.shape[1], bool(mask.any())
 
 
 def _unreadable(seen: _Seen) -> Findings:
@@ -292,30 +246,4 @@ def _constant(seen: _Seen) -> Findings:
 
 
 def _masks(seen: _Seen) -> Findings:
-    normal = seen.dataset.normal
-    for i, mask in seen.masks.items():
-        sample, one = seen.dataset.samples[i], seen.looks[i]
-        here = seen.names([i])
-        if isinstance(mask, str):
-            yield Finding(Severity.ERROR, "mask-unreadable", f"its mask: {mask}", here)
-            continue
-        height, width, marked = mask
-        if one.error is None and (height, width) != (one.height, one.width):
-            message = f"its mask is {width}x{height}, the image {one.width}x{one.height}; make them one size"
-            yield Finding(Severity.ERROR, "mask-size", message, here)
-        if sample.label == normal and marked:
-            message = f"it counts as {normal!r}, but its mask marks a defect; mend the label or the mask"
-            yield Finding(Severity.WARNING, "mask-on-normal", message, here)
-        if normal is not None and sample.label != normal and not marked:
-            message = f"it counts as {sample.label!r}, but its mask is empty; draw it or remove the mask"
-            yield Finding(Severity.WARNING, "mask-empty", message, here)
-    yield from _unmasked(seen)
-
-
-def _unmasked(seen: _Seen) -> Findings:
-    """Tell of defects without a mask, where others have one."""
-    samples = seen.dataset.samples
-    without = [i for i, s in enumerate(samples) if s.mask is None and s.label != seen.dataset.normal]
-    if seen.masks and without and seen.dataset.normal is not None:
-        message = f"{len(without)} defects have no mask while others have one; pixel figures leave them out"
-        yield Finding(Severity.NOTE, "mask-missing", message, seen.names(without))
+    yield from check_masks(seen.dataset, seen.looks, seen.masks)

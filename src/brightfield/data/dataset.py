@@ -22,7 +22,7 @@ class Sample:
         image: The image as the data set names it: a path relative to its root, with forward slashes.
         path: The file.
         label: The class; None where it is not known.
-        mask: A file of the same size whose nonzero pixels are defective.
+        mask: A file of the same size that marks the defective pixels; see `brightfield.data.masks`.
         group: The part pictured; all pictures of one group stay in one part of a split.
         part: `train`, `calibration` or `test`, where the data set itself fixes it.
         stratum: What to stratify a split by, where that is finer than the label.

@@ -108,16 +108,6 @@ def bit_depth(maxima: Iterable[int]) -> int:
     return next(bits for bits in BIT_DEPTHS if largest < 2**bits)
 
 
-def read_mask(path: Path) -> npt.NDArray[np.bool_]:
-    """Return which pixels are defective, bool (H, W): those that are not black.
-
-    Raises:
-        ImageError: If the mask cannot be read.
-    """
-    pixels = decode(path)
-    return np.asarray(pixels > 0 if pixels.ndim == 2 else (pixels > 0).any(axis=2))
-
-
 @lru_cache(maxsize=8)
 def _levels(bits: int) -> npt.NDArray[np.uint8]:
     """Return the 8-bit level of each of the 65536 values of uint16."""

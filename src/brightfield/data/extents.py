@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.dataset import Dataset
-from brightfield.data.decode import read_mask
+from brightfield.data.masks import read_mask
 from brightfield.errors import DataError
 from brightfield.progress import Progress, silent
 

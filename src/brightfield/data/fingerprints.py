@@ -131,6 +131,22 @@ def near_pairs(thumbnails: Floats) -> Pairs:
     return np.asarray(rows[pairs], dtype=np.int64)
 
 
+def thumbnail(pixels: Pixels) -> Floats:
+    """Return a grey (32, 32), antialiased, so that the same picture at another size gives nearly the same."""
+    if pixels.ndim == 3 and pixels.dtype == np.uint8:
+        grey = Image.fromarray(pixels).convert("L").convert("F")
+    else:
+        flat = pixels if pixels.ndim == 2 else pixels.mean(axis=2)
+        grey = Image.fromarray(flat.astype(np.float32))
+    return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.float32)
+
+
+def nearly_equal(first: Floats, second: Floats) -> bool:
+    """Tell whether two thumbnails, (32, 32), show nearly the same picture; one of one colour is like none."""
+    (one, other), varied = _unit(np.stack([first, second]))
+    return bool(varied.all() and ((one - other) ** 2).sum() <= NEAREST_LOOK_ALIKE)
+
+
 def _look(path: Path) -> Look:
     try:
         pixels = decode(path)
@@ -140,17 +156,7 @@ def _look(path: Path) -> Look:
     digest.update(np.ascontiguousarray(pixels).tobytes())
     height, width = pixels.shape[:2]
     low, high = int(pixels.min()), int(pixels.max())
-    return Look(path, height, width, _thumbnail(pixels), digest.hexdigest(), low, high)
-
-
-def _thumbnail(pixels: Pixels) -> Floats:
-    """Return a grey (32, 32), antialiased, so that the same picture at another size gives nearly the same."""
-    if pixels.ndim == 3 and pixels.dtype == np.uint8:
-        grey = Image.fromarray(pixels).convert("L").convert("F")
-    else:
-        flat = pixels if pixels.ndim == 2 else pixels.mean(axis=2)
-        grey = Image.fromarray(flat.astype(np.float32))
-    return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.float32)
+    return Look(path, height, width, thumbnail(pixels), digest.hexdigest(), low, high)
 
 
 def _unit(thumbnails: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from brightfield.data.dataset import Dataset, Sample
-from brightfield.data.decode import read_mask
 from brightfield.data.load import load as load_dataset
+from brightfield.data.masks import read_mask
 from brightfield.data.parallel import ordered_map
 from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.evaluation.pixels import PixelMeter
