@@ -16,9 +16,9 @@ from brightfield.evaluation.study import Study, check_can_decide, run_study
 from brightfield.inspector import Inspector, load
 from brightfield.options import make_options
 from brightfield.progress import Progress
-from brightfield.readiness import group_note
+from brightfield.pipeline.preflight import group_note
 from brightfield.report.compose import write_evaluation
-from brightfield.trainer import train as _train
+from brightfield.pipeline.train import train as _train
 
 
 def train(

@@ -25,13 +25,13 @@ from brightfield.decide.calibration import (
     calibrator_from_dict,
     score_at,
 )
-from brightfield.decide.operating_point import OperatingPoint, Scale, standing
+from brightfield.decide.operating_point import OperatingPoint, standing
 from brightfield.decide.scores import Scores
 from brightfield.errors import BundleError, ConfigError, ImageError
 from brightfield.methods.base import Judgement, Method, Picture, Stored
 from brightfield.methods.registry import loader
 from brightfield.methods.scoring import scores_of
-from brightfield.verdict import HeatmapKind, Verdict
+from brightfield.verdict import HeatmapKind, Scale, Verdict
 
 ImageLike = str | Path | bytes | Image.Image | npt.NDArray[Any]
 
@@ -269,7 +269,7 @@ class Inspector:
         shares = None if values.by_class is None else values.by_class[0]
         decision = None
         if point is not None:
-            decision = point.decide(on_scale(point.scale, judgement.score, probability, p_value))
+            decision = point.decide(float(values.on(point.scale, np.array([judgement.score]))[0]))
         named = self.label_of(shares, None if decision is None else str(decision))
         bare = Verdict(
             decision=decision,
@@ -321,17 +321,19 @@ class Inspector:
         shape: tuple[int, int],
     ) -> npt.NDArray[np.float32]:
         """Return the heat in the original image's pixels: 1 is where the part no longer passes."""
+        picture = _resized(heat, shape)
         if self.method.heatmap_kind is HeatmapKind.EVIDENCE and point is not None:
-            return _resized(heat, shape) / np.float32(max(score_at(self.calibrator, point), _TINY))
-        bound = NAMED if point is None else point.passes_below
+            bound = max(score_at(self.calibrator, point), _TINY)
+            return np.zeros_like(picture) if np.isinf(bound) else picture / np.float32(bound)
+        bound = NAMED if point is None else point.stops_at
         likely = verdict.probability
-        if likely is None and point is not None:  # no probability: only the decision says how hot
-            peak = 0.5 if verdict.decision == "OK" else 1.0
+        if point is not None and (point.scale is not Scale.PROBABILITY or likely is None):
+            peak = 0.5 if verdict.decision == "OK" else 1.0  # only the decision says how hot
         else:
             peak = standing(verdict.probabilities[verdict.label] if likely is None else likely, bound)
         # what is below 1 must not be rounded up to it
         top = np.float32(peak) if peak >= 1 else min(np.float32(peak), _BELOW_ONE)
-        return at_peak(_resized(heat, shape), float(top * heat.max()))
+        return at_peak(picture, float(top * heat.max()))
 
     def save(self, path: str | Path) -> None:
         """Write the inspector as a bundle: a folder, or one file where the path ends in `.bfz`.
@@ -400,20 +402,6 @@ _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 def load(path: str | Path) -> Inspector:
     """Read an inspector from its bundle; see `Inspector.load`."""
     return Inspector.load(path)
-
-
-def on_scale(scale: Scale, score: float, probability: float | None, p_value: float | None) -> float:
-    """Return the one of a part's values that thresholds on a scale are compared with.
-
-    Raises:
-        ConfigError: If the calibration gives no such value.
-    """
-    value = {Scale.SCORE: score, Scale.PROBABILITY: probability, Scale.P_VALUE: p_value}[scale]
-    if value is None:
-        raise ConfigError(
-            f"the threshold is on the scale of a {scale.value}, which this inspector's calibration does not give"
-        )
-    return value
 
 
 def _stored(bundle: Bundle, settings: dict[str, Any]) -> Stored:

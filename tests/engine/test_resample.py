@@ -19,13 +19,13 @@ def test_shrinking_is_antialiased(size: tuple[int, int]) -> None:
     expected = interpolate(torch.from_numpy(X), size, mode="bilinear", antialias=True).numpy()
     found = resampled(X, shrinking(90, size[0]), shrinking(75, size[1]))
     assert found.dtype == np.float32
-    assert np.allclose(found, expected, atol=1e-5)
+    assert np.allclose(found, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [(180, 150), (97, 200), (30, 20)])
 def test_interpolating_is_not(size: tuple[int, int]) -> None:
     expected = interpolate(torch.from_numpy(X), size, mode="bilinear", align_corners=False).numpy()
-    assert np.allclose(resampled(X, interpolating(90, size[0]), interpolating(75, size[1])), expected, atol=1e-5)
+    assert np.allclose(resampled(X, interpolating(90, size[0]), interpolating(75, size[1])), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(("side", "size"), [(8, 64), (38, 300), (3, 96)])
@@ -36,14 +36,14 @@ def test_spreading_interpolates_and_blurs(side: int, size: int) -> None:
     kernel = 2 * round(1.5 * deviation) + 1
     expected = gaussian_blur(large, [kernel, kernel], [deviation, deviation]).numpy()
     spread = spreading(side, size, deviation)
-    assert np.allclose(resampled(maps, spread, spread), expected, atol=1e-5)
+    assert np.allclose(resampled(maps, spread, spread), expected, atol=1e-4)
 
 
 def test_a_band_is_its_matrix() -> None:
     band = shrinking(90, 48)
     dense = band.dense(90)
     assert np.allclose(dense.sum(1), 1, atol=1e-6)
-    assert np.allclose(dense @ X[0, 0], resampled(X[0, 0], band, interpolating(75, 75)), atol=1e-5)
+    assert np.allclose(dense @ X[0, 0], resampled(X[0, 0], band, interpolating(75, 75)), atol=1e-4)
 
 
 def test_smaller_scales_are_whole_places_of_the_deepest_maps() -> None:

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from brightfield.api import evaluate
     from brightfield.evaluation.acceptance import read_limits
     from brightfield.inspector import load
-    from brightfield.rethreshold import at_threshold
+    from brightfield.pipeline.rethreshold import at_threshold
 
     study = _study(args)
     limits = None if args.limits is None else read_limits(args.limits)

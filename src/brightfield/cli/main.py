@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import importlib
 import io
 import os
 import re
@@ -13,12 +14,20 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from brightfield.cli import arch, data, demo, evaluate, inspect, threshold, train
 from brightfield.cli.terminal import messages, printable, say
 from brightfield.errors import InputError
 from brightfield.version import __version__
 
-COMMANDS = (demo, data, train, evaluate, inspect, threshold, arch)
+COMMANDS = {
+    "demo": "solar cells, end to end: train, evaluate, report, inspect",
+    "data": "what is in a data set, and what is wrong with it",
+    "train": "train an inspector on a data set",
+    "evaluate": "judge a labelled data set and write a report",
+    "inspect": "judge images, one line each",
+    "threshold": "choose the operating point again, without training",
+    "arch": "take a network apart: sizes, parameters, receptive fields",
+}
+"""What each command does. The module of its name is imported when it is called, so that none pays for another."""
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
 
@@ -107,8 +116,12 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"brightfield {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.register(commands)
+    called = next((word for word in argv if not word.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        if name == called:
+            importlib.import_module(f"brightfield.cli.{name}").register(commands)
+        else:
+            commands.add_parser(name, help=summary)
     parser.set_defaults(stopped="nothing is left half-written")
     args, unknown = parser.parse_known_args(argv)
     if unknown:

@@ -19,7 +19,7 @@ from brightfield.options import POLICY_HELP
 
 if TYPE_CHECKING:
     from brightfield.decide.operating_point import OperatingPoint
-    from brightfield.rethreshold import Rethresholded
+    from brightfield.pipeline.rethreshold import Rethresholded
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         check_bundle_place(args.output, force=args.force)
 
     from brightfield.inspector import load
-    from brightfield.rethreshold import rethreshold
+    from brightfield.pipeline.rethreshold import rethreshold
 
     inspector = load(args.bundle)
     place: Path = args.output or args.bundle

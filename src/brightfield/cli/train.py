@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     dataset = load(args.data, normal=options.normal)
 
     from brightfield.tracking import record_figures, tracked_by
-    from brightfield.trainer import train  # after the data, as this takes a second
+    from brightfield.pipeline.train import train  # after the data, as this takes a second
     from brightfield.training.processes import processes
 
     places = args.log if processes().first else []
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
             return 0  # the first of several processes says what came out
         args.stopped = f"the inspector at {args.output} is whole; brightfield evaluate gives its figures"
         made = None
-        if "test" in inspector.parts.values():
+        if "test" in inspector.splits.values():
             from brightfield.evaluation.run import evaluate
 
             made = evaluate(inspector, dataset, split="test", progress=progress)

@@ -7,13 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from brightfield.methods.declared import Option, options_of
-from brightfield.options import (
-    OPTIONS_OF,
-    TrainOptions,
-    declared_by,
-    make_options,
-    read_options,
-)
+from brightfield.methods.registry import METHODS
+from brightfield.options import TrainOptions, declared_by, make_options, read_options
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +49,7 @@ def given_options(args: argparse.Namespace) -> TrainOptions:
 def _own() -> dict[str, tuple[Option, list[str]]]:
     """Return every option that a method declares, as the first one has it, and which methods know it."""
     found: dict[str, tuple[Option, list[str]]] = {}
-    for method in OPTIONS_OF:
+    for method in METHODS:
         for name, declared in declared_by(method).items():
             found.setdefault(name, (declared, []))[1].append(method)
     return found

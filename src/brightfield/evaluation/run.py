@@ -183,7 +183,7 @@ def choose_part(inspector: Inspector, dataset: Dataset, split: str | None) -> Pi
 
 def parts_seen(inspector: Inspector, content: Sequence[str]) -> list[str | None]:
     """Return the part each image was in when the inspector was made, by its SHA-256; None for new ones."""
-    return [inspector.parts.get(digest) for digest in content]
+    return [inspector.splits.get(digest) for digest in content]
 
 
 def digests(dataset: Dataset) -> list[str]:

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.decide.calibration import Calibrated
-from brightfield.decide.operating_point import OperatingPoint, Scale
+from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.scores import Scores
 from brightfield.errors import AgreementError
 from brightfield.inspector import Inspector
 from brightfield.methods.base import Fitted
 from brightfield.methods.scoring import batches, scores_of
 from brightfield.progress import Progress
+from brightfield.verdict import Scale
 
 log = logging.getLogger(__name__)
 
@@ -106,15 +107,10 @@ def _decided_otherwise(
     point: OperatingPoint, ours: tuple[Calibrated, Scores], theirs: tuple[Calibrated, Scores]
 ) -> npt.NDArray[np.bool_]:
     """Return of which pictures the decisions differ, though no value is within a tie of a threshold."""
-    a, b = (_on(point.scale, *pair) for pair in (ours, theirs))
+    a, b = (values.on(point.scale, scores.defect) for values, scores in (ours, theirs))
     differ = np.array([point.decide(float(x)) != point.decide(float(y)) for x, y in zip(a, b, strict=True)])
-    bounds = np.array([point.threshold, point.passes_below])
+    bounds = np.array([point.threshold, point.stops_at])
     tie = TIE * max(1.0, float(np.abs(bounds).max()))
     near = (np.abs(a[:, None] - bounds) <= tie).any(1) & (np.abs(b[:, None] - bounds) <= tie).any(1)
     return differ & ~near
 
-
-def _on(scale: Scale, values: Calibrated, scores: Scores) -> npt.NDArray[np.float64]:
-    found = {Scale.PROBABILITY: values.probability, Scale.P_VALUE: values.p_value, Scale.SCORE: scores.defect}
-    chosen = found[scale]
-    return scores.defect if chosen is None else chosen

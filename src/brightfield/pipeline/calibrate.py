@@ -44,7 +44,7 @@ def assemble(ready: Ready, fitted: Fitted, policy: Policy, progress: Progress) -
     if normal is not None:
         values = calibrate(calibrator, scores, normal)
         types = [str(s.label) for s in part.samples]
-        point = choose(policy, values, scores, labels != normal, types)
+        point = choose(policy, values, labels != normal, types, scores=scores.defect)
     return Inspector(
         method=method,
         preprocessing=fitted.preprocessing,
@@ -80,8 +80,8 @@ def _reference(
 def _splits(dataset: Dataset) -> dict[str, str]:
     """Return each picture's split by its content; of one that is in several, the one that it trained in."""
     rank: Mapping[str, int] = {"train": 2, "calibration": 1}
-    by_rank = sorted(dataset.samples, key=lambda s: rank.get(str(s.split), 0))
-    return {_digest(s.path): str(s.split) for s in by_rank}
+    by_rank = sorted(dataset.samples, key=lambda s: rank.get(str(s.part), 0))
+    return {_digest(s.path): str(s.part) for s in by_rank}
 
 
 def _digest(path: Path) -> str:

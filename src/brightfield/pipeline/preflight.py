@@ -114,15 +114,15 @@ def prepare(
         # there is no threshold to choose, and a temperature does not get better with more
         share = min(share, ENOUGH_FOR_A_TEMPERATURE / len(dataset))
     parted = split(dataset, test=options.test, calibration=share, seed=options.seed, duplicates=groups)
-    train = parted.split("train")
-    calibration = train if out_of_fold else parted.split("calibration")
+    train = parted.part("train")
+    calibration = train if out_of_fold else parted.part("calibration")
     learner.check(train, calibration)
     check_calibration(calibration, policy)
-    of_train = np.array([g for g, s in zip(groups, parted.samples, strict=True) if s.split == "train"])
+    of_train = np.array([g for g, s in zip(groups, parted.samples, strict=True) if s.part == "train"])
     folds = None
     if out_of_fold:
         folds = np.array(fold_numbers(train, learner.folds, options.seed, duplicates=of_train.tolist()))
-    known = {str(s.label) for s in parted.samples if s.split != "test"}
+    known = {str(s.label) for s in parted.samples if s.part != "test"}
     data = replace(parted, classes=order_classes(known, parted.normal))
     return Ready(data, replace(calibration, classes=data.classes), of_train, folds)
 
@@ -134,7 +134,7 @@ def calibrates_out_of_fold(
 
     A guarantee needs images that trained nothing; and a split that the data set names for calibration is used.
     """
-    own = any(s.split == "calibration" for s in dataset.samples)
+    own = any(s.part == "calibration" for s in dataset.samples)
     return learner.folds > 0 and options.calibration is None and not policy.promises and not own
 
 

@@ -15,7 +15,7 @@ from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.run import digests, judge, load_for, parts_seen
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress
-from brightfield.readiness import group_note
+from brightfield.pipeline.preflight import group_note
 
 PARTS = ("calibration", "test", "all")
 """What an operating point may be chosen on; never on what the inspector was trained on."""
@@ -194,7 +194,7 @@ def _notes(
     if said is not None:
         yield said
     tested = sum(s.part == "test" for s in picked)
-    if tested and not policy.is_fixed and "test" in inspector.parts.values():
+    if tested and not policy.is_fixed and "test" in inspector.splits.values():
         yield (
             f"{tested} images of the test part are used: figures on them say less from now on, as the "
             "threshold was chosen to suit them"

@@ -117,7 +117,7 @@ def fit(job: Job, options: ClassifierOptions, recipe: Recipe) -> Fitted:
     net, origin = _network(recipe, options, len(job.data.classes))
     recipe = replace(recipe, head=net.head.spec)
     freezer = Freezer(net)
-    training = job.data.split("train")
+    training = job.data.part("train")
     with job.process_group.first_goes_first():
         chosen = _plan(job, training, freezer, recipe, Wishes(options.image_size, options.tile))
         log.info("%s", chosen.reason)
@@ -193,7 +193,7 @@ def _caches(job: Job, rule: Preprocessing) -> list[PixelCache]:
     """Return the decoded training images and, where others calibrate, those."""
     return [
         build_cache(
-            [s.path for s in job.data.split(name).samples],
+            [s.path for s in job.data.part(name).samples],
             resize=rule.resize,
             bits=rule.bits,
             folder=job.folder / "pixels",
@@ -225,7 +225,7 @@ def _fit_head(one: _Fit, freezer: Freezer) -> _Learned:
         counted=_counted(one),
         fold_of=job.folds,
     )
-    history = train_head(one.net.head, data, one.recipe, seed=job.seed, progress=job.progress)
+    history = train_head(one.net.head, data, how, learning, seed=job.seed, progress=job.progress)
     classifier = one.classifier(freezer)
     return classifier, history, None if job.folds is None else _out_of_fold(classifier, bank, job.folds)
 
