@@ -2,8 +2,8 @@
 
 - A fenced `python` block runs on its own, in a folder with a few synthetic parts; with `>>>` it is a doctest.
 - A fenced `bash` block whose first line is `# tested` runs too; the blocks of one page run one after another
-  in one folder. A page that shows nothing but `brightfield` commands runs in this process, as loading torch for
-  each takes seconds; another is run by bash, with `brightfield` on the PATH.
+  in one folder. A page of nothing but `brightfield` commands runs in this process, as loading torch for each
+  takes seconds; another is run by bash, with `brightfield` on the PATH.
 - `<!-- slow -->` on the line before a block moves it to `make test-slow`; `<!-- not run: why -->` exempts it.
 - Every `brightfield` command in any block, run or not, names a command and options that exist.
 """
