@@ -1,7 +1,9 @@
-"""What several tests share: small pictures of parts and inspectors trained on them, once a test process."""
+"""What several tests share: small pictures of parts and inspectors trained on them, made once a run."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,34 +19,57 @@ if TYPE_CHECKING:
     from brightfield.inspector import Inspector
 
 SpotFolder = Callable[..., Path]
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(scope="session")
-def synthetic_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Return a function that makes a file or folder where it is not there yet, once for all test processes.
+
+    It takes where to, `folder/name`, and what writes there; it returns the place, which is not to be changed.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+
+    def make(place: str, write: Callable[[Path], object]) -> Path:
+        path = shared / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.with_name(f"{path.name}.lock").open("a+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if lock.seek(0, os.SEEK_END) == 0:
+                write(path)
+                lock.write("made")
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def synthetic_parts(once: Once) -> Path:
     """A folder of 24 OK parts and 12 with a pit, of 128x96 px; not to be changed."""
-    folder = tmp_path_factory.mktemp("synthetic") / "parts"
-    make_parts(folder, n_ok=24, n_defect=12, size=(96, 128), defect_px=18, kinds=("pit",))
-    return folder
+
+    def write(folder: Path) -> None:
+        make_parts(folder, n_ok=24, n_defect=12, size=(96, 128), defect_px=18, kinds=("pit",))
+
+    return once("synthetic/parts", write)
 
 
 @pytest.fixture(scope="session")
-def trained_bundle(tmp_path_factory: pytest.TempPathFactory, synthetic_parts: Path) -> Path:
+def trained_bundle(once: Once, synthetic_parts: Path) -> Path:
     """The bundle of an inspector trained on `synthetic_parts` from random weights; not to be changed."""
     import brightfield  # here, as only tests that train need to load torch
 
-    bundle = tmp_path_factory.mktemp("trained") / "inspector"
-    brightfield.train(synthetic_parts, bundle, weights="none", image_size=64, calibration=0.3)
-    return bundle
+    options = {"weights": "none", "image_size": 64, "calibration": 0.3}
+    return once("trained/inspector", lambda bundle: brightfield.train(synthetic_parts, bundle, **options))
 
 
 @pytest.fixture(scope="session")
-def folded_bundle(tmp_path_factory: pytest.TempPathFactory, synthetic_parts: Path) -> Path:
+def folded_bundle(once: Once, synthetic_parts: Path) -> Path:
     """The bundle of an inspector that its training images calibrated, out of fold; not to be changed."""
     import brightfield  # here, as only tests that train need to load torch
 
-    bundle = tmp_path_factory.mktemp("trained") / "folded"
-    brightfield.train(synthetic_parts, bundle, weights="none", image_size=64)
-    return bundle
+    options = {"weights": "none", "image_size": 64}
+    return once("trained/folded", lambda bundle: brightfield.train(synthetic_parts, bundle, **options))
 
 
 @pytest.fixture
@@ -88,19 +113,19 @@ def make_spots() -> SpotFolder:
 
 
 @pytest.fixture(scope="session")
-def spots(tmp_path_factory: pytest.TempPathFactory, make_spots: SpotFolder) -> Path:
+def spots(once: Once, make_spots: SpotFolder) -> Path:
     """A folder of 40 OK and 40 Defect pictures of 96x64 px, with masks; not to be changed."""
-    return make_spots(tmp_path_factory.mktemp("spots") / "spots", each=40, masks=True)
+    return once("spots/spots", lambda folder: make_spots(folder, each=40, masks=True))
 
 
 @pytest.fixture(scope="session")
-def spot_bundle(spots: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def spot_bundle(once: Once, spots: Path) -> Path:
     """The bundle of an inspector trained on `spots` from the packaged weights; not to be changed."""
     import brightfield  # here, as only tests that train need to load torch
 
-    bundle = tmp_path_factory.mktemp("trained") / "spots"
-    brightfield.train(spots, bundle, image_size=96, calibration=0.4)
-    return bundle
+    return once(
+        "trained/spots", lambda bundle: brightfield.train(spots, bundle, image_size=96, calibration=0.4)
+    )
 
 
 @pytest.fixture(scope="session")

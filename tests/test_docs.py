@@ -1,8 +1,9 @@
 """What the README and docs/ show is run.
 
 - A fenced `python` block runs on its own, in a folder with a few synthetic parts; with `>>>` it is a doctest.
-- A fenced `bash` block whose first line is `# tested` runs too, with `brightfield` on the PATH; the blocks of
-  one page run one after the other in one folder.
+- A fenced `bash` block whose first line is `# tested` runs too; the blocks of one page run one after another
+  in one folder. A page of nothing but `brightfield` commands runs in this process, as loading torch for each
+  takes seconds; another is run by bash, with `brightfield` on the PATH.
 - `<!-- slow -->` on the line before a block moves it to `make test-slow`; `<!-- not run: why -->` exempts it.
 - Every `brightfield` command in any block, run or not, names a command and options that exist.
 """
@@ -10,18 +11,24 @@
 from __future__ import annotations
 
 import doctest
+import io
 import os
 import re
 import shlex
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from brightfield.cli.main import main
+from brightfield.version import __version__
 
 ROOT = Path(__file__).parents[1]
 PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if page.exists()]
@@ -132,18 +139,76 @@ def test_python_block(blocks: list[Block]) -> None:
     assert namespace.keys() > {"__name__"}, "the block defines nothing: does it show anything?"
 
 
-@pytest.mark.parametrize("blocks", BASH)
-def test_bash_blocks(blocks: list[Block], stage: Path) -> None:
-    script = "set -euxo pipefail\n" + "\n".join(block.text for block in blocks)
+def plain_commands(text: str) -> list[tuple[list[str], str | None]] | None:
+    """Return the words of each command, and where its output goes; None where bash is needed to run them."""
+    found: list[tuple[list[str], str | None]] = []
+    for line in text.replace("\\\n", " ").splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words = list(lexer)
+        target = words.pop() if ">" in words[-2:-1] else None
+        words = words[:-1] if target else words
+        bare = re.sub(r'"[^"$`\\]*"', "", line.partition("#")[0])
+        if words and (words[0] != "brightfield" or re.search(r"[|&;<$`*?~()\[\]{}'\\\"]|>.*>|2>", bare)):
+            return None
+        if words:
+            found.append((words[1:], target))
+    return found
+
+
+def run_here(commands: list[tuple[list[str], str | None]]) -> None:
+    for words, target in commands:
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            code = main(words)
+        assert code == 0, f"{words}: {code}\n{out.getvalue()}{err.getvalue()}"
+        if target is not None:
+            Path(target).write_text(out.getvalue(), encoding="utf-8")
+
+
+def run_in_bash(text: str, folder: Path) -> None:
     done = subprocess.run(
-        ["bash", "-c", script],
-        cwd=stage,
-        env=command_environment(stage),
+        ["bash", "-c", f"set -euxo pipefail\n{text}"],
+        cwd=folder,
+        env=command_environment(folder),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("blocks", BASH)
+def test_bash_blocks(blocks: list[Block], stage: Path) -> None:
+    text = "\n".join(block.text for block in blocks)
+    commands = plain_commands(text)
+    if commands is None:
+        run_in_bash(text, stage)
+    else:
+        run_here(commands)
+
+
+def test_bash_is_left_out_only_where_it_does_nothing_else() -> None:
+    shown = '# tested\nbrightfield a "b c <= 1" --d \\\n  e  # why\n\nbrightfield f > g.txt\n'
+    assert plain_commands(shown) == [(["a", "b c <= 1", "--d", "e"], None), (["f"], "g.txt")]
+    for line in (
+        "ls",
+        "brightfield a | head",
+        "brightfield a && brightfield b",
+        "brightfield a; ls",
+        "brightfield a *.png",
+        "brightfield a $HOME",
+        'brightfield a "$HOME"',
+        "brightfield a 2> b",
+        "brightfield a >> b",
+        "for x in a; do brightfield $x; done",
+    ):
+        assert plain_commands(line) is None, line
+
+
+def test_bash_runs_with_brightfield_on_the_path(stage: Path) -> None:
+    run_in_bash("brightfield --version > said.txt", stage)
+    assert (stage / "said.txt").read_text() == f"brightfield {__version__}\n"
 
 
 def commands_of(block: Block) -> list[list[str]]:
@@ -162,15 +227,11 @@ def commands_of(block: Block) -> list[list[str]]:
 
 @cache
 def help_of(*command: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", SHIM.split("\n", 1)[1], *command, "--help"],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"brightfield {' '.join(command)} --help: {done.stderr}"
-    return done.stdout
+    said = io.StringIO()
+    with patch.dict(os.environ, COLUMNS="200"), redirect_stdout(said):
+        code = main([*command, "--help"])
+    assert code == 0, f"brightfield {' '.join(command)} --help"
+    return said.getvalue()
 
 
 SHOWN = [

@@ -11,7 +11,10 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from brightfield.data.masks import Tone, marked, mask_levels, read_mask, tone
+from brightfield.data.dataset import Dataset, Sample
+from brightfield.data.extents import defect_extents
+from brightfield.data.masks import Tone, marked, mask_levels, read_mask, tile_shares, tone
+from brightfield.data.preprocessing import Preprocessing
 
 
 def drawn() -> npt.NDArray[np.bool_]:
@@ -161,3 +164,20 @@ def test_red_masks_of_jpeg(tmp_path: Path) -> None:
     image.save(noisy, "JPEG", quality=75)
     (tmp_path / "m.jpg").write_bytes(noisy.getvalue())
     assert int(read_mask(tmp_path / "m.jpg").sum()) == 64 * 48
+
+
+def test_tiles_and_extents_are_those_of_the_drawn_mask(tmp_path: Path) -> None:
+    """Cut into 3 rows of 4 tiles of 40 px; the evaluation's own test is below tests/evaluation."""
+    Image.fromarray(drawn() * np.uint8(255)).save(tmp_path / "m.jpg", quality=75)
+    Image.new("L", (160, 120)).save(tmp_path / "a.png")
+    rule = Preprocessing(8, None, False, 40, 0, (0.5,) * 3, (0.5,) * 3)
+    shares = tile_shares(tmp_path / "m.jpg", (120, 160), rule).reshape(3, 4)
+    expected = [
+        [200, 0, 63, 0],  # rows 33 to 39 of the square
+        [0, 20, 18, 4],  # half of the line; the rest of the square; the speck
+        [0, 20, 0, 12],
+    ]
+    np.testing.assert_allclose(shares * 1600, expected)
+    sample = Sample("a.png", tmp_path / "a.png", "pit", mask=tmp_path / "m.jpg")
+    boxes = defect_extents(Dataset("drawn", (sample,), ("OK", "pit"), "OK")).boxes
+    assert sorted(map(tuple, boxes.tolist())) == [(2, 2), (3, 4), (9, 9), (10, 20), (20, 2)]

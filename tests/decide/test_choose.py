@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, precision_score, recall_score, roc_curve
+from sklearn.metrics import precision_score, recall_score, roc_curve
 
 from brightfield.decide.choose import check_enough, choose, count
 from brightfield.decide.cost import shifted
@@ -31,6 +31,11 @@ def expected_f1(values: np.ndarray, cut: float) -> float:
     """Twice the defects to be expected among the rejected, by all rejected and all defects to be expected."""
     rejected = [v for v in values if v >= cut]
     return 2 * sum(rejected) / (len(rejected) + sum(values))
+
+
+def counted_f1(defect: np.ndarray, rejected: np.ndarray) -> float:
+    """Twice the defects among the rejected, by all rejected and all defects; scikit-learn's takes longer."""
+    return 2 * np.count_nonzero(defect & rejected) / (np.count_nonzero(rejected) + np.count_nonzero(defect))
 
 
 @pytest.mark.parametrize("seed", range(24))
@@ -67,7 +72,7 @@ def test_f1_cuts_less_wildly_than_counting_does() -> None:
         values = rng.beta(0.6, 1.2, 100)
         defect = rng.random(100) < values
         expected.append(choose(parse_policy("f1"), values, defect).threshold)
-        counted.append(max(values, key=lambda cut: f1_score(defect, values >= cut)))
+        counted.append(max(values, key=lambda cut: counted_f1(defect, values >= cut)))
     assert np.std(expected) < 0.7 * np.std(counted)
 
 

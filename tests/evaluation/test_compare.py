@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, rankdata
 from sklearn.metrics import roc_auc_score
 
 from brightfield.errors import DataError
@@ -24,18 +24,20 @@ def drawn(n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return defect, first.round(1), second.round(1)  # rounded, so that some tie
 
 
+def areas(defect: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the area under each row's ROC curve by Mann and Whitney's U: ties count one half."""
+    ranks = rankdata(values, axis=1)
+    n = defect.sum(axis=1)
+    return ((ranks * defect).sum(axis=1) - n * (n + 1) / 2) / (n * (defect.shape[1] - n))
+
+
 def test_delong_agrees_with_the_bootstrap() -> None:
     defect, first, second = drawn()
     found = delong(defect, first, second)
     assert found.first == pytest.approx(roc_auc_score(defect, first))
     assert found.second == pytest.approx(roc_auc_score(defect, second))
-    rng = np.random.default_rng(1)
-    differences = []
-    for _ in range(1500):
-        rows = rng.integers(0, len(defect), len(defect))
-        areas = [roc_auc_score(defect[rows], values[rows]) for values in (first, second)]
-        differences.append(areas[0] - areas[1])
-    width = 1.96 * np.std(differences)
+    rows = np.random.default_rng(1).integers(0, len(defect), (1500, len(defect)))
+    width = 1.96 * np.std(areas(defect[rows], first[rows]) - areas(defect[rows], second[rows]))
     assert found.high - found.value == pytest.approx(width, rel=0.12)
     assert found.value == pytest.approx(found.first - found.second)
 

@@ -68,6 +68,11 @@ def test_pixels_are_judged_where_there_are_masks(
     assert pixel["auroc"] > 0.8
     shutil.copytree(spots, tmp_path / "bare", ignore=shutil.ignore_patterns("masks"))
     assert "pixel" not in evaluate(spot_inspector, tmp_path / "bare").metrics
+    shutil.copytree(spots, tmp_path / "noisy")
+    for mask in (tmp_path / "noisy" / "masks" / "Defect").iterdir():
+        Image.open(mask).convert("L").save(mask.with_suffix(".jpg"), quality=75)
+        mask.unlink()
+    assert evaluate(spot_inspector, tmp_path / "noisy").metrics["pixel"] == pixel
     shutil.copytree(spots, tmp_path / "crooked")
     for mask in (tmp_path / "crooked" / "masks" / "Defect").iterdir():
         Image.new("L", (20, 20), 255).save(mask)

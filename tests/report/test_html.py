@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -123,8 +124,13 @@ def full() -> Report:
     )
 
 
+@cache
+def full_page() -> str:
+    return render(full())
+
+
 def test_page_is_whole_and_loads_nothing() -> None:
-    text = render(full())
+    text = full_page()
     page = Page(text)
     assert page.open == []
     ids = Counter(page.attributes("id"))
@@ -149,11 +155,11 @@ def test_promises_and_costs_are_on_the_page() -> None:
     assert text.count("Expected cost of 1,000 parts by threshold") == 1
     # what sentences say is not said again as a list of values
     assert "Guarantees" not in said
-    assert "cost of 1,000 parts" not in render(full())
+    assert "cost of 1,000 parts" not in full_page()
 
 
 def test_sections_come_in_order() -> None:
-    assert Page(render(full())).sections() == [
+    assert Page(full_page()).sections() == [
         "verdicts",
         "rates",
         "operating-point",
@@ -180,7 +186,7 @@ def test_rates_are_said_in_words() -> None:
 
 
 def test_what_cannot_be_seen_is_described() -> None:
-    page = Page(render(full()))
+    page = Page(full_page())
     assert all(page.attributes("alt", "img"))
     assert len(page.attributes("alt", "img")) == 3
     tables = [tag for tag, _ in page.tags if tag == "table"]
@@ -238,7 +244,7 @@ def test_training_curves_mark_the_epoch_that_was_chosen() -> None:
 
 
 def test_charts_are_xml_in_the_colours_of_the_page() -> None:
-    charts = re.findall(r"<svg .*?</svg>", render(full()), flags=re.DOTALL)
+    charts = re.findall(r"<svg .*?</svg>", full_page(), flags=re.DOTALL)
     assert len(charts) == 7  # ROC, precision-recall, calibration, histogram, three of training
     for chart in charts:
         root = ElementTree.fromstring(chart.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
@@ -303,7 +309,7 @@ def test_confused_pairs_are_counted() -> None:
 
 
 def test_pictures_are_in_the_page() -> None:
-    text = render(full())
+    text = full_page()
     assert base64.b64encode(PNG).decode() in text
     assert base64.b64encode(b"overlay").decode() in text
 
