@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from brightfield import Dataset, TrainOptions
+from brightfield import Dataset
 from brightfield.data.cache import build_cache
 from brightfield.data.catalog import load_magnetic_tile
 from brightfield.data.load import load
@@ -31,14 +31,16 @@ from brightfield.decide.calibration import fit_calibrator, probabilities
 from brightfield.decide.choose import choose
 from brightfield.decide.policy import parse_policy
 from brightfield.errors import ConfigError
+from brightfield.methods.classifier_options import ClassifierOptions
 from brightfield.methods.fit import fit_classifier
 from brightfield.models.backbone import build_trunk
 from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
 from brightfield.models.weights import load_weights
-from brightfield.training.choice import choose_recipe
+from brightfield.options import make_options
 from brightfield.training.plan import Wishes, plan
-from brightfield.training.recipes import Recipe
+from brightfield.training.recipe_selection import choose_recipe
+from brightfield.training.recipes import Recipe, TrainHead
 from record import Row
 from runs import FIGURES, rows_of, run, save
 
@@ -78,24 +80,25 @@ def build(recipe: Recipe, dataset: Dataset) -> TileNet:
 def judged(dataset: Dataset, name: str, seed: int, folder: Path) -> list[Row]:
     """Return the rows of one variant with one seed."""
     if name in FINE_TUNED:
-        options = TrainOptions(
-            recipe="tutorial", backbone="tf_efficientnet_lite0", image_size=160, seed=seed, **FINE_TUNED[name]
-        )  # type: ignore[arg-type]
+        tuned = {"recipe": "tutorial", "backbone": "tf_efficientnet_lite0", "image_size": 160}
+        options = make_options({**tuned, "seed": seed, **FINE_TUNED[name]})
         parted = split(dataset, test=0.25, calibration=0.0, seed=seed)
         rows = rows_of(run(parted, options), "ablation", dataset.name, name, seed)
         return [r for r in rows if r.metric in (*FIGURES, "accuracy_at_0.5", "training_time")]
-    recipe = choose_recipe(TrainOptions(**VARIANTS[name]), dataset)  # type: ignore[arg-type]
+    recipe = choose_recipe(ClassifierOptions(**VARIANTS[name]), dataset)  # type: ignore[arg-type]
     paths = [s.path for s in dataset.samples]
     net = build(recipe, dataset)
     # the plan of the default, so that all see the pictures alike
-    usual = choose_recipe(TrainOptions(), dataset)
+    usual = choose_recipe(ClassifierOptions(), dataset).how
+    if not isinstance(recipe.how, TrainHead) or not isinstance(usual, TrainHead):
+        raise ConfigError(f"variant {name!r} trains no head on kept features")
     chosen = plan(scan(paths), net, Wishes(), views=1, budget=usual.time_budget, tiled=True)
     rule = chosen.preprocessing
     cache = build_cache(paths, resize=rule.resize, bits=rule.bits, folder=folder / "pixels")
-    folds = np.array(fold_numbers(dataset, recipe.folds, seed))
+    folds = np.array(fold_numbers(dataset, recipe.how.folds, seed))
     begin = time.perf_counter()
     fitted = fit_classifier(
-        net, dataset, cache, rule, recipe, views=recipe.views, seed=seed, workspace=folder, fold_of=folds
+        net, dataset, cache, rule, recipe, views=recipe.how.views, seed=seed, workspace=folder, fold_of=folds
     )
     seconds = time.perf_counter() - begin
     if fitted.out_of_fold is None:

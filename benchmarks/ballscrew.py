@@ -57,7 +57,7 @@ def main() -> None:
                 dataset.subset(replace(s, mask=None) for s in dataset.samples),
                 TrainOptions(),
             ),
-            "squeezed 224": (None, TrainOptions(image_size=224)),
+            "squeezed 224": (None, TrainOptions(own={"image_size": 224})),
         }
         for fold in args.folds:
             for variant in args.variants:

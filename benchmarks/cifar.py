@@ -14,13 +14,13 @@ import argparse
 import contextlib
 import statistics
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from brightfield import Dataset, TrainOptions
-from brightfield.config import PRECISIONS
 from brightfield.data.load import load
+from brightfield.options import make_options
 from brightfield.trainer import train
+from brightfield.training.recipes import PRECISIONS
 from cifar_gpu import name_of
 from record import Row
 from runs import rows_of, run, save, summary
@@ -72,13 +72,13 @@ def main() -> None:
     name = name_of(sample.path for sample in dataset.samples)
     for seed in args.seeds:
         for recipe in args.recipe:
-            options = TrainOptions(recipe=recipe, seed=seed, precision=args.precision)
+            given = {"recipe": recipe, "seed": seed, "precision": args.precision}
             variant = recipe if args.precision is None else f"{recipe}, {args.precision}"
             if recipe == "tutorial" and not args.whole:
-                seconds = epoch_seconds(dataset, options, TIMED_EPOCHS)
+                seconds = epoch_seconds(dataset, make_options(given), TIMED_EPOCHS)
                 rows = [Row("cifar", name, variant, seed, "epoch_time", seconds, "s")]
             else:
-                options = replace(options, epochs=args.epochs, members=args.members)
+                options = make_options({**given, "epochs": args.epochs, "members": args.members})
                 variant += f", {args.epochs} epochs" if args.epochs else ""
                 variant += f", {args.members} members" if args.members else ""
                 kept = None if args.keep is None else args.keep / f"{name}, {variant}, seed {seed}"

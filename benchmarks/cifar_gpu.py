@@ -32,12 +32,13 @@ from torch import Tensor, nn
 
 from brightfield.data.decode import decode, to_rgb8
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.engine.view_names import MIRRORS
 from brightfield.models.network import TileNet, build_network, normalise
 from brightfield.models.runtime import pick_runtime
 from brightfield.models.small import build_small_trunk, small_head
-from brightfield.models.views import MIRRORS, VIEWS
+from brightfield.models.views import VIEWS
 from brightfield.training.recipes import SCRATCH_RECIPES, FromScratch, Recipe
-from brightfield.training.scratch import Pupils, train_from_scratch
+from brightfield.training.scratch import ScratchData, train_from_scratch
 from record import RESULTS, Row, append
 
 SIDE = 32
@@ -115,7 +116,7 @@ def own_runs(
     device = net.runtime.device
     train, test = (train[0].to(device), train[1].to(device)), (test[0].to(device), test[1].to(device))
     compile_in_place(net.trunk.net, mode)
-    pupils = Pupils(train[0], train[1], rule, np.arange(0))
+    data = ScratchData(train[0], train[1], rule, np.arange(0))
 
     def run(settings: FromScratch, seed: int) -> tuple[float, float]:
         if seed == WARM_UP:  # as many epochs as compile all that there is
@@ -124,7 +125,7 @@ def own_runs(
         net.load_state_dict(new_network(recipe, classes).state_dict())  # the compiled network, begun anew
         _wait()
         begin = time.perf_counter()
-        train_from_scratch(net, pupils, settings, seed=seed, checkpoint=None)
+        train_from_scratch(net, data, settings, seed=seed, checkpoint=None)
         found = accuracy(net, test, rule)
         _wait()
         return found, time.perf_counter() - begin
@@ -244,8 +245,8 @@ def main() -> None:
     train, test = apart(train, 0.2, 0) if args.held_out else (train, read(args.data, "test", args.most))
     dataset = name_of(args.data.glob("train/*/*")) + (", held-out training images" if args.held_out else "")
     recipe = SCRATCH_RECIPES[args.recipe]
-    usual = recipe.from_scratch
-    if usual is None:
+    usual = recipe.how
+    if not isinstance(usual, FromScratch):
         raise SystemExit(f"the recipe {args.recipe} trains nothing from scratch")
     every = [replace(usual, epochs=epochs) for epochs in args.epochs or [usual.epochs]]
     found: dict[str, list[tuple[float, float]]] = {}

@@ -24,13 +24,14 @@ import torch
 from torch import Tensor
 
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.engine.view_names import MIRRORS
 from brightfield.models.backbone import IMAGENET_MEAN, IMAGENET_STD
 from brightfield.models.network import TileNet, build_network, normalise
 from brightfield.models.runtime import pick_runtime
 from brightfield.models.small import NETWORKS, FastCNN, build_small_trunk, small_head
-from brightfield.models.views import MIRRORS, VIEWS
+from brightfield.models.views import VIEWS
 from brightfield.training.recipes import SCRATCH_RECIPES, FromScratch
-from brightfield.training.scratch import Pupils, train_from_scratch
+from brightfield.training.scratch import ScratchData, train_from_scratch
 from cifar_gpu import SIDE, Pictures, apart, name_of, read
 from record import Row
 from runs import save
@@ -39,6 +40,8 @@ RULE = Preprocessing(8, SIDE, True, SIDE, 0, IMAGENET_MEAN, IMAGENET_STD)
 AT_ONCE = 500
 SEEN = {"one view": 1, "two views": 2, "six views": len(MIRRORS)}
 NETWORK = "candidate"
+UNSET: dict[str, type] = {"micro_batch": int, "dropout": float}
+"""Settings that the recipe leaves open, with their types."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,8 @@ class Variant:
     @classmethod
     def read(cls, text: str) -> Variant:
         """Read words such as `epochs=5 widths=128-384-384`; what is not said is as in the recipe `fast`."""
-        usual = SCRATCH_RECIPES["fast"].from_scratch
-        if usual is None:
+        usual = SCRATCH_RECIPES["fast"].how
+        if not isinstance(usual, FromScratch):
             raise SystemExit("the recipe fast trains nothing from scratch")
         shape: dict[str, Any] = {}
         settings: dict[str, Any] = {}
@@ -67,7 +70,7 @@ class Variant:
             elif key in ("convolutions", "members"):
                 shape[key] = int(value)
             elif key in known:
-                settings[key] = (type(getattr(usual, key)) if key != "micro_batch" else int)(value)
+                settings[key] = UNSET.get(key, type(getattr(usual, key)))(value)
             else:
                 names = ", ".join(["widths", "convolutions", "members", *sorted(known)])
                 raise SystemExit(f"{word!r} is unknown; known are {names}")
@@ -96,9 +99,9 @@ def judged(train: Pictures, held: Pictures, variant: Variant, seed: int) -> dict
     """Train one variant and return its accuracies on the held-out images and its seconds."""
     torch.manual_seed(seed)
     net = variant.network(int(train[1].max()) + 1)
-    pupils = Pupils(*train, RULE, np.arange(0))
+    data = ScratchData(*train, RULE, np.arange(0))
     begin = time.perf_counter()
-    train_from_scratch(net, pupils, variant.settings, seed=seed, checkpoint=None)
+    train_from_scratch(net, data, variant.settings, seed=seed, checkpoint=None)
     found = {"training_time": time.perf_counter() - begin}
     given = logits(net, held[0], MIRRORS)
     for name, n in SEEN.items():

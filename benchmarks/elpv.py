@@ -11,9 +11,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from brightfield import TrainOptions
 from brightfield.data.load import load
 from brightfield.data.split import split
+from brightfield.options import make_options
 from runs import for_development, rows_of, run, save, summary
 
 
@@ -34,9 +34,8 @@ def main() -> None:
         dataset = split(load("elpv"), test=0.25, calibration=0.0, seed=0 if args.development else seed)
         if args.development:
             dataset = for_development(dataset, seed)
-        options = TrainOptions(
-            recipe=args.recipe, backbone=args.backbone, seed=seed, image_size=args.image_size
-        )
+        own = {"recipe": args.recipe, "backbone": args.backbone, "image_size": args.image_size}
+        options = make_options({"seed": seed, **own})
         rows = rows_of(run(dataset, options), "elpv", "elpv", args.recipe, seed)
         output = Path(tempfile.mkstemp(".csv")[1]) if args.development else args.output
         save("elpv", rows, output)

@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from brightfield import TrainOptions
 from brightfield.data.dataset import Dataset
 from brightfield.data.load import load
 from brightfield.data.split import folds
 from brightfield.evaluation.metrics import expected_calibration_error
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.uncertainty import calibration_spread
+from brightfield.options import make_options
 from record import Row
 from runs import run, save, summary
 
@@ -79,7 +79,7 @@ def main() -> None:
     for seed in args.seeds:
         for how, dataset in (("random", cells), ("modules", in_modules(cells))):
             parted = folds(dataset, FOLDS, seed, calibration=0.0)
-            options = TrainOptions(recipe=args.recipe, seed=seed)
+            options = make_options({"recipe": args.recipe, "seed": seed})
             tested = [run(fold, options).evaluation.predictions for fold in parted]
             rows = pooled(f"{args.recipe}, folds {how}", seed, tested)
             save("elpv_folds", rows, args.output)

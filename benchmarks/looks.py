@@ -17,31 +17,35 @@ from sklearn.metrics import roc_auc_score
 from brightfield import Dataset, TrainOptions
 from brightfield.data.load import load
 from brightfield.data.split import split
+from brightfield.engine.view_names import FLIPS
 from brightfield.trainer import train
-from brightfield.training.recipes import RECIPES
-from brightfield.training.recipes import Recipe as Settings
+from brightfield.training.recipes import RECIPES, Recipe
 from record import Row
 from runs import save, summary, tell
 
 DEFAULT = RECIPES["fast"]
-VARIANTS: dict[str, tuple[Settings, int | None]] = {
+VARIANTS: dict[str, tuple[Recipe, int | None]] = {
     "three scales": (DEFAULT, None),
     "the two larger": (replace(DEFAULT, head=replace(DEFAULT.head, scales=(1.0, 0.53))), None),
     "own size only": (replace(DEFAULT, head=replace(DEFAULT.head, scales=(1.0,))), 300),
-    "224 px only, two views": (replace(DEFAULT, head=replace(DEFAULT.head, scales=(1.0,)), views=2), 224),
+    "224 px only, two views": (
+        replace(
+            DEFAULT,
+            head=replace(DEFAULT.head, scales=(1.0,)),
+            how=replace(DEFAULT.how, views=FLIPS[:2]),
+        ),
+        224,
+    ),
 }
 
 
 def judged(dataset: Dataset, name: str, seed: int) -> list[Row]:
     """Return the rows of one variant: its figures out of fold, which member logits give, and the seconds."""
     recipe, size = VARIANTS[name]
-    RECIPES["fast"] = recipe
     begin = time.perf_counter()
-    inspector = train(
-        dataset, None, TrainOptions(seed=seed, image_size=size, tile=size, test=0.0), progress=tell
-    )
+    own = {"recipe": recipe, "image_size": size, "tile": size}
+    inspector = train(dataset, None, TrainOptions(seed=seed, test=0.0, own=own), progress=tell)
     seconds = time.perf_counter() - begin
-    RECIPES["fast"] = DEFAULT
     scores = inspector.scores_of(inspector.reference["logits"])
     is_defect = inspector.reference["labels"] != inspector.normal_index
     shares = 1 - inspector.probabilities_of(inspector.reference["logits"])[:, inspector.normal_index]

@@ -15,11 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ballscrew import squeezed
-from brightfield import Dataset, TrainOptions
+from brightfield import Dataset
 from brightfield.data.catalog import load_catalog
 from brightfield.data.fingerprints import near_duplicate_groups
 from brightfield.data.split import split
 from brightfield.data.synthetic import make_parts
+from brightfield.options import make_options
 from record import Row
 from runs import rows_of, run, save, summary
 
@@ -31,8 +32,11 @@ def both(dataset: Dataset, name: str, seed: int, output: Path | None) -> list[Ro
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         variants = {
-            "default": (dataset, TrainOptions(seed=seed)),
-            "squeezed 224": (squeezed(dataset, Path(folder), 224), TrainOptions(seed=seed, image_size=224)),
+            "default": (dataset, make_options({"seed": seed})),
+            "squeezed 224": (
+                squeezed(dataset, Path(folder), 224),
+                make_options({"seed": seed, "image_size": 224}),
+            ),
         }
         for variant, (images, options) in variants.items():
             found = rows_of(run(images, options), "small_defects", name, variant, seed)

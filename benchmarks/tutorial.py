@@ -11,9 +11,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from brightfield import TrainOptions
 from brightfield.data.load import load
 from brightfield.data.split import split
+from brightfield.options import make_options
 from record import Row
 from runs import rows_of, run, save, summary
 
@@ -32,7 +32,7 @@ def main() -> None:
         dataset = split(load("elpv"), test=0.25, calibration=0.0, seed=seed)
         seconds = {}
         for recipe in ("fast", "tutorial"):
-            one = run(dataset, TrainOptions(recipe=recipe, backbone=args.backbone, seed=seed))
+            one = run(dataset, make_options({"recipe": recipe, "backbone": args.backbone, "seed": seed}))
             seconds[recipe] = one.seconds
             rows = rows_of(one, "tutorial", "elpv", f"{recipe} {args.backbone}", seed)
             epochs = len(one.inspector.facts["training"]["history"])

@@ -22,7 +22,8 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 # Lowest first. What stands in one row may import each other, as long as nothing goes in a circle.
 LAYERS = (
-    {"errors", "verdict", "config", "progress", "atomic", "storage", "tracking", "version"},
+    {"errors", "verdict", "declared", "options", "progress", "atomic", "storage", "tracking", "version"},
+    {"engine"},
     {"data", "models"},
     {"training"},
     {"methods", "decide"},
@@ -195,6 +196,13 @@ def test_help_loads_no_torch(arguments: list[str]) -> None:
         "assert not code, code"
     )
     assert "brightfield" in loaded
+    assert loaded & {"torch", "torchvision", "timm"} == set()
+
+
+def test_recipes_can_be_chosen_without_torch() -> None:
+    loaded = loaded_after(
+        "import brightfield.training.recipe_selection, brightfield.methods.classifier_options"
+    )
     assert loaded & {"torch", "torchvision", "timm"} == set()
 
 

@@ -31,12 +31,12 @@ from dataclasses import replace
 import torch
 torch.set_num_threads(1)
 import brightfield
-from brightfield.training.recipes import RECIPES, FineTune
+from brightfield.training.recipes import RECIPES, FineTune, TrainHead
 
 data, output, moment, resume, tuned = sys.argv[1:]
-small = replace(RECIPES["fast"], backbone="test_resnet", head_epochs=6)
 tune = FineTune(epochs=3, batch=16, patience=None)
-RECIPES["fast"] = replace(small, views=(), fine_tune=tune) if tuned == "yes" else small
+how = tune if tuned == "yes" else TrainHead(folds=5, epochs=6)
+recipe = replace(RECIPES["fast"], backbone="test_resnet", how=how)
 
 def die(stage, done, total):
     name, _, number = moment.partition(":")
@@ -44,7 +44,8 @@ def die(stage, done, total):
         os.kill(os.getpid(), signal.SIGKILL)
 
 brightfield.train(
-    data, output, weights="none", image_size=64, calibration=0.3, resume=resume == "yes", progress=die
+    *(data, output), recipe=recipe, weights="none", image_size=64, calibration=0.3,
+    resume=resume == "yes", progress=die,
 )
 """
 
@@ -165,7 +166,7 @@ def test_resuming_something_else_is_refused(few: Path, tmp_path: Path) -> None:
     first.write_bytes(content)
     note = kept / "training.json"
     said = note.read_text(encoding="utf-8")
-    note.write_text(said.replace('"head_epochs": 30', '"head_epochs": 31'), encoding="utf-8")
+    note.write_text(said.replace('"epochs": 30', '"epochs": 31'), encoding="utf-8")
     with pytest.raises(ConfigError, match="--resume: the settings are not those"):
         quick(few, output, resume=True)  # of a recipe that has changed
     note.write_text(said, encoding="utf-8")
@@ -437,7 +438,7 @@ def test_a_small_network_from_scratch(tmp_path: Path) -> None:
     assert found.metrics["accuracy"] > 0.9
     assert (tmp_path / "report" / "report.html").exists()
     recipe = read_bundle(bundle).manifest["training"]["recipe"]
-    assert recipe["from_scratch"]["optimiser"] == "muon"
+    assert (recipe["how"]["way"], recipe["how"]["optimiser"]) == ("from-scratch", "muon")
 
 
 def test_without_a_normal_class_heat_is_one_where_the_class_is_likelier_than_not(tmp_path: Path) -> None:
@@ -455,7 +456,7 @@ def test_without_a_normal_class_heat_is_one_where_the_class_is_likelier_than_not
     ("options", "message"),
     [
         ({"policy": "escape<=0.02@0.95"}, "no class is normal.*--normal"),
-        ({"image_size": 16}, "--image-size is 16; expected 32"),
+        ({"image_size": 16}, "--image-size is 16; expected a whole number from 32"),
     ],
 )
 def test_what_a_network_that_names_classes_cannot_do(

@@ -145,7 +145,10 @@ def one_class(folder: Path, parts: Path) -> Path:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--recipe", "fsat"], "did you mean 'fast'?"),
+        (
+            ["--recipe", "fsat"],
+            "expected one of fast, best, tutorial; did you mean fast?",
+        ),
         (["--policy", "f2"], "policy 'f2' is unknown"),
         (["--policy", "recall=95"], "95% is 0.95"),
         (["--policy", "fixed=1.2"], "out of range"),
@@ -153,12 +156,19 @@ def one_class(folder: Path, parts: Path) -> Path:
         (["--weights", "gone.pth"], "gone.pth"),
         (["--backbone", "efficientnet_light0"], "efficientnet_light0"),
         (["--backbone", "resnet18"], "no weights for backbone 'resnet18'"),
-        (["--image-size", "8"], "--image-size is 8; expected 32 to 16384 pixels"),
+        (["--image-size", "8"], "--image-size is 8; expected a whole number from 32 to 16384"),
         (["--tile", "8"], "--tile is 8"),
-        (["--seed", "-1"], "seed is -1"),
-        (["--time-budget", "0"], "time_budget is 0.0"),
-        (["--test", "0.95"], "test is 0.95"),
+        (["--seed", "-1"], "--seed is -1; expected a whole number from 0 to 2147483647"),
+        (["--time-budget", "0"], "--time-budget is 0.0; expected a number above 0"),
+        (["--test", "0.95"], "--test is 0.95; expected a number from 0 to below 0.9"),
         (["--calibration", "0"], "calibration"),
+        (["--focal", "9"], "--focal is 9.0; expected a number from 0 to 5"),
+        (["--focal", "much"], "--focal is 'much'; expected a number from 0 to 5"),
+        (["--members", "1.5"], "--members is '1.5'; expected a whole number from 1 to 100"),
+        (["--mix", "mixpu"], "--mix is 'mixpu'; expected one of none, mixup, cutmix; did you mean mixup?"),
+        (["--imbalance", "both"], "--imbalance is 'both'; expected none, one of sampling, loss, adjustment"),
+        (["--optimiser", "sgd"], "--optimiser does not go with recipe 'fast'"),
+        (["--schedule", "cosine"], "take --recipe tutorial"),
         (["--config", "gone.toml"], "--config gone.toml cannot be read"),
     ],
 )
@@ -176,8 +186,8 @@ def test_wrong_options(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("recipee = 'fast'", "unknown option 'recipee' in .*; did you mean 'recipe'?"),
-        ("seed = 'one'", "option 'seed' in .* is 'one'; expected int"),
+        ("recipee = 'fast'", "unknown option 'recipee' in .*; did you mean recipe?"),
+        ("seed = 'one'", "--seed in .* is 'one'; expected a whole number"),
         ("seed =", "is not TOML"),
     ],
 )

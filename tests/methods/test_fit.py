@@ -18,7 +18,7 @@ from brightfield.models.backbone import build_trunk
 from brightfield.models.network import build_network
 from brightfield.models.runtime import pick_runtime
 from brightfield.training.heads import members_without
-from brightfield.training.recipes import RECIPES
+from brightfield.training.recipes import RECIPES, TrainHead
 from brightfield.training.targets import class_targets
 
 RULE = Preprocessing(8, None, False, 64, 0, (0.5,) * 3, (0.25,) * 3)
@@ -80,7 +80,7 @@ def test_an_image_is_judged_out_of_fold_by_members_that_were_not_shown_it(
     parts: tuple[Dataset, PixelCache], tmp_path: Path
 ) -> None:
     dataset, cache = parts
-    recipe = replace(RECIPES["fast"], head_epochs=2)
+    recipe = replace(RECIPES["fast"], how=TrainHead(epochs=2))
     spec = replace(recipe.head.on((4, 8, 16, 32)), members=3)
     net = build_network(build_trunk("test_resnet"), 3, spec, pick_runtime("cpu"))
     folds = np.array([0, 1, 0, 1])

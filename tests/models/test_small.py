@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from brightfield.engine.small_names import ONLY_SMALL, SMALL_NETWORKS
 from brightfield.errors import ConfigError
 from brightfield.models.describe import build, describe
 from brightfield.models.small import NETWORKS, FastCNN, build_small_trunk, small_head, small_trunk_of
@@ -98,3 +99,8 @@ def test_unknown_names_and_sizes() -> None:
         describe("lenet5", (3, 4, 4))
     with pytest.raises(ConfigError, match="3 channels, grey ones too; got 1x32x32"):
         build("vgg11", 10, (1, 32, 32))
+
+
+def test_every_network_has_its_name_and_no_more() -> None:
+    assert set(SMALL_NETWORKS) == set(NETWORKS)
+    assert set(ONLY_SMALL) <= set(NETWORKS)

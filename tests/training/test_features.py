@@ -12,11 +12,12 @@ from PIL import Image
 from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import cut_tiles
+from brightfield.engine.view_names import FLIPS
 from brightfield.models.backbone import build_trunk
 from brightfield.models.head import HeadSpec
 from brightfield.models.network import TileNet, build_network
 from brightfield.models.runtime import pick_runtime
-from brightfield.models.views import FLIPS, VIEWS
+from brightfield.models.views import VIEWS
 from brightfield.training.features import extract, tile_batches
 
 RULE = Preprocessing(8, None, False, 64, 8, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))

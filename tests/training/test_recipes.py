@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,9 +17,15 @@ from brightfield.training.augment import build_augmentation
 from brightfield.training.checkpoint import load_checkpoint, save_checkpoint
 from brightfield.training.learning import MIXES, UNCERTAIN, corrections
 from brightfield.training.recipes import (
+    OPTIMISERS,
     RECIPES,
     SCRATCH_RECIPES,
+    FineTune,
+    FromScratch,
+    How,
+    TrainHead,
     find_recipe,
+    usual_rates,
 )
 
 
@@ -32,16 +40,20 @@ def test_every_recipe_is_sound() -> None:
         assert set(recipe.inference_views) <= set(VIEWS)
         assert recipe.inference_views[0] == "plain"  # heatmaps are those of the first
         assert recipe.tile_views[0] == "plain"
-        assert (recipe.views == ()) == (recipe.fine_tune is not None)
-        assert recipe.folds <= recipe.head.members
         assert json.loads(json.dumps(recipe.as_dict()))["name"] == name
+    for name in ("fast", "best"):
+        how = RECIPES[name].how
+        assert isinstance(how, TrainHead)
+        assert how.views[0] == "plain"
+        assert how.folds <= RECIPES[name].head.members
 
 
 def test_the_tutorial_is_what_it_is_known_for() -> None:
-    tune = RECIPES["tutorial"].fine_tune
-    assert tune is not None
+    tune = RECIPES["tutorial"].how
+    assert isinstance(tune, FineTune)
     assert RECIPES["tutorial"].backbone == "resnet50"
     assert (tune.learning_rate, tune.epochs, tune.patience, tune.stages) == (3e-4, 20, 5, 1)
+    assert (tune.optimiser, tune.weight_decay, tune.schedule) == ("adam", 0.0, "plateau")
 
 
 def test_recipes_from_scratch() -> None:
@@ -49,13 +61,12 @@ def test_recipes_from_scratch() -> None:
     for name, recipe in SCRATCH_RECIPES.items():
         assert recipe.name == name
         assert recipe.backbone in NETWORKS
-        assert recipe.from_scratch is not None
+        assert isinstance(recipe.how, FromScratch)
         assert set(recipe.inference_views) <= set(VIEWS)
-        assert (
-            json.loads(json.dumps(recipe.as_dict()))["from_scratch"]["epochs"] == recipe.from_scratch.epochs
-        )
-    tutorial = SCRATCH_RECIPES["tutorial"].from_scratch
-    assert tutorial is not None
+        said = json.loads(json.dumps(recipe.as_dict()))["how"]
+        assert (said["way"], said["epochs"]) == ("from-scratch", recipe.how.epochs)
+    tutorial = SCRATCH_RECIPES["tutorial"].how
+    assert isinstance(tutorial, FromScratch)
     assert (tutorial.optimiser, tutorial.learning_rate, tutorial.batch, tutorial.epochs) == (
         "adam",
         1e-3,
@@ -63,6 +74,39 @@ def test_recipes_from_scratch() -> None:
         30,
     )
     assert (tutorial.schedule, tutorial.step_epochs, tutorial.step_factor) == ("step", 10, 0.5)
+
+
+def test_the_head_of_the_default_recipe_learns_as_it_did() -> None:
+    how = RECIPES["fast"].how
+    assert how == TrainHead(("plain",), 5, 30, 1e-3, 1e-2, "adamw", "one-cycle", time_budget=120.0)
+    assert isinstance(how, TrainHead)
+    assert replace(how, epochs=40, views=("plain", "half turn"), time_budget=300.0) == RECIPES["best"].how
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda: FineTune(optimiser="adma"), "optimiser is 'adma'; expected one of sgd, adam, adamw, muon"),
+        (lambda: FineTune(schedule="exponential"), "schedule is 'exponential'; expected one of step"),
+        (lambda: TrainHead(optimiser="muon"), "optimiser is 'muon'; expected one of sgd, adam, adamw$"),
+        (lambda: TrainHead(schedule="plateau"), "schedule is 'plateau'"),
+        (lambda: FineTune(validation=0), "holds no images out"),
+        (lambda: FromScratch(1, 8, "muon", 0.1), "bias_rate"),
+    ],
+)
+def test_a_recipe_of_ones_own_is_checked(wrong: Callable[[], How], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        wrong()
+
+
+def test_rates_to_begin_with_are_there_for_every_optimiser() -> None:
+    for recipe in (RECIPES["tutorial"], *SCRATCH_RECIPES.values()):
+        assert not isinstance(recipe.how, TrainHead)
+        for name in OPTIMISERS:
+            other = replace(recipe.how, optimiser=name, **usual_rates(recipe.how, name))  # type: ignore[arg-type]
+            assert other.learning_rate > 0
+        own = usual_rates(recipe.how, recipe.how.optimiser)
+        assert {name: getattr(recipe.how, name) for name in own} == own, "the recipe's own are the usual ones"
 
 
 def test_an_unknown_recipe_gets_a_suggestion() -> None:
