@@ -21,7 +21,18 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 # Lowest first. What stands in one row may import each other, as long as nothing goes in a circle.
 LAYERS = (
-    {"errors", "verdict", "config", "progress", "atomic", "storage", "tracking", "version"},
+    {
+        "errors",
+        "verdict",
+        "config",
+        "progress",
+        "atomic",
+        "disk",
+        "filenames",
+        "storage",
+        "tracking",
+        "version",
+    },
     {"data", "models"},
     {"training"},
     {"methods", "decide"},
@@ -166,6 +177,12 @@ def loaded_after(code: str) -> set[str]:
 def test_importing_brightfield_loads_nothing_heavy() -> None:
     loaded = loaded_after("import brightfield")
     assert "brightfield" in loaded
+    assert loaded & set(HEAVY) == set()
+
+
+def test_drawing_and_writing_maps_needs_only_numpy_and_pillow() -> None:
+    loaded = loaded_after("import brightfield.explain.files, brightfield.explain.overlay")
+    assert {"numpy", "PIL"} <= loaded
     assert loaded & set(HEAVY) == set()
 
 

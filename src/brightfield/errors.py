@@ -8,7 +8,8 @@ The tree:
     │   │   └── ImageError      one image cannot be read
     │   ├── ConfigError         an option or a configuration file is wrong
     │   ├── WeightsError        a backbone or its weights cannot be had
-    │   └── BundleError         an inspector on disk cannot be read
+    │   ├── BundleError         an inspector on disk cannot be read
+    │   └── WriteError          something cannot be written: no room, no right, too long a name
     └── NotFittedError          a method was asked to score before it was fitted
 """
 
@@ -41,6 +42,10 @@ class WeightsError(InputError):
 
 class BundleError(InputError):
     """An inspector on disk cannot be read."""
+
+
+class WriteError(InputError):
+    """Something cannot be written; the message names the place, why, and the mend."""
 
 
 class NotFittedError(BrightfieldError):
