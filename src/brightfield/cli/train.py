@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brightfield.cli.figures import duration, figures_table, key_figures, summary
-from brightfield.cli.places import check_bundle_place, check_folder
+from brightfield.cli.places import check_apart, check_bundle_place, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import POLICY_HELP, Subparsers, add_command, share, stdout
 from brightfield.config import (
@@ -174,6 +174,7 @@ def run(args: argparse.Namespace) -> int:
     check_bundle_place(args.output, force=args.force)
     if args.report is not None:
         check_folder(args.report)
+        check_apart(args.report, data=args.data, bundles=(args.output,))
 
     from brightfield.data.load import load
 
