@@ -187,6 +187,12 @@ def test_importing_brightfield_loads_nothing_heavy() -> None:
     assert loaded & set(HEAVY) == set()
 
 
+def test_drawing_and_writing_maps_needs_only_numpy_and_pillow() -> None:
+    loaded = loaded_after("import brightfield.explain.files, brightfield.explain.overlay")
+    assert {"numpy", "PIL"} <= loaded
+    assert loaded & set(HEAVY) == set()
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"]])
 def test_help_loads_no_torch(arguments: list[str]) -> None:
     loaded = loaded_after(

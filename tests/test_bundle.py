@@ -10,6 +10,8 @@ import subprocess
 import sys
 import textwrap
 import zipfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import pytest
 
 from brightfield import storage
 from brightfield.bundle import REQUIRED_KEYS, SCHEMA, read_bundle, write_bundle
-from brightfield.errors import BundleError
+from brightfield.errors import BundleError, WriteError
 
 TENSORS = {"head": {"weight": np.arange(6, dtype=np.float32).reshape(2, 3).T, "count": np.array(7)}}
 ARRAYS = {"reference": {"file": np.linspace(0, 1, 5), "allow_pickle": np.array([[True, False]])}}
@@ -317,8 +319,26 @@ def test_current_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
-    with pytest.raises(BundleError, match="cannot be written"):
+    with pytest.raises(WriteError, match=r"cannot write .*file/inspector: a file is in the way"):
         write(tmp_path / "file" / "inspector")
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "缺" * 85, "n" * 251 + ".bfz"])
+def test_a_name_as_long_as_names_can_be(tmp_path: Path, name: str) -> None:
+    for _ in range(2):
+        assert read_bundle(write(tmp_path / name)).manifest["method"] == "classifier"
+        assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["inspector", "inspector.bfz"])
+def test_no_room_is_said_and_keeps_the_old_one(
+    tmp_path: Path, name: str, small_files: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    path = write(tmp_path / name, "old")
+    with small_files(16), pytest.raises(WriteError, match=r"write .*inspector.*; .* are needed"):
+        write(path, "new")
+    assert read_bundle(path).manifest["method"] == "old"
+    assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
 @pytest.mark.parametrize("name", ["inspector", "inspector.bfz"])

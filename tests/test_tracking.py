@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import struct
 import sys
@@ -137,6 +138,26 @@ def test_a_place_that_fails_does_not_stop_the_training(
         record_figures("train", {"train_loss": 0.4}, 2)
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert warnings == [f"no more figures go to tensorboard:{tmp_path}: OSError: no space left"]
+
+
+def test_a_full_disk_does_not_hold_up_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from tensorboardX import SummaryWriter
+
+    def full(writer: SummaryWriter) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    # what would wait for ever is a queue that nobody empties
+    written: list[str] = []
+    monkeypatch.setattr(SummaryWriter, "add_scalar", lambda writer, name, *_: written.append(name))
+    with tracked_by([f"tensorboard:{tmp_path}"], "run"):
+        record_figures("train", {"loss": 0.5}, 1)
+        monkeypatch.setattr(SummaryWriter, "flush", full)
+        for step in range(2, 100):
+            record_figures("train", {"loss": 0.5}, step)
+    assert len(written) == 1
+    assert caplog.text.count("no more figures go to tensorboard") == 1
 
 
 def test_any_handler_of_the_logger_gets_them() -> None:

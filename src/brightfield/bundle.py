@@ -128,8 +128,9 @@ def write_bundle(
         files: Further files by name.
 
     Raises:
-        BundleError: If the manifest lacks a key or holds what JSON cannot carry, a name is unusable, `path`
-            is something else than a bundle, or it cannot be written.
+        BundleError: If the manifest lacks a key or holds what JSON cannot carry, a name is unusable, or
+            `path` is something else than a bundle.
+        WriteError: If the file system refuses.
     """
     content = _encode(tensors, arrays, files or {})
     content[_MANIFEST] = _encode_manifest(manifest, content)

@@ -9,6 +9,7 @@ The tree:
     │   ├── ConfigError         an option or a configuration file is wrong
     │   ├── WeightsError        a backbone or its weights cannot be had
     │   ├── BundleError         an inspector on disk cannot be read
+    │   ├── WriteError          something cannot be written: no room, no right, too long a name
     │   └── MissingPackageError what a command needs is not installed
     └── AgreementError          a saved inspector judges otherwise than the network that learned
 """
@@ -42,6 +43,10 @@ class WeightsError(InputError):
 
 class BundleError(InputError):
     """An inspector on disk cannot be read."""
+
+
+class WriteError(InputError):
+    """Something cannot be written; the message names the place, why, and the mend."""
 
 
 class MissingPackageError(InputError):

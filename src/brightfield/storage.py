@@ -2,7 +2,7 @@
 
 What is written goes beside its place as `.<name>.partial` and is renamed once it is whole and on the disk.
 Where a folder is replaced, the old one stands aside as `.<name>.previous` between two renames, since no
-portable call exchanges two folders; `find_place` looks there too.
+portable call exchanges two folders; `find_place` looks there too. A long name is shortened for both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from brightfield.disk import writing
 from brightfield.errors import BundleError
+from brightfield.filenames import fitted
 
 SUFFIX = ".bfz"
 """The ending that asks for one zip file instead of a folder."""
@@ -117,10 +119,10 @@ def replace_whole(path: Path, content: Mapping[str, bytes]) -> None:
     What was there is deleted. One process at a time may write to one path.
 
     Raises:
-        BundleError: If the file system refuses; what was there is kept.
+        WriteError: If the file system refuses; what was there is kept.
     """
     partial, previous = _beside(path, "partial"), _beside(path, "previous")
-    try:
+    with writing(path, sum(len(data) for data in content.values())):
         path.parent.mkdir(parents=True, exist_ok=True)
         _restore(path, previous)
         _remove(partial)
@@ -138,15 +140,12 @@ def replace_whole(path: Path, content: Mapping[str, bytes]) -> None:
             # After an interruption: back with the whole, away with the half.
             _restore(path, previous)
             _remove(partial)
-    except OSError as error:
-        raise BundleError(
-            f"{path} cannot be written ({error.strerror}); free or choose another place"
-        ) from error
 
 
 def _beside(path: Path, role: str) -> Path:
     absolute = Path(os.path.abspath(path))  # "." has no name of its own
-    return absolute.parent / f".{absolute.name}.{role}"
+    name = fitted(absolute.name, len(f"..{role}"), absolute.parent)
+    return absolute.parent / f".{name}.{role}"
 
 
 def _write_folder(folder: Path, content: Mapping[str, bytes]) -> None:

@@ -155,8 +155,14 @@ class _TensorBoard:
             self.writer: Any = SummaryWriter(str(Path(where) / run))
         except OSError as e:
             raise ConfigError(f"--log tensorboard: {where} cannot be written to: {e}") from e
+        self.step: int | None = None
 
     def figure(self, name: str, value: float, step: int) -> None:
+        if step != self.step:
+            # a full disk ends the thread that writes, and who queues figures for it then waits for ever:
+            # written out here, it is an error here
+            self.writer.flush()
+            self.step = step
         self.writer.add_scalar(name, value, step)
 
     def settings(self, values: Mapping[str, Any]) -> None:

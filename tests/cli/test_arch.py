@@ -44,6 +44,15 @@ def test_json_and_picture(brightfield, tmp_path: Path) -> None:
     assert document["defects"] is None
 
 
+def test_the_picture_is_not_drawn_over_an_image(brightfield, synthetic_parts: Path) -> None:
+    image = synthetic_parts / "OK" / "0000.png"
+    before = image.read_bytes()
+    said = brightfield("arch", "lenet5", "--data", synthetic_parts, "-o", image)
+    assert (said.code, said.out) == (2, "")
+    assert "0000.png would be written over" in said.err
+    assert image.read_bytes() == before
+
+
 def test_share_of_defects(brightfield, synthetic_parts: Path) -> None:
     said = brightfield("arch", "fast_cnn", "--json", "--data", synthetic_parts, "--input", "3x64x64")
     assert said.code == 0

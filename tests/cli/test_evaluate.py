@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 from brightfield.data.synthetic import make_parts
@@ -93,6 +95,62 @@ def test_wrong_input(brightfield, trained_bundle: Path, synthetic_parts: Path, t
         said = brightfield("evaluate", *words)
         assert (said.code, said.out) == (2, "")
         assert message in said.err
+
+
+def test_quiet_says_why_it_ends_with_2(
+    brightfield, trained_bundle: Path, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    parts = Path(shutil.copytree(synthetic_parts, tmp_path / "parts"))
+    for name in ("0001.png", "0002.png"):
+        (parts / "OK" / name).write_bytes(b"no image")
+    words = (trained_bundle, parts, "--split", "all", "--json", "--quiet")
+    for command in (("evaluate", *words), ("threshold", *words, "--policy", "f1", "-o", tmp_path / "other")):
+        said = brightfield(*command)
+        assert said.code == 2
+        assert sorted(said.document["unreadable"]) == ["OK/0001.png", "OK/0002.png"]
+        lines = said.err.splitlines()
+        assert len(lines) == 2
+        assert all(line.startswith("error: ") and "is not an image" in line for line in lines)
+
+
+def test_no_result_among_the_images_or_over_what_is_read(
+    brightfield, copied_bundle, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    bundle = copied_bundle()
+    parts = Path(shutil.copytree(synthetic_parts, tmp_path / "parts"))
+    listed = parts / "predictions.csv"
+    (parts / "manifest.csv").rename(listed)
+    limits = tmp_path / "metrics.json"
+    limits.write_text("[limits]\nn_defect = 3\n", encoding="utf-8")
+    everything = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    for words, message in (
+        ((parts, "-o", parts), "holds the images that are judged"),
+        ((parts, "-o", parts / "OK"), "holds the images that are judged"),
+        ((parts, "-o", bundle), "is the inspector's own folder"),
+        ((listed, "-o", parts), "predictions.csv would be written over"),
+        ((parts, "-o", tmp_path, "--limits", limits), "metrics.json would be written over"),
+    ):
+        said = brightfield("evaluate", bundle, *words)
+        assert (said.code, said.out) == (2, "")
+        assert message in said.err
+        assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == everything
+
+
+def test_a_full_disk(
+    brightfield, trained_bundle: Path, synthetic_parts: Path, tmp_path: Path, small_files
+) -> None:
+    with small_files(3000):
+        said = brightfield("evaluate", trained_bundle, synthetic_parts, "-o", tmp_path / "r", "--quiet")
+    assert said.code == 2
+    assert re.search(r"error: cannot write .*/r/[a-z.]+: .* are needed; choose another place", said.err)
+    assert not [p for p in (tmp_path / "r").iterdir() if p.name.startswith(".")]
+
+
+def test_a_mounted_full_disk(brightfield, trained_bundle: Path, synthetic_parts: Path, small_disk) -> None:
+    place = small_disk("8k")
+    said = brightfield("evaluate", trained_bundle, synthetic_parts, "-o", place / "r", "--quiet")
+    assert said.code == 2
+    assert re.search(r"cannot write .*: the disk is full; .* are needed, .* are free; make room", said.err)
 
 
 def test_a_broken_bundle(brightfield, copied_bundle, synthetic_parts: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -129,6 +130,83 @@ def test_goes_on_past_what_cannot_be_read(brightfield, trained_bundle: Path, ima
     assert said.code == 2
     assert said.out.splitlines()[-1].startswith("4 images: ")
     assert said.out.splitlines()[-1].endswith("2 unreadable")
+
+
+@pytest.mark.parametrize("stem", ["n" * 251, "缺" * 83])
+def test_names_as_long_as_names_can_be(
+    brightfield, trained_bundle: Path, images: Path, tmp_path: Path, stem: str
+) -> None:
+    (images / "a.png").rename(images / f"{stem}.png")
+    said = brightfield("inspect", trained_bundle, images, "-o", tmp_path / "out", "--overlay", "--json")
+    assert said.code == 0
+    heatmaps = [Path(str(line["heatmap"])) for line in lines_of(said.out)]
+    assert {h.parent for h in heatmaps} == {tmp_path / "out", tmp_path / "out/line/two"}
+    assert all(h.is_file() and Path(str(h).replace("heatmap", "overlay")).is_file() for h in heatmaps)
+    again = brightfield("inspect", trained_bundle, images, "-o", tmp_path / "out", "--overlay", "--json")
+    assert [Path(str(line["heatmap"])) for line in lines_of(again.out)] == heatmaps
+
+
+def test_goes_on_past_what_cannot_be_written(
+    brightfield, trained_bundle: Path, images: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out" / "a.heatmap.png").mkdir(parents=True)
+    words = ("inspect", trained_bundle, images, "-o", tmp_path / "out")
+    said = brightfield(*words, "--json", "--quiet")
+    assert said.code == 2
+    first, second = lines_of(said.out)
+    assert [*first] == [*KEYS, "heatmap", "mask", "error"]
+    assert (first["heatmap"], first["mask"]) == (None, None)
+    assert str(first["error"]).startswith(
+        f"{images / 'a.png'}: cannot write {tmp_path / 'out/a.heatmap.png'}: a f"
+    )
+    assert Path(str(second["heatmap"])).is_file()
+    assert said.err.count("error: ") == 1
+    said = brightfield(*words)
+    assert said.code == 2
+    assert said.out.splitlines()[-1].endswith("DEFECT, 1 with results that cannot be written")
+    assert len(said.out.splitlines()) == 4
+
+
+def test_a_full_disk_costs_the_maps_and_no_verdict(
+    brightfield, trained_bundle: Path, images: Path, tmp_path: Path, small_files
+) -> None:
+    with small_files(100):
+        said = brightfield("inspect", trained_bundle, images, "-o", tmp_path / "out", "--json", "--quiet")
+    assert said.code == 2
+    assert [line["label"] in ("OK", "pit") for line in lines_of(said.out)] == [True, True]
+    assert (
+        len(re.findall(r"error: .*a\.png: cannot write .* are needed; choose another place", said.err)) == 2
+    )
+
+
+def test_a_mounted_full_disk(brightfield, trained_bundle: Path, images: Path, small_disk) -> None:
+    place = small_disk("4k")
+    said = brightfield("inspect", trained_bundle, images, "-o", place / "out", "--overlay", "--quiet")
+    assert said.code == 2
+    assert re.search(
+        r"a\.png: cannot write .*: the disk is full; .* are needed, .* are free; make room", said.err
+    )
+    assert said.out.splitlines()[-1].startswith("2 images: ")
+
+
+def test_no_result_is_written_over_an_image_or_into_the_inspector(
+    brightfield, copied_bundle, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = copied_bundle()
+    shutil.copy(images / "a.png", images / "a.heatmap.png")
+    before = (images / "a.heatmap.png").read_bytes()
+    monkeypatch.chdir(images)
+    said = brightfield("inspect", bundle, "a.png", "a.heatmap.png", "-o", ".")
+    assert (said.code, said.out) == (2, "")
+    assert "a.heatmap.png would be written over a.heatmap.png, which is read; name another place" in said.err
+    assert (images / "a.heatmap.png").read_bytes() == before
+    for place in (bundle, bundle / "maps"):
+        said = brightfield("inspect", bundle, "a.png", "-o", place)
+        assert (said.code, "is the inspector's own folder" in said.err) == (2, True)
+    # an overlay that is not asked for is written over nothing
+    (images / "a.heatmap.png").rename(images / "a.overlay.png")
+    assert brightfield("inspect", bundle, "a.png", "a.overlay.png", "-o", ".").code == 0
+    assert (images / "a.overlay.png").read_bytes() == before
 
 
 def test_the_interval_of_every_probability(brightfield, trained_bundle: Path, images: Path) -> None:

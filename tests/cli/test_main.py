@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import signal
@@ -97,6 +98,53 @@ def test_a_place_that_cannot_be_written_is_wrong_input(brightfield, monkeypatch:
     said = brightfield("inspect", "x", "y")
     assert said.code == 2
     assert said.err.startswith("error: cannot use /nowhere/x: Permission denied; choose a place")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "cannot write: No space left on device; make room",
+        ),
+        (
+            OSError(errno.EFBIG, "File too large", "a/b"),
+            "cannot write a/b: a file may not grow that large there",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "a/b"),
+            "cannot write a/b: the file system is read-only",
+        ),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "a/b"),
+            "cannot use a/b: its name or its path is too",
+        ),
+    ],
+)
+def test_what_the_system_refuses_is_wrong_input(
+    brightfield, monkeypatch: pytest.MonkeyPatch, error: OSError, message: str
+) -> None:
+    monkeypatch.setattr(main, "_let_stdout_go", lambda: None)
+    monkeypatch.setattr(inspect, "run", fail_with(error))
+    said = brightfield("inspect", "a", "b")
+    assert said.code == 2
+    assert message in said.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_stdout_on_a_full_disk() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "brightfield", "data", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=ENVIRONMENT,
+        )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: cannot write: No space left on device; make room where stdout")
 
 
 def test_no_traceback_unless_asked_for(brightfield, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import re
 import shutil
 from pathlib import Path
 
@@ -242,6 +245,68 @@ def test_stopped_and_resumed(
 
 def raise_interrupt(*_args: object, **_options: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_a_full_disk_stops_a_training_that_goes_on_later(
+    brightfield, synthetic_parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, start: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    words = ("train", synthetic_parts, "-o", tmp_path / "i", *QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        said = brightfield(*words, "--quiet")
+    assert (said.code, said.out) == (2, "")
+    assert re.fullmatch(
+        r"error: cannot write .*/\.i\.training/features: the disk is full; .* are needed, .* are free; "
+        r"make room, or choose another place; the same command with --resume goes on from here\n",
+        said.err,
+    )
+    said = brightfield(*words, "--resume", "--json")
+    assert said.code == 0
+    assert "decode" not in said.err  # what was done is not done again
+    assert [p.name for p in tmp_path.iterdir()] == ["i"]
+    other = brightfield("train", synthetic_parts, "-o", tmp_path / "j", *QUICK, "--json", "--quiet")
+    assert {**said.document["metrics"]} == {**other.document["metrics"]}
+
+
+def test_a_disk_that_is_mounted_full(brightfield, synthetic_parts: Path, small_disk) -> None:
+    for size in ("200k", "400k", "1500k"):  # full of pixels, of features, and of the inspector
+        place = small_disk(size)
+        words = ("train", synthetic_parts, "-o", place / "i", *QUICK, "--quiet", "--resume")
+        said = brightfield(*words)
+        assert said.code == 2
+        assert re.search(
+            r"error: cannot write .*: the disk is full; .* are needed, .* are free; .*--resume goes on",
+            said.err,
+        )
+    small_disk("100m")
+    assert brightfield(*words).code == 0
+    assert [p.name for p in place.iterdir()] == ["i"]
+
+
+def test_a_name_as_long_as_names_can_be(brightfield, synthetic_parts: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / ("n" * 255)
+    assert brightfield("train", synthetic_parts, "-o", bundle, *QUICK, "--quiet").code == 0
+    assert list(tmp_path.iterdir()) == [bundle]
+    said = brightfield("train", synthetic_parts, "-o", tmp_path / ("n" * 256), *QUICK, "--quiet")
+    assert said.code == 2
+    assert "its name or its path is too long" in said.err
+
+
+def test_no_report_among_the_images_or_in_the_inspector(
+    brightfield, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    before = sorted(synthetic_parts.iterdir())
+    for report in (synthetic_parts, synthetic_parts / "OK", tmp_path / "i", tmp_path / "i" / "report"):
+        said = brightfield("train", synthetic_parts, "-o", tmp_path / "i", *QUICK, "--report", report)
+        assert (said.code, said.out) == (2, "")
+        assert "name another" in said.err
+    said = brightfield("train", synthetic_parts, "-o", synthetic_parts, *QUICK)
+    assert (said.code, "is not overwritten" in said.err) == (2, True)
+    assert sorted(synthetic_parts.iterdir()) == before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_warning_says_how_little_few_defects_prove(

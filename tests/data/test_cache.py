@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,7 @@ from PIL import Image
 from brightfield.data import cache as cache_module
 from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.geometry import Resize
-from brightfield.errors import DataError, ImageError
+from brightfield.errors import DataError, ImageError, WriteError
 
 NATIVE = Resize(None)
 
@@ -110,8 +113,33 @@ def test_an_unreadable_file_is_named_and_nothing_is_left(paths: list[Path], tmp_
 
 
 def test_a_folder_that_cannot_be_is_named(paths: list[Path]) -> None:
-    with pytest.raises(DataError, match="name another folder"):
+    with pytest.raises(WriteError, match="a file is in the way"):
         build_cache(paths, resize=NATIVE, bits=8, folder=paths[0] / "c")
+
+
+def test_no_room_says_how_much_all_would_take(
+    tmp_path: Path, small_files: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    files = [tmp_path / f"{i}.png" for i in range(10)]
+    for i, file in enumerate(files):
+        Image.new("RGB", (20, 20), (i, 0, 0)).save(file)
+    folder = tmp_path / "c"
+    with small_files(4000), pytest.raises(WriteError, match=r"write .*/c: .*; 12 kB are needed"):
+        build_cache(files, resize=NATIVE, bits=8, folder=folder)
+    assert list(folder.iterdir()) == []
+    assert len(build_cache(files, resize=NATIVE, bits=8, folder=folder)) == 10
+
+
+def test_a_disk_that_is_found_full_only_at_the_end(
+    paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError, match=r"the disk is full; \d+ bytes are needed, .* are free"):
+        build_cache(paths, resize=NATIVE, bits=8, folder=tmp_path / "c")
+    assert list((tmp_path / "c").iterdir()) == []
 
 
 @pytest.mark.parametrize("damage", ["short pixels", "no pixels", "broken index"])

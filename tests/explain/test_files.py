@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from brightfield.explain.files import encode_heatmap, read_heatmap, write_maps
+from brightfield.errors import WriteError
+from brightfield.explain.files import encode_heatmap, map_paths, read_heatmap, write_maps
 from brightfield.verdict import Decision, HeatmapKind, Verdict
 
 HEAT = np.array([[0.0, 0.0004, 0.0006, 1.0], [1.9996, 0.9996, 0.9999999, 66.0]], dtype=np.float32)
@@ -36,6 +38,28 @@ def test_a_thousand_levels_are_one_and_only_what_reaches_it(tmp_path: Path) -> N
         levels = np.asarray(image)
     assert levels.tolist() == [[0, 0, 1, 1000], [2000, 999, 999, 65535]]
     assert read_heatmap(file).tolist() == (levels / np.float32(1000)).tolist()
+
+
+@pytest.mark.parametrize("letter", ["n", "缺"])
+def test_names_that_would_be_too_long_are_shortened_alike(tmp_path: Path, letter: str) -> None:
+    picture = np.zeros((2, 4, 3), np.uint8)
+    for end in "ab":
+        start = tmp_path / (letter * (250 // len(letter.encode())) + end)
+        files = write_maps(start, verdict(mask=True), picture)
+        written = {"heatmap": files.heatmap, "mask": files.mask, "overlay": files.overlay}
+        assert written == map_paths(start)
+        assert len({str(path).removesuffix(f".{kind}.png") for kind, path in written.items()}) == 1
+    assert len(list(tmp_path.iterdir())) == 6
+    assert map_paths(tmp_path / "a.b")["mask"] == tmp_path / "a.b.mask.png"
+
+
+def test_of_an_image_that_cannot_be_written_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "a.overlay.png").mkdir()
+    with pytest.raises(
+        WriteError, match=r"write .*a\.overlay\.png: a folder is in the way \(.*a\.overlay\.png\)"
+    ):
+        write_maps(tmp_path / "a", verdict(mask=True), np.zeros((2, 4, 3), np.uint8))
+    assert [p.name for p in tmp_path.iterdir()] == ["a.overlay.png"]
 
 
 def test_what_there_is_is_written_and_nothing_else(tmp_path: Path) -> None:

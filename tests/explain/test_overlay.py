@@ -5,9 +5,19 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
+from scipy import ndimage
 
-from brightfield.explain.overlay import as_png, colour, outline, overlay, shrink
+from brightfield.explain.overlay import (
+    as_png,
+    colour,
+    line_width,
+    outline,
+    overlay,
+    shrink,
+    shrink_heat,
+)
 
 GREY = np.full((40, 60, 3), 100, dtype=np.uint8)
 
@@ -47,6 +57,68 @@ def test_the_outline_lies_just_outside_where_heat_reaches_one() -> None:
     mask[0:5, 0:5] = True
     assert np.array_equal((overlay(GREY, heat, mask) == 255).all(2), outline(mask))
     assert not outline(np.zeros((9, 9), bool)).any()
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 6, 50])
+@pytest.mark.parametrize("dots", [1, 5, 200])
+def test_outlines_are_those_of_a_square_window(width: int, dots: int) -> None:
+    rng = np.random.default_rng(dots)
+    region = np.zeros((37, 61), bool)
+    region[rng.integers(0, 37, dots), rng.integers(0, 61, dots)] = True
+    square = np.ones((2 * width + 1, 2 * width + 1), bool)
+    assert np.array_equal(outline(region, width), ndimage.binary_dilation(region, square) & ~region)
+
+
+@pytest.mark.parametrize(
+    ("shape", "width"),
+    [((1, 1), 1), ((480, 640), 1), ((60_000, 1024), 2), ((256, 10_000), 1), ((4000, 6000), 7)],
+)
+def test_a_line_is_as_wide_as_suits_the_shorter_side(shape: tuple[int, int], width: int) -> None:
+    assert line_width(shape) == width
+
+
+def test_a_long_strip_takes_no_longer_than_its_area() -> None:
+    heat = np.zeros((30_000, 40), np.float32)
+    heat[[100, -100], 20] = 1.5  # far apart, so that nearly all of it lies between
+    laid = overlay(np.full((30_000, 40, 3), 90, np.uint8), heat)
+    white = (laid == 255).all(2)
+    assert white.sum() == 2 * 8
+    assert white[98:103, 18:23].sum() == 8
+
+
+@pytest.mark.parametrize("ground", [0, 24, 128, 255])
+def test_an_outline_shows_on_any_ground(ground: int) -> None:
+    picture = np.full((40, 60, 3), ground, np.uint8)
+    mask = np.zeros((40, 60), bool)
+    mask[10:20, 10:30] = True
+    laid = overlay(picture, np.zeros((40, 60), np.float32), mask).astype(int)
+    row = laid[15, :, 0]  # from the left: ground, rim, line, and the region from column 10 on
+    assert row[9] == 255
+    assert row[8] < 40
+    assert row[7] == row[12] == ground
+    assert max(abs(row[9] - ground), abs(row[8] - ground)) > 100
+
+
+def test_blocks_of_a_picture_are_laid_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (53, 31, 3), np.uint8)
+    heat = rng.uniform(0, 0.999, (53, 31)).astype(np.float32)
+    tint, opacity = colour(heat)
+    expected = picture * (1 - opacity[..., None]) + tint * opacity[..., None]
+    for at_once in (1, 100, 1 << 20):
+        monkeypatch.setattr("brightfield.explain.overlay._AT_ONCE", at_once)
+        assert np.abs(overlay(picture, heat) - expected).max() < 1.1  # grey levels
+
+
+def test_a_small_hot_place_stays_hot_when_shrunk() -> None:
+    heat = np.zeros((999, 1501), np.float32)
+    heat[700, 3] = 1.25
+    small = shrink_heat(heat, (100, 150, 3))
+    assert small.shape == (100, 150)
+    assert np.argwhere(small).tolist() == [[70, 0]]
+    assert small.max() == np.float32(1.25)
+    assert np.array_equal(shrink_heat(heat, heat.shape), heat)
+    assert shrink_heat(np.array([[1, 2, 3], [4, 5, 0]], np.float32), (1, 2)).tolist() == [[4, 5]]
 
 
 def test_pictures_for_a_page() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import cut_tiles
 from brightfield.engine.view_names import FLIPS
+from brightfield.errors import WriteError
 from brightfield.models.backbone import build_trunk
 from brightfield.models.head import HeadSpec
 from brightfield.models.network import TileNet, build_network
@@ -97,6 +100,39 @@ def test_a_killed_extraction_goes_on(net: TileNet, cache: PixelCache, tmp_path: 
         file.write_bytes(file.read_bytes()[:-2])
     again = extract(net, cache, RULE, views=FLIPS[:2], folder=tmp_path / "killed")
     assert np.array_equal(again.values, whole.values), "used a damaged file"
+
+
+def test_no_room_is_said_before_anything_is_computed(
+    net: TileNet, cache: PixelCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, start: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def unwanted(*args: object) -> None:
+        raise AssertionError("computed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        patch.setattr(TileNet, "features", unwanted)
+        # 2 views of 84 tiles, each 2 x (256 + 512) numbers of 2 bytes
+        with pytest.raises(WriteError, match=r"the disk is full; 516 kB are needed, .* are free"):
+            extract(net, cache, RULE, views=FLIPS[:2], folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert len(extract(net, cache, RULE, views=FLIPS[:2], folder=tmp_path)) == 70
+
+
+def test_the_file_has_no_holes(net: TileNet, cache: PixelCache, tmp_path: Path) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(stage: str, done: int, total: int) -> None:
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        extract(net, cache, RULE, views=FLIPS[:2], folder=tmp_path, progress=stop)
+    (file,) = tmp_path.glob("*.f16")
+    assert file.stat().st_size == 516_096
+    assert file.stat().st_blocks * 512 >= 516_096
 
 
 def test_other_settings_have_other_features(net: TileNet, cache: PixelCache, tmp_path: Path) -> None:

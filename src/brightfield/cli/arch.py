@@ -13,6 +13,7 @@ from rich.table import Table
 
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, stdout
+from brightfield.disk import check_overwrites
 from brightfield.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -79,7 +80,6 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         from brightfield.explain.receptive import draw_fields
 
-        args.output.parent.mkdir(parents=True, exist_ok=True)
         draw_fields(found, args.output)
     if args.json:
         print(json.dumps(_document(found, extents, args.output)))
@@ -92,8 +92,12 @@ def _extents(args: argparse.Namespace) -> Extents:
     from brightfield.data.extents import defect_extents
     from brightfield.data.load import load
 
+    dataset = load(args.data)
+    if args.output is not None:
+        read = (file for sample in dataset.samples for file in (sample.path, sample.mask))
+        check_overwrites([args.output], read)
     with show_progress(args.quiet) as progress:
-        return defect_extents(load(args.data), progress)
+        return defect_extents(dataset, progress)
 
 
 def _print(found: Architecture, extents: Extents | None, picture: Path | None) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brightfield.cli.figures import figures_table
-from brightfield.cli.places import check_folder
+from brightfield.cli.places import check_apart, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, share, stdout, wait_asleep
+from brightfield.disk import check_overwrites
 
 if TYPE_CHECKING:
     from brightfield.evaluation.run import Evaluation
@@ -68,11 +69,17 @@ def run(args: argparse.Namespace) -> int:
     wait_asleep()
     if args.output is not None:
         check_folder(args.output)
+        check_apart(args.output, data=args.data, bundles=(args.bundle, args.against))
 
     from brightfield.api import evaluate
     from brightfield.evaluation.acceptance import read_limits
     from brightfield.inspector import load
     from brightfield.pipeline.rethreshold import at_threshold
+    from brightfield.report.compose import RESULTS
+
+    if args.output is not None:
+        read = (Path(args.data), args.limits, args.appraisals)
+        check_overwrites((args.output / name for name in RESULTS), read)
 
     study = _study(args)
     limits = None if args.limits is None else read_limits(args.limits)
@@ -109,6 +116,7 @@ def _study(args: argparse.Namespace) -> Study:
 
 
 def _print(made: Evaluation, output: Path | None) -> None:
+    from brightfield.report.compose import RESULTS
     from brightfield.report.wording import acceptance_sentences, agreement_sentences, difference_sentences
 
     console = stdout()
@@ -122,5 +130,5 @@ def _print(made: Evaluation, output: Path | None) -> None:
         for sentence in sentences(made.metrics[name]) if name in made.metrics else ():
             console.print(sentence, markup=False)
     if output is not None:
-        for name in ("report.html", "metrics.json", "predictions.csv"):
+        for name in RESULTS:
             console.print(str(output / name), markup=False)

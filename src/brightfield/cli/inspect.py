@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from brightfield.cli.places import check_folder
+from brightfield.cli.places import check_apart, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, printable, say, share, stdout, wait_asleep
-from brightfield.errors import ConfigError, DataError, ImageError
+from brightfield.disk import check_overwrites
+from brightfield.errors import ConfigError, DataError, ImageError, WriteError
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from rich.console import Console
 
     from brightfield.explain.files import MapFiles
@@ -32,6 +34,9 @@ log = logging.getLogger(__name__)
 _COLOURS = {"OK": "green", "REVIEW": "yellow", "DEFECT": "bold red"}
 RESULTS = (".heatmap.png", ".overlay.png", ".mask.png")
 """How the names of results end."""
+
+UNREADABLE, UNWRITTEN = "unreadable", "with results that cannot be written"
+"""What else images are counted as."""
 
 _FORMAT = "{:<8} {:>{wide}}  {:<16} {:>7}  "
 
@@ -59,14 +64,15 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judge every image and print a line for each; return 2 if one could not be read, else 0."""
+    """Judge every image and print a line for each; return 2 if one could not be read or written, else 0."""
     wait_asleep()
     if args.overlay and args.output is None:
         raise ConfigError("--overlay needs a folder to write to; add -o DIR")
     if args.output is not None:
         check_folder(args.output)
+        check_apart(args.output, bundles=(args.bundle,))
     images = find_images(args.images, leave_out=args.output)
-    places = {} if args.output is None else output_names(images)
+    starts = _starts(images, args.output, args.overlay)
 
     from brightfield.inspector import load
 
@@ -86,26 +92,12 @@ def run(args: argparse.Namespace) -> int:
     # where the lines themselves show how far it is, no bar is needed
     with show_progress(args.quiet or sys.stdout.isatty()) as progress:
         for done, image in enumerate(images, start=1):
-            start = None if args.output is None else args.output / places[image]
-            try:
-                verdict, files = _inspect(inspector, image, args.threshold, start, args.overlay)
-                interval = inspector.probability_interval(verdict.score) if args.interval else None
-            except ImageError as error:
-                counts["unreadable"] += 1
-                say("error", str(error), "bold red")
-                if args.json:
-                    print(json.dumps({"image": str(image), "error": str(error)}), flush=True)
-            else:
-                counts[verdict.label if verdict.decision is None else str(verdict.decision)] += 1
-                if args.json:
-                    print(json.dumps(_line(verdict, files, interval)), flush=True)
-                else:
-                    _print_line(console, verdict, interval)
+            counts.update(_inspect(inspector, image, starts.get(image), args, console))
             progress("inspect", done, len(images))
     if not args.json:
         many = "1 image" if len(images) == 1 else f"{len(images)} images"
         console.print(f"{many}: {', '.join(_in_words(counts, inspector))}", markup=False)
-    return 2 if counts["unreadable"] else 0
+    return 2 if counts[UNREADABLE] or counts[UNWRITTEN] else 0
 
 
 def find_images(named: Sequence[Path], leave_out: Path | None = None) -> list[Path]:
@@ -161,31 +153,82 @@ def output_names(images: Sequence[Path]) -> dict[Path, Path]:
     }
 
 
+def _starts(images: Sequence[Path], output: Path | None, overlaid: bool) -> dict[Path, Path]:
+    """Return for each image how its results' paths begin; none where nothing is written.
+
+    Raises:
+        ConfigError: If a result would be written over an image.
+    """
+    if output is None:
+        return {}
+    from brightfield.explain.files import map_paths
+
+    starts = {image: output / name for image, name in output_names(images).items()}
+    kinds = ("heatmap", "mask", "overlay") if overlaid else ("heatmap", "mask")
+    check_overwrites((map_paths(start)[kind] for start in starts.values() for kind in kinds), images)
+    return starts
+
+
 def _inspect(
-    inspector: Inspector, image: Path, threshold: float | None, start: Path | None, overlaid: bool
-) -> tuple[Verdict, MapFiles | None]:
-    from brightfield.data.decode import decode, to_rgb8
-    from brightfield.explain.files import write_maps
+    inspector: Inspector, image: Path, start: Path | None, args: argparse.Namespace, console: Console
+) -> list[str]:
+    """Judge one image, write its results, print its line; return what to count it as."""
+    try:
+        verdict, pixels = _judge(inspector, image, start is not None, args.threshold)
+        interval = inspector.probability_interval(verdict.score) if args.interval else None
+    except ImageError as error:
+        say("error", str(error), "bold red")
+        if args.json:
+            print(json.dumps({"image": str(image), "error": str(error)}), flush=True)
+        return [UNREADABLE]
+    kinds = [verdict.label if verdict.decision is None else str(verdict.decision)]
+    failed, files = None, None
+    if start is not None:
+        try:
+            files = _write(inspector, verdict, pixels if args.overlay else None, start)
+        except WriteError as error:
+            failed = f"{image}: {error}"
+            say("error", failed, "bold red")
+            kinds.append(UNWRITTEN)
+    if args.json:
+        line = _line(verdict, files, interval, written=start is not None)
+        print(json.dumps(line if failed is None else {**line, "error": failed}), flush=True)
+    else:
+        _print_line(console, verdict, interval)
+    return kinds
+
+
+def _judge(
+    inspector: Inspector, image: Path, explain: bool, threshold: float | None
+) -> tuple[Verdict, npt.NDArray[Any]]:
+    from brightfield.data.decode import decode
 
     pixels = decode(image)
     try:
-        verdict = inspector.inspect(pixels, explain=start is not None, threshold=threshold)
+        verdict = inspector.inspect(pixels, explain=explain, threshold=threshold)
     except ImageError as error:
         raise ImageError(str(error).replace("the image", str(image), 1)) from error
-    verdict = replace(verdict, image=str(image))
-    if start is None:
-        return verdict, None
-    picture = to_rgb8(pixels, inspector.preprocessing.bits) if overlaid else None
-    return verdict, write_maps(start, verdict, picture)
+    return replace(verdict, image=str(image)), pixels
 
 
-def _line(verdict: Verdict, files: MapFiles | None, interval: tuple[float, float] | None) -> dict[str, Any]:
+def _write(inspector: Inspector, verdict: Verdict, pixels: npt.NDArray[Any] | None, start: Path) -> MapFiles:
+    from brightfield.data.decode import to_rgb8
+    from brightfield.explain.files import write_maps
+
+    picture = None if pixels is None else to_rgb8(pixels, inspector.preprocessing.bits)
+    return write_maps(start, verdict, picture)
+
+
+def _line(
+    verdict: Verdict, files: MapFiles | None, interval: tuple[float, float] | None, *, written: bool
+) -> dict[str, Any]:
     line = verdict.as_dict()
     if interval is not None:
         line["probability_interval"] = list(interval)
-    if files is not None:
-        line["heatmap"] = None if files.heatmap is None else str(files.heatmap)
-        line["mask"] = None if files.mask is None else str(files.mask)
+    if written:
+        for name in ("heatmap", "mask"):
+            place = None if files is None else getattr(files, name)
+            line[name] = None if place is None else str(place)
     return line
 
 
@@ -206,5 +249,6 @@ def _columns(*cells: str) -> str:
 def _in_words(counts: Counter[str], inspector: Inspector) -> Iterator[str]:
     for name in inspector.classes if inspector.normal is None else _COLOURS:
         yield f"{counts[name]} {name}"
-    if counts["unreadable"]:
-        yield f"{counts['unreadable']} unreadable"
+    for name in (UNREADABLE, UNWRITTEN):
+        if counts[name]:
+            yield f"{counts[name]} {name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import errno
 import importlib
 import io
 import os
@@ -12,10 +13,12 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from brightfield.cli.terminal import messages, printable, say
-from brightfield.errors import InputError
+from brightfield.disk import NO_ROOM, why_not_written
+from brightfield.errors import InputError, WriteError
 from brightfield.version import __version__
 
 COMMANDS = {
@@ -30,6 +33,9 @@ COMMANDS = {
 """What each command does. The module of its name is imported when it is called, so that none pays for another."""
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
+
+NOTHING_LEFT = "nothing is left half-written"
+"""What is said of a command that was stopped, unless it says otherwise."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,6 +60,10 @@ def _run(args: argparse.Namespace) -> int:
     try:
         code = int(args.run(args))
         sys.stdout.flush()
+    except WriteError as error:
+        # what a stopped command leaves, one leaves too that had no room to go on
+        _report(args, str(error) if args.stopped == NOTHING_LEFT else f"{error}; {args.stopped}")
+        code = WRONG_INPUT
     except InputError as error:
         _report(args, str(error))
         code = WRONG_INPUT
@@ -63,19 +73,31 @@ def _run(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         _let_stdout_go()
     except OSError as error:
-        if error.filename is None:
-            code = _surprise(args, error)
-        else:
-            _report(
-                args,
-                f"cannot use {error.filename}: {error.strerror}; choose a place that can be read and written",
-            )
-            code = WRONG_INPUT
+        code = _refused(args, error)
     except SystemExit as stop:  # how rich leaves when nobody reads on
         code = stop.code if isinstance(stop.code, int) else FAILED
     except Exception as error:  # noqa: BLE001 - the last place where a message can be made of it
         code = _surprise(args, error)
     return code
+
+
+def _refused(args: argparse.Namespace, error: OSError) -> int:
+    """Report what the system refused; only where it names a file, or room is short, is there a mend."""
+    if error.filename is not None and error.errno in {*NO_ROOM, errno.EROFS}:
+        _report(args, why_not_written(error, Path(os.fsdecode(error.filename))))
+    elif error.errno == errno.ENAMETOOLONG:
+        _report(args, f"cannot use {error.filename}: its name or its path is too long; shorten it")
+    elif error.filename is not None:
+        _report(
+            args,
+            f"cannot use {error.filename}: {error.strerror}; choose a place that can be read and written",
+        )
+    elif error.errno in NO_ROOM:
+        _report(args, f"cannot write: {error.strerror}; make room where stdout or temporary files go")
+        _let_stdout_go()
+    else:
+        return _surprise(args, error)
+    return WRONG_INPUT
 
 
 def _surprise(args: argparse.Namespace, error: Exception) -> int:
@@ -122,7 +144,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
             importlib.import_module(f"brightfield.cli.{name}").register(commands)
         else:
             commands.add_parser(name, help=summary)
-    parser.set_defaults(stopped="nothing is left half-written")
+    parser.set_defaults(stopped=NOTHING_LEFT)
     args, unknown = parser.parse_known_args(argv)
     if unknown:
         chosen: argparse.ArgumentParser = args.parser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from brightfield.errors import ConfigError
@@ -34,6 +35,35 @@ def check_folder(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{path} is a file; expected a folder, or a new name for one")
     _check_writable(path.absolute())
+
+
+def check_apart(folder: Path, *, data: str | None = None, bundles: Iterable[Path | None] = ()) -> None:
+    """Refuse a folder for results that is an inspector's, or a data set's own.
+
+    Args:
+        folder: Where results are to be written.
+        data: What is judged, as the command line names it: its folder may not be it, nor one in it that
+            holds images.
+        bundles: Inspectors that are read or written; None for one that was not named.
+
+    Raises:
+        ConfigError: If so.
+    """
+    place = Path(os.path.realpath(folder))
+    for bundle in bundles:
+        if bundle is not None and place.is_relative_to(os.path.realpath(bundle)):
+            raise ConfigError(f"{folder} is the inspector's own folder; name another for the results")
+    root = None if data is None else Path(os.path.realpath(data))
+    if root is None or not root.is_dir() or not place.is_relative_to(root):
+        return
+    if place == root or (place.is_dir() and _holds_images(place)):
+        raise ConfigError(f"{folder} holds the images that are judged; name another folder for the results")
+
+
+def _holds_images(folder: Path) -> bool:
+    from brightfield.data.decode import IMAGE_SUFFIXES
+
+    return any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in folder.iterdir())
 
 
 def _check_writable(folder: Path) -> None:

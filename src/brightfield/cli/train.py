@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brightfield.cli.figures import duration, figures_table, key_figures, summary
-from brightfield.cli.places import check_bundle_place, check_folder
+from brightfield.cli.places import check_apart, check_bundle_place, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, stdout
 from brightfield.cli.train_options import add_options, given_options
@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     check_bundle_place(args.output, force=args.force)
     if args.report is not None:
         check_folder(args.report)
+        check_apart(args.report, data=args.data, bundles=(args.output,))
 
     from brightfield.data.load import load
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -14,9 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brightfield.atomic import write_atomically
 from brightfield.data.decode import decode, to_rgb8
 from brightfield.data.geometry import Resize, resize
 from brightfield.data.parallel import ordered_map
+from brightfield.disk import writing
 from brightfield.errors import DataError, ImageError
 from brightfield.progress import Progress, silent
 
@@ -111,21 +112,16 @@ def build_cache(
 
     Raises:
         ImageError: If a file cannot be read; the message names it.
-        DataError: If there are no files, or no room on the disk.
+        DataError: If there are no files.
+        WriteError: If the folder cannot be written, or there is no room on the disk.
     """
     if not paths:
         raise DataError("no images to decode; expected at least one")
     index = folder / f"{_key(paths, resize, bits)}.json"
     if not _is_whole(index):
-        try:
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            _build(paths, resize, bits, index, progress or silent)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-                raise
-            raise DataError(
-                f"cannot write decoded pixels to {folder} ({error}); make room or name another folder"
-            ) from error
+        _build(paths, resize, bits, index, progress or silent)
     return PixelCache(index)
 
 
@@ -164,17 +160,25 @@ def _build(paths: Sequence[Path], rule: Resize, bits: int, index: Path, tell: Pr
     pixels = _pixels_of(index)
     partial = pixels.with_name(f"{pixels.name}.{os.getpid()}{_TEMPORARY}")
     shapes: list[Shape] = []
-    try:
-        with partial.open("wb") as file:
-            for array in ordered_map(prepared, paths):
-                file.write(array.tobytes())
-                shapes.append((array.shape[0], array.shape[1], array.shape[2]))
-                tell("decode", len(shapes), len(paths))
-        os.replace(partial, pixels)
-        partial.write_text(json.dumps({"schema": _SCHEMA, "shapes": shapes}), encoding="utf-8")
-        os.replace(partial, index)
-    finally:
-        partial.unlink(missing_ok=True)
+
+    def needed() -> int:
+        """Return what all images would take, if the others are like those that are decoded."""
+        return sum(h * w * c for h, w, c in shapes) * len(paths) // max(1, len(shapes))
+
+    with writing(index.parent, needed):
+        try:
+            with partial.open("wb") as file:
+                for array in ordered_map(prepared, paths):
+                    shapes.append((array.shape[0], array.shape[1], array.shape[2]))
+                    file.write(array.tobytes())
+                    tell("decode", len(shapes), len(paths))
+                # some file systems say only now that there is no room, and pages of a map would be missing
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, pixels)
+            write_atomically(index, json.dumps({"schema": _SCHEMA, "shapes": shapes}).encode())
+        finally:
+            partial.unlink(missing_ok=True)
     _sweep(index)
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from brightfield.disk import writing
 from brightfield.errors import DataError
 
 BINARY_FOLDER = "cifar-10-batches-bin"
 PICKLE_FOLDER = "cifar-10-batches-py"
 _SIDE = 32
 _RECORD = 1 + 3 * _SIDE * _SIDE  # the class, then the red, green and blue planes
+_ROOM = 10_000 * 4096  # bytes that the images of one file take: a block of the disk each
 _FILES = {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]}
 
 
@@ -27,19 +29,21 @@ def unpack_binary(source: Path, target: Path) -> None:
 
     Raises:
         DataError: If a file is missing, cut short, or names a class that is not there.
+        WriteError: If the target cannot be written.
     """
     classes = _read(source / "batches.meta.txt").decode("utf-8", errors="replace").split()
     for part in ("test", "train"):  # train last: its being there says that all is
         partial = target / f".{part}.{os.getpid()}.partial"
-        try:
-            for name in classes:
-                (partial / name).mkdir(parents=True, exist_ok=True)
-            for number, file in enumerate(_FILES[part]):
-                _unpack_file(source / file, partial, classes, number)
-            shutil.rmtree(target / part, ignore_errors=True)
-            os.replace(partial, target / part)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        with writing(target / part, _ROOM * len(_FILES[part])):
+            try:
+                for name in classes:
+                    (partial / name).mkdir(parents=True, exist_ok=True)
+                for number, file in enumerate(_FILES[part]):
+                    _unpack_file(source / file, partial, classes, number)
+                shutil.rmtree(target / part, ignore_errors=True)
+                os.replace(partial, target / part)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
 
 
 def _unpack_file(file: Path, folder: Path, classes: list[str], number: int) -> None:

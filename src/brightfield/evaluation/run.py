@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from brightfield.evaluation.summary import summarise
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress, silent
 from brightfield.verdict import BoolMap, Verdict
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,7 @@ def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None)
             verdict = inspector.inspect(sample.path, explain=needed)
         except ImageError as error:
             errors[sample.image] = str(error)
+            log.error("%s", error)  # as a command ends with 2 for it, it is said however quiet that is
             continue
         if meter is not None and needed and verdict.heatmap is not None:
             try:

@@ -12,11 +12,17 @@ from PIL import Image, PngImagePlugin
 
 from brightfield.atomic import write_atomically
 from brightfield.data.opening import opened
+from brightfield.errors import WriteError
 from brightfield.explain.overlay import as_png, overlay
+from brightfield.filenames import fitted
 from brightfield.verdict import Verdict
 
 HEATMAP_SCALE = 1000
 """A heatmap file's grey level where the heat is 1; 0 is calm."""
+
+
+KINDS = ("heatmap", "mask", "overlay")
+"""The maps that there may be of one image."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,15 @@ class MapFiles:
     overlay: Path | None
 
 
+def map_paths(start: Path) -> dict[str, Path]:
+    """Return where `write_maps` puts each of `KINDS`: at `<start>.<kind>.png`.
+
+    Where that name would be too long for the file system, its start is shortened: see `fitted`.
+    """
+    name = fitted(start.name, max(len(f".{kind}.png") for kind in KINDS), start.parent)
+    return {kind: start.with_name(f"{name}.{kind}.png") for kind in KINDS}
+
+
 def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | None = None) -> MapFiles:
     """Write `<start>.heatmap.png` and `<start>.mask.png`, and over a picture `<start>.overlay.png`.
 
@@ -35,7 +50,11 @@ def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | N
         start: The folder, made where it is missing, and how the files' names begin.
         verdict: With the maps; what it has not is not written.
         picture: The image, uint8 (H, W, 3), where an overlay is wanted.
+
+    Raises:
+        WriteError: If a file cannot be written; the message names it, and none of this image is left.
     """
+    places = map_paths(start)
     files: dict[str, Path | None] = {"heatmap": None, "mask": None, "overlay": None}
     content: dict[str, bytes] = {}
     if verdict.heatmap is not None:
@@ -44,9 +63,14 @@ def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | N
             content["overlay"] = as_png(overlay(picture, verdict.heatmap, verdict.mask))
     if verdict.mask is not None:
         content["mask"] = as_png(verdict.mask.astype(np.uint8) * 255)
-    for kind, data in content.items():
-        files[kind] = start.with_name(f"{start.name}.{kind}.png")
-        write_atomically(start.with_name(f"{start.name}.{kind}.png"), data)
+    try:
+        for kind, data in content.items():
+            write_atomically(places[kind], data)
+            files[kind] = places[kind]
+    except WriteError:
+        for written in filter(None, files.values()):
+            written.unlink(missing_ok=True)
+        raise
     return MapFiles(files["heatmap"], files["mask"], files["overlay"])
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from brightfield.atomic import write_atomically
 
 if TYPE_CHECKING:
     from brightfield.models.graph import Architecture, Layer
@@ -85,4 +88,6 @@ def draw_fields(architecture: Architecture, path: Path) -> None:
             axes.set_yticks([0, architecture.input[1] - 1])
         size = "x".join(str(s) for s in architecture.input)
         figure.suptitle(f"{architecture.title} on {size}, random weights: what the middle unit of a map sees")
-        figure.savefig(path, dpi=110)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=110)
+    write_atomically(path, buffer.getvalue())

@@ -15,8 +15,10 @@ from typing import Any
 from brightfield.atomic import write_atomically
 from brightfield.data.dataset import Dataset
 from brightfield.decide.policy import parse_policy
+from brightfield.disk import writing
 from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.options import TrainOptions
+from brightfield.filenames import fitted
 from brightfield.training.processes import Processes
 
 log = logging.getLogger(__name__)
@@ -68,7 +70,8 @@ class Workspace:
 
     def _lock(self) -> None:
         """Keep other processes from the folder for as long as this one works there."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._locked = os.open(self.folder, os.O_RDONLY)
         try:
             fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -129,11 +132,13 @@ class Workspace:
 def _is_refusal(kind: type[BaseException]) -> bool:
     """Tell whether the data or the options are wrong, so that nothing can go on from here.
 
-    An image that cannot be read may be there again later, as when a network drive was away.
+    An image that cannot be read may be there again later, as when a network drive was away; and so may room
+    on a disk, for what it lacks is no refusal.
     """
     return issubclass(kind, DataError | ConfigError) and not issubclass(kind, ImageError)
 
 
 def _workspace_of(output: Path) -> Path:
     absolute = output.absolute()
-    return absolute.parent / f".{absolute.name}.training"
+    name = fitted(absolute.name, len("..training"), absolute.parent)
+    return absolute.parent / f".{name}.training"

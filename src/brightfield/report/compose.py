@@ -12,12 +12,16 @@ import numpy as np
 from brightfield.atomic import write_atomically
 from brightfield.data.decode import decode, to_rgb8
 from brightfield.data.tiling import at_peak
+from brightfield.disk import check_overwrites
 from brightfield.evaluation.run import Evaluation
-from brightfield.explain.overlay import HOTTEST, as_png, overlay, shrink
+from brightfield.explain.overlay import HOTTEST, as_png, overlay, shrink, shrink_heat
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress, silent
 from brightfield.report.html import write_report
 from brightfield.report.report import Exhibit, Report
+
+RESULTS = ("report.html", "metrics.json", "predictions.csv")
+"""What is written into the folder of an evaluation."""
 
 MOST_OF_A_KIND = 8
 MOST_PAIRS, MOST_OF_A_PAIR = 6, 3
@@ -27,8 +31,14 @@ _PICTURE_SIDE = 640
 def write_evaluation(
     inspector: Inspector, made: Evaluation, folder: Path, progress: Progress | None = None
 ) -> None:
-    """Write `metrics.json`, `predictions.csv` and `report.html` into a folder, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write `metrics.json`, `predictions.csv` and `report.html` into a folder, each whole or not at all.
+
+    Raises:
+        ConfigError: If one of them would be written over a file of the data set.
+        WriteError: If the file system refuses.
+    """
+    read = (file for sample in made.dataset.samples for file in (sample.path, sample.mask))
+    check_overwrites((folder / name for name in RESULTS), read)
     made.predictions.write_csv(folder / "predictions.csv")
     write_atomically(folder / "metrics.json", json.dumps(made.document, indent=2, allow_nan=False).encode())
     training = inspector.facts.get("training") or {}
@@ -85,11 +95,11 @@ def _exhibits(inspector: Inspector, made: Evaluation, progress: Progress | None)
     for kind, found in rows.items():
         for i in found:
             sample = made.dataset.samples[i]
-            image = to_rgb8(decode(sample.path), inspector.preprocessing.bits)
+            image = shrink(to_rgb8(decode(sample.path), inspector.preprocessing.bits), _PICTURE_SIDE)
             heatmap = inspector.inspect(sample.path).heatmap
             if kind == "escape" and heatmap is not None:
                 heatmap = at_peak(heatmap, HOTTEST)
-            laid = None if heatmap is None else as_png(shrink(overlay(image, heatmap), _PICTURE_SIDE))
+            laid = None if heatmap is None else as_png(overlay(image, shrink_heat(heatmap, image.shape)))
             label = p.classes.index(p.labels[i])
             shares = p.class_probabilities
             yield Exhibit(
@@ -101,7 +111,7 @@ def _exhibits(inspector: Inspector, made: Evaluation, progress: Progress | None)
                 if kind == "confusion" and shares is not None
                 else float(p.values[i]),
                 threshold=None if p.thresholds is None else float(p.thresholds[i]),
-                picture_png=as_png(shrink(image, _PICTURE_SIDE)),
+                picture_png=as_png(image),
                 overlay_png=laid,
             )
             done += 1

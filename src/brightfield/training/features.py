@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +20,10 @@ from brightfield.data.cache import PixelCache
 from brightfield.data.parallel import ahead
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import tile_origins
+from brightfield.disk import reserve, writing
 from brightfield.engine.pixels import normalise
 from brightfield.engine.views import VIEWS
-from brightfield.models.frozen import Freezer
+from brightfield.models.frozen import Freezer, Frozen
 from brightfield.models.network import TileNet
 from brightfield.progress import Progress, silent
 
@@ -68,7 +73,12 @@ def extract(
 ) -> FeatureBank:
     """Compute and keep the pooled features of every tile of every cached image, in each of these `VIEWS`.
 
-    A killed extraction goes on where it stopped: how far it got is noted after every block of images.
+    A killed extraction goes on where it stopped: how far it got is noted after every block of images. The
+    room is reserved first, and written to as a file: a map of a file with holes would kill the process where
+    the disk is full.
+
+    Raises:
+        WriteError: If there is no room for all of them on the disk.
     """
     tell = progress or silent
     net, frozen = freezer.net, freezer.features(preprocessing.tile)
@@ -76,23 +86,58 @@ def extract(
     width = net.head.spec.width(net.trunk.spec.channels)
     shape = (len(views), int(starts[-1]), width)
     key = _key(net, cache, preprocessing, shape, views)
-    folder.mkdir(parents=True, exist_ok=True)
     note, data = folder / f"{key}.json", folder / f"{key}.f16"
     done = _done(note, data, shape)
-    bank = np.memmap(data, dtype=np.float16, mode="r+" if done else "w+", shape=shape)
-    tell("features", done, len(cache))
-    for first in range(done, len(cache), _BLOCK):
-        last = min(first + _BLOCK, len(cache))
-        batches = tile_batches(cache, preprocessing, range(first, last))
-        at = int(starts[first])
-        for x in ahead(normalise(batch, preprocessing) for batch in batches):
-            for row, view in enumerate(views):
-                bank[row, at : at + len(x)] = frozen.pooled(VIEWS[view](x))
-            at += len(x)
-        bank.flush()
-        write_atomically(note, json.dumps({"done": last}).encode())
-        tell("features", last, len(cache))
+    with writing(folder, _bytes(shape)):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _opened(data, shape, anew=not done) as file:
+            tell("features", done, len(cache))
+            for first in range(done, len(cache), _BLOCK):
+                last = min(first + _BLOCK, len(cache))
+                batches = tile_batches(cache, preprocessing, range(first, last))
+                _extract(frozen, (normalise(batch, preprocessing) for batch in batches), views, file, starts, first)
+                file.flush()
+                os.fsync(file.fileno())
+                write_atomically(note, json.dumps({"done": last}).encode())
+                tell("features", last, len(cache))
+    # nothing is written through the map, but torch warns of arrays that cannot be written
+    bank = np.memmap(data, dtype=np.float16, mode="r+", shape=shape)
     return FeatureBank(tuple(views), bank, starts)
+
+
+@contextmanager
+def _opened(data: Path, shape: tuple[int, ...], *, anew: bool) -> Iterator[BinaryIO]:
+    """Open the file of the features; one begun anew has room for all of them, or is not left there."""
+    with data.open("w+b" if anew else "r+b") as file:
+        if anew:
+            try:
+                reserve(file, _bytes(shape))
+            except OSError:
+                data.unlink(missing_ok=True)
+                raise
+        yield file
+
+
+def _bytes(shape: tuple[int, ...]) -> int:
+    return math.prod(shape) * np.dtype(np.float16).itemsize
+
+
+def _extract(
+    frozen: Frozen,
+    batches: Iterable[npt.NDArray[np.float32]],
+    views: Sequence[str],
+    file: BinaryIO,
+    starts: npt.NDArray[np.int64],
+    first: int,
+) -> None:
+    """Write the features of normalised tiles, which begin with those of the image `first`, to their places."""
+    at = int(starts[first])
+    for x in ahead(batches):
+        for row, view in enumerate(views):
+            values = frozen.pooled(VIEWS[view](x)).astype(np.float16)
+            file.seek(_bytes((row * int(starts[-1]) + at, values.shape[1])))
+            file.write(values.tobytes())
+        at += len(x)
 
 
 def tile_batches(
@@ -129,7 +174,7 @@ def _done(note: Path, data: Path, shape: tuple[int, ...]) -> int:
     """Return how many images an earlier run finished, 0 where nothing can be used."""
     try:
         done = int(json.loads(note.read_text(encoding="utf-8"))["done"])
-        whole = data.stat().st_size == int(np.prod(shape)) * 2
+        whole = data.stat().st_size == _bytes(shape)
     except (OSError, ValueError, KeyError):
         return 0
     return done if whole else 0
