@@ -169,6 +169,43 @@ def test_importing_brightfield_loads_nothing_heavy() -> None:
     assert loaded & set(HEAVY) == set()
 
 
+@pytest.mark.parametrize(
+    "module",
+    [
+        "verdict",
+        "decide.calibration",
+        "decide.operating_point",
+        "decide.policy",
+        "decide.guarantee",
+        "decide.conformal",
+    ],
+)
+def test_what_judges_needs_no_scipy(module: str) -> None:
+    loaded = loaded_after(f"import brightfield.{module}")
+    assert "brightfield" in loaded
+    assert loaded & set(HEAVY) == set()
+
+
+def test_decisions_are_read_and_taken_without_scipy() -> None:
+    loaded = loaded_after(
+        "from brightfield.decide.calibration import calibrate, calibrator_from_dict, score_at\n"
+        "from brightfield.decide.operating_point import OperatingPoint\n"
+        "from brightfield.decide.scores import scores_of_logits\n"
+        "curve = {'kind': 'beta', 'lower': 1.0, 'upper': 2.0, 'offset': 0.1}\n"
+        "kinds = [{'kind': 'by_type', 'curve': curve, 'temperature': 2.0}, {'kind': 'conformal', 'good': [0, 1]}]\n"
+        "promise = {'kind': 'overkill', 'bound': 0.01, 'confidence': 0.95, 'n': 299, 'errors': 0, 'defect': None}\n"
+        "counts = dict.fromkeys(('n_calibration', 'n_defect', 'escapes', 'overkills'), 0)\n"
+        "for kind, scale in zip(kinds, ('probability', 'p_value')):\n"
+        "    values = {**counts, 'policy': 'f1', 'threshold': 0.5, 'review': None, 'scale': scale}\n"
+        "    point = OperatingPoint.from_dict({**values, 'guarantees': [promise]})\n"
+        "    scores = scores_of_logits([[0.0, 1.0, 3.0]], 0)\n"
+        "    judged = calibrate(calibrator_from_dict(kind), scores, 0)\n"
+        "    point.decide(float(judged.on(point.scale, scores.defect)[0]))\n"
+        "    score_at(calibrator_from_dict(kind), point)\n"
+    )
+    assert loaded & set(HEAVY) == set()
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"]])
 def test_help_loads_no_torch(arguments: list[str]) -> None:
     loaded = loaded_after(

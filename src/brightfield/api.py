@@ -29,7 +29,7 @@ def train(
     backbone: str | None = None,
     weights: str | None = None,
     normal: str | None = None,
-    policy: str = "f1",
+    policy: str = "auto",
     precision: str | None = None,
     epochs: int | None = None,
     micro_batch: int | None = None,

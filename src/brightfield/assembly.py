@@ -12,10 +12,12 @@ import numpy.typing as npt
 
 from brightfield.data.cache import PixelCache
 from brightfield.data.dataset import Dataset
-from brightfield.decide.calibration import fit_calibrator, probabilities
+from brightfield.decide.calibration import calibrate
 from brightfield.decide.choose import choose
+from brightfield.decide.fit_calibration import fit_calibrator
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import Policy
+from brightfield.decide.scores import scores_of_logits
 from brightfield.errors import DataError
 from brightfield.inspector import Inspector
 from brightfield.methods.classifier import Classifier
@@ -56,14 +58,14 @@ def assemble(
     labels = np.array([dataset.classes.index(str(s.label)) for s in part.samples])
     normal = None if dataset.normal is None else dataset.classes.index(dataset.normal)
     logits = made.logits(progress)
-    calibrator = fit_calibrator(logits, labels, normal)
-    shares = probabilities(calibrator, logits, normal)
+    scores = scores_of_logits(logits, normal)
+    calibrator = fit_calibrator(scores, labels, normal)
     point: OperatingPoint | None = None
     if normal is not None:
-        defect = 1.0 - shares[:, normal]
         types = [str(s.label) for s in part.samples]
         try:
-            point = choose(policy, defect, labels != normal, types)
+            judged = calibrate(calibrator, scores, normal)
+            point = choose(policy, judged, labels != normal, types, scores=scores.defect)
         except DataError as error:
             raise DataError(f"{error}{advice}") from error
     return Inspector(

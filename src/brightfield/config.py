@@ -33,7 +33,7 @@ class TrainOptions:
         backbone: A timm or torchvision name instead of the recipe's, or that of a small network.
         weights: A file, `hub` to download, or `none` for random weights, instead of what pip installed.
         normal: The class that counts as good, where its name does not tell.
-        policy: What chooses the threshold, as `parse_policy` takes it: `f1`, `escape<=0.02@0.95`, ...
+        policy: What chooses the threshold, as `parse_policy` takes it: `auto`, `f1`, `escape<=0.02@0.95`, ...
         precision: In which number format a network learns: one of `PRECISIONS`.
         epochs: Passes over the images, or over their kept features, at the most.
         micro_batch: Images whose gradients are computed at once, where images and not kept features are
@@ -63,7 +63,7 @@ class TrainOptions:
     backbone: str | None = None
     weights: str | None = None
     normal: str | None = None
-    policy: str = "f1"
+    policy: str = "auto"
     precision: str | None = None
     epochs: int | None = None
     micro_batch: int | None = None

@@ -16,20 +16,19 @@ from brightfield.bundle import read_bundle, write_bundle
 from brightfield.data.decode import decode
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import at_peak
-from brightfield.decide.calibration import (
-    Calibrator,
-    calibrator_from_dict,
-    defect_score,
-    probabilities,
-)
+from brightfield.decide.calibration import Calibrated, Calibrator, calibrate, calibrator_from_dict
 from brightfield.decide.operating_point import OperatingPoint, standing
+from brightfield.decide.scores import Scores, scores_of_logits
 from brightfield.decide.venn_abers import venn_abers
 from brightfield.errors import BundleError, ConfigError, ImageError
 from brightfield.methods.base import Judgement, Method
 from brightfield.methods.classifier import load_classifier
-from brightfield.verdict import Verdict
+from brightfield.verdict import Decision, Scale, Verdict
 
 ImageLike = str | Path | Image.Image | npt.NDArray[Any]
+
+DEFECT = "defect"
+"""What a part that does not pass is called where no defect types are known."""
 
 NAMED = 0.5
 """The probability of the class named at which heat is 1, where there is no normal class to reject against."""
@@ -77,11 +76,11 @@ class Inspector:
         Args:
             image: A path, a Pillow image, or an array, uint8 or uint16, (H, W), (H, W, 3) or (H, W, 4).
             explain: Whether to make a heatmap, which takes a little longer.
-            threshold: A probability in [0, 1] instead of the operating point's.
+            threshold: One on the operating point's scale instead of its own.
 
         Raises:
             ImageError: If the image cannot be read, or is too small to show a part.
-            ConfigError: If the threshold is not in [0, 1].
+            ConfigError: If the threshold is not on that scale.
         """
         point = self._point(threshold)
         pixels = decode(image)
@@ -115,16 +114,13 @@ class Inspector:
         for image in images:
             yield self.inspect(image, explain=explain, threshold=threshold)
 
-    def probabilities_of(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return calibrated class probabilities (N, K) of the method's logits (N, K)."""
-        return probabilities(self.calibrator, logits, self.normal_index)
+    def scores_of(self, logits: npt.NDArray[np.float64]) -> Scores:
+        """Return the scores of the method's logits (N, K)."""
+        return scores_of_logits(logits, self.normal_index)
 
-    def scores_of(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the scores (N,) of logits (N, K): log-odds of a defect, or the largest logit's margin."""
-        if self.normal_index is not None:
-            return defect_score(logits, self.normal_index)
-        top = np.sort(logits, axis=1)
-        return np.asarray(top[:, -1] - top[:, -2])
+    def calibrated(self, scores: Scores) -> Calibrated:
+        """Return what is known of pictures with such scores."""
+        return calibrate(self.calibrator, scores, self.normal_index)
 
     def probability_interval(self, score: float) -> tuple[float, float] | None:
         """Return the Venn-Abers interval of the probability of a defect at a verdict's score.
@@ -138,7 +134,7 @@ class Inspector:
         """
         if self.normal_index is None:
             return None
-        seen = self.scores_of(self.reference["logits"])
+        seen = self.scores_of(self.reference["logits"]).defect
         low, high = venn_abers(seen, self.reference["labels"] != self.normal_index, [score])[0]
         return float(low), float(high)
 
@@ -155,33 +151,35 @@ class Inspector:
             if threshold is not None:
                 raise ConfigError("--threshold needs a normal class; this inspector only names the class")
             return self.operating_point
-        if not 0.0 <= threshold <= 1.0:
-            raise ConfigError(f"threshold is {threshold}; expected a probability in [0, 1]")
         # only the threshold is asked of it: what the other one promised and counted does not hold here
-        return OperatingPoint(f"fixed={threshold:g}", threshold, 0, 0, 0, 0)
+        return OperatingPoint(f"fixed={threshold:g}", threshold, 0, 0, 0, 0, scale=self.operating_point.scale)
 
     def _verdict(self, judgement: Judgement, point: OperatingPoint | None, name: str) -> Verdict:
-        logits = judgement.logits[None]
-        shares = self.probabilities_of(logits)[0]
-        defect = (
-            None if self.normal_index is None else float(min(1.0, max(0.0, 1.0 - shares[self.normal_index])))
-        )
-        decision = None if point is None or defect is None else point.decide(defect)
+        scores = self.scores_of(judgement.logits[None])
+        judged = self.calibrated(scores)
+        decision = None if point is None else point.decide(float(judged.on(point.scale, scores.defect)[0]))
+        shares = None if judged.by_class is None else judged.by_class[0]
         return Verdict(
             decision=decision,
             label=self.label_of(shares, None if decision is None else str(decision)),
-            score=float(self.scores_of(logits)[0]),
+            score=float(scores.defect[0]),
             threshold=None if point is None else point.threshold,
             method=self.method.name,
             milliseconds=0.0,
-            probabilities=dict(zip(self.classes, (float(v) for v in shares), strict=True)),
-            probability=defect,
+            probabilities={}
+            if shares is None
+            else dict(zip(self.classes, (float(v) for v in shares), strict=True)),
+            probability=None if judged.probability is None else float(judged.probability[0]),
+            p_value=None if judged.p_value is None else float(judged.p_value[0]),
             image=name,
+            scale=None if point is None else point.scale,
         )
 
-    def label_of(self, shares: npt.NDArray[np.float64], decision: str | None) -> str:
+    def label_of(self, shares: npt.NDArray[np.float64] | None, decision: str | None) -> str:
         """Return the class to name: the normal one for what passes, else the likeliest defect."""
         normal = self.normal_index
+        if shares is None:
+            return str(self.normal) if decision == "OK" else DEFECT
         if normal is None or decision is None:
             return self.classes[int(shares.argmax())]
         if decision == "OK":
@@ -190,9 +188,11 @@ class Inspector:
 
     def _peak(self, verdict: Verdict, point: OperatingPoint | None) -> float:
         """Return how hot the hottest place is."""
-        bound = NAMED if point is None else point.passes_below
-        likely = verdict.probability
-        return standing(verdict.probabilities[verdict.label] if likely is None else likely, bound)
+        if point is None:
+            return standing(verdict.probabilities[verdict.label], NAMED)
+        if point.scale is Scale.PROBABILITY and verdict.probability is not None:
+            return standing(verdict.probability, point.stops_at)
+        return 0.0 if verdict.decision is Decision.OK else 1.0
 
     def save(self, path: str | Path) -> None:
         """Write the inspector as a bundle: a folder, or one file where the path ends in `.bfz`.

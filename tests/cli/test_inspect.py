@@ -28,6 +28,7 @@ KEYS = [
     "threshold",
     "method",
     "milliseconds",
+    "scale",
 ]
 
 

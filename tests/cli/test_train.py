@@ -105,7 +105,7 @@ def test_options_given_win_over_the_file(
     }
     assert {name: got[name] for name in wanted} == wanted
     assert (got["backbone"], got["normal"], got["time_budget"]) == ("resnet18", "OK", 9.0)
-    assert (got["policy"], got["test"]) == ("f1", 0.2)
+    assert (got["policy"], got["test"]) == ("auto", 0.2)
 
 
 def test_force_replaces_an_inspector(brightfield, synthetic_parts: Path, copied_bundle) -> None:

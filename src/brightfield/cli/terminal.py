@@ -19,8 +19,9 @@ _COLOURS = {"DEBUG": "dim", "INFO": "cyan", "WARNING": "yellow", "ERROR": "bold 
 
 
 POLICY_HELP = (
-    "what chooses the threshold: f1 (the default), youden, recall=R, precision=P, fixed=T, "
-    "'escape<=0.02@0.95', 'overkill<=0.01@0.95', or 'cost escape=500 overkill=2 review=1 prevalence=0.003'; "
+    "what chooses the threshold: auto (the default: f1, or of good parts alone overkill=0.01), f1, youden, "
+    "recall=R, precision=P, fixed=T, overkill=O, 'escape<=0.02@0.95', 'overkill<=0.01@0.95', or "
+    "'cost escape=500 overkill=2 review=1 prevalence=0.003'; "
     "two joined by `and` leave a review band"
 )
 
@@ -50,6 +51,17 @@ def share(text: str) -> float:
         value = math.nan
     if not 0.0 <= value <= 1.0:
         raise argparse.ArgumentTypeError(f"{text!r} is no probability; expected a number from 0 to 1")
+    return value
+
+
+def number(text: str) -> float:
+    """Return the finite number that an option's value says."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; expected one such as 0.5")
     return value
 
 

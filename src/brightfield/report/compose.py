@@ -12,6 +12,7 @@ import numpy as np
 from brightfield.atomic import write_atomically
 from brightfield.data.decode import decode, to_rgb8
 from brightfield.data.tiling import at_peak
+from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.run import Evaluation
 from brightfield.explain.overlay import HOTTEST, as_png, overlay, shrink
 from brightfield.inspector import Inspector
@@ -53,14 +54,14 @@ def worst(made: Evaluation) -> dict[str, list[int]]:
     p = made.predictions
     if p.normal is None:
         return {"confusion": _confusions(made)}
-    defect, values = p.is_defect, p.values
+    defect, scores = p.is_defect, p.scores
     escapes = np.flatnonzero(defect & p.decided("OK"))
     overkills = np.flatnonzero(~defect & p.decided("DEFECT"))
     reviews = np.flatnonzero(p.decided("REVIEW"))
     return {
-        "escape": sorted(escapes.tolist(), key=lambda i: values[i])[:MOST_OF_A_KIND],
-        "overkill": sorted(overkills.tolist(), key=lambda i: -values[i])[:MOST_OF_A_KIND],
-        "review": sorted(reviews.tolist(), key=lambda i: -values[i])[:MOST_OF_A_KIND],
+        "escape": sorted(escapes.tolist(), key=lambda i: scores[i])[:MOST_OF_A_KIND],
+        "overkill": sorted(overkills.tolist(), key=lambda i: -scores[i])[:MOST_OF_A_KIND],
+        "review": sorted(reviews.tolist(), key=lambda i: -scores[i])[:MOST_OF_A_KIND],
     }
 
 
@@ -90,22 +91,28 @@ def _exhibits(inspector: Inspector, made: Evaluation, progress: Progress | None)
             if kind == "escape" and heatmap is not None:
                 heatmap = at_peak(heatmap, HOTTEST)
             laid = None if heatmap is None else as_png(shrink(overlay(image, heatmap), _PICTURE_SIDE))
-            label = p.classes.index(p.labels[i])
-            shares = p.class_probabilities
             yield Exhibit(
                 image=sample.image,
                 kind=kind,
                 truth=p.truth[i],
                 label=p.labels[i],
-                probability=float(shares[i, label])
-                if kind == "confusion" and shares is not None
-                else float(p.values[i]),
+                value=_shown_value(p, i),
                 threshold=None if p.thresholds is None else float(p.thresholds[i]),
                 picture_png=as_png(shrink(image, _PICTURE_SIDE)),
                 overlay_png=laid,
             )
             done += 1
             tell("pictures", done, total)
+
+
+def _shown_value(predictions: Predictions, row: int) -> float | None:
+    """Return what an exhibit says of how sure the inspector was: without a normal class, of the label."""
+    if predictions.normal is not None:
+        return float(predictions.values[row])
+    shares, label = predictions.class_probabilities, predictions.labels[row]
+    if shares is None or label not in predictions.classes:
+        return None
+    return float(shares[row, predictions.classes.index(label)])
 
 
 def _facts(inspector: Inspector, made: Evaluation) -> dict[str, dict[str, str]]:

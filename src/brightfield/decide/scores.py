@@ -1,0 +1,82 @@
+"""What a method makes of pictures before calibration: a score each, on any scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.decide.checks import check_numbers
+from brightfield.decide.odds import logsumexp
+from brightfield.errors import DataError
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """A score of every picture, and the logits of the classes where the method tells classes apart.
+
+    Attributes:
+        defect: float64 (N,), any scale, higher is more defective.
+        logits: float64 (N, K), any scale; None where the method knows no classes.
+
+    Raises:
+        DataError: If shapes are wrong or disagree, or a number is not finite.
+    """
+
+    defect: FloatArray
+    logits: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "defect", check_numbers(self.defect, "scores", 1))
+        if self.logits is not None:
+            object.__setattr__(self, "logits", check_numbers(self.logits, "logits", 2))
+            if len(self.logits) != len(self.defect):
+                raise DataError(
+                    f"{len(self.defect)} scores and {len(self.logits)} rows of logits; expected one of each "
+                    "an image"
+                )
+
+    def __len__(self) -> int:
+        return len(self.defect)
+
+    def only(self, rows: npt.ArrayLike) -> Scores:
+        """Return the scores of these rows: indices, or bool (N,)."""
+        kept = np.asarray(rows)
+        if kept.dtype != np.bool_:
+            kept = kept.astype(np.intp)
+        return Scores(self.defect[kept], None if self.logits is None else self.logits[kept])
+
+
+def scores_of_logits(logits: npt.ArrayLike, normal: int | None) -> Scores:
+    """Return the scores of logits: the log-odds of a defect, or the largest logit's margin over the second.
+
+    Args:
+        logits: (N, K), K at least 2.
+        normal: The column of the normal class; None without one, where a margin says how sure the class is.
+
+    Raises:
+        DataError: If the logits are not finite numbers of shape (N, K), or have no such column or only that.
+    """
+    values = check_numbers(logits, "logits", 2)
+    if normal is not None:
+        return Scores(defect_score(values, normal), values)
+    if values.shape[1] < 2:
+        raise DataError(f"the logits are of {values.shape[1]} class; expected two classes at least")
+    top = np.sort(values, axis=1)
+    return Scores(top[:, -1] - top[:, -2], values)
+
+
+def defect_score(logits: npt.ArrayLike, normal: int) -> FloatArray:
+    """Return the log-odds (N,) of any defect against the normal class, from logits (N, K).
+
+    Raises:
+        DataError: If the logits are not finite numbers of shape (N, K), or have no such column or only that.
+    """
+    values = check_numbers(logits, "logits", 2)
+    if values.shape[1] < 2 or not 0 <= normal < values.shape[1]:
+        raise DataError(f"column {normal} of {values.shape[1]} is the normal class; expected another too")
+    defects = np.delete(values, normal, axis=1)  # (N, K - 1)
+    return np.asarray(logsumexp(defects) - values[:, normal])
