@@ -27,9 +27,11 @@ from brightfield.data.catalog import load_magnetic_tile
 from brightfield.data.load import load
 from brightfield.data.scan import scan
 from brightfield.data.split import fold_numbers, split
-from brightfield.decide.calibration import fit_calibrator, probabilities
+from brightfield.decide.calibration import calibrate
 from brightfield.decide.choose import choose
+from brightfield.decide.fit_calibration import fit_calibrator
 from brightfield.decide.policy import parse_policy
+from brightfield.decide.scores import scores_of_logits
 from brightfield.errors import ConfigError
 from brightfield.methods.classifier_options import ClassifierOptions
 from brightfield.methods.fit import fit_classifier
@@ -103,11 +105,13 @@ def judged(dataset: Dataset, name: str, seed: int, folder: Path) -> list[Row]:
     seconds = time.perf_counter() - begin
     if fitted.out_of_fold is None:
         raise ConfigError(f"variant {name!r} has too few members to judge out of fold")
-    logits = fitted.out_of_fold.logits
+    scores = scores_of_logits(fitted.out_of_fold.logits, 0)
     labels = np.array([dataset.classes.index(str(s.label)) for s in dataset.samples])
     is_defect = labels != 0
-    defect = 1 - probabilities(fit_calibrator(logits, labels, 0), logits, 0)[:, 0]
-    called = defect >= choose(parse_policy("f1"), defect, is_defect).threshold
+    judged = calibrate(fit_calibrator(scores, labels, 0), scores, 0)
+    point = choose(parse_policy("f1"), judged, is_defect)
+    defect = judged.on(point.scale, None)
+    called = point.rejected(defect)
     values = {
         "auroc": float(roc_auc_score(is_defect, defect)),
         "average_precision": float(average_precision_score(is_defect, defect)),

@@ -195,7 +195,7 @@ def measure_together(name: str, pool: Scores | None, how: str, times: int) -> li
         except DataError:
             refused += 1
             continue
-        ends = (point.passes_below, point.threshold)
+        ends = (point.stops_at, point.threshold)
         passing, rejecting = (simulated_rates(t) if pool is None else rates(pool, t) for t in ends)
         held.append((passing["escape"] <= escape, rejecting["overkill"] <= overkill))
         reviewed.append(passing["overkill"] - rejecting["overkill"])
@@ -215,7 +215,7 @@ def measure_types(times: int) -> list[Row]:
         except DataError:
             refused += 1
             continue
-        cut = np.log(point.passes_below / (1 - point.passes_below)) / 2
+        cut = np.log(point.stops_at / (1 - point.stops_at)) / 2
         held.append(tuple(bool(norm.cdf(cut - mean) <= bound) for mean in TYPES.values()))
         overkills.append(simulated_rates(point.threshold)["overkill"])
     return _kept(

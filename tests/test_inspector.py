@@ -158,7 +158,7 @@ def test_a_higher_score_is_a_higher_probability(spot_inspector: Inspector, spots
 
 
 def test_the_interval_of_a_probability(spot_inspector: Inspector) -> None:
-    seen = spot_inspector.scores_of(spot_inspector.reference["logits"])
+    seen = spot_inspector.scores_of(spot_inspector.reference["logits"]).defect
     low, high = spot_inspector.probability_interval(float(seen.max())) or (0.0, 0.0)
     assert 0.5 < low <= high == 1.0
     low, high = spot_inspector.probability_interval(float(seen.min())) or (1.0, 1.0)

@@ -17,9 +17,9 @@ AUTO = "auto"
 """The method is chosen by what the data are."""
 
 POLICY_HELP = (
-    "what chooses the threshold: f1, youden, recall=R, precision=P, fixed=T, "
-    "'escape<=0.02@0.95', 'overkill<=0.01@0.95', or 'cost escape=500 overkill=2 review=1 prevalence=0.003'; "
-    "two joined by `and` leave a review band"
+    "what chooses the threshold: auto (f1, or of good parts alone overkill=0.01), f1, youden, recall=R, "
+    "precision=P, fixed=T, overkill=O, 'escape<=0.02@0.95', 'overkill<=0.01@0.95', or "
+    "'cost escape=500 overkill=2 review=1 prevalence=0.003'; two joined by `and` leave a review band"
 )
 
 

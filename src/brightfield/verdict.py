@@ -24,6 +24,14 @@ class Decision(StrEnum):
     DEFECT = "DEFECT"
 
 
+class Scale(StrEnum):
+    """What a threshold is compared with; of the p-value alone, lower is more defective."""
+
+    PROBABILITY = "probability"
+    P_VALUE = "p_value"
+    SCORE = "score"
+
+
 class HeatmapKind(StrEnum):
     """An attribution map says what moved the decision, an evidence map where the defect is."""
 
@@ -39,7 +47,7 @@ class Verdict:
         decision: OK, REVIEW or DEFECT; None for a classifier without a normal class.
         label: The most probable class, or the defect type found.
         score: Any scale, higher is more defective.
-        threshold: On the scale of `probability` where there is one, else of `score`.
+        threshold: On the scale that `scale` names; None without a normal class.
         method: The method that scored the image.
         milliseconds: Time from the decoded image to the verdict.
         probabilities: Calibrated probability of each class; sums to 1, or is empty.
@@ -52,6 +60,8 @@ class Verdict:
         heatmap_kind: What the heatmap means; None without one.
         mask: bool (H, W), the pixels called defective; None where the method finds none.
         image: Where the picture came from, as the caller named it.
+        picture: The image as people see it, uint8 (H, W) or (H, W, 3), beside its heatmap; None without one.
+        scale: What the threshold was compared with; None without a threshold.
 
     Raises:
         InputError: If a value is outside its range or two disagree.
@@ -70,6 +80,8 @@ class Verdict:
     heatmap_kind: HeatmapKind | None = None
     mask: BoolMap | None = field(default=None, repr=False, compare=False)
     image: str = ""
+    picture: npt.NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    scale: Scale | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.score):
@@ -78,6 +90,8 @@ class Verdict:
             value = getattr(self, name)
             if value is not None and not 0.0 <= value <= 1.0:
                 raise InputError(f"{name} is {value}; expected a number in [0, 1] or None")
+        if self.scale is not None and self.value is None:
+            raise InputError(f"scale is {str(self.scale)!r}, but there is no {self.scale}; expected one")
         if self.probabilities:
             total = sum(self.probabilities.values())
             if min(self.probabilities.values()) < 0 or not abs(total - 1.0) <= 1e-3:
@@ -89,6 +103,16 @@ class Verdict:
             raise InputError("heatmap and heatmap_kind come together or not at all")
         if self.mask is not None and (self.mask.ndim != 2 or self.mask.dtype != np.bool_):
             raise InputError(f"mask is {self.mask.dtype} {self.mask.shape}; expected bool of shape (H, W)")
+
+    @property
+    def value(self) -> float | None:
+        """What the threshold was compared with, on the scale that `scale` names; None without one."""
+        known = {
+            Scale.PROBABILITY: self.probability,
+            Scale.P_VALUE: self.p_value,
+            Scale.SCORE: self.score,
+        }
+        return None if self.scale is None else known[self.scale]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON line of `brightfield inspect --json`, without the maps."""
@@ -102,4 +126,5 @@ class Verdict:
             "threshold": self.threshold,
             "method": self.method,
             "milliseconds": round(self.milliseconds, 3),
+            "scale": None if self.scale is None else str(self.scale),
         }

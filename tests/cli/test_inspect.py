@@ -29,6 +29,7 @@ KEYS = [
     "threshold",
     "method",
     "milliseconds",
+    "scale",
 ]
 
 

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_score, recall_score, roc_curve
 
-from brightfield.decide.choose import check_enough, choose, count
+from brightfield.decide.calibration import Calibrated, Conformal
+from brightfield.decide.choose import check_enough, choose, count, resolve
+from brightfield.decide.conformal import conformal_p_values
 from brightfield.decide.cost import shifted
 from brightfield.decide.policy import Clause, Policy, parse_policy
 from brightfield.errors import ConfigError, DataError
-from brightfield.verdict import Decision
+from brightfield.verdict import Decision, Scale
 
 
 def made_up_parts(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -131,10 +133,11 @@ def test_counts_are_those_of_the_decisions(seed: int, text: str) -> None:
         ("f1", [0.1, 0.2], [False, False], "0 of 2 calibration parts are defective"),
         ("f1", [0.1, 0.2], [True, True], "2 of 2 calibration parts are defective"),
         ("f1", [], [], "0 of 0"),
-        ("recall=0.9", [0.1, 0.2], [False, False], "no defective part"),
+        ("recall=0.9", [0.1, 0.2], [False, False], "0 of 2 calibration parts are defective; policy recall"),
+        ("recall=0.9", [], [], "holds no defective part"),
         ("f1", [0.1, 1.2], [False, True], r"not in \[0, 1\]"),
         ("f1", [0.1, np.nan], [False, True], r"not in \[0, 1\]"),
-        ("f1", [0.1, 0.2, 0.3], [False, True], r"\(3,\) probabilities and \(2,\) labels"),
+        ("f1", [0.1, 0.2, 0.3], [False, True], r"\(3,\) probability values and \(2,\) labels"),
         ("f1", [0.1, 0.2], [0.5, 1], "expected bool"),
     ],
 )
@@ -143,7 +146,7 @@ def test_parts_that_do_not_suffice(text: str, values: list[float], defect: list[
         choose(parse_policy(text), values, defect)
 
 
-@pytest.mark.parametrize("policy", [Clause("magic"), Clause("recall"), Clause("fixed")])
+@pytest.mark.parametrize("policy", [Clause("magic"), Clause("recall"), Clause("fixed"), Clause("overkill")])
 def test_a_policy_that_nobody_parsed_is_refused(policy: Clause) -> None:
     with pytest.raises(ConfigError, match="lacks its value"):
         choose(Policy((policy,)), [0.1, 0.9], [False, True])
@@ -216,7 +219,7 @@ def test_a_band_between_two_promises() -> None:
     both = choose(parse_policy("escape<=0.01@0.95 and overkill<=0.01@0.95"), values, defect)
     assert (both.review, both.threshold) == (escape.threshold, overkill.threshold)
     assert [g.errors for g in both.guarantees] == [escape.escapes, overkill.overkills]
-    assert both.reviewed == ((values >= both.passes_below) & (values < both.threshold)).sum()
+    assert both.reviewed == ((values >= both.stops_at) & (values < both.threshold)).sum()
 
 
 def test_no_band_where_one_threshold_keeps_both_promises() -> None:
@@ -287,3 +290,173 @@ def test_counts_on_other_parts_promise_nothing() -> None:
     other = count(point, values[::2], defect[::2])
     assert (other.threshold, other.review, other.guarantees) == (point.threshold, point.review, ())
     assert (other.n_calibration, other.n_defect) == (200, 100)
+
+
+def good_alone(n: int, seed: int = 0) -> tuple[np.ndarray, Calibrated, np.ndarray]:
+    """Draw scores of good parts, with their p-values among themselves."""
+    scores = np.random.default_rng(seed).gumbel(40.0, 6.0, n)
+    return scores, Calibrated(p_value=conformal_p_values(scores, scores)), np.zeros(n, dtype=bool)
+
+
+def test_good_parts_alone_are_judged_by_their_p_values() -> None:
+    scores, judged, defect = good_alone(199)
+    point = choose(parse_policy("overkill=1%"), judged, defect, scores=scores)
+    assert (point.scale, point.threshold, point.review) == (Scale.P_VALUE, 0.01, None)
+    # of 200, the new part among them, two may be rejected: the one of the 199 that lies highest
+    assert (point.overkills, point.n_calibration, point.n_defect) == (1, 199, 0)
+    assert point.policy == "overkill=0.01"
+    assert point.guarantees == ()
+
+
+@pytest.mark.parametrize(("n", "share"), [(99, 0.01), (199, 0.01), (30, 0.1), (57, 0.05)])
+def test_of_new_good_parts_no_more_than_the_share_is_rejected_on_average(n: int, share: float) -> None:
+    """The rank of a new part among n + 1 is uniform, so that share * (n + 1) of these, rounded down, count."""
+    rng = np.random.default_rng(n)
+    by_p, by_score, draws = [], [], 400
+    policy = parse_policy(f"overkill={share}")
+    for _ in range(draws):
+        scores, new = rng.normal(size=n), rng.normal(size=200)
+        judged, defect = Calibrated(p_value=conformal_p_values(scores, scores)), np.zeros(n, dtype=bool)
+        point = choose(policy, judged, defect, scores=scores)
+        by_p.append(point.rejected(conformal_p_values(scores, new)).mean())
+        on_scores = choose(policy, Calibrated(), defect, scores=scores)
+        assert on_scores.scale is Scale.SCORE
+        by_score.append(on_scores.rejected(new).mean())
+    np.testing.assert_array_equal(by_p, by_score)  # the same parts, on either scale
+    exact = np.floor(share * (n + 1) + 1e-9) / (n + 1)
+    assert np.mean(by_p) == pytest.approx(exact, abs=4 * np.std(by_p) / np.sqrt(draws))
+
+
+def test_too_few_good_parts_for_a_share() -> None:
+    scores, judged, defect = good_alone(98)
+    for known in (judged, Calibrated()):
+        with pytest.raises(
+            DataError, match=r"98 good parts.*at least 99 of them, 1 more.*ask for 0\.0102 or more"
+        ):
+            choose(parse_policy("overkill=0.01"), known, defect, scores=scores)
+    with pytest.raises(DataError, match="98 good parts.*at least 99"):
+        check_enough(parse_policy("overkill=0.01"), defect, ["OK"] * 98)
+    check_enough(parse_policy("overkill=0.0102"), defect, ["OK"] * 98)
+
+
+def test_a_promise_on_good_parts_alone_is_a_score() -> None:
+    scores, judged, defect = good_alone(299)
+    point = choose(parse_policy("overkill<=0.01@0.95"), judged, defect, scores=scores)
+    assert (point.scale, point.threshold) == (Scale.SCORE, np.nextafter(scores.max(), np.inf))
+    assert [(g.kind, g.n, g.errors) for g in point.guarantees] == [("overkill", 299, 0)]
+    fixed = choose(parse_policy("fixed=51.5"), judged, defect, scores=scores)
+    assert (fixed.scale, fixed.threshold, fixed.overkills) == (Scale.SCORE, 51.5, (scores >= 51.5).sum())
+    band = choose(parse_policy("fixed=-3 and overkill=0.01"), judged, defect, scores=scores)
+    assert (band.scale, band.review, band.overkills) == (Scale.SCORE, -3.0, 2)
+    assert band.reviewed == 297
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["f1", "youden", "recall=0.9", "precision=0.9", "escape<=0.1", "cost escape=9 overkill=1 prevalence=0.1"],
+)
+def test_what_good_parts_alone_cannot_choose(text: str) -> None:
+    scores, judged, defect = good_alone(50)
+    works = "choose by good parts alone with overkill=O, overkill<=O@C or fixed=T"
+    with pytest.raises(DataError, match=f"0 of 50 calibration parts are defective; policy .*{works}"):
+        choose(parse_policy(text), judged, defect, scores=scores)
+    with pytest.raises(DataError, match=works):
+        check_enough(parse_policy(text), defect, ["OK"] * 50)
+
+
+def test_an_expected_share_on_probabilities() -> None:
+    values, defect = separable(199, 50)
+    point = choose(parse_policy("overkill=0.02"), values, defect)
+    # floor(0.02 * 200) - 1 = 3 of the 199 lie above
+    assert (point.scale, point.overkills) == (Scale.PROBABILITY, 3)
+    assert point.threshold == np.nextafter(np.sort(values[~defect])[-4], 2)
+    assert choose(parse_policy("overkill=0.02"), values[:199], defect[:199]).scale is Scale.PROBABILITY
+    with pytest.raises(DataError, match="199 of 199 good parts have probability 1"):
+        choose(parse_policy("overkill=0.02"), np.where(defect, values, 1.0), defect)
+
+
+def test_auto_follows_the_parts(caplog: pytest.LogCaptureFixture) -> None:
+    auto = parse_policy("auto")
+    values, defect = separable(100, 40)
+    assert choose(auto, values, defect) == choose(parse_policy("f1"), values, defect)
+    scores, judged, good = good_alone(99)
+    assert choose(auto, judged, good, scores=scores).policy == "overkill=0.01"
+    assert caplog.text == ""
+    scores, judged, good = good_alone(19)
+    point = choose(auto, judged, good, scores=scores)
+    assert (point.policy, point.scale, point.overkills) == ("overkill=0.05", Scale.P_VALUE, 0)
+    assert "19 good parts calibrate" in caplog.text
+    assert "99 good parts would show 1%" in caplog.text
+    check_enough(auto, good, ["OK"] * 19)
+    assert resolve(parse_policy("youden"), good) == parse_policy("youden")
+    with pytest.raises(DataError, match="2 of 2 calibration parts are defective"):
+        choose(auto, [0.1, 0.2], [True, True])
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "text", ["youden", "recall=0.8", "precision=0.6", "escape<=0.6@0.5", "overkill<=0.6@0.5"]
+)
+def test_scores_are_cut_where_any_increasing_curve_of_them_is(seed: int, text: str) -> None:
+    """What only ranks the parts decides alike on scores and on probabilities."""
+    values, defect = made_up_parts(seed)
+    scores = 1e3 * np.log(values + 1e-3) - 50
+    try:
+        expected = choose(parse_policy(text), values, defect)
+    except DataError as error:
+        with pytest.raises(DataError, match=str(error)[:25]):
+            choose(parse_policy(text), Calibrated(), defect, scores=scores)
+        return
+    found = choose(parse_policy(text), Calibrated(), defect, scores=scores)
+    assert found.scale is Scale.SCORE
+    counts = ("escapes", "overkills", "n_defect", "reviewed")
+    if text != "youden":  # of equal cuts the widest gap is taken, and gaps are other ones
+        assert [getattr(found, k) for k in counts] == [getattr(expected, k) for k in counts]
+    reached = [p.escapes / p.n_defect + p.overkills / p.n_good for p in (found, expected)]
+    assert text != "youden" or reached[0] == pytest.approx(reached[1])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_f1_of_scores_is_counted(seed: int) -> None:
+    values, defect = made_up_parts(seed)
+    point = choose(parse_policy("f1"), Calibrated(), defect, scores=-7 + 3 * values)
+    best = max(f1_score(defect, values >= cut) for cut in values)
+    assert f1_score(defect, point.rejected(-7 + 3 * values)) == pytest.approx(best)
+
+
+def test_costs_need_probabilities() -> None:
+    with pytest.raises(DataError, match="this inspector gives none, as good parts alone calibrated it"):
+        choose(
+            parse_policy("cost escape=9 overkill=1 prevalence=0.1"),
+            Calibrated(p_value=np.array([0.2, 0.1])),
+            [False, True],
+            scores=[1.0, 2.0],
+        )
+
+
+@pytest.mark.parametrize("value", ["-0.1", "1.1", "40"])
+def test_a_fixed_probability_is_one(value: str) -> None:
+    with pytest.raises(ConfigError, match="out of range.*expected a probability"):
+        choose(parse_policy(f"fixed={value}"), [0.1, 0.9], [False, True])
+    with pytest.raises(ConfigError, match="out of range"):
+        check_enough(parse_policy(f"fixed={value}"), [False, True], ["OK", "crack"])
+    check_enough(parse_policy(f"fixed={value}"), [False, False], ["OK", "OK"])
+
+
+def test_counts_are_taken_on_the_points_own_scale() -> None:
+    scores, judged, defect = good_alone(99)
+    by_p = choose(parse_policy("overkill=0.05"), judged, defect, scores=scores)
+    by_score = choose(parse_policy("overkill<=0.05"), judged, defect, scores=scores)
+    new = np.array([scores.max() + 1, scores.min(), 1e4])
+    bad = np.array([False, True, True])
+    found = Calibrated(p_value=Conformal(tuple(np.sort(scores).tolist())).apply(new))
+    for point in (by_p, by_score):
+        counted = count(point, found, bad, new)
+        assert (counted.escapes, counted.overkills, counted.n_defect) == (1, 1, 2)
+    assert count(by_score, new, bad).overkills == 1
+    with pytest.raises(DataError, match="'score', and these parts have values only on: p_value"):
+        count(by_score, found, bad)
+    with pytest.raises(DataError, match="a p-value is not in"):
+        count(by_p, new, bad)
+    with pytest.raises(DataError, match="a score is not finite"):
+        count(by_score, [np.inf, 0.0, 1.0], bad)

@@ -11,12 +11,9 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
-from brightfield.decide.curves import (
-    CURVES,
+from brightfield.decide.curves import CURVES, Beta, Isotonic, Platt
+from brightfield.decide.fit_curves import (
     FITS,
-    Beta,
-    Isotonic,
-    Platt,
     fit_beta,
     fit_curve,
     fit_isotonic,

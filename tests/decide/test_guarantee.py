@@ -6,8 +6,9 @@ from math import comb
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
+from brightfield.decide.choose import choose
 from brightfield.decide.guarantee import (
     Guarantee,
     errors_allowed,
@@ -16,6 +17,7 @@ from brightfield.decide.guarantee import (
     parts_needed,
     upper_bound,
 )
+from brightfield.decide.policy import parse_policy
 from brightfield.errors import ConfigError, DataError
 
 
@@ -69,8 +71,10 @@ def test_thresholds_by_hand() -> None:
 def test_ties_are_on_the_safe_side() -> None:
     assert escape_threshold([0.1] * 5 + [0.9] * 5, 0.5, 0.94) == (0.1, 0)
     assert overkill_threshold([0.1] * 5 + [0.9] * 5, 0.5, 0.94) == (np.nextafter(0.9, 2), 0)
+    # scores know no greatest value; on probabilities the choice refuses what lies above 1
+    assert overkill_threshold([0.1] * 5 + [7.0] * 5, 0.5, 0.94) == (np.nextafter(7.0, 8.0), 0)
     with pytest.raises(DataError, match="5 of 10 good parts have probability 1"):
-        overkill_threshold([0.1] * 5 + [1.0] * 5, 0.5, 0.94)
+        choose(parse_policy("overkill<=0.5@0.94"), [0.1] * 5 + [1.0] * 5, [False] * 10)
 
 
 @pytest.mark.parametrize(("bound", "confidence"), [(0.05, 0.95), (0.1, 0.8)])
@@ -101,3 +105,12 @@ def test_too_few_parts(n: int) -> None:
 def test_impossible_bounds(bound: float, confidence: float) -> None:
     with pytest.raises(ConfigError, match="between 0 and 1"):
         escape_threshold(np.zeros(100), bound, confidence)
+
+
+@pytest.mark.parametrize("bound", [0.001, 0.02, 0.3, 0.5])
+@pytest.mark.parametrize("confidence", [0.5, 0.75, 0.95, 0.999])
+def test_the_errors_allowed_are_those_of_scipys_binomial(bound: float, confidence: float) -> None:
+    for n in (*range(12), 77, 300, 5000):
+        tail = binom.cdf(np.arange(n), n, bound)
+        expected = int((tail <= (1 - confidence) * (1 + 1e-12)).sum()) - 1
+        assert errors_allowed(n, bound, confidence) == expected

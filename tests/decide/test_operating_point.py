@@ -11,7 +11,7 @@ from brightfield.decide.cost import Costs
 from brightfield.decide.guarantee import Guarantee
 from brightfield.decide.operating_point import OperatingPoint, standing
 from brightfield.errors import BundleError, ConfigError, DataError
-from brightfield.verdict import Decision
+from brightfield.verdict import Decision, Scale
 
 POINT = OperatingPoint("f1", threshold=0.4, n_calibration=10, n_defect=4, escapes=1, overkills=2)
 BAND = replace(POINT, review=0.1, reviewed=3, reviewed_defect=1)
@@ -42,7 +42,7 @@ def test_decision_without_a_review_band() -> None:
 
 @pytest.mark.parametrize("probability", [-0.1, 1.1, float("nan")])
 def test_no_decision_on_what_is_no_probability(probability: float) -> None:
-    with pytest.raises(DataError, match="expected a number in"):
+    with pytest.raises(DataError, match="expected a probability in"):
         POINT.decide(probability)
 
 
@@ -67,7 +67,61 @@ def test_an_impossible_operating_point_is_refused(changes: dict[str, float]) -> 
         OperatingPoint.from_dict({**POINT.as_dict(), **changes})
 
 
-@pytest.mark.parametrize("point", [POINT, BAND, WHOLE])
+UNUSUAL = replace(POINT, threshold=0.01, review=0.05, scale=Scale.P_VALUE)
+ON_SCORES = replace(POINT, threshold=41.5, review=-3.0, scale=Scale.SCORE)
+
+
+@pytest.mark.parametrize(
+    ("point", "value", "decision"),
+    [
+        (UNUSUAL, 0.005, Decision.DEFECT),
+        (UNUSUAL, 0.01, Decision.DEFECT),
+        (UNUSUAL, 0.011, Decision.REVIEW),
+        (UNUSUAL, 0.05, Decision.REVIEW),
+        (UNUSUAL, 0.051, Decision.OK),
+        (replace(UNUSUAL, review=None), 0.011, Decision.OK),
+        (ON_SCORES, 1e9, Decision.DEFECT),
+        (ON_SCORES, 41.5, Decision.DEFECT),
+        (ON_SCORES, 41.4, Decision.REVIEW),
+        (ON_SCORES, -3.0, Decision.REVIEW),
+        (ON_SCORES, -3.1, Decision.OK),
+    ],
+)
+def test_decision_on_other_scales(point: OperatingPoint, value: float, decision: Decision) -> None:
+    assert point.decide(value) is decision
+    assert point.rejected([value]).tolist() == [decision is Decision.DEFECT]
+    assert point.stopped([value]).tolist() == [decision is not Decision.OK]
+
+
+@pytest.mark.parametrize(
+    ("point", "changes", "message"),
+    [
+        (UNUSUAL, {"threshold": 1.2}, r"expected a p-value in \[0, 1\]"),
+        (UNUSUAL, {"review": 0.001}, "expected at least the threshold, 0.01"),
+        (ON_SCORES, {"threshold": float("inf")}, "expected a finite score"),
+        (ON_SCORES, {"review": 50.0}, "expected at most the threshold, 41.5"),
+        (ON_SCORES, {"scale": Scale.PROBABILITY}, "expected a probability"),
+    ],
+)
+def test_a_threshold_off_its_scale_is_refused(
+    point: OperatingPoint, changes: dict[str, float], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(point, **changes)
+    with pytest.raises(BundleError, match="missing or wrong"):
+        OperatingPoint.from_dict({**point.as_dict(), **changes})
+
+
+def test_values_off_their_scale_are_not_decided() -> None:
+    with pytest.raises(DataError, match="p-value is 1.5"):
+        UNUSUAL.decide(1.5)
+    with pytest.raises(DataError, match="score is nan"):
+        ON_SCORES.decide(float("nan"))
+    with pytest.raises(BundleError, match="'odds' is not a valid Scale"):
+        OperatingPoint.from_dict({**POINT.as_dict(), "scale": "odds"})
+
+
+@pytest.mark.parametrize("point", [POINT, BAND, WHOLE, UNUSUAL, ON_SCORES])
 def test_an_operating_point_survives_json(point: OperatingPoint) -> None:
     values = json.loads(json.dumps(point.as_dict()))
     assert OperatingPoint.from_dict(values) == point
@@ -78,6 +132,7 @@ def test_an_operating_point_survives_json(point: OperatingPoint) -> None:
 
 def test_an_operating_point_of_the_first_version_is_read() -> None:
     old = {k: v for k, v in POINT.as_dict().items() if k not in ("reviewed", "reviewed_defect", "guarantees")}
+    del old["scale"]
     assert OperatingPoint.from_dict(old) == POINT
 
 

@@ -17,6 +17,8 @@ from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.disturb import Disturbance
 from brightfield.evaluation.study import Study, run_study
 from brightfield.report.agreement import agreement_section
+from brightfield.report.wording import agreement_sentences
+from brightfield.verdict import Decision, Scale, Verdict
 
 LEVELS = (60, 70, 96, 150, 104, 160)
 """Bright is defective from 100 on; the third and the fifth are near."""
@@ -27,7 +29,8 @@ class Judge:
 
     def inspect(self, image: Any, *, explain: bool) -> Any:
         level = float(decode(image).mean())
-        return SimpleNamespace(decision="DEFECT" if level >= 100 else "OK", probability=level / 255)
+        decision = Decision.DEFECT if level >= 100 else Decision.OK
+        return Verdict(decision, "", level, 100.0, "levels", 1.0, scale=Scale.SCORE)
 
 
 @pytest.fixture
@@ -41,7 +44,8 @@ def parts(tmp_path: Path) -> tuple[Dataset, Any]:
     shown = [Judge().inspect(s.path, explain=False) for s in samples]
     predictions = SimpleNamespace(
         decisions=tuple(v.decision for v in shown),
-        values=np.array([v.probability for v in shown]),
+        values=np.array([v.score for v in shown]),
+        compared_on=Scale.SCORE,
         is_defect=np.array([s.label != "OK" for s in samples]),
     )
     return Dataset("d", tuple(samples), ("OK", "spot"), "OK"), predictions
@@ -57,6 +61,14 @@ def test_light_alone_changes_what_is_near_the_threshold(parts: tuple[Dataset, An
     assert (found["causes"]["darker"]["changed"]["k"], found["causes"]["brighter"]["changed"]["k"]) == (1, 1)
     assert found["causes"]["darker"]["escape_rate"]["k"] == 1
     assert found["causes"]["brighter"]["overkill_rate"]["k"] == 1
+    # of 60, 70, 96, 104, 150 and 160 a tenth, the most but for one in twenty: between 15 and 16
+    for cause in found["causes"].values():
+        assert (cause["scale"], 15 < cause["moves"] <= 16) == ("score", True)
+    said = agreement_sentences(found)
+    assert any(
+        "Darker as far as that goes, 1 of 6 decisions change; 95 of 100 scores move" in s for s in said
+    )
+    assert (agreement_section(found) or {})["moved"] == "scores"
     one = found["appraisers"]["the inspector"]
     assert one["decisions"] == 6 * 40
     assert (one["repeatability"]["k"], one["repeatability"]["n"]) == (4, 6)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from brightfield.cli.figures import figures_table
 from brightfield.cli.places import check_apart, check_folder
 from brightfield.cli.progress import show_progress
-from brightfield.cli.terminal import Subparsers, add_command, share, stdout, wait_asleep
+from brightfield.cli.terminal import Subparsers, add_command, number, stdout, wait_asleep
 from brightfield.disk import check_overwrites
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         choices=("train", "calibration", "test", "all"),
         help="the part to judge (default: the test part where there is one, else everything)",
     )
-    parser.add_argument("--threshold", metavar="P", type=share, help="instead of the inspector's own")
+    parser.add_argument(
+        "--threshold", metavar="T", type=number, help="instead of the inspector's own, on its scale"
+    )
     parser.add_argument("--limits", metavar="FILE", type=Path, help="accept it by the limits in a TOML file")
     parser.add_argument(
         "--against", metavar="BUNDLE", type=Path, help="another inspector that judges the same images"

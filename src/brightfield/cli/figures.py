@@ -47,10 +47,21 @@ def figures_table(metrics: Mapping[str, Any], *, title: str, seconds: float | No
     table.add_row("F1", _number(metrics["f1"]))
     point = metrics["operating_point"]
     if point:
-        table.add_row("threshold", f"{point['threshold']:.3f}, chosen by {escape(point['policy'])}")
+        table.add_row(
+            "threshold",
+            f"{on_scale(point['threshold'], point['scale'], 3)}, chosen by {escape(point['policy'])}",
+        )
     if seconds is not None:
         table.add_row("training time", duration(seconds))
     return table
+
+
+def on_scale(value: float | None, scale: str, digits: int) -> str:
+    """Return a value with what it is where it is no probability: `p-value 0.01`, `score -3.142`."""
+    if value is None:
+        return "none"
+    named = {"p_value": "p-value", "score": "score"}
+    return f"{named[scale]} {value:.4g}" if scale in named else f"{value:.{digits}f}"
 
 
 def in_words(rate: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from brightfield.cli.places import check_apart, check_folder
 from brightfield.cli.progress import show_progress
-from brightfield.cli.terminal import Subparsers, add_command, printable, say, share, stdout, wait_asleep
+from brightfield.cli.terminal import Subparsers, add_command, number, printable, say, stdout, wait_asleep
 from brightfield.disk import check_overwrites
 from brightfield.errors import ConfigError, DataError, ImageError, WriteError
 
@@ -56,7 +56,9 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         help="write <image>.heatmap.png there: 16-bit, 1000 is 1.0",
     )
     parser.add_argument("--overlay", action="store_true", help="with -o: <image>.overlay.png besides")
-    parser.add_argument("--threshold", metavar="P", type=share, help="instead of the inspector's own")
+    parser.add_argument(
+        "--threshold", metavar="T", type=number, help="instead of the inspector's own, on its scale"
+    )
     parser.add_argument(
         "--interval", action="store_true", help="add the Venn-Abers interval of every probability of a defect"
     )
@@ -77,16 +79,17 @@ def run(args: argparse.Namespace) -> int:
     from brightfield.inspector import load
 
     inspector = load(args.bundle)
-    if args.interval and inspector.normal is None:
-        raise ConfigError(
-            "--interval is about the probability of a defect; this inspector only names classes"
-        )
+    point = inspector.operating_point
+    if args.interval and (point is None or point.scale != "probability"):
+        gives = "only names classes" if point is None else f"gives none, and judges by {_named(point.scale)}"
+        raise ConfigError(f"--interval is about the probability of a defect; this inspector {gives}")
+    if point is not None and args.threshold is not None:
+        replace(point, threshold=args.threshold, review=None)  # refuses what is not on its scale
     inspector.prepare(explain=args.output is not None)
     console = stdout()
     if not args.json:
-        heads = _columns(
-            "decision", "probability (interval)" if args.interval else "probability", "label", "ms"
-        )
+        value = "probability" if point is None else _named(point.scale)
+        heads = _columns("decision", f"{value} (interval)" if args.interval else value, "label", "ms")
         console.print(Text(f"{heads}image", style="bold"))
     counts: Counter[str] = Counter()
     # where the lines themselves show how far it is, no bar is needed
@@ -234,12 +237,16 @@ def _line(
 
 def _print_line(console: Console, verdict: Verdict, interval: tuple[float, float] | None) -> None:
     decision = "" if verdict.decision is None else str(verdict.decision)
-    best = verdict.probabilities.get(verdict.label) if verdict.decision is None else verdict.probability
-    shown = "" if best is None else f"{best:.3f}"
+    best = verdict.probabilities.get(verdict.label) if verdict.decision is None else verdict.value
+    shown = "" if best is None else f"{best:.4g}" if verdict.scale in ("score", "p_value") else f"{best:.3f}"
     if interval is not None:
         shown += f" ({interval[0]:.3f} to {interval[1]:.3f})"
     cells = _columns(decision, shown, printable(verdict.label), f"{verdict.milliseconds:.0f}")
     console.print(Text.assemble((cells[:8], _COLOURS.get(decision, "")), cells[8:], printable(verdict.image)))
+
+
+def _named(scale: str) -> str:
+    return scale.replace("_", "-")
 
 
 def _columns(*cells: str) -> str:

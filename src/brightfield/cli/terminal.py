@@ -51,6 +51,17 @@ def share(text: str) -> float:
     return value
 
 
+def number(text: str) -> float:
+    """Return the finite number that an option's value says."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; expected one such as 0.5")
+    return value
+
+
 def wait_asleep() -> None:
     """Have threads that wait for one another sleep, not spin; to be called before torch is imported.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from brightfield.cli.figures import in_words
+from brightfield.cli.figures import in_words, on_scale
 from brightfield.cli.places import check_bundle_place
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, stdout, wait_asleep
@@ -89,11 +89,9 @@ def _print(made: Rethresholded, place: Path) -> None:
     table = Table("", "before", "after")
     before, after = made.before, made.after
     table.add_row("policy", escape(before.policy), escape(after.policy))
-    table.add_row("threshold", f"{before.threshold:.4f}", f"{after.threshold:.4f}")
+    table.add_row("threshold", *(on_scale(p.threshold, p.scale, 4) for p in (before, after)))
     if (before.review, after.review) != (None, None):
-        table.add_row(
-            "review from", *("none" if p.review is None else f"{p.review:.4f}" for p in (before, after))
-        )
+        table.add_row("review from", *(on_scale(p.review, p.scale, 4) for p in (before, after)))
         table.add_row("for review", in_words(_reviewed(before)), in_words(_reviewed(after)))
     table.add_row("escapes", in_words(_escapes(before)), in_words(_escapes(after)))
     table.add_row("overkills", in_words(_overkills(before)), in_words(_overkills(after)))

@@ -1,28 +1,26 @@
-"""From a model's scores to calibrated probabilities, fitted on the calibration part alone."""
+"""From a method's scores to calibrated probabilities, or to p-values where only good parts are known."""
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, logsumexp, softmax
 
-from brightfield.decide.checks import check_counts, check_labels, check_numbers, require
-from brightfield.decide.curves import CURVES, Curve, fit_curve
+from brightfield.decide.checks import check_numbers, require
+from brightfield.decide.conformal import conformal_p_values, good_allowed
+from brightfield.decide.curves import CURVES, Curve
+from brightfield.decide.odds import softmax
+from brightfield.decide.operating_point import OperatingPoint
+from brightfield.decide.scores import Scores, defect_score
 from brightfield.errors import BundleError, DataError
+from brightfield.verdict import Scale
 
 FloatArray = npt.NDArray[np.float64]
-
-TEMPERATURES = (0.02, 50.0)
-"""The least and greatest temperature that a fit may give."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Temperature:
             DataError: If the logits are not finite numbers of shape (N, K).
         """
         values = check_numbers(logits, "logits", 2)
-        return np.asarray(softmax(values / self.temperature, axis=1), dtype=np.float64)
+        return softmax(values / self.temperature)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `calibrator_from_dict` takes."""
@@ -75,122 +73,183 @@ class ByType:
     def __post_init__(self) -> None:
         require(math.isfinite(self.temperature) and self.temperature > 0, "temperature", self.temperature)
 
-    def apply(self, logits: npt.ArrayLike, normal_index: int) -> FloatArray:
+    def apply(self, logits: npt.ArrayLike, normal: int) -> FloatArray:
         """Return the probabilities (N, K) of logits (N, K); rows sum to 1.
 
         Raises:
             DataError: If the logits are not finite numbers of shape (N, K), or have no such column.
         """
         values = check_numbers(logits, "logits", 2)
-        defect = self.curve.apply(defect_score(values, normal_index))  # (N,)
-        shares = softmax(np.delete(values, normal_index, axis=1) / self.temperature, axis=1)  # (N, K - 1)
-        return np.insert(shares * defect[:, None], normal_index, 1.0 - defect, axis=1)
+        defect = self.curve.apply(defect_score(values, normal))  # (N,)
+        shares = softmax(np.delete(values, normal, axis=1) / self.temperature)  # (N, K - 1)
+        return np.insert(shares * defect[:, None], normal, 1.0 - defect, axis=1)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `calibrator_from_dict` takes."""
         return {"kind": "by_type", "curve": self.curve.as_dict(), "temperature": self.temperature}
 
 
-Calibrator = Temperature | Curve | ByType
-"""What turns scores into probabilities; made by a fit, kept in a bundle."""
+@dataclass(frozen=True)
+class Conformal:
+    """Scores of good parts that trained nothing, which say how unusual another part is among good ones.
+
+    Attributes:
+        good: The scores, in increasing order, one at least.
+    """
+
+    good: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        finite = all(math.isfinite(score) for score in self.good)
+        if not self.good or not finite or any(a > b for a, b in pairwise(self.good)):
+            raise DataError(
+                f"the {len(self.good)} scores of good parts are not finite numbers in increasing order, one "
+                "at least"
+            )
+
+    def apply(self, scores: npt.ArrayLike) -> FloatArray:
+        """Return the p-values (N,) of scores (N,), in [1 / (good parts + 1), 1]; lower is more defective.
+
+        Raises:
+            DataError: If the scores are not finite numbers of shape (N,).
+        """
+        return conformal_p_values(self.good, scores)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `calibrator_from_dict` takes."""
+        return {"kind": "conformal", "good": list(self.good)}
 
 
-def fit_calibrator(logits: npt.ArrayLike, labels: npt.ArrayLike, normal_index: int | None) -> Calibrator:
-    """Fit what suits the classes: a curve on the log-odds of a defect, or a temperature with no normal class.
+Calibrator = Temperature | Curve | ByType | Conformal
+"""What gives scores a meaning; made by a fit, kept in a bundle."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """What is known of pictures once their scores are calibrated.
+
+    Attributes:
+        probability: float64 (N,) in [0, 1], of a defect; None without a normal class or of good parts alone.
+        p_value: float64 (N,) in [0, 1], the share of good parts at least as unusual; None where there are
+            probabilities.
+        by_class: float64 (N, K), rows sum to 1; None without logits.
+    """
+
+    probability: FloatArray | None = None
+    p_value: FloatArray | None = None
+    by_class: FloatArray | None = None
+
+    def on(self, scale: Scale, scores: npt.ArrayLike | None) -> FloatArray:
+        """Return the values (N,) that a threshold on this scale is compared with.
+
+        Args:
+            scale: Which one.
+            scores: (N,), of the same pictures; None where only the other scales are asked for.
+
+        Raises:
+            DataError: If there are no values on this scale.
+        """
+        known = {Scale.PROBABILITY: self.probability, Scale.P_VALUE: self.p_value, Scale.SCORE: scores}
+        values = known[scale]
+        if values is None:
+            there = ", ".join(str(name) for name, found in known.items() if found is not None)
+            raise DataError(
+                f"the threshold is on the scale {str(scale)!r}, and these parts have values only on: "
+                f"{there or 'none'}"
+            )
+        return np.asarray(values, dtype=np.float64)
+
+
+def calibrate(calibrator: Calibrator, scores: Scores, normal: int | None) -> Calibrated:
+    """Apply whichever calibrator `fit_calibrator` chose.
 
     Args:
-        logits: (N, K), any scale.
-        labels: (N,), the index of each image's class.
-        normal_index: The column of the normal class; None without one.
+        calibrator: What the fit gave.
+        scores: Of any pictures, by the method that was calibrated.
+        normal: The index of the normal class; None without one.
 
     Raises:
-        DataError: If shapes or values are wrong, or the calibration part holds one class only.
+        DataError: If the scores do not suit the calibrator.
     """
-    values = check_numbers(logits, "logits", 2)
-    classes = check_labels(labels, *values.shape)
-    if normal_index is None:
-        return fit_temperature(values, classes)
-    curve = fit_curve(defect_score(values, normal_index), classes != normal_index)
-    if values.shape[1] == 2:
-        return curve
-    defective = classes != normal_index
-    types = classes[defective] - (classes[defective] > normal_index)  # as if the normal class were not there
-    if len(np.unique(types)) < 2:
-        return ByType(curve, 1.0)
-    return ByType(
-        curve, fit_temperature(np.delete(values[defective], normal_index, axis=1), types).temperature
+    if isinstance(calibrator, Conformal):
+        return Calibrated(p_value=calibrator.apply(scores.defect))
+    if isinstance(calibrator, Temperature):
+        if scores.logits is None:
+            raise DataError("a temperature is for logits, and the method gives none; calibrate it anew")
+        by_class = calibrator.apply(scores.logits)
+        defect = None if normal is None else (1.0 - by_class[:, normal]).clip(0.0, 1.0)
+        return Calibrated(defect, None, by_class)
+    if isinstance(calibrator, ByType):
+        if scores.logits is None or normal is None:
+            raise DataError("a by_type curve serves logits of several classes, one of them normal")
+        curve, by_class = calibrator.curve, calibrator.apply(scores.logits, normal)
+        return Calibrated(curve.apply(scores.defect), None, by_class)
+    if normal is None or (scores.logits is not None and scores.logits.shape[1] != 2):
+        found = 0 if scores.logits is None else scores.logits.shape[1]
+        raise DataError(
+            f"a {calibrator.as_dict()['kind']} curve serves two classes, one of them normal; found {found} "
+            f"classes, the normal one {'missing' if normal is None else 'among them'}"
+        )
+    probability = calibrator.apply(scores.defect)
+    if scores.logits is None:
+        return Calibrated(probability)
+    columns = [probability, 1.0 - probability] if normal else [1.0 - probability, probability]
+    return Calibrated(probability, None, np.stack(columns, axis=1))
+
+
+def score_at(calibrator: Calibrator, point: OperatingPoint) -> float:
+    """Return the least score at which a part stops passing.
+
+    Infinite where the threshold lets every part pass, minus infinity where it lets none.
+
+    Args:
+        calibrator: What gives the scores their meaning.
+        point: The operating point, on any scale.
+
+    Raises:
+        DataError: If the operating point is on a scale that the calibrator does not give.
+    """
+    if point.scale is Scale.SCORE:
+        return point.stops_at
+    if point.scale is Scale.P_VALUE and isinstance(calibrator, Conformal):
+        stopped = good_allowed(len(calibrator.good), point.stops_at)
+        if stopped < 0:
+            return math.inf
+        if stopped == len(calibrator.good):
+            return -math.inf
+        return math.nextafter(calibrator.good[-1 - stopped], math.inf)
+    if point.scale is Scale.PROBABILITY and isinstance(calibrator, Curve | ByType | Temperature):
+        return _reaches(calibrator, point.stops_at)
+    raise DataError(
+        f"the operating point is on the scale {str(point.scale)!r}, which a calibration of kind "
+        f"{calibrator.as_dict()['kind']!r} does not give"
     )
 
 
-def probabilities(calibrator: Calibrator, logits: npt.ArrayLike, normal_index: int | None) -> FloatArray:
-    """Return calibrated probabilities (N, K) by class, whichever calibrator `fit_calibrator` chose.
+def _reaches(calibrator: Curve | ByType | Temperature, probability: float) -> float:
+    """Return the least score whose probability of a defect is this or more, by bisection of floats.
 
-    Raises:
-        DataError: If the logits are not finite numbers of shape (N, K), or do not suit the calibrator.
+    A temperature alone is taken as one of two classes, as the score does not know how many there are.
     """
-    values = check_numbers(logits, "logits", 2)
-    if isinstance(calibrator, Temperature):
-        return calibrator.apply(values)
-    if isinstance(calibrator, ByType) and normal_index is not None:
-        return calibrator.apply(values, normal_index)
-    if isinstance(calibrator, ByType) or normal_index is None or values.shape[1] != 2:
-        raise DataError(
-            f"a {calibrator.as_dict()['kind']} curve serves two classes, one of them normal; found "
-            f"{values.shape[1]} classes"
-        )
-    defect = calibrator.apply(defect_score(values, normal_index))
-    columns = np.empty_like(values)
-    columns[:, normal_index] = 1.0 - defect
-    columns[:, 1 - normal_index] = defect
-    return columns
+    if probability <= 0.0:
+        return -math.inf
 
+    def enough(score: float) -> bool:
+        if isinstance(calibrator, Temperature):
+            return float(calibrator.apply([[0.0, score]])[0, 1]) >= probability
+        curve = calibrator.curve if isinstance(calibrator, ByType) else calibrator
+        return float(curve.apply([score])[0]) >= probability
 
-def defect_score(logits: npt.ArrayLike, normal_index: int) -> FloatArray:
-    """Return the log-odds (N,) of any defect against the normal class, from logits (N, K).
-
-    Raises:
-        DataError: If the logits are not finite numbers of shape (N, K), or have no such column or only that.
-    """
-    values = check_numbers(logits, "logits", 2)
-    if values.shape[1] < 2 or not 0 <= normal_index < values.shape[1]:
-        raise DataError(
-            f"column {normal_index} of {values.shape[1]} is the normal class; expected another too"
-        )
-    defects = np.delete(values, normal_index, axis=1)  # (N, K - 1)
-    return np.asarray(logsumexp(defects, axis=1) - values[:, normal_index], dtype=np.float64)
-
-
-def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Temperature:
-    """Return the temperature with the least negative log-likelihood, within `TEMPERATURES`.
-
-    Where no image is mistaken the likelihood only grows as the temperature falls to 0, so the targets are
-    then smoothed as if one more image had been seen that could be of any class: finite, and sharper with
-    more images.
-
-    Args:
-        logits: (N, K), any scale.
-        labels: (N,), the index of each image's class.
-
-    Raises:
-        DataError: If shapes or values are wrong, or only one class is there.
-    """
-    values = check_numbers(logits, "logits", 2)
-    n, k = values.shape
-    classes = check_labels(labels, n, k)
-    check_counts(np.bincount(classes, minlength=k))
-    if np.ptp(values, axis=1).max() == 0:
-        logger.warning("every class has the same logit on the calibration part: the model says nothing")
-        return Temperature(1.0)
-    targets = np.eye(k)[classes]  # (N, K)
-    if np.array_equal(values.argmax(axis=1), classes):
-        targets = (n * targets + 1 / k) / (n + 1)
-
-    def loss(log_temperature: float) -> float:
-        return float(-(targets * log_softmax(values / math.exp(log_temperature), axis=1)).sum() / n)
-
-    bounds = (math.log(TEMPERATURES[0]), math.log(TEMPERATURES[1]))
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9})
-    return Temperature(math.exp(found.x))
+    low, high = -1.0, 1.0
+    while enough(low):
+        low *= 2.0
+    while not enough(high):
+        high *= 2.0
+    while True:
+        middle = low + (high - low) / 2.0
+        if not low < middle < high:
+            return high
+        low, high = (low, middle) if enough(middle) else (middle, high)
 
 
 def calibrator_from_dict(values: Mapping[str, Any]) -> Calibrator:
@@ -205,11 +264,14 @@ def calibrator_from_dict(values: Mapping[str, Any]) -> Calibrator:
             return Temperature(float(values["temperature"]))
         if kind == "by_type":
             return ByType(_curve_from_dict(values["curve"]), float(values["temperature"]))
+        if kind == "conformal":
+            return Conformal(tuple(float(score) for score in values["good"]))
         if kind in CURVES:
             return _curve_from_dict(values)
     except (KeyError, TypeError, ValueError, DataError) as error:
         raise BundleError(f"calibration of kind {kind!r} has a missing or wrong value: {error}") from error
-    raise BundleError(f"calibration is of kind {kind!r}; expected temperature, by_type, {', '.join(CURVES)}")
+    known = ", ".join(("temperature", "by_type", "conformal", *CURVES))
+    raise BundleError(f"calibration is of kind {kind!r}; expected {known}")
 
 
 def _curve_from_dict(values: Mapping[str, Any]) -> Curve:

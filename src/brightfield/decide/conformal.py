@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -34,3 +36,51 @@ def conformal_p_values(good: npt.ArrayLike, new: npt.ArrayLike) -> FloatArray:
         raise DataError("there are no good parts to compare with; expected one at least")
     at_least = len(known) - np.searchsorted(known, check_numbers(new, "scores", 1), side="left")
     return np.asarray((1 + at_least) / (1 + len(known)), dtype=np.float64)
+
+
+def good_allowed(n: int, share: float) -> int:
+    """Return how many of n good parts may lie at or above a score whose p-value is the share; -1 for none."""
+    return int(np.searchsorted((1 + np.arange(n + 1)) / (1 + n), share, side="right")) - 1
+
+
+def good_needed(share: float) -> int:
+    """Return the fewest good parts among which a part can get a p-value of the share in (0, 1): 99 for 1%."""
+    n = max(1, math.ceil(1.0 / share) - 2)
+    while 1.0 / (1 + n) > share:
+        n += 1
+    return n
+
+
+def check_good_enough(n: int, share: float) -> None:
+    """Refuse a share of good parts that so few of them cannot show.
+
+    Raises:
+        DataError: If that is so; the message says how many more are needed.
+    """
+    if good_allowed(n, share) >= 0:
+        return
+    needed = good_needed(share)
+    raise DataError(
+        f"there are {n} good parts to choose on; to reject at most the share {share:.4g} of good parts takes "
+        f"at least {needed} of them, {needed - n} more: add images to choose on, or ask for "
+        f"{math.ceil(1e4 / (1 + n)) / 1e4:g} or more"
+    )
+
+
+def expected_overkill_threshold(good: npt.ArrayLike, share: float) -> float:
+    """Return the lowest threshold from which on at most a share of good parts is expected to be rejected.
+
+    A part is rejected there if, and only if, its conformal p-value is the share or less: it lies above an
+    order statistic of the good parts. The expectation is over the draw of the parts as well; one draw's own
+    share may be higher, which `overkill_threshold` bounds with a confidence.
+
+    Args:
+        good: (N,), scores or probabilities of good parts that trained nothing.
+        share: In (0, 1).
+
+    Raises:
+        DataError: If the scores are no finite numbers, or too few.
+    """
+    known = np.sort(check_numbers(good, "scores", 1))
+    check_good_enough(len(known), share)
+    return math.nextafter(float(known[-1 - good_allowed(len(known), share)]), math.inf)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta, binom
 
+from brightfield.decide.odds import log_binomial_tail
 from brightfield.errors import ConfigError, DataError
 
 FloatArray = npt.NDArray[np.float64]
@@ -90,6 +90,8 @@ def upper_bound(errors: int, n: int, confidence: float) -> float:
 
     Clopper and Pearson, The use of confidence or fiducial limits, 1934.
     """
+    from scipy.stats import beta  # here, as what only judges does without SciPy
+
     if errors >= n:
         return 1.0
     return float(beta.ppf(confidence, errors + 1, n - errors))
@@ -111,9 +113,9 @@ def parts_needed(bound: float, confidence: float) -> int:
 def errors_allowed(n: int, bound: float, confidence: float) -> int:
     """Return how many of n parts may be decided wrongly while the bound is still proven; -1 for none of n."""
     check_bound(bound, confidence)
-    # the tail only grows with the errors: the last that is small enough
-    tail = binom.cdf(np.arange(n), n, bound) if n else np.empty(0)
-    return int(np.searchsorted(tail, 1.0 - confidence, side="right")) - 1
+    # the tail only grows with the errors: the last that is small enough, or equal but for rounding
+    enough = math.log1p(-confidence) + 1e-12
+    return int(np.searchsorted(log_binomial_tail(n, bound), enough, side="right")) - 1
 
 
 def escape_threshold(
@@ -155,16 +157,11 @@ def overkill_threshold(
 
     Raises:
         ConfigError: If the bound or the confidence is out of range.
-        DataError: If the parts do not suffice, or so many have probability 1 that no threshold spares them.
+        DataError: If the parts do not suffice.
     """
     values = np.sort(np.asarray(good, dtype=np.float64))[::-1]
     allowed = _enough(len(values), bound, confidence, "overkill rate", what)
-    if values[allowed] >= 1.0:
-        raise DataError(
-            f"{int((values >= 1.0).sum())} of {len(values)} {what} have probability 1 of a defect, so no "
-            f"threshold keeps the overkill rate at {bound:g}: look at their labels"
-        )
-    threshold = float(np.nextafter(values[allowed], 2.0))
+    threshold = math.nextafter(float(values[allowed]), math.inf)
     return threshold, int((values >= threshold).sum())
 
 

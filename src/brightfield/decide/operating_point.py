@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from brightfield.decide.cost import Costs
 from brightfield.decide.guarantee import Guarantee
 from brightfield.errors import BundleError, ConfigError, DataError
-from brightfield.verdict import Decision
+from brightfield.verdict import Decision, Scale
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+WORDS = {Scale.PROBABILITY: "probability of a defect", Scale.P_VALUE: "p-value", Scale.SCORE: "score"}
+"""What people call the scales."""
+
+VALUES = {
+    Scale.PROBABILITY: "a probability in [0, 1]",
+    Scale.P_VALUE: "a p-value in [0, 1]",
+    Scale.SCORE: "a finite score",
+}
+"""What values there are on each scale."""
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
     """Thresholds, the policy that chose them, and what they did on the calibration part.
 
+    On the scale of p-values lower is more defective: there, "or more" below reads "or less".
+
     Attributes:
         policy: As `parse_policy` takes it.
-        threshold: A part is DEFECT where its probability is this or more; in [0, 1].
-        review: A part below the threshold is REVIEW where its probability is this or more; None for no band.
+        threshold: A part is DEFECT where its value is this or more; in [0, 1] unless on the scale of scores.
+        review: A part that is not DEFECT is REVIEW where its value is this or more; None for no band.
         n_calibration: Parts it was chosen on.
         n_defect: Defective ones among them.
         escapes: Defective ones among them that it passes.
@@ -28,6 +48,7 @@ class OperatingPoint:
         reviewed_defect: Defective ones among those.
         guarantees: What is promised of the rates, each with its own confidence.
         costs: What errors cost, where the policy weighed them.
+        scale: What the thresholds are compared with.
     """
 
     policy: str
@@ -41,13 +62,17 @@ class OperatingPoint:
     reviewed_defect: int = 0
     guarantees: tuple[Guarantee, ...] = ()
     costs: Costs | None = None
+    scale: Scale = Scale.PROBABILITY
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.threshold <= 1.0:
-            raise ConfigError(f"threshold is {self.threshold}; expected a probability in [0, 1]")
-        if self.review is not None and not 0.0 <= self.review <= self.threshold:
+        for name, value in (("threshold", self.threshold), ("review", self.review)):
+            if value is not None and not _is_on(self.scale, value):
+                raise ConfigError(f"{name} is {value}; expected {VALUES[self.scale]}")
+        if self.review is not None and not self._beyond(self.threshold, self.review):
+            order = "at least" if self.scale is Scale.P_VALUE else "at most"
             raise ConfigError(
-                f"review is {self.review}; expected a probability from 0 to the threshold, {self.threshold}"
+                f"review is {self.review}; expected {order} the threshold, {self.threshold}: a part goes to "
+                "a person before it is rejected"
             )
         reviewed_good = self.reviewed - self.reviewed_defect
         if not (
@@ -67,21 +92,33 @@ class OperatingPoint:
         return self.n_calibration - self.n_defect
 
     @property
-    def passes_below(self) -> float:
-        """The probability below which a part passes: where the review band starts, if there is one."""
+    def stops_at(self) -> float:
+        """The value from which a part no longer passes: where the review band starts, if there is one."""
         return self.threshold if self.review is None else self.review
 
-    def decide(self, probability: float) -> Decision:
-        """Return what happens to a part with this probability of a defect.
+    def rejected(self, values: npt.ArrayLike) -> BoolArray:
+        """Return bool: which parts are DEFECT, of values of any shape on the operating point's scale."""
+        return np.asarray(self._beyond(values, self.threshold), dtype=np.bool_)
+
+    def stopped(self, values: npt.ArrayLike) -> BoolArray:
+        """Return bool: which parts do not pass, DEFECT or REVIEW; arguments as of `rejected`."""
+        return np.asarray(self._beyond(values, self.stops_at), dtype=np.bool_)
+
+    def decide(self, value: float) -> Decision:
+        """Return what happens to a part with this value on the operating point's scale.
 
         Raises:
-            DataError: If it is no probability.
+            DataError: If it is no value of that scale.
         """
-        if not 0.0 <= probability <= 1.0:
-            raise DataError(f"probability of a defect is {probability}; expected a number in [0, 1]")
-        if probability >= self.threshold:
+        if not _is_on(self.scale, value):
+            raise DataError(f"the {WORDS[self.scale]} is {value}; expected {VALUES[self.scale]}")
+        if self._beyond(value, self.threshold):
             return Decision.DEFECT
-        return Decision.REVIEW if probability >= self.passes_below else Decision.OK
+        return Decision.REVIEW if self._beyond(value, self.stops_at) else Decision.OK
+
+    def _beyond(self, values: npt.ArrayLike, bound: float) -> npt.NDArray[np.bool_] | np.bool_:
+        numbers = np.asarray(values)
+        return numbers <= bound if self.scale is Scale.P_VALUE else numbers >= bound
 
     def review_share(self, prevalence: float | None = None) -> float | None:
         """Return the share of parts that a person is to see, where defects have a share.
@@ -104,7 +141,11 @@ class OperatingPoint:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `from_dict` takes."""
-        return {**asdict(self), "guarantees": [g.as_dict() for g in self.guarantees]}
+        return {
+            **asdict(self),
+            "guarantees": [g.as_dict() for g in self.guarantees],
+            "scale": str(self.scale),
+        }
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> OperatingPoint:
@@ -128,9 +169,15 @@ class OperatingPoint:
                 reviewed_defect=int(values.get("reviewed_defect", 0)),
                 guarantees=tuple(Guarantee.from_dict(g) for g in values.get("guarantees", ())),
                 costs=None if costs is None else Costs.from_dict(costs),
+                # bundles of the first version knew probabilities alone
+                scale=Scale(values.get("scale", Scale.PROBABILITY)),
             )
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise BundleError(f"operating point has a missing or wrong value: {error}") from error
+
+
+def _is_on(scale: Scale, value: float) -> bool:
+    return math.isfinite(value) if scale is Scale.SCORE else 0.0 <= value <= 1.0
 
 
 def standing(probability: float, bound: float) -> float:

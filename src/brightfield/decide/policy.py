@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -12,16 +13,17 @@ from brightfield.decide.guarantee import check_bound
 from brightfield.errors import ConfigError
 
 POLICIES = {
+    "auto": "auto: f1 where there are good and defective parts, overkill=0.01 of good parts alone",
     "f1": "f1: the threshold with the greatest expected F1",
     "youden": "youden: the threshold with the greatest sum of recall and specificity",
     "recall": "recall=R: the highest threshold that finds at least the share R of the defects, 0 < R <= 1",
     "precision": "precision=P: the lowest threshold at which at least the share P of what is rejected is "
     "defective, 0 < P <= 1",
-    "fixed": "fixed=T: the threshold T, 0 <= T <= 1",
+    "fixed": "fixed=T: the threshold T: 0 <= T <= 1, or any score where good parts alone calibrate",
     "escape": "escape<=E@C: the highest threshold at which at most the share E of defective parts passes, "
     "with confidence C; escape[TYPE]<=E@C for one defect type",
     "overkill": "overkill<=O@C: the lowest threshold at which at most the share O of good parts is rejected, "
-    "with confidence C",
+    "with confidence C; overkill=O: at which at most that share is expected to be, without a confidence",
     "cost": "cost escape=A overkill=B prevalence=P [review=C]: the least expected cost where the share P of "
     "the parts is defective",
 }
@@ -33,7 +35,13 @@ PASSING = ("escape", "recall")
 REJECTING = ("overkill", "precision")
 """Clauses about what is rejected: the lowest threshold that does it."""
 
+NEED_DEFECTS = ("f1", "youden", "recall", "precision", "escape", "cost")
+"""Clauses that nothing can be chosen by where all parts are good."""
+
 DEFAULT_CONFIDENCE = 0.95
+
+DEFAULT_OVERKILL = 0.01
+"""The share of good parts that `auto` lets be rejected where there are good parts alone."""
 
 _BOUND = re.compile(
     r"(?P<name>escape|overkill)\s*(?:\[(?P<defect>[^\]]*)\])?\s*(?:<=|<|≤)\s*(?P<bound>[^@]*)"
@@ -110,6 +118,8 @@ def parse_policy(text: str) -> Policy:
 
 def _check_together(text: str, clauses: Sequence[Clause]) -> None:
     names = [c.name for c in clauses]
+    if len(clauses) > 1 and "auto" in names:
+        raise ConfigError(f"policy {text!r}: auto chooses by itself; expected it alone")
     if len(clauses) > 1 and any(c.costs is not None and c.costs.review is not None for c in clauses):
         raise ConfigError(
             f"policy {text!r}: cost with review= chooses both ends of the band itself; leave the rest out, "
@@ -143,19 +153,20 @@ def _clause(text: str) -> Clause:
         close = difflib.get_close_matches(name, POLICIES, n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
         raise ConfigError(f"policy {text!r} is unknown; there are: {'; '.join(POLICIES.values())}.{hint}")
-    if name in ("escape", "overkill"):
+    if name == "escape" or (name == "overkill" and sign != "="):
         raise ConfigError(f"policy {text!r} lacks its bound; expected {POLICIES[name]}")
-    if name in ("f1", "youden"):
+    if name in ("auto", "f1", "youden"):
         if sign or after:
             raise ConfigError(
                 f"policy {text!r} has a value, but {name} takes none; expected {POLICIES[name]}"
             )
         return Clause(name)
-    if sign and sign not in (("=",) if name == "fixed" else _AT_LEAST):
+    if sign and sign not in (("=",) if name in ("fixed", "overkill") else _AT_LEAST):
         raise ConfigError(f"policy {text!r}: {sign} is not what {name} takes; expected {POLICIES[name]}")
     value = _share(text, after if sign else "", name, f"{name}=")
-    if not 0.0 <= value <= 1.0 or (name != "fixed" and value == 0.0):
-        raise ConfigError(f"policy {text!r} is out of range{_percent_hint(value)}; expected {POLICIES[name]}")
+    top = {"fixed": math.inf, "overkill": math.nextafter(1.0, 0.0)}.get(name, 1.0)
+    if not math.isfinite(value) or not (name == "fixed" or 0.0 < value <= top):
+        raise ConfigError(f"policy {text!r} is out of range{percent_hint(value)}; expected {POLICIES[name]}")
     return Clause(name, value)
 
 
@@ -172,7 +183,7 @@ def _guarantee(text: str, found: re.Match[str]) -> Clause:
         check_bound(bound, confidence)
     except ConfigError as error:
         wrong = bound if not 0.0 < bound < 1.0 else confidence
-        raise ConfigError(f"policy {text!r}: {error}{_percent_hint(wrong)}") from error
+        raise ConfigError(f"policy {text!r}: {error}{percent_hint(wrong)}") from error
     return Clause(name, bound, confidence, None if defect is None else defect.strip())
 
 
@@ -205,5 +216,6 @@ def _share(text: str, digits: str, name: str, after: str) -> float:
         ) from error
 
 
-def _percent_hint(value: float) -> str:
+def percent_hint(value: float) -> str:
+    """Return what to add to a message where a share was given as a percentage without its sign."""
     return f" ({value:g}% is {value / 100:g})" if 1 < value <= 100 else ""

@@ -88,7 +88,7 @@ def against(first: Predictions, second: Predictions, confidence: float = 0.95) -
     check_comparable(first.normal, second.normal, first.truth)
     defect = first.is_defect
     passed, rejected = ([p.decided(kind) for p in (first, second)] for kind in ("OK", "DEFECT"))
-    found = {"auroc": delong(defect, first.values, second.values, confidence)}
+    found = {"auroc": delong(defect, first.scores, second.scores, confidence)}
     right = [defect == ~each for each in passed]
     found["accuracy"] = mcnemar(right[0], right[1], confidence)
     found["escape_rate"] = mcnemar(passed[0][defect], passed[1][defect], confidence)
@@ -106,7 +106,7 @@ def delong(
 
     Args:
         is_defect: bool (N,), two parts of either kind at the least.
-        first: float64 (N,), values of the first inspector, higher is more defective.
+        first: float64 (N,), scores of the first inspector, on any scale, higher is more defective.
         second: float64 (N,), those of the second.
         confidence: Of the interval.
 

@@ -16,6 +16,7 @@ from brightfield.atomic import write_atomically
 from brightfield.data.cells import defused, restored
 from brightfield.data.dataset import order_classes
 from brightfield.errors import DataError, InputError
+from brightfield.verdict import Scale
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -45,6 +46,7 @@ class Predictions:
         class_probabilities: float64 (N, K), rows sum to 1; None where the method gives none.
         classes: The K classes, the normal class first where there is one.
         normal: The class that counts as good; None for a plain classification problem.
+        scale: What the thresholds were compared with; None without an operating point.
 
     Raises:
         InputError: If lengths, shapes, ranges or classes disagree.
@@ -62,6 +64,7 @@ class Predictions:
     class_probabilities: FloatArray | None
     classes: tuple[str, ...]
     normal: str | None
+    scale: Scale | None = None
 
     def __post_init__(self) -> None:
         if not self.images:
@@ -80,6 +83,9 @@ class Predictions:
         if self.class_probabilities is not None:
             _check_class_probabilities(self.class_probabilities, (len(self.images), len(self.classes)))
 
+        if self.scale is not None and self._on(self.scale) is None:
+            raise InputError(f"the thresholds are on the scale {str(self.scale)!r}, which has no values here")
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -95,9 +101,28 @@ class Predictions:
         return np.array([name != self.normal for name in self.truth], dtype=np.bool_)
 
     @property
+    def compared_on(self) -> Scale:
+        """The scale of `values`: that of the operating point; without one probability, or else score."""
+        if self.scale is not None:
+            return self.scale
+        return Scale.SCORE if self.probabilities is None else Scale.PROBABILITY
+
+    @property
     def values(self) -> FloatArray:
-        """float64 (N,): what the threshold is compared with, the probability or, without one, the score."""
-        return self.scores if self.probabilities is None else self.probabilities
+        """float64 (N,): what the threshold is compared with; of p-values lower is more defective.
+
+        Ranking is always by `scores`, on which parts do not tie where probabilities are 0 or 1.
+        """
+        found = self._on(self.compared_on)
+        return self.scores if found is None else found
+
+    def _on(self, scale: Scale) -> FloatArray | None:
+        known = {
+            Scale.PROBABILITY: self.probabilities,
+            Scale.P_VALUE: self.p_values,
+            Scale.SCORE: self.scores,
+        }
+        return known[scale]
 
     def decided(self, decision: str) -> BoolArray:
         """Return bool (N,): whether the part was decided so (OK, REVIEW or DEFECT)."""
@@ -137,13 +162,16 @@ class Predictions:
         write_atomically(path, text.getvalue().encode("utf-8"))
 
 
-def read_csv(path: Path, *, normal: str | None, classes: Sequence[str] | None = None) -> Predictions:
+def read_csv(
+    path: Path, *, normal: str | None, classes: Sequence[str] | None = None, scale: Scale | None = None
+) -> Predictions:
     """Read a file written by `Predictions.write_csv`.
 
     Args:
         path: The file.
         normal: The class that counts as good; None for a plain classification problem.
         classes: Every class in order; default: the `p:<class>` columns, else the classes met in `truth`.
+        scale: What the thresholds were compared with, which the file does not say.
 
     Raises:
         DataError: If the file cannot be read, a column is missing or a value is no number.
@@ -173,6 +201,7 @@ def read_csv(path: Path, *, normal: str | None, classes: Sequence[str] | None = 
         class_probabilities=np.stack([v for v in by_class if v is not None], axis=1) if by_class else None,
         classes=found,
         normal=normal,
+        scale=scale,
     )
 
 

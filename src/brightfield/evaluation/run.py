@@ -18,7 +18,7 @@ from brightfield.data.masks import read_mask
 from brightfield.data.parallel import ordered_map
 from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.evaluation.pixels import PixelMeter
-from brightfield.evaluation.predictions import Predictions
+from brightfield.evaluation.predictions import FloatArray, Predictions
 from brightfield.evaluation.summary import summarise
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress, silent
@@ -142,7 +142,9 @@ def _on_classes(inspector: Inspector, dataset: Dataset) -> list[str]:
     """Return notes on classes that are new to the inspector, or missing."""
     notes: list[str] = []
     new = [name for name in dataset.classes if name not in inspector.classes]
-    if new:
+    if new and inspector.classes != (
+        inspector.normal,
+    ):  # one that learned from good parts alone expects them
         notes.append(f"the inspector was never shown {', '.join(new)}: such images count as defects")
     if inspector.normal is not None and inspector.normal not in dataset.labels:
         notes.append(f"no image is of the normal class {inspector.normal!r}: all count as defects")
@@ -275,10 +277,10 @@ def _mask_is_known(sample: Sample, normal: str | None) -> bool:
 
 
 def _predictions(inspector: Inspector, dataset: Dataset, verdicts: Sequence[Verdict]) -> Predictions:
-    classes = dataset.classes
-    shares = np.array([[v.probabilities.get(c, 0.0) for c in classes] for v in verdicts])
-    point = inspector.operating_point
-    defect = [v.probability for v in verdicts]
+    classes, point = dataset.classes, inspector.operating_point
+    shares = None
+    if all(v.probabilities for v in verdicts):
+        shares = np.array([[v.probabilities.get(c, 0.0) for c in classes] for v in verdicts])
     return Predictions(
         images=tuple(s.image for s in dataset.samples),
         truth=tuple(str(s.label) for s in dataset.samples),
@@ -286,13 +288,20 @@ def _predictions(inspector: Inspector, dataset: Dataset, verdicts: Sequence[Verd
         decisions=tuple(None if v.decision is None else str(v.decision) for v in verdicts),
         labels=tuple(v.label for v in verdicts),
         scores=np.array([v.score for v in verdicts], dtype=np.float64),
-        probabilities=None if inspector.normal is None else np.array(defect, dtype=np.float64),
-        p_values=None,
+        probabilities=_column([v.probability for v in verdicts]),
+        p_values=_column([v.p_value for v in verdicts]),
         thresholds=None if point is None else np.full(len(verdicts), point.threshold),
         class_probabilities=shares,
         classes=classes,
         normal=inspector.normal,
+        scale=None if point is None else point.scale,
     )
+
+
+def _column(values: Sequence[float | None]) -> FloatArray | None:
+    """Return float64 (N,), or None where the inspector gives no such values."""
+    known = [value for value in values if value is not None]
+    return np.array(known, dtype=np.float64) if len(known) == len(values) else None
 
 
 def _digest(path: Path) -> str:

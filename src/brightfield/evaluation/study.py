@@ -20,6 +20,7 @@ from brightfield.evaluation.intervals import clopper_pearson
 from brightfield.evaluation.predictions import Predictions
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress, silent
+from brightfield.verdict import Verdict
 
 MOST_TRIALS = 1000
 _COLUMNS = ("image", "appraiser", "decision")
@@ -102,7 +103,7 @@ def run_study(
                 decisions.append(str(inspector.inspect(shot, explain=False).decision))
             for name, shot_of in causes.items():
                 verdict = inspector.inspect(shot_of.of(pixels), explain=False)
-                seen[name].append((str(verdict.decision), float(verdict.probability or 0.0)))
+                seen[name].append((str(verdict.decision), _value(verdict)))
             tell("look again", i + 1, len(dataset))
         looks.append(decisions)
     parts = _parts(dataset, study.repeated)
@@ -120,12 +121,20 @@ def run_study(
     }
 
 
+def _value(verdict: Verdict) -> float:
+    if verdict.value is None:
+        raise ConfigError(
+            "a verdict has no value on the scale of its threshold, so it cannot be seen to move"
+        )
+    return verdict.value
+
+
 def _cause(
     predictions: Predictions, plain: Sequence[str], found: Sequence[tuple[str, float]]
 ) -> dict[str, Any]:
-    """Return what one cause alone does: changed decisions, rates under it, and how far probabilities move."""
+    """Return what one cause alone does: changed decisions, rates under it, and how far the values move."""
     decisions = np.array([d for d, _ in found], dtype=object)
-    moved = np.abs(np.array([p for _, p in found]) - predictions.values)
+    moved = np.abs(np.array([value for _, value in found]) - predictions.values)
     defect = predictions.is_defect
     changed = int((decisions != np.array(plain, dtype=object)).sum())
     passed, rejected = int((decisions[defect] == "OK").sum()), int((decisions[~defect] == "DEFECT").sum())
@@ -133,7 +142,8 @@ def _cause(
         "changed": clopper_pearson(changed, len(found)).as_dict(),
         "escape_rate": clopper_pearson(passed, int(defect.sum())).as_dict(),
         "overkill_rate": clopper_pearson(rejected, int((~defect).sum())).as_dict(),
-        "probability_moves": float(np.quantile(moved, 0.95)),
+        "moves": float(np.quantile(moved, 0.95)),
+        "scale": str(predictions.compared_on),
     }
 
 

@@ -26,8 +26,8 @@ def summarise(
 
     With a normal class, accuracy, precision, recall and F1 are about defect against OK at the operating
     point; a part sent to REVIEW did not pass, so there it counts as called defective. The escape and overkill
-    rates count it as neither. AUROC and average precision rank by probability, or by score where there is
-    none. ECE and Brier score are those of the probability of a defect.
+    rates count it as neither. AUROC and average precision rank by score. ECE and Brier score are those of the
+    probability of a defect, and None where there is none.
 
     Without a normal class, accuracy is over all classes, the other figures are means over classes (AUROC and
     average precision one class against the rest), ECE is that of the most probable class (Guo et al., 2017),
@@ -143,7 +143,7 @@ def _calibration_spread(
 
 def _of_defects(predictions: Predictions, confidence: float) -> dict[str, Any]:
     """Return the figures about defect against OK."""
-    defect, values = predictions.is_defect, predictions.values
+    defect, scores = predictions.is_defect, predictions.scores
     probability = predictions.probabilities
     passed, reviewed = predictions.decided("OK"), predictions.decided("REVIEW")
     rejected = predictions.decided("DEFECT")
@@ -152,8 +152,8 @@ def _of_defects(predictions: Predictions, confidence: float) -> dict[str, Any]:
         "n_defect": int(defect.sum()),
         **metrics.defect_figures(defect, ~passed),
         "accuracy_interval": clopper_pearson(right, len(predictions), confidence).as_dict(),
-        "auroc": metrics.auroc(defect, values),
-        "average_precision": metrics.average_precision(defect, values),
+        "auroc": metrics.auroc(defect, scores),
+        "average_precision": metrics.average_precision(defect, scores),
         "escape_rate": metrics.escape_rate(defect, passed, confidence).as_dict(),
         "overkill_rate": metrics.overkill_rate(defect, rejected, confidence).as_dict(),
         "review_share": metrics.review_share(reviewed, confidence).as_dict(),

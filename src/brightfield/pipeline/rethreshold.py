@@ -7,12 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from brightfield.data.dataset import Dataset, Sample
-from brightfield.decide.choose import choose, count
+from brightfield.decide.calibration import Calibrated, Conformal
+from brightfield.decide.choose import BoolArray, choose, count
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import Policy, parse_policy
+from brightfield.decide.scores import Scores
 from brightfield.errors import ConfigError, DataError
-from brightfield.evaluation.run import digests, judge, load_for, parts_seen
+from brightfield.evaluation.run import Judged, digests, judge, load_for, parts_seen
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress
 from brightfield.pipeline.preflight import group_note
@@ -27,8 +31,8 @@ class Rethresholded:
 
     Attributes:
         inspector: The new one; figures of an evaluation are taken out, as the old threshold's.
-        before: The old operating point, its counts taken on these images.
-        after: The new one, its counts on the same images.
+        before: The old operating point, its counts taken on these images on its own scale.
+        after: The new one, its counts on the same images; another policy may be on another scale.
         images: How many images of which part it was chosen on.
         notes: What the user should know of the choice.
         unreadable: Images that could not be read, and took no part in it.
@@ -81,27 +85,38 @@ def rethreshold(
         return _out_of_fold(inspector, wanted, old, new)
     chosen, notes = _chosen(inspector, dataset, seen, split, wanted)
     judged = judge(inspector, chosen, progress)
-    predictions = judged.predictions
-    if predictions.probabilities is None:
-        raise ConfigError("this inspector gives no probabilities that a policy could choose by")
-    after = choose(
-        wanted,
-        predictions.probabilities,
-        predictions.is_defect,
-        predictions.truth,
-        calibrated_share=float((inspector.reference["labels"] != inspector.normal_index).mean()),
-    )
+    before, after = _before_and_after(inspector, old, wanted, judged)
     digest_of = dict(zip((s.image for s in dataset.samples), content, strict=True))
     used = () if wanted.is_fixed else (digest_of[s.image] for s in judged.dataset.samples)
     made = inspector.with_operating_point(after).with_metrics(None)
     return Rethresholded(
         inspector=replace(made, parts={**made.parts, **dict.fromkeys(used, "calibration")}),
-        before=count(old, predictions.probabilities, predictions.is_defect),
+        before=before,
         after=after,
         images=dict(Counter(str(s.part) for s in judged.dataset.samples)),
         notes=(*notes, *judged.notes),
         unreadable=judged.unreadable,
     )
+
+
+def _before_and_after(
+    inspector: Inspector, old: OperatingPoint, policy: Policy, judged: Judged
+) -> tuple[OperatingPoint, OperatingPoint]:
+    """Return the old operating point, counted on these images, and the one that the policy chooses there."""
+    predictions = judged.predictions
+    known = Calibrated(predictions.probabilities, predictions.p_values)
+    before = count(old, known, predictions.is_defect, predictions.scores)
+    if not _calibrated_it(inspector, judged.dataset):
+        known = replace(known, p_value=None)  # they are not those among these images
+    after = choose(
+        policy,
+        known,
+        predictions.is_defect,
+        predictions.truth,
+        calibrated_share=float((inspector.reference["labels"] != inspector.normal_index).mean()),
+        scores=predictions.scores,
+    )
+    return before, after
 
 
 def _check_part(split: str | None) -> None:
@@ -117,16 +132,34 @@ def _check_part(split: str | None) -> None:
 def at_threshold(inspector: Inspector, threshold: float) -> Inspector:
     """Return the inspector with a threshold named by hand, counted on the calibration part it keeps.
 
+    Args:
+        inspector: Which one.
+        threshold: On the scale of the inspector's own.
+
     Raises:
-        ConfigError: If it has no normal class, or the threshold is not in [0, 1].
+        ConfigError: If it has no normal class, or the threshold is not on that scale.
     """
-    normal = inspector.normal_index
-    if normal is None:
+    old = inspector.operating_point
+    if old is None:
         raise ConfigError("--threshold needs a normal class; this inspector only names the class")
-    policy = parse_policy(f"fixed={float(threshold)!r}")
-    shares = inspector.probabilities_of(inspector.reference["logits"])
-    defect = (1.0 - shares[:, normal]).clip(0.0, 1.0)
-    return inspector.with_operating_point(choose(policy, defect, inspector.reference["labels"] != normal))
+    point = OperatingPoint(f"fixed={float(threshold)!r}", float(threshold), 0, 0, 0, 0, scale=old.scale)
+    scores, is_defect = _kept(inspector)
+    return inspector.with_operating_point(
+        count(point, inspector.calibrated(scores), is_defect, scores.defect)
+    )
+
+
+def _kept(inspector: Inspector) -> tuple[Scores, BoolArray]:
+    """Return the scores of the calibration part that the inspector keeps, and which of it is defective."""
+    is_defect = np.asarray(inspector.reference["labels"] != inspector.normal_index, dtype=np.bool_)
+    return inspector.scores_of(inspector.reference["logits"]), is_defect
+
+
+def _calibrated_it(inspector: Inspector, dataset: Dataset) -> bool:
+    """Tell whether these are the good parts that the inspector's p-values compare with."""
+    calibrator = inspector.calibrator
+    known = isinstance(calibrator, Conformal) and len(calibrator.good) == len(dataset)
+    return known and all(s.part == "calibration" for s in dataset.samples)
 
 
 def _out_of_fold(inspector: Inspector, policy: Policy, old: OperatingPoint, new: int) -> Rethresholded:
@@ -141,18 +174,17 @@ def _out_of_fold(inspector: Inspector, policy: Policy, old: OperatingPoint, new:
             f"the inspector, and were judged out of fold: {others}, choose on the test part with "
             "--split test, or train again with this --policy, which holds images out for it"
         )
-    labels = inspector.reference["labels"]
-    shares = inspector.probabilities_of(inspector.reference["logits"])
-    defect = (1.0 - shares[:, inspector.normal_index]).clip(0.0, 1.0)
-    is_defect = labels != inspector.normal_index
-    after = choose(policy, defect, is_defect, [inspector.classes[int(i)] for i in labels])
+    scores, is_defect = _kept(inspector)
+    judged = inspector.calibrated(scores)
+    types = [inspector.classes[int(i)] for i in inspector.reference["labels"]]
+    after = choose(policy, judged, is_defect, types, scores=scores.defect)
     return Rethresholded(
         inspector=inspector.with_operating_point(after).with_metrics(None),
-        before=count(old, defect, is_defect),
+        before=count(old, judged, is_defect, scores.defect),
         after=after,
-        images={"train": len(labels)},
+        images={"train": len(scores)},
         notes=(
-            f"{'counted' if policy.is_fixed else 'chosen'} on what the {len(labels)} training images were "
+            f"{'counted' if policy.is_fixed else 'chosen'} on what the {len(scores)} training images were "
             "given by networks that had not seen them",
             *(
                 [f"{new} images that are new to the inspector are not used: --split all takes them"]

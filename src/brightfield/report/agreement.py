@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from brightfield.report.wording import agreement_sentences, figure, number, percent, together_sentence
+from brightfield.report.wording import (
+    SEVERAL,
+    agreement_sentences,
+    figure,
+    number,
+    percent,
+    together_sentence,
+)
+from brightfield.verdict import Scale
 
 _TONES = {"acceptable": "ok", "marginal": "review", "unacceptable": "defect", "not rated": "review"}
 _SHARES = ("effectiveness", "miss_rate", "false_alarm_rate")
@@ -21,6 +29,7 @@ def agreement_section(study: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "how": agreement_sentences(study)[0],
         "appraisers": [_appraiser(name, one) for name, one in study["appraisers"].items()],
         "together": together_sentence(study) if len(study["appraisers"]) > 1 else None,
+        "moved": next((SEVERAL[Scale(found["scale"])] for found in study["causes"].values()), ""),
         "causes": [_cause(name, found) for name, found in study["causes"].items()],
     }
 
@@ -49,4 +58,4 @@ def _share(value: float | None, interval: Any) -> dict[str, str]:
 def _cause(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     cells = [f"{found['changed']['k']:,} of {found['changed']['n']:,}"]
     cells += [percent(found[key]["value"]) for key in ("escape_rate", "overkill_rate")]
-    return {"name": name, "cells": [*cells, number(found["probability_moves"])]}
+    return {"name": name, "cells": [*cells, number(found["moves"])]}

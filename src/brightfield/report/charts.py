@@ -10,11 +10,13 @@ import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from brightfield.decide.cost import Costs, expected_cost
+from brightfield.decide.operating_point import WORDS
 from brightfield.evaluation.intervals import clopper_pearson
 from brightfield.evaluation.metrics import CalibrationBins
 from brightfield.report.svg import ACCENT, DEFECT, INK, OK, PAPER, REVIEW, SOFT, as_svg, drawing, frame
 from brightfield.report.wording import figure as three_digits
 from brightfield.report.wording import number
+from brightfield.verdict import Scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,16 +28,16 @@ WIDTH, HEIGHT = 380.0, 285.0
 LINE_STYLES = ("-", "--", ":", "-.")
 
 
-def roc(defect: BoolArray, values: FloatArray, marks: Mapping[str, BoolArray], area: float | None) -> str:
+def roc(defect: BoolArray, scores: FloatArray, marks: Mapping[str, BoolArray], area: float | None) -> str:
     """Return the ROC curve with the operating point.
 
     Args:
         defect: bool (N,), the truth.
-        values: float64 (N,), higher is more defective.
+        scores: float64 (N,), higher is more defective.
         marks: Name to bool (N,), the parts stopped there: where the operating point lies.
         area: The AUROC, for the description.
     """
-    false_positive, true_positive, _ = roc_curve(defect, values)
+    false_positive, true_positive, _ = roc_curve(defect, scores)
     with drawing(WIDTH, HEIGHT) as figure:
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=":", label="chance")
@@ -50,10 +52,10 @@ def roc(defect: BoolArray, values: FloatArray, marks: Mapping[str, BoolArray], a
 
 
 def precision_recall(
-    defect: BoolArray, values: FloatArray, marks: Mapping[str, BoolArray], area: float | None
+    defect: BoolArray, scores: FloatArray, marks: Mapping[str, BoolArray], area: float | None
 ) -> str:
     """Return the precision-recall curve with the operating point; arguments as in `roc`."""
-    precision, recall, _ = precision_recall_curve(defect, values, drop_intermediate=True)
+    precision, recall, _ = precision_recall_curve(defect, scores, drop_intermediate=True)
     with drawing(WIDTH, HEIGHT) as figure:
         axes = figure.add_subplot()
         share = float(defect.mean())
@@ -104,16 +106,16 @@ def _true_shares(bins: CalibrationBins, filled: BoolArray) -> tuple[FloatArray, 
     return np.array([r.low for r in rates], np.float64), np.array([r.high for r in rates], np.float64)
 
 
-def histogram(defect: BoolArray, values: FloatArray, thresholds: Sequence[float], scale: str) -> str:
+def histogram(defect: BoolArray, values: FloatArray, thresholds: Sequence[float], scale: Scale) -> str:
     """Return how values spread, good and defective parts apart.
 
     Args:
         defect: bool (N,), the truth.
         values: float64 (N,).
         thresholds: Where to draw lines; may be empty.
-        scale: What the values are, such as "probability of a defect".
+        scale: What the values are.
     """
-    edges = np.histogram_bin_edges(values, bins=30, range=(0.0, 1.0) if scale.startswith("prob") else None)
+    edges = _edges(values, thresholds, scale)
     with drawing(WIDTH, HEIGHT + 40.0) as figure:
         axes = figure.add_subplot()
         for mine, colour, name in ((~defect, OK, "good parts"), (defect, DEFECT, "defective parts")):
@@ -125,17 +127,32 @@ def histogram(defect: BoolArray, values: FloatArray, thresholds: Sequence[float]
         axes.set_ylim(bottom=0.0)
         axes.yaxis.set_major_formatter(lambda count, _: f"{count:g}")
         axes.yaxis.minorticks_off()
+        if scale is Scale.P_VALUE:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.xaxis.minorticks_off()
         for threshold in thresholds:
             axes.axvline(threshold, color=INK, linewidth=1.2, linestyle="--")
         if thresholds:
             shown = " and ".join(number(value) for value in thresholds)
             axes.plot([], [], color=INK, linewidth=1.2, linestyle="--", label=f"threshold {shown}")
-        frame(axes, scale, "parts (logarithmic)")
+        below = ": lower is more unusual (logarithmic)" if scale is Scale.P_VALUE else ""
+        frame(axes, f"{WORDS[scale]}{below}", "parts (logarithmic)")
         axes.grid(axis="x", visible=False)
         axes.legend(
             loc="lower center", ncols=3, bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=1.4
         )
-        return as_svg(figure, "histogram", f"Histogram of the {scale} of good and of defective parts")
+        return as_svg(figure, "histogram", f"Histogram of the {WORDS[scale]} of good and of defective parts")
+
+
+def _edges(values: FloatArray, thresholds: Sequence[float], scale: Scale) -> FloatArray:
+    """Return the edges of 30 bins that hold every value and threshold."""
+    if scale is Scale.PROBABILITY:
+        return np.linspace(0.0, 1.0, 31)
+    if scale is Scale.P_VALUE:  # the few that matter lie near 0, where bins of equal width would be one
+        positive = [value for value in (*values, *thresholds) if value > 0.0]
+        return np.geomspace(0.8 * min(positive, default=0.01), 1.0, 31)
+    return np.histogram_bin_edges(np.concatenate((values, thresholds)), bins=30)
 
 
 def cost(defect: BoolArray, values: FloatArray, costs: Costs, chosen: tuple[float, float]) -> str:

@@ -13,6 +13,7 @@ from brightfield.atomic import write_atomically
 from brightfield.data.decode import decode, to_rgb8
 from brightfield.data.tiling import at_peak
 from brightfield.disk import check_overwrites
+from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.run import Evaluation
 from brightfield.explain.overlay import HOTTEST, as_png, overlay, shrink, shrink_heat
 from brightfield.inspector import Inspector
@@ -63,14 +64,14 @@ def worst(made: Evaluation) -> dict[str, list[int]]:
     p = made.predictions
     if p.normal is None:
         return {"confusion": _confusions(made)}
-    defect, values = p.is_defect, p.values
+    defect, scores = p.is_defect, p.scores
     escapes = np.flatnonzero(defect & p.decided("OK"))
     overkills = np.flatnonzero(~defect & p.decided("DEFECT"))
     reviews = np.flatnonzero(p.decided("REVIEW"))
     return {
-        "escape": sorted(escapes.tolist(), key=lambda i: values[i])[:MOST_OF_A_KIND],
-        "overkill": sorted(overkills.tolist(), key=lambda i: -values[i])[:MOST_OF_A_KIND],
-        "review": sorted(reviews.tolist(), key=lambda i: -values[i])[:MOST_OF_A_KIND],
+        "escape": sorted(escapes.tolist(), key=lambda i: scores[i])[:MOST_OF_A_KIND],
+        "overkill": sorted(overkills.tolist(), key=lambda i: -scores[i])[:MOST_OF_A_KIND],
+        "review": sorted(reviews.tolist(), key=lambda i: -scores[i])[:MOST_OF_A_KIND],
     }
 
 
@@ -100,22 +101,28 @@ def _exhibits(inspector: Inspector, made: Evaluation, progress: Progress | None)
             if kind == "escape" and heatmap is not None:
                 heatmap = at_peak(heatmap, HOTTEST)
             laid = None if heatmap is None else as_png(overlay(image, shrink_heat(heatmap, image.shape)))
-            label = p.classes.index(p.labels[i])
-            shares = p.class_probabilities
             yield Exhibit(
                 image=sample.image,
                 kind=kind,
                 truth=p.truth[i],
                 label=p.labels[i],
-                probability=float(shares[i, label])
-                if kind == "confusion" and shares is not None
-                else float(p.values[i]),
+                value=_shown_value(p, i),
                 threshold=None if p.thresholds is None else float(p.thresholds[i]),
                 picture_png=as_png(image),
                 overlay_png=laid,
             )
             done += 1
             tell("pictures", done, total)
+
+
+def _shown_value(predictions: Predictions, row: int) -> float | None:
+    """Return what an exhibit says of how sure the inspector was: without a normal class, of the label."""
+    if predictions.normal is not None:
+        return float(predictions.values[row])
+    shares, label = predictions.class_probabilities, predictions.labels[row]
+    if shares is None or label not in predictions.classes:
+        return None
+    return float(shares[row, predictions.classes.index(label)])
 
 
 def _facts(inspector: Inspector, made: Evaluation) -> dict[str, dict[str, str]]:

@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from brightfield.decide.cost import Costs
-from brightfield.decide.operating_point import OperatingPoint
+from brightfield.decide.operating_point import WORDS, OperatingPoint
 from brightfield.evaluation import metrics
 from brightfield.evaluation.acceptance import MET, MISSED, OPEN
 from brightfield.evaluation.predictions import Predictions
@@ -25,6 +25,7 @@ from brightfield.report.wording import (
     ABOUT_DEFECTS,
     EXHIBITS,
     FIGURES,
+    SCALES,
     VERDICTS,
     acceptance_sentences,
     calibration_sentence,
@@ -39,8 +40,9 @@ from brightfield.report.wording import (
     policy_sentence,
     rate_sentence,
 )
+from brightfield.verdict import Scale
 
-_SAID_IN_SENTENCES = ("guarantees", "costs", "reviewed", "reviewed_defect")
+_SAID_IN_SENTENCES = ("guarantees", "costs", "reviewed", "reviewed_defect", "scale")
 
 
 def context(report: Report) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def context(report: Report) -> dict[str, Any]:
         "agreement": agreement_section(found.get("agreement")),
         "against": difference_sentences(found.get("against", {})),
         "slider": None if chosen is None else slider_data(predictions, chosen),
-        "scale": _scale(predictions),
+        "scale": WORDS[predictions.compared_on],
         "verdicts": None
         if predictions.normal is None
         else verdict_table(predictions, found["verdict_counts"]),
@@ -76,7 +78,10 @@ def context(report: Report) -> dict[str, Any]:
         "facts": {name: facts for name, facts in report.facts.items() if facts},
         "notes": list(report.notes),
         "glossary": glossary(
-            predictions.normal is not None, found.get("pixel") is not None, "agreement" in found
+            predictions.normal is not None,
+            found.get("pixel") is not None,
+            "agreement" in found,
+            predictions.compared_on,
         ),
     }
 
@@ -172,20 +177,26 @@ def _operating_point(
     point = found["operating_point"]
     if predictions.normal is None or not (point or chosen):
         return None
-    if chosen is None:
-        rule = None
-    elif chosen[0] < chosen[1]:
-        low, high = (number(value) for value in chosen)
-        rule = f"A part passes below {low}, is rejected from {high} on, and goes to a person between."
-    else:
-        rule = f"A part passes below {number(chosen[0])} and is rejected from there on."
+    rule = None if chosen is None else _rule(chosen, predictions.compared_on)
     return {
         "rule": rule,
         "policy": policy_sentence(point),
         "promises": promises(OperatingPoint.from_dict(point)) if point else [],
         "facts": flatten({k: v for k, v in point.items() if k not in _SAID_IN_SENTENCES}),
-        "scale": _scale(predictions),
+        "scale": WORDS[predictions.compared_on],
     }
+
+
+def _rule(chosen: Thresholds, scale: Scale) -> str:
+    stops, rejects = (number(value) for value in chosen)
+    band = chosen[0] != chosen[1]
+    if scale is Scale.P_VALUE and band:
+        return f"A part passes above {stops}, is rejected at {rejects} or less, and goes to a person between."
+    if scale is Scale.P_VALUE:
+        return f"A part passes above {stops} and is rejected there and below."
+    if band:
+        return f"A part passes below {stops}, is rejected from {rejects} on, and goes to a person between."
+    return f"A part passes below {stops} and is rejected from there on."
 
 
 def _acceptance(acceptance: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -208,10 +219,6 @@ def _acceptance(acceptance: Mapping[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def _scale(predictions: Predictions) -> str:
-    return "score" if predictions.probabilities is None else "probability of a defect"
-
-
 def _charts(report: Report, chosen: Thresholds | None) -> dict[str, list[Markup]]:
     """Return charts by section; no user's text reaches them, so they need no escaping."""
     predictions, found = report.predictions, report.metrics
@@ -225,15 +232,15 @@ def _charts(report: Report, chosen: Thresholds | None) -> dict[str, list[Markup]
             marks = {"operating point": stopped}
             if not np.array_equal(rejected, stopped):
                 marks = {"rejected": rejected, "rejected or for review": stopped}
-            drawn["ranking"].append(charts.roc(defect, values, marks, found["auroc"]))
+            drawn["ranking"].append(charts.roc(defect, predictions.scores, marks, found["auroc"]))
             drawn["ranking"].append(
-                charts.precision_recall(defect, values, marks, found["average_precision"])
+                charts.precision_recall(defect, predictions.scores, marks, found["average_precision"])
             )
         costs = found["operating_point"].get("costs")
         if costs and chosen is not None and defect.any() and not defect.all():
             drawn["cost"].append(charts.cost(defect, values, Costs.from_dict(costs), chosen))
         lines = [] if chosen is None else sorted(set(chosen))
-        drawn["histogram"].append(charts.histogram(defect, values, lines, _scale(predictions)))
+        drawn["histogram"].append(charts.histogram(defect, values, lines, predictions.compared_on))
     bins = _calibration(predictions)
     if bins is not None:
         event = "called right" if predictions.normal is None else "defective"
@@ -264,29 +271,26 @@ def _figures_of_pixels(pixel: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def _exhibits(report: Report) -> list[dict[str, Any]]:
-    calibrated = report.predictions.probabilities is not None or report.predictions.normal is None
-    normal = report.predictions.normal
     groups = []
     for kind in KINDS:
-        shown = [_exhibit(item, calibrated, normal) for item in report.exhibits if item.kind == kind]
+        shown = [_exhibit(item, report.predictions) for item in report.exhibits if item.kind == kind]
         if shown:
             name, caption, heat = EXHIBITS[kind]
             groups.append({"kind": kind, "name": name, "caption": caption, "heat": heat, "shown": shown})
     return groups
 
 
-def _exhibit(item: Exhibit, calibrated: bool, normal: str | None) -> dict[str, Any]:
-    word = "probability" if calibrated else "score"
-    said = [] if item.probability is None else [f"{word} {number(item.probability)}"]
+def _exhibit(item: Exhibit, predictions: Predictions) -> dict[str, Any]:
+    word = SCALES[Scale.PROBABILITY if predictions.normal is None else predictions.compared_on]
+    said = [] if item.value is None else [f"{word} {number(item.value)}"]
     if item.threshold is not None:
         said.append(f"threshold {number(item.threshold)}")
+    tells = item.label in predictions.classes and item.label not in (item.truth, predictions.normal)
     return {
         "image": item.image,
         "truth": item.truth,
         "verdict": VERDICTS[item.kind],
-        "label": item.label
-        if item.kind == "confusion" or item.label not in (item.truth, normal, "")
-        else None,
+        "label": item.label if item.kind == "confusion" or tells else None,
         "said": ", ".join(said),
         "picture": _data_uri(item.picture_png),
         "overlay": None if item.overlay_png is None else _data_uri(item.overlay_png),

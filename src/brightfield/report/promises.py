@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from brightfield.decide.cost import Costs, expected_cost
@@ -15,14 +16,25 @@ ONE_DRAW = (
 )
 
 
+NO_DEFECTS = (
+    "No defective part was there to choose the threshold on: how many defects pass is not known, and nothing "
+    "is promised of it, until defective parts are judged."
+)
+
+
 def promises(point: OperatingPoint) -> list[str]:
     """Return what is promised, forecast and expected to be paid, one sentence or two each."""
     said = [guarantee_sentence(g) for g in point.guarantees]
     if len(said) > 1:
         together = 1.0 - sum(1.0 - g.confidence for g in point.guarantees)
         said.append(f"That all of them hold together is at least {_exactly(max(0.0, together))} sure.")
+    expected = _expected_sentence(point)
+    if expected is not None:
+        said.append(expected)
     if said:
         said.append(ONE_DRAW)
+    if point.n_calibration and not point.n_defect:
+        said.append(NO_DEFECTS)
     return [*said, *_band(point), *_money(point)]
 
 
@@ -39,6 +51,21 @@ def guarantee_sentence(promise: Guarantee) -> str:
         f"are {done}. It rests on the {promise.n:,} {what} that the threshold was chosen on, of which "
         f"{promise.errors:,} {'is' if promise.errors == 1 else 'are'} {done}: a count that bounds the rate "
         f"at {percent(now)}. One more {word} among them would make that {percent(then)}: {kept}."
+    )
+
+
+def _expected_sentence(point: OperatingPoint) -> str | None:
+    """Return what `overkill=O` says of good parts, None where the policy has no such clause."""
+    found = re.search(r"(?:^| and )overkill=(\S+)", point.policy)
+    if found is None:
+        return None
+    share = float(found[1])
+    return (
+        f"Of good parts at most {_exactly(share)} are expected to be rejected, about "
+        f"{_amount(1000 * share)} of 1,000. It rests on the {point.n_good:,} good parts that the threshold "
+        f"was chosen on, of which {point.overkills:,} {'is' if point.overkills == 1 else 'are'} rejected. "
+        "That is an average over such choices of parts, with no confidence for this one: overkill<=O@C gives "
+        "one."
     )
 
 

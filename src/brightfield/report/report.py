@@ -21,8 +21,9 @@ class Exhibit:
         kind: `escape`, `overkill`, `review` or `confusion` (called another class than the true one).
         truth: The true class.
         label: What the inspector called it.
-        probability: Of a defect, in [0, 1]; of the label for a confusion; None where there is none.
-        threshold: What the probability was compared with; None where nothing was.
+        value: What the threshold is compared with; of a confusion the label's probability; None where there
+            is none.
+        threshold: What the value was compared with; None where nothing was.
         picture_png: The image as PNG.
         overlay_png: The image with the heatmap on it as PNG, of the same size; None without a heatmap.
 
@@ -34,7 +35,7 @@ class Exhibit:
     kind: str
     truth: str
     label: str
-    probability: float | None
+    value: float | None
     threshold: float | None
     picture_png: bytes = field(repr=False)
     overlay_png: bytes | None = field(repr=False)

@@ -8,54 +8,82 @@ from typing import Any
 import numpy as np
 
 from brightfield.evaluation.predictions import Predictions
+from brightfield.verdict import Scale
 
 Thresholds = tuple[float, float]
 
+_WORDS = {False: ("Passes below", "Rejected from"), True: ("Passes above", "Rejected up to")}
+
 
 def chosen_thresholds(predictions: Predictions, operating_point: Mapping[str, Any]) -> Thresholds | None:
-    """Return (low, high): a part passes below `low`, is rejected from `high` on, and goes to review between.
+    """Return (stops, rejects): the values from which parts no longer pass, and from which they are rejected.
+
+    Between the two a part goes to review. On the scale of p-values both hold from there down.
 
     Takes the thresholds the operating point names, else those of the predictions, else the values at which
     the decisions change; the first that reproduce every decision. None where none do, or all are None.
     """
     if predictions.normal is None:
         return None
-    for low, high in _candidates(predictions, operating_point):
-        if np.array_equal(decide(predictions, low, high), np.array(predictions.decisions, dtype=object)):
-            return low, high
+    for stops, rejects in _candidates(predictions, operating_point):
+        found = decide(predictions, stops, rejects)
+        if np.array_equal(found, np.array(predictions.decisions, dtype=object)):
+            return stops, rejects
     return None
 
 
-def decide(predictions: Predictions, low: float, high: float) -> np.ndarray[Any, np.dtype[np.object_]]:
+def decide(predictions: Predictions, stops: float, rejects: float) -> np.ndarray[Any, np.dtype[np.object_]]:
     """Return object (N,): OK, REVIEW or DEFECT at these thresholds."""
-    values = predictions.values
-    return np.where(values >= high, "DEFECT", np.where(values >= low, "REVIEW", "OK")).astype(object)
+    values, down = predictions.values, _is_down(predictions)
+    rejected = values <= rejects if down else values >= rejects
+    stopped = values <= stops if down else values >= stops
+    return np.where(rejected, "DEFECT", np.where(stopped, "REVIEW", "OK")).astype(object)
 
 
 def slider_data(predictions: Predictions, chosen: Thresholds) -> dict[str, Any]:
-    """Return what the page's script needs: each part's value and truth, the scale, the chosen thresholds."""
-    values = predictions.values
-    calibrated = predictions.probabilities is not None
-    ends = (0.0, 1.0) if calibrated else (float(values.min()), float(values.max()))
-    margin = 0.0 if calibrated else 0.02 * (ends[1] - ends[0] or 1.0)
+    """Return what the page's script needs: each part's value and truth, the scale, the chosen thresholds.
+
+    The slider of p-values is logarithmic, as those that matter are small.
+    """
+    down = _is_down(predictions)
     return {
-        "values": [float(value) for value in values],
+        "values": [float(value) for value in predictions.values],
         "defect": [int(defect) for defect in predictions.is_defect],
-        "scale": [min(ends[0] - margin, chosen[0]), max(ends[1] + margin, chosen[1])],
+        "scale": _span(predictions, chosen),
         "chosen": list(chosen),
-        "band": bool(chosen[0] < chosen[1]),
+        "band": bool(chosen[0] != chosen[1]),
+        "down": down,
+        "words": list(_WORDS[down]),
     }
 
 
+def _is_down(predictions: Predictions) -> bool:
+    return predictions.compared_on is Scale.P_VALUE
+
+
+def _span(predictions: Predictions, chosen: Thresholds) -> list[float]:
+    """Return the ends of the slider."""
+    values, scale = predictions.values, predictions.compared_on
+    if scale is Scale.PROBABILITY:
+        return [0.0, 1.0]
+    if scale is Scale.P_VALUE:
+        positive = [float(value) for value in (*values, *chosen) if value > 0.0]
+        return [0.5 * min(positive, default=1.0), 1.0]  # half of the least one stops nothing
+    low, high = float(values.min()), float(values.max())
+    margin = 0.02 * (high - low or 1.0)
+    return [min(low - margin, *chosen), max(high + margin, *chosen)]
+
+
 def _candidates(predictions: Predictions, operating_point: Mapping[str, Any]) -> Iterator[Thresholds]:
-    high, low = operating_point.get("threshold"), operating_point.get("review")
-    if isinstance(high, int | float):
-        yield float(low if isinstance(low, int | float) else high), float(high)
+    rejects, stops = operating_point.get("threshold"), operating_point.get("review")
+    if isinstance(rejects, int | float):
+        yield float(stops if isinstance(stops, int | float) else rejects), float(rejects)
     if predictions.thresholds is not None:
         every = np.unique(predictions.thresholds)
         if len(every) == 1:
             yield float(every[0]), float(every[0])
-    values = predictions.values
+    sign = -1.0 if _is_down(predictions) else 1.0
+    values = sign * predictions.values
     above = float(np.nextafter(values.max(), np.inf))
-    reject = float(values[predictions.decided("DEFECT")].min(initial=above))
-    yield float(values[predictions.decided("REVIEW")].min(initial=reject)), reject
+    least = float(values[predictions.decided("DEFECT")].min(initial=above))
+    yield sign * float(values[predictions.decided("REVIEW")].min(initial=least)), sign * least

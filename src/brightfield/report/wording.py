@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from brightfield.verdict import Scale
+
+SCALES = {Scale.PROBABILITY: "probability", Scale.P_VALUE: "p-value", Scale.SCORE: "score"}
+SEVERAL = {Scale.PROBABILITY: "probabilities", Scale.P_VALUE: "p-values", Scale.SCORE: "scores"}
+
 GLOSSARY = {
     "Escape": "A defective part that passed. The escape rate is missed defects / all defects.",
     "Overkill": "A good part that was rejected. The overkill rate is rejected good parts / all good parts.",
@@ -14,6 +19,8 @@ GLOSSARY = {
     "overkill. Accuracy, precision, recall and F1 count it as stopped, like a rejected part.",
     "Score": "How defective a part looks, on the method's own scale. Higher is more defective.",
     "Probability": "The calibrated chance, from 0 to 1, that the part is defective.",
+    "P-value": "The share of good parts that look at least as unusual as this one, itself among them. The "
+    "lower, the more unusual. It is no chance of a defect: no defective parts were there to learn that from.",
     "Threshold": "The value from which a part no longer passes.",
     "Operating point": "The threshold or thresholds in use, and the policy that chose them.",
     "95% confidence": "Counting few parts leaves doubt. The interval (Clopper-Pearson) holds the true rate "
@@ -38,6 +45,7 @@ GLOSSARY = {
 NOT_FOR_CLASSES = ("Escape", "Overkill", "For review", "Score", "Threshold", "Operating point")
 PIXEL_WORDS = ("AUPRO", "IoU and Dice")
 STUDY_WORDS = ("Effectiveness", "Kappa")
+PROBABILITY_WORDS = ("Probability", "ECE", "Brier score")
 
 FIGURES = {
     "accuracy": "Accuracy",
@@ -66,6 +74,7 @@ ABOUT_CLASSES = "Means over classes, but for accuracy, ECE and Brier score, whic
 
 POLICIES = {
     "f1": "The threshold was chosen for the best F1 to be expected from the calibrated probabilities.",
+    "f1 by counting": "The threshold was chosen for the best F1 on the parts that it was chosen on.",
     "youden": "The threshold was chosen for the greatest sum of recall and specificity on the parts that "
     "calibrated it.",
     "recall": "The threshold was chosen to reach the recall asked for on the parts that calibrated it.",
@@ -73,6 +82,9 @@ POLICIES = {
     "escape": "Parts pass as far up as the escape rate asked for can be proven on the calibration part.",
     "overkill": "Parts are rejected as far down as the overkill rate asked for can be proven on the "
     "calibration part.",
+    "overkill by expectation": "Parts are rejected as far down as no more good parts than asked for are "
+    "expected to be rejected.",
+    "auto": "The threshold was chosen by what the calibration part holds.",
     "cost": "Each part meets the decision of the least expected cost at the line's own share of defects.",
     "fixed": "The threshold was given by hand; no data chose it.",
 }
@@ -208,8 +220,8 @@ def agreement_sentences(study: Mapping[str, Any]) -> list[str]:
         change = found["changed"]
         said.append(
             f"{cause[:1].upper()}{cause[1:]} as far as that goes, {change['k']:,} of {change['n']:,} "
-            f"decisions change; 95 of 100 probabilities move by at most "
-            f"{number(found['probability_moves'])}."
+            f"decisions change; 95 of 100 {SEVERAL[Scale(found['scale'])]} move by at most "
+            f"{number(found['moves'])}."
         )
     return said
 
@@ -306,22 +318,43 @@ def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 def policy_sentence(operating_point: Mapping[str, Any]) -> str | None:
     """Return what chose the threshold in words, or None for a policy this page does not know."""
+    scale = Scale(operating_point.get("scale", Scale.PROBABILITY))
     clauses = str(operating_point.get("policy", "")).split(" and ")
-    found = [POLICIES.get(re.split(r"[^a-z0-9]", clause, maxsplit=1)[0]) for clause in clauses]
+    found = [POLICIES.get(_sentence_name(clause, scale)) for clause in clauses]
     known = [sentence for sentence in found if sentence is not None]
     return " ".join(known) if len(known) == len(found) else None
 
 
-def glossary(has_normal: bool, has_pixels: bool, has_study: bool = False) -> dict[str, str]:
-    """Return the words this page uses and what they mean."""
+def _sentence_name(clause: str, scale: Scale) -> str:
+    name = re.split(r"[^a-z0-9]", clause, maxsplit=1)[0]
+    if name == "f1" and scale is not Scale.PROBABILITY:
+        return "f1 by counting"
+    return "overkill by expectation" if clause.startswith("overkill=") else name
+
+
+def glossary(
+    has_normal: bool, has_pixels: bool, has_study: bool = False, scale: Scale = Scale.PROBABILITY
+) -> dict[str, str]:
+    """Return the words this page uses and what they mean.
+
+    Args:
+        has_normal: Whether there is a normal class.
+        has_pixels: Whether heatmaps were compared with masks.
+        has_study: Whether there is an agreement study.
+        scale: What the threshold is compared with.
+    """
     words = dict(GLOSSARY)
     if not has_normal:
         words["Probability"] = "The calibrated chance, from 0 to 1, that the label is right."
         words["AUROC"] = (
             "The chance that an image of a class looks more like it than another does, averaged over classes."
         )
+    if scale is Scale.P_VALUE:
+        words["Threshold"] = "The p-value at which, and below which, a part no longer passes."
     left_out = (() if has_normal else NOT_FOR_CLASSES) + (() if has_pixels else PIXEL_WORDS)
     left_out += () if has_study else STUDY_WORDS
+    left_out += () if scale is Scale.PROBABILITY or not has_normal else PROBABILITY_WORDS
+    left_out += () if scale is Scale.P_VALUE else ("P-value",)
     return {word: meaning for word, meaning in words.items() if word not in left_out}
 
 
