@@ -296,9 +296,7 @@ class Inspector:
             heatmap=heatmap,
             heatmap_kind=self.method.heatmap_kind,
             mask=heatmap >= 1 if evidence else None,
-            picture=request.pixels
-            if request.pixels.dtype == np.uint8
-            else to_rgb8(request.pixels, self.preprocessing.bits),
+            picture=_as_bytes(request.pixels, self.preprocessing.bits),
         )
 
     def label_of(self, shares: npt.NDArray[np.float64] | None, decision: str | None) -> str:
@@ -414,6 +412,10 @@ def _stored(bundle: Bundle, settings: dict[str, Any]) -> Stored:
 def _row(values: Calibrated, i: int) -> Calibrated:
     picked = (None if v is None else v[i : i + 1] for v in (values.probability, values.p_value, values.by_class))
     return Calibrated(*picked)
+
+
+def _as_bytes(pixels: Pixels, bits: int) -> npt.NDArray[np.uint8]:
+    return np.asarray(pixels, dtype=np.uint8) if pixels.dtype == np.uint8 else to_rgb8(pixels, bits)
 
 
 def _resized(heat: npt.NDArray[np.float32], shape: tuple[int, int]) -> npt.NDArray[np.float32]:

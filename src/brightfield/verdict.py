@@ -128,3 +128,9 @@ class Verdict:
             "milliseconds": round(self.milliseconds, 3),
             "scale": None if self.scale is None else str(self.scale),
         }
+
+    def _repr_html_(self) -> str:
+        """Show the picture, its heat and the decision in a notebook."""
+        from brightfield.explain.notebook import verdict_html
+
+        return verdict_html(self)

@@ -34,7 +34,7 @@ _BLOCK_PIXELS = 1 << 16
 """Pixels whose transparency is worked out at once, so that what this takes does not grow with the picture."""
 
 
-def decode(source: str | Path | Image.Image | npt.NDArray[np.generic]) -> Pixels:
+def decode(source: str | Path | bytes | Image.Image | npt.NDArray[np.generic]) -> Pixels:
     """Return the pixels of an image, upright.
 
     The EXIF orientation is applied. Palettes, CMYK and YCbCr become RGB; bilevel becomes 0 and 255. Where
@@ -54,16 +54,15 @@ def decode(source: str | Path | Image.Image | npt.NDArray[np.generic]) -> Pixels
         name = str(getattr(source, "filename", "") or "the image")
         with blamed_on(name):
             return _from_pillow(ImageOps.exif_transpose(source), name, _is_signed(source))
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | Path | bytes):
         raise ImageError(
             f"cannot read an image from a {type(source).__name__}; "
-            "expected a path, a PIL image or a numpy array"
+            "expected a path, the bytes of a file, a PIL image or a numpy array"
         )
-    path = Path(source)
-    with opened(path) as image:
+    with opened(source if isinstance(source, bytes) else Path(source)) as image:
         image.load()  # first, because TIFF orients itself while it loads
         ImageOps.exif_transpose(image, in_place=True)
-        return _from_pillow(image, str(path), _is_signed(image))
+        return _from_pillow(image, "the image" if isinstance(source, bytes) else str(source), _is_signed(image))
 
 
 def check_size(width: int, height: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,8 +19,8 @@ _AT_WORK: ContextVar[str | None] = ContextVar("picture_at_work", default=None)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """Open a picture file; until the block ends, whatever a decoder raises is that file's error.
+def opened(source: Path | bytes) -> Iterator[Image.Image]:
+    """Open a picture file, or the bytes of one; until the block ends, whatever a decoder raises is its error.
 
     Nothing but the header is read until the block asks for pixels.
 
@@ -27,7 +28,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
         ImageError: If it is not there, is no picture, is broken, or does not fit into memory.
     """
     # By its handle, not its name: Pillow maps named TIFF files into memory, and scrambles those it turns.
-    with _handle(path) as file, blamed_on(str(path)):
+    name = "the image" if isinstance(source, bytes) else str(source)
+    with _handle(source) as file, blamed_on(name):
         Image.init()  # all formats now: while one thread adds them late, another may overlook one
         with Image.open(file) as image:
             yield image
@@ -72,7 +74,11 @@ def picture_at_work() -> str | None:
     return _AT_WORK.get()
 
 
-def _handle(path: Path) -> BinaryIO:
+def _handle(path: Path | bytes) -> BinaryIO:
+    if isinstance(path, bytes):
+        if not path:
+            raise ImageError("the image is empty (0 bytes)")
+        return io.BytesIO(path)
     try:
         size = path.stat().st_size
     except (OSError, ValueError) as error:

@@ -63,7 +63,7 @@ def loader(name: str) -> Callable[..., Any]:
             f"the method {name!r} is unknown to this version; known are: {', '.join(METHODS)}; "
             "upgrade Brightfield, or train again"
         )
-    return _found(METHODS[name].load)
+    return cast(Callable[..., Any], _found(METHODS[name].load))
 
 
 def learner(name: str) -> Callable[..., Any]:
@@ -75,7 +75,7 @@ def learner(name: str) -> Callable[..., Any]:
     """
     if name not in METHODS:
         raise ConfigError(f"--method {name!r} is unknown; known are: auto, {', '.join(METHODS)}")
-    return _found(METHODS[name].learner)
+    return cast(Callable[..., Any], _found(METHODS[name].learner))
 
 
 def options_class(name: str) -> type:

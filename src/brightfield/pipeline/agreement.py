@@ -112,5 +112,5 @@ def _decided_otherwise(
     bounds = np.array([point.threshold, point.stops_at])
     tie = TIE * max(1.0, float(np.abs(bounds).max()))
     near = (np.abs(a[:, None] - bounds) <= tie).any(1) & (np.abs(b[:, None] - bounds) <= tie).any(1)
-    return differ & ~near
+    return np.asarray(differ & ~near, dtype=np.bool_)
 

@@ -174,7 +174,7 @@ def check_calibration(part: Dataset, policy: Policy) -> None:
             ) from error
 
 
-def warn_of_near_duplicates(parted: Dataset, numbers: Sequence[int], policy: Policy) -> None:
+def warn_of_near_duplicates(parted: Dataset, numbers: Sequence[int] | npt.NDArray[np.intp], policy: Policy) -> None:
     """Warn of near-duplicates that the data set's own parts tear apart, and that a promise counts as parts.
 
     Args:

@@ -90,7 +90,7 @@ def rethreshold(
     used = () if wanted.is_fixed else (digest_of[s.image] for s in judged.dataset.samples)
     made = inspector.with_operating_point(after).with_metrics(None)
     return Rethresholded(
-        inspector=replace(made, parts={**made.parts, **dict.fromkeys(used, "calibration")}),
+        inspector=replace(made, splits={**made.splits, **dict.fromkeys(used, "calibration")}),
         before=before,
         after=after,
         images=dict(Counter(str(s.part) for s in judged.dataset.samples)),
@@ -152,7 +152,7 @@ def at_threshold(inspector: Inspector, threshold: float) -> Inspector:
 def _kept(inspector: Inspector) -> tuple[Scores, BoolArray]:
     """Return the scores of the calibration part that the inspector keeps, and which of it is defective."""
     is_defect = np.asarray(inspector.reference["labels"] != inspector.normal_index, dtype=np.bool_)
-    return inspector.scores_of(inspector.reference["logits"]), is_defect
+    return inspector.reference_scores, is_defect
 
 
 def _calibrated_it(inspector: Inspector, dataset: Dataset) -> bool:

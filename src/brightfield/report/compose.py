@@ -128,7 +128,7 @@ def _shown_value(predictions: Predictions, row: int) -> float | None:
 def _facts(inspector: Inspector, made: Evaluation) -> dict[str, dict[str, str]]:
     facts = inspector.facts
     training, prints = facts.get("training") or {}, facts.get("fingerprints") or {}
-    settings = inspector.method.settings()
+    settings = inspector.method.stored().settings
     recipe = training.get("recipe") or {}
     options = training.get("options") or {}
     created = facts.get("created_with") or {}

@@ -123,7 +123,13 @@ def fit(job: Job, options: ClassifierOptions, recipe: Recipe) -> Fitted:
         log.info("%s", chosen.reason)
         caches = _caches(job, chosen.preprocessing)
     one = _Fit(job, recipe, net, training, caches[0], chosen)
-    classifier, history, out_of_fold = _FITS[type(recipe.how)](one, freezer)
+    match recipe.how:
+        case TrainHead():
+            classifier, history, out_of_fold = _fit_head(one, recipe.how, freezer)
+        case FineTune():
+            classifier, history, out_of_fold = _fine_tune(one, recipe.how)
+        case FromScratch():
+            classifier, history, out_of_fold = _from_scratch(one, recipe.how)
     return Fitted(
         method=classifier,
         preprocessing=chosen.preprocessing,
@@ -203,9 +209,9 @@ def _caches(job: Job, rule: Preprocessing) -> list[PixelCache]:
     ]
 
 
-def _fit_head(one: _Fit, freezer: Freezer) -> _Learned:
+def _fit_head(one: _Fit, how: TrainHead, freezer: Freezer) -> _Learned:
     """Train a head on features that are computed once and kept."""
-    how, job, learning = one.recipe.how, one.job, one.recipe.learning
+    job, learning = one.job, one.recipe.learning
     targets = class_targets(one.train, soft=learning.uncertain == "soft")
     every = tuple(dict.fromkeys((*how.views[: one.plan.views], *one.views)))
     bank = extract(
@@ -230,9 +236,9 @@ def _fit_head(one: _Fit, freezer: Freezer) -> _Learned:
     return classifier, history, None if job.folds is None else _out_of_fold(classifier, bank, job.folds)
 
 
-def _fine_tune(one: _Fit, _freezer: Freezer) -> _Learned:
+def _fine_tune(one: _Fit, how: FineTune) -> _Learned:
     """Tune the upper stages of the network, on images that are changed anew at every step."""
-    how, job, learning = one.recipe.how, one.job, one.recipe.learning
+    job, learning = one.job, one.recipe.learning
     targets = class_targets(one.train, soft=learning.uncertain == "soft")
     of_tiles = tile_targets(one.train, one.cache, one.preprocessing, targets)
     kept, held = _hold_out(one.train, how.validation, job.seed, job.duplicates)
@@ -253,9 +259,9 @@ def _fine_tune(one: _Fit, _freezer: Freezer) -> _Learned:
     return one.classifier(Freezer(one.net)), history, None
 
 
-def _from_scratch(one: _Fit, _freezer: Freezer) -> _Learned:
+def _from_scratch(one: _Fit, how: FromScratch) -> _Learned:
     """Train a small network from random weights, alone or as one of several processes."""
-    how, job = one.recipe.how, one.job
+    job = one.job
     labels = torch.from_numpy(class_targets(one.train).argmax(1))
     _, held = _hold_out(one.train, how.validation, job.seed, job.duplicates)
     data = ScratchData(gather(one.cache, one.preprocessing), labels, one.preprocessing, held)
@@ -269,13 +275,6 @@ def _from_scratch(one: _Fit, _freezer: Freezer) -> _Learned:
         progress=job.progress,
     )
     return one.classifier(Freezer(one.net)), history, None
-
-
-_FITS: dict[type, Callable[[_Fit, Freezer], _Learned]] = {
-    TrainHead: _fit_head,
-    FineTune: _fine_tune,
-    FromScratch: _from_scratch,
-}
 
 
 def _counted(one: _Fit) -> npt.NDArray[np.float32]:
