@@ -91,9 +91,7 @@ def train(
     if output is not None:
         check_replaceable(Path(output))
     policy = parse_policy(options.policy)
-    own: ClassifierOptions = own_options(
-        "classifier" if options.method == AUTO else options.method, options.own
-    )
+    own = _own(options)
     begin = time.perf_counter()
     dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=options.normal)
     if options.resplit:
@@ -103,9 +101,7 @@ def train(
     recipe, wishes = choose_recipe(own, dataset), Wishes(own.image_size, own.tile)
     together = _processes(recipe)
     net, origin = _network(recipe, own.weights, options.seed, dataset)
-    if isinstance(recipe.how, FromScratch):  # its network has its own head, and the size it was built for
-        wishes = replace(wishes, image_size=recipe.how.image_size)
-        recipe = replace(recipe, head=net.head.spec)
+    recipe, wishes = _as_built(recipe, wishes, net)
     progress = progress if together.first else None
     workspace = Workspace(output, options, dataset, resume, together, recipe.as_dict())
     with joined(together), workspace as folder:
@@ -128,6 +124,20 @@ def train(
         if output is not None and together.first:
             inspector.save(output)
     return inspector
+
+
+def _own(options: TrainOptions) -> ClassifierOptions:
+    chosen: ClassifierOptions = own_options(
+        "classifier" if options.method == AUTO else options.method, options.own
+    )
+    return chosen
+
+
+def _as_built(recipe: Recipe, wishes: Wishes, net: TileNet) -> tuple[Recipe, Wishes]:
+    """Return what a network from scratch makes of them, which has its own head and is built for one size."""
+    if not isinstance(recipe.how, FromScratch):
+        return recipe, wishes
+    return replace(recipe, head=net.head.spec), replace(wishes, image_size=recipe.how.image_size)
 
 
 def _processes(recipe: Recipe) -> Processes:

@@ -21,6 +21,7 @@ from brightfield.training import finetune
 from brightfield.training.finetune import FineTuneData, fine_tune, set_training
 from brightfield.training.learning import Learning
 from brightfield.training.recipes import FineTune
+from brightfield.training.schedules import Length, Schedule, build_schedule
 
 RULE = Preprocessing(8, None, False, 64, 8, (0.5,) * 3, (0.25,) * 3)
 PLAIN = FineTune(epochs=3, batch=8, patience=None)
@@ -76,6 +77,24 @@ def test_what_is_frozen_does_not_move_by_a_bit(cache: PixelCache, tmp_path: Path
     assert all("validation_f1" in row and row["learning_rate"] == 3e-4 for row in history)
 
 
+@pytest.mark.parametrize(("images", "steps"), [(8, 1), (9, 1), (10, 2), (16, 2), (17, 2), (18, 3)])
+def test_a_schedule_ends_with_the_last_step(
+    cache: PixelCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: int, steps: int
+) -> None:
+    taken: list[int] = []  # a rest of one image is no step
+    monkeypatch.setattr(Schedule, "after_step", lambda _: taken.append(1))
+    lengths: list[Length] = []
+
+    def noted(name: str, optimisers: list[torch.optim.Optimizer], length: Length) -> Schedule:
+        lengths.append(length)
+        return build_schedule(name, optimisers, length)
+
+    monkeypatch.setattr(finetune, "build_schedule", noted)
+    once = replace(PLAIN, epochs=1, schedule="linear")
+    fine_tune(network(), tuning_data(cache, images=images), once, seed=0, checkpoint=tmp_path / "c.pt")
+    assert len(taken) == lengths[0].steps == steps
+
+
 def test_modes() -> None:
     net = network()
     last = [m for m in net.trunk.net.layer4.modules() if list(m.parameters(recurse=False))]  # type: ignore[union-attr]
@@ -86,11 +105,22 @@ def test_modes() -> None:
     assert net.head.training
 
 
-@pytest.mark.parametrize("mix", ["none", "mixup", "cutmix"])
-def test_a_killed_training_ends_with_the_same_weights(cache: PixelCache, tmp_path: Path, mix: str) -> None:
+@pytest.mark.parametrize(
+    ("mix", "optimiser", "schedule"),
+    [
+        ("none", "adam", "plateau"),
+        ("mixup", "adam", "plateau"),
+        ("cutmix", "sgd", "cosine"),
+        ("none", "muon", "one-cycle"),
+    ],
+)
+def test_a_killed_training_ends_with_the_same_weights(
+    cache: PixelCache, tmp_path: Path, mix: str, optimiser: str, schedule: str
+) -> None:
+    settings = replace(PLAIN, optimiser=optimiser, schedule=schedule)
     told = tuning_data(cache, imbalance="sampling", mix=mix)
     whole, killed = network(), network()
-    expected = fine_tune(whole, told, PLAIN, seed=0, checkpoint=tmp_path / "a.pt")
+    expected = fine_tune(whole, told, settings, seed=0, checkpoint=tmp_path / "a.pt")
 
     def die(stage: str, done: int, total: int) -> None:
         if done == 2:
@@ -98,11 +128,11 @@ def test_a_killed_training_ends_with_the_same_weights(cache: PixelCache, tmp_pat
 
     path = tmp_path / "b.pt"
     with pytest.raises(KeyboardInterrupt):
-        fine_tune(killed, told, PLAIN, seed=0, checkpoint=path, progress=die)
+        fine_tune(killed, told, settings, seed=0, checkpoint=path, progress=die)
     torch.manual_seed(99)  # another process starts from another state
     resumed = network()
     torch.rand(7)
-    found = fine_tune(resumed, told, PLAIN, seed=0, checkpoint=path)
+    found = fine_tune(resumed, told, settings, seed=0, checkpoint=path)
     assert found == expected
     other = resumed.state_dict()
     assert all(torch.equal(v, other[k]) for k, v in whole.state_dict().items())

@@ -51,6 +51,8 @@ IN_EITHER_FORMAT = pytest.mark.parametrize(
         ("lenet5", FAST, "bfloat16"),  # a small one, as some processors only emulate the format
         pytest.param("fast_cnn", FAST, "bfloat16", marks=pytest.mark.slow),
         ("tutorial_cnn", TUTORIAL, "float32"),
+        ("lenet5", replace(TUTORIAL, optimiser="sgd", learning_rate=0.05, schedule="plateau"), "float32"),
+        ("lenet5", replace(FAST, schedule="one-cycle"), "float32"),
     ],
 )
 
