@@ -28,21 +28,21 @@ from brightfield.data.load import load
 from brightfield.data.scan import scan
 from brightfield.data.split import fold_numbers, split
 from brightfield.decide.calibration import calibrate
-from brightfield.decide.choose import choose
+from brightfield.decide.threshold_selection import choose
 from brightfield.decide.fit_calibration import fit_calibrator
 from brightfield.decide.policy import parse_policy
 from brightfield.decide.scores import scores_of_logits
 from brightfield.errors import ConfigError
 from brightfield.methods.classifier_options import ClassifierOptions
-from brightfield.methods.fit import fit_classifier
-from brightfield.models.backbone import build_trunk
-from brightfield.models.network import TileNet, build_network
-from brightfield.models.runtime import pick_runtime
-from brightfield.models.weights import load_weights
+from brightfield.methods.classifier.fit import fit_classifier
+from brightfield.learn.backbone import build_trunk
+from brightfield.learn.network import TileNet, build_network
+from brightfield.learn.runtime import pick_runtime
+from brightfield.learn.weights import load_weights
 from brightfield.options import make_options
-from brightfield.training.plan import Wishes, plan
-from brightfield.training.recipe_selection import choose_recipe
-from brightfield.training.recipes import Recipe, TrainHead
+from brightfield.learn.plan import Wishes, plan
+from brightfield.learn.recipe_selection import choose_recipe
+from brightfield.learn.recipes import Recipe, TrainHead
 from record import Row
 from runs import FIGURES, rows_of, run, save
 
@@ -84,8 +84,8 @@ def judged(dataset: Dataset, name: str, seed: int, folder: Path) -> list[Row]:
     if name in FINE_TUNED:
         tuned = {"recipe": "tutorial", "backbone": "tf_efficientnet_lite0", "image_size": 160}
         options = make_options({**tuned, "seed": seed, **FINE_TUNED[name]})
-        parted = split(dataset, test=0.25, calibration=0.0, seed=seed)
-        rows = rows_of(run(parted, options), "ablation", dataset.name, name, seed)
+        shared_out = split(dataset, test=0.25, calibration=0.0, seed=seed)
+        rows = rows_of(run(shared_out, options), "ablation", dataset.name, name, seed)
         return [r for r in rows if r.metric in (*FIGURES, "accuracy_at_0.5", "training_time")]
     recipe = choose_recipe(ClassifierOptions(**VARIANTS[name]), dataset)  # type: ignore[arg-type]
     paths = [s.path for s in dataset.samples]
@@ -152,8 +152,8 @@ def main() -> None:
     whole = load("elpv") if args.magnetic_tile is None else load_magnetic_tile(args.magnetic_tile)
     if args.magnetic_tile is not None:
         args.variants = [v for v in args.variants if not v.startswith("uncertain")]
-    parted = split(whole, test=0.25, calibration=0.0, seed=0)
-    dataset = parted.subset(replace(s, part=None) for s in parted.samples if s.part == "train")
+    shared_out = split(whole, test=0.25, calibration=0.0, seed=0)
+    dataset = shared_out.subset(replace(s, split=None) for s in shared_out.samples if s.split == "train")
     every: list[Row] = []
     with tempfile.TemporaryDirectory() as temporary:
         for name in args.variants:

@@ -19,8 +19,8 @@ from pathlib import Path
 from brightfield import Dataset, TrainOptions
 from brightfield.data.load import load
 from brightfield.options import make_options
-from brightfield.trainer import train
-from brightfield.training.recipes import PRECISIONS
+from brightfield.pipeline.train import train
+from brightfield.learn.recipes import PRECISIONS
 from cifar_gpu import name_of
 from record import Row
 from runs import rows_of, run, save, summary

@@ -33,12 +33,12 @@ from torch import Tensor, nn
 from brightfield.data.decode import decode, to_rgb8
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.engine.view_names import MIRRORS
-from brightfield.models.network import TileNet, build_network, normalise
-from brightfield.models.runtime import pick_runtime
-from brightfield.models.small import build_small_trunk, small_head
+from brightfield.learn.network import TileNet, build_network, normalise
+from brightfield.learn.runtime import pick_runtime
+from brightfield.learn.small import build_small_trunk, small_head
 from brightfield.models.views import VIEWS
-from brightfield.training.recipes import SCRATCH_RECIPES, FromScratch, Recipe
-from brightfield.training.scratch import ScratchData, train_from_scratch
+from brightfield.learn.recipes import SCRATCH_RECIPES, FromScratch, Recipe
+from brightfield.learn.scratch import ScratchData, train_from_scratch
 from record import RESULTS, Row, append
 
 SIDE = 32

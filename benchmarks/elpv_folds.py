@@ -3,7 +3,7 @@
 The data set does not say which of its 44 modules a cell comes from, but its images come module by module:
 runs of at most 60 images of one cell type stand in for them. What the random folds show more than the others
 leaks from cell to cell of a module. As every cell is tested once, the calibration error (ECE) is
-counted on all 2,624 of them, where chance alone adds less to it than in one test part of 656:
+counted on all 2,624 of them, where chance alone adds less to it than in one test split of 656:
 
     python benchmarks/elpv_folds.py --seeds 0 1
 """
@@ -44,7 +44,7 @@ def in_modules(dataset: Dataset) -> Dataset:
 
 
 def pooled(variant: str, seed: int, tested: Sequence[Predictions]) -> list[Row]:
-    """Return the rows of all folds' test parts together, each decided at its own fold's threshold."""
+    """Return the rows of all folds' test splits together, each decided at its own fold's threshold."""
     defect = np.concatenate([p.is_defect for p in tested])
     chance = np.concatenate([p.values for p in tested])
     called = np.concatenate([p.decided("DEFECT") for p in tested])
@@ -78,9 +78,9 @@ def main() -> None:
     every: list[Row] = []
     for seed in args.seeds:
         for how, dataset in (("random", cells), ("modules", in_modules(cells))):
-            parted = folds(dataset, FOLDS, seed, calibration=0.0)
+            shared_out = folds(dataset, FOLDS, seed, calibration=0.0)
             options = make_options({"recipe": args.recipe, "seed": seed})
-            tested = [run(fold, options).evaluation.predictions for fold in parted]
+            tested = [run(fold, options).evaluation.predictions for fold in shared_out]
             rows = pooled(f"{args.recipe}, folds {how}", seed, tested)
             save("elpv_folds", rows, args.output)
             every += rows

@@ -29,11 +29,11 @@ from scipy.stats import binomtest, norm
 from brightfield import TrainOptions
 from brightfield.data.load import load
 from brightfield.data.split import split
-from brightfield.decide.choose import choose
+from brightfield.decide.threshold_selection import choose
 from brightfield.decide.policy import parse_policy
 from brightfield.errors import DataError
 from brightfield.evaluation.run import evaluate
-from brightfield.trainer import train
+from brightfield.pipeline.train import train
 from record import RESULTS, Row, append
 from runs import tell
 
@@ -99,7 +99,7 @@ def rates(scores: Scores, threshold: float) -> dict[str, float]:
 
 
 def draws(pool: Scores | None, how: str, times: int, seed: int) -> Iterator[Scores]:
-    """Yield calibration parts: half of a pool, so many of it with replacement, or simulated ones."""
+    """Yield calibration splits: half of a pool, so many of it with replacement, or simulated ones."""
     rng = np.random.default_rng(seed)
     for _ in range(times):
         if pool is None:

@@ -68,8 +68,8 @@ KINDS = {
 
 
 def measure(inspector: Inspector, dataset: Dataset, name: str, seed: int) -> list[Row]:
-    """Return the figures of every kind of heatmap on the test part."""
-    verdicts = [(s, inspector.inspect(s.path, explain=False)) for s in dataset.part("test").samples]
+    """Return the figures of every kind of heatmap on the test split."""
+    verdicts = [(s, inspector.inspect(s.path, explain=False)) for s in dataset.split("test").samples]
     told = roc_auc_score(
         [s.label != dataset.normal for s, _ in verdicts], [v.probability for _, v in verdicts]
     )
@@ -77,7 +77,7 @@ def measure(inspector: Inspector, dataset: Dataset, name: str, seed: int) -> lis
     for kind, function in KINDS.items():
         classifier.grad_cam = function
         meter, hits = PixelMeter(), []
-        for sample in dataset.part("test").samples:
+        for sample in dataset.split("test").samples:
             if sample.mask is None and sample.label != dataset.normal:
                 continue  # where its defect is, nobody knows
             heatmap = inspector.inspect(sample.path).heatmap

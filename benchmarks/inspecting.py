@@ -101,7 +101,9 @@ def in_process(bundle: Path, image: Path, times: int) -> list[Row]:
             begin = time.perf_counter()
             judge()
             found[name].append(1e3 * (time.perf_counter() - begin))
-    rows = [row for name, values in found.items() for row in _spread("one picture", name, "time", values, "ms")]
+    rows = [
+        row for name, values in found.items() for row in _spread("one picture", name, "time", values, "ms")
+    ]
     for name in ("verdict", "verdict with heatmap"):
         ratios = [a / b for a, b in zip(found[name], found["network alone"], strict=True)]
         rows += _spread("one picture", name, "times_the_network", ratios, "ratio")
@@ -171,7 +173,10 @@ def main() -> None:
         rows += in_process(bundle, image, times)
         rows += many(sides, folder, 8 if args.smoke else args.pictures, min(3, times))
         for row in rows:
-            print(f"{row.dataset:14s} {row.variant:22s} {row.metric:28s} {row.value:10.4g} {row.unit}", flush=True)
+            print(
+                f"{row.dataset:14s} {row.variant:22s} {row.metric:28s} {row.value:10.4g} {row.unit}",
+                flush=True,
+            )
         save("inspecting", rows, args.output or (Path(temporary) / "smoke.csv" if args.smoke else None))
 
 

@@ -18,8 +18,8 @@ from brightfield import Dataset, TrainOptions
 from brightfield.data.load import load
 from brightfield.data.split import split
 from brightfield.engine.view_names import FLIPS
-from brightfield.trainer import train
-from brightfield.training.recipes import RECIPES, Recipe
+from brightfield.pipeline.train import train
+from brightfield.learn.recipes import RECIPES, Recipe
 from record import Row
 from runs import save, summary, tell
 
@@ -67,8 +67,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     every: list[Row] = []
-    parted = split(load("elpv"), test=0.25, calibration=0.0, seed=0)
-    kept = parted.subset(replace(s, part=None) for s in parted.samples if s.part == "train")
+    shared_out = split(load("elpv"), test=0.25, calibration=0.0, seed=0)
+    kept = shared_out.subset(replace(s, split=None) for s in shared_out.samples if s.split == "train")
     for seed in args.seeds:
         for name in args.variants:
             rows = judged(kept, name, seed)

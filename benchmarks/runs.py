@@ -13,7 +13,7 @@ from brightfield.data.dataset import Dataset
 from brightfield.data.split import split
 from brightfield.evaluation.run import Evaluation, evaluate
 from brightfield.inspector import Inspector
-from brightfield.trainer import train
+from brightfield.pipeline.train import train
 from record import RESULTS, Row, append
 
 FIGURES = ("accuracy", "auroc", "average_precision", "f1", "ece")
@@ -21,7 +21,7 @@ FIGURES = ("accuracy", "auroc", "average_precision", "f1", "ece")
 
 @dataclass(frozen=True)
 class Run:
-    """A trained inspector, what it made of the test part, and the seconds its training took."""
+    """A trained inspector, what it made of the test split, and the seconds its training took."""
 
     inspector: Inspector
     evaluation: Evaluation
@@ -29,7 +29,7 @@ class Run:
 
 
 def run(dataset: Dataset, options: TrainOptions, output: Path | None = None) -> Run:
-    """Train on a data set whose parts are fixed and judge its test part once.
+    """Train on a data set whose parts are fixed and judge its test split once.
 
     What is kept in `output` goes on from there after it was stopped, and its seconds add up.
     """
@@ -46,7 +46,7 @@ def tell(stage: str, done: int, total: int) -> None:
 
 
 def rows_of(one: Run, benchmark: str, dataset: str, variant: str, seed: int) -> list[Row]:
-    """Return the rows of one run: its figures on the test part, rates, seconds."""
+    """Return the rows of one run: its figures on the test split, rates, seconds."""
     found = one.evaluation.metrics
     values = {name: found[name] for name in FIGURES if found.get(name) is not None}
     values |= {name: found[name]["value"] for name in ("escape_rate", "overkill_rate") if found[name]}
@@ -85,5 +85,5 @@ def summary(rows: Iterable[Row]) -> None:
 
 def for_development(dataset: Dataset, seed: int) -> Dataset:
     """Return the images that are not tested, with a part of them to test on while defaults are chosen."""
-    kept = dataset.subset(replace(s, part=None) for s in dataset.samples if s.part != "test")
+    kept = dataset.subset(replace(s, split=None) for s in dataset.samples if s.split != "test")
     return split(kept, test=0.2, calibration=0.0, seed=seed)

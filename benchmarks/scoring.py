@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 
-from brightfield.models.backbone import build_trunk
-from brightfield.models.network import build_network
-from brightfield.models.runtime import Runtime, pick_runtime
-from brightfield.training.recipes import MULTI_STAGE
+from brightfield.learn.backbone import build_trunk
+from brightfield.learn.network import build_network
+from brightfield.learn.runtime import Runtime, pick_runtime
+from brightfield.learn.recipes import MULTI_STAGE
 from record import Row
 from runs import save, summary
 

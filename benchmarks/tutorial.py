@@ -1,6 +1,6 @@
 """The default recipe against `tutorial`, the same backbone on the same solar cells, in one process, in turn.
 
-Both train on the same training part, with the same calibration part; each is judged once on the same test
+Both train on the same training split, with the same calibration split; each is judged once on the same test
 part:
 
     python benchmarks/tutorial.py --seeds 0 1 2

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from brightfield import storage
+from brightfield.disk.room import storage
 from brightfield.bundle import REQUIRED_KEYS, SCHEMA, read_bundle, write_bundle
 from brightfield.errors import BundleError, WriteError
 

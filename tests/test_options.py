@@ -26,7 +26,7 @@ from brightfield.options import (
     register,
     unregister,
 )
-from brightfield.training.recipes import RECIPES
+from brightfield.learn.recipes import RECIPES
 
 
 @dataclass(frozen=True)

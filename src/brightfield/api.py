@@ -10,7 +10,7 @@ from brightfield.data.dataset import Dataset
 from brightfield.errors import DataError
 from brightfield.evaluation.acceptance import Limits, accept, check_applies, read_limits
 from brightfield.evaluation.compare import against, check_comparable
-from brightfield.evaluation.run import Evaluation, choose_part, evaluate_part, load_for
+from brightfield.evaluation.run import Evaluation, choose_split, evaluate_split, load_for
 from brightfield.evaluation.run import evaluate as _evaluate
 from brightfield.evaluation.study import Study, check_can_decide, run_study
 from brightfield.inspector import Inspector, load
@@ -78,13 +78,13 @@ def evaluate(
     study: Study | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge one part of a data set; write metrics, predictions and a report where a folder is named.
+    """Judge one split of a data set; write metrics, predictions and a report where a folder is named.
 
     Args:
         inspector: An inspector, or the path of its bundle.
         data: As in `train`.
         output: A folder for `metrics.json`, `predictions.csv` and `report.html`, made where it is missing.
-        split: `train`, `calibration`, `test` or `all`; by default the test part if there is one, else all.
+        split: `train`, `calibration`, `test` or `all`; by default the test split if there is one, else all.
         limits: What the figures are accepted by, or the TOML file that holds it; see `read_limits`.
         other: Another inspector, or its bundle, that judges the same images for the difference.
         study: Repeated or disturbed shots, and people's decisions, to compare with; see `Study`.
@@ -101,17 +101,17 @@ def evaluate(
         check_can_decide(judge)
     if wanted is not None:
         check_applies(wanted, {str(s.label) for s in dataset.samples} - {judge.normal}, studied)
-    picked = choose_part(judge, dataset, split)
+    picked = choose_split(judge, dataset, split)
     if wanted is not None and picked.known:
         raise DataError(
             f"{sum(picked.known.values())} of these images made the inspector, which knows them: it cannot "
-            "be accepted on them; give others, or the part that was kept to test on with --split test"
+            "be accepted on them; give others, or the split that was kept to test on with --split test"
         )
     rival = other if isinstance(other, Inspector) or other is None else load(other)
     if rival is not None:
         labels = [s.label for s in picked.dataset.samples if s.label is not None]
         check_comparable(judge.normal, rival.normal, labels)
-    made = evaluate_part(judge, picked, progress)
+    made = evaluate_split(judge, picked, progress)
     if study is not None and studied:
         confidence = 0.95 if wanted is None else wanted.confidence
         agreement = run_study(

@@ -27,7 +27,15 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from brightfield.errors import BundleError
-from brightfield.storage import BROKEN_ZIP, PLAIN_NAME, SUFFIX, Files, find_place, open_files, replace_whole
+from brightfield.disk.storage import (
+    BROKEN_ZIP,
+    PLAIN_NAME,
+    SUFFIX,
+    Files,
+    find_place,
+    open_files,
+    replace_whole,
+)
 
 SCHEMA = 2
 """The version of the manifest that this code writes, and the newest it reads."""

@@ -265,7 +265,9 @@ class Inspector:
     def _verdict(
         self, judgement: Judgement, values: Calibrated, point: OperatingPoint | None, request: _Request
     ) -> Verdict:
-        probability, p_value = (None if v is None else float(v[0]) for v in (values.probability, values.p_value))
+        probability, p_value = (
+            None if v is None else float(v[0]) for v in (values.probability, values.p_value)
+        )
         shares = None if values.by_class is None else values.by_class[0]
         decision = None
         if point is not None:
@@ -357,7 +359,10 @@ class Inspector:
             manifest,
             {_WEIGHTS: stored.arrays},
             {"reference": self.reference},
-            {_SPLITS: splits.encode(), **{f"{name}{_ONNX}": model for name, model in stored.networks.items()}},
+            {
+                _SPLITS: splits.encode(),
+                **{f"{name}{_ONNX}": model for name, model in stored.networks.items()},
+            },
         )
 
     @classmethod
@@ -410,7 +415,9 @@ def _stored(bundle: Bundle, settings: dict[str, Any]) -> Stored:
 
 
 def _row(values: Calibrated, i: int) -> Calibrated:
-    picked = (None if v is None else v[i : i + 1] for v in (values.probability, values.p_value, values.by_class))
+    picked = (
+        None if v is None else v[i : i + 1] for v in (values.probability, values.p_value, values.by_class)
+    )
     return Calibrated(*picked)
 
 
@@ -423,4 +430,3 @@ def _resized(heat: npt.NDArray[np.float32], shape: tuple[int, int]) -> npt.NDArr
         return heat
     picture = Image.fromarray(heat).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
     return np.array(picture, dtype=np.float32)
-

@@ -37,10 +37,10 @@ class TrainOptions:
         normal: The class that counts as good, where its name does not tell.
         policy: What chooses the threshold, as `parse_policy` takes it.
         seed: Of the split and of everything random.
-        test: Share of the images kept to test on, where the data set does not fix its parts.
+        test: Share of the images kept to test on, where the data set does not fix its splits.
         calibration: Share of the others kept to calibrate on, likewise; None has the training images
             calibrate out of fold where the recipe can and the policy promises nothing, and else keeps 0.15.
-        resplit: Whether to share all images out again, whatever parts the data set came with.
+        resplit: Whether to share all images out again, whatever splits the data set came with.
         own: What was given of the method's own options; `own_options` makes the method's dataclass of them.
     """
 

@@ -88,7 +88,7 @@ def test_wrong_input(brightfield, trained_bundle: Path, synthetic_parts: Path, t
         ((tmp_path / "gone", synthetic_parts), "gone does not exist; expected a bundle"),
         ((synthetic_parts, synthetic_parts), "manifest.json"),
         ((trained_bundle, tmp_path / "gone"), "there is no file or folder"),
-        ((trained_bundle, tmp_path / "others", "--split", "train"), "has no train part"),
+        ((trained_bundle, tmp_path / "others", "--split", "train"), "has no train split"),
         ((trained_bundle, synthetic_parts, "-o", tmp_path / "file"), "expected a folder"),
         ((trained_bundle, tmp_path / "others", "--against", trained_bundle), "0 good and 2 defective parts"),
     ):

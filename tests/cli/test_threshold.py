@@ -46,7 +46,7 @@ def test_the_test_part_is_a_warning_and_the_train_part_refused(
     words = ("threshold", bundle, synthetic_parts, "--policy", "f1", "--split")
     said = brightfield(*words, "test")
     assert said.code == 0
-    assert "warning: 8 images of the test part are used" in said.err
+    assert "warning: 8 images of the test split are used" in said.err
     kept = (bundle / "manifest.json").read_bytes()
     said = brightfield(*words, "train")
     assert said.code == 2

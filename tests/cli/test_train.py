@@ -66,7 +66,7 @@ def test_without_a_test_part(brightfield, synthetic_parts: Path, tmp_path: Path)
     assert said.code == 0
     assert said.document["metrics"] is None
     assert said.document["report"] is None
-    assert "there is no test part, so there are no figures, and no report" in said.err
+    assert "there is no test split, so there are no figures, and no report" in said.err
     assert not report.exists()
 
 

@@ -21,10 +21,10 @@ from brightfield.decide.operating_point import OperatingPoint
 from brightfield.inspector import Inspector
 from brightfield.methods.base import Method
 from brightfield.methods.classifier import Classifier
-from brightfield.models.backbone import build_trunk
-from brightfield.models.head import HeadSpec
-from brightfield.models.network import build_network
-from brightfield.models.runtime import pick_runtime
+from brightfield.learn.backbone import build_trunk
+from brightfield.learn.head import HeadSpec
+from brightfield.learn.network import build_network
+from brightfield.learn.runtime import pick_runtime
 
 CLASSES = ("fine", "scratch", "pit")
 # nothing here is a default
@@ -92,7 +92,7 @@ def test_saved_and_loaded_gives_the_same_verdict(
     assert loaded.operating_point == inspector.operating_point
     assert loaded.preprocessing == inspector.preprocessing
     assert loaded.calibrator == inspector.calibrator
-    assert (loaded.classes, loaded.normal, loaded.parts) == (CLASSES, "fine", inspector.parts)
+    assert (loaded.classes, loaded.normal, loaded.parts) == (CLASSES, "fine", inspector.splits)
     for picture in pictures:
         before, after = inspector.inspect(picture), loaded.inspect(picture)
         assert replace(before, milliseconds=0) == replace(after, milliseconds=0)

@@ -102,8 +102,8 @@ def test_binary_cifar_is_converted(tmp_path: Path, binary: np.ndarray) -> None:
         load("cifar10", root=tmp_path)
     fetch("cifar10", root=tmp_path)
     dataset = load("cifar10", root=tmp_path)
-    assert dataset.part("train").counts() == {"cat": 5, "dog": 5}
-    assert dataset.part("test").counts() == {"cat": 1, "dog": 1}
+    assert dataset.split("train").counts() == {"cat": 5, "dog": 5}
+    assert dataset.split("test").counts() == {"cat": 1, "dog": 1}
     np.testing.assert_array_equal(np.asarray(Image.open(dataset.samples[0].path)), binary)
 
 

@@ -30,7 +30,7 @@ def files(report: CheckReport, kind: str) -> list[tuple[str, ...]]:
 
 def with_parts(dataset: Dataset) -> Dataset:
     order = ("train", "train", "calibration", "test")
-    return dataset.subset(replace(s, part=order[i % 4]) for i, s in enumerate(dataset.samples))
+    return dataset.subset(replace(s, split=order[i % 4]) for i, s in enumerate(dataset.samples))
 
 
 def test_sound_parts_have_no_findings(parts: Dataset) -> None:
@@ -109,17 +109,17 @@ def test_it_says_what_the_training_would(parts: Dataset) -> None:
     assert not report.spoils_training  # enough to train and test, not to hold a third part out
     assert kinds(report)["cannot-hold-out"] is Severity.WARNING
     lopsided = parts.subset(
-        replace(s, part="calibration" if i < 3 else "train" if i % 2 else "test")
+        replace(s, split="calibration" if i < 3 else "train" if i % 2 else "test")
         for i, s in enumerate(parts.samples)
     )
-    assert kinds(check(lopsided))["one-class"] is Severity.ERROR  # the calibration part shows only good ones
+    assert kinds(check(lopsided))["one-class"] is Severity.ERROR  # the calibration split shows only good ones
 
 
 def test_one_class_and_no_normal_class(tmp_path: Path) -> None:
     good = make_parts(tmp_path / "good", n_ok=20, n_defect=0, size=(64, 96))
     assert kinds(check(good)) == {"one-class": Severity.ERROR}
     both = make_parts(tmp_path / "both", n_ok=20, n_defect=10, size=(64, 96), defect_px=9, kinds=("pit",))
-    parts = [replace(s, part="train" if s.label == "OK" else "test") for s in both.samples]
+    parts = [replace(s, split="train" if s.label == "OK" else "test") for s in both.samples]
     report = check(replace(both, samples=tuple(parts)))
     assert "add --resplit" in next(f.message for f in report.findings if f.kind == "one-class")
     plain = make_parts(

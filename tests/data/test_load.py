@@ -43,7 +43,7 @@ def test_a_flat_tree(tmp_path: Path) -> None:
     assert dataset.classes == ("OK", "crack", "stain")
     assert dataset.normal == "OK"
     assert dataset.name == tmp_path.name
-    assert {s.part for s in dataset.samples} == {None}
+    assert {s.split for s in dataset.samples} == {None}
 
 
 def test_masks_beside_and_in_their_own_folder_are_no_samples(tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_parts_in_folders(tmp_path: Path, held: str) -> None:
         for label in ("cat", "dog"):
             picture(tmp_path / part / label / "a.png")
     dataset = load(tmp_path)
-    assert [s.part for s in dataset.samples if s.image.startswith(held)] == ["calibration"] * 2
-    assert len(dataset.part("train")) == len(dataset.part("test")) == 2
+    assert [s.split for s in dataset.samples if s.image.startswith(held)] == ["calibration"] * 2
+    assert len(dataset.split("train")) == len(dataset.split("test")) == 2
     assert dataset.normal is None
     assert load(tmp_path, normal="dog").classes == ("dog", "cat")
 
@@ -122,8 +122,8 @@ def test_mvtec_layout(tmp_path: Path) -> None:
     dataset = load(tmp_path)
     assert dataset.classes == ("good", "cut", "hole")
     assert {s.image: s.mask for s in dataset.samples}["test/hole/000.png"] == hole
-    assert dataset.part("train").counts() == {"good": 1, "cut": 0, "hole": 0}
-    assert dataset.part("calibration").samples == ()
+    assert dataset.split("train").counts() == {"good": 1, "cut": 0, "hole": 0}
+    assert dataset.split("calibration").samples == ()
 
 
 def test_magnetic_tile_layout_is_known(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_manifest(tmp_path: Path, separator: str, encoding: str) -> None:
     ).replace(",", separator)
     dataset = load(manifest(tmp_path, text, encoding=encoding))
     a, b = dataset.samples
-    assert (a.image, a.label, a.mask, a.group, a.part, a.stratum) == (
+    assert (a.image, a.label, a.mask, a.group, a.split, a.stratum) == (
         "a.png",
         "OK",
         None,
@@ -267,7 +267,7 @@ def test_a_manifest(tmp_path: Path, separator: str, encoding: str) -> None:
         "train",
         None,
     )
-    assert (b.label, b.mask, b.group, b.part) == ("crack", tmp_path / "masks" / "b.png", "g1", "test")
+    assert (b.label, b.mask, b.group, b.split) == ("crack", tmp_path / "masks" / "b.png", "g1", "test")
     assert (b.stratum, b.defect_probability) == ("s", 0.75)
     assert dataset.normal == "OK"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from brightfield.config import TrainOptions
+from brightfield.options import TrainOptions
 from brightfield.data.check import check
 from brightfield.data.decode import decode, read_mask
 from brightfield.data.load import load

@@ -23,7 +23,7 @@ def dataset_of(samples: list[Sample]) -> Dataset:
 def plain(n_ok: int, n_bad: int, part: str | None = None) -> Dataset:
     labels = ["OK"] * n_ok + ["bad"] * n_bad
     return dataset_of(
-        [Sample(f"{label}/{i:04d}.png", Path("x"), label, part=part) for i, label in enumerate(labels)]
+        [Sample(f"{label}/{i:04d}.png", Path("x"), label, split=part) for i, label in enumerate(labels)]
     )
 
 
@@ -38,7 +38,7 @@ def grouped(n_groups: int, seed: int = 0) -> Dataset:
 
 
 def parts_of(dataset: Dataset) -> dict[str, str | None]:
-    return {s.image: s.part for s in dataset.samples}
+    return {s.image: s.split for s in dataset.samples}
 
 
 @pytest.mark.parametrize("seed", [0, 4])
@@ -52,8 +52,8 @@ def test_the_plain_test_part_is_scikit_learns(seed: int) -> None:
     rng = np.random.default_rng(9)
     shuffled = dataset_of([samples[i] for i in rng.permutation(400)])
     got = split(shuffled, test=0.25, seed=seed)
-    assert {s.image for s in got.part("test").samples} == {f"{i:04d}.png" for i in expected}
-    assert len(got.part("calibration")) == 45  # 15% of the 300 left
+    assert {s.image for s in got.split("test").samples} == {f"{i:04d}.png" for i in expected}
+    assert len(got.split("calibration")) == 45  # 15% of the 300 left
     assert got.labels == shuffled.labels
 
 
@@ -74,12 +74,12 @@ def test_groups_stay_together_in_proportion(seed: int) -> None:
     got = split(data, seed=seed)
     of_group: dict[str | None, set[str | None]] = {}
     for s in got.samples:
-        of_group.setdefault(s.group, set()).add(s.part)
+        of_group.setdefault(s.group, set()).add(s.split)
     assert all(len(parts) == 1 for parts in of_group.values())
     for label in ("OK", "bad"):
         n = data.counts()[label]
-        assert got.part("test").counts()[label] == pytest.approx(0.2 * n, abs=6)
-        assert got.part("calibration").counts()[label] == pytest.approx(0.12 * n, abs=6)
+        assert got.split("test").counts()[label] == pytest.approx(0.2 * n, abs=6)
+        assert got.split("calibration").counts()[label] == pytest.approx(0.12 * n, abs=6)
 
 
 def test_duplicates_stay_together_and_join_groups() -> None:
@@ -90,20 +90,20 @@ def test_duplicates_stay_together_and_join_groups() -> None:
     duplicates[b] = duplicates[a]
     for seed in range(8):
         got = split(data, seed=seed, duplicates=duplicates)
-        assert len({s.part for s in got.samples if s.group in ("g1", "g2")}) == 1
+        assert len({s.split for s in got.samples if s.group in ("g1", "g2")}) == 1
 
 
 def test_a_huge_group_does_not_starve_the_other_parts() -> None:
     samples = [Sample(f"a{i:03d}", Path("x"), "OK", group="one") for i in range(100)]
     samples += [Sample(f"b{i:03d}", Path("x"), "OK", group=f"g{i}") for i in range(2)]
     got = split(dataset_of(samples))
-    assert Counter(s.part for s in got.samples) == {"train": 100, "test": 1, "calibration": 1}
+    assert Counter(s.split for s in got.samples) == {"train": 100, "test": 1, "calibration": 1}
 
 
 def test_few_of_a_class_still_reach_every_part() -> None:
     for seed in range(5):
         got = split(plain(50, 6), seed=seed)
-        assert {name: got.part(name).counts()["bad"] for name in ("train", "calibration", "test")} == {
+        assert {name: got.split(name).counts()["bad"] for name in ("train", "calibration", "test")} == {
             "train": 2,
             "calibration": 2,
             "test": 2,
@@ -113,39 +113,39 @@ def test_few_of_a_class_still_reach_every_part() -> None:
 def test_strata_too_small_fall_back_to_the_label() -> None:
     samples = [Sample(f"{i:03d}", Path("x"), "bad" if i < 30 else "OK", stratum=str(i)) for i in range(100)]
     got = split(dataset_of(samples))
-    assert got.part("test").counts() == {"OK": 14, "bad": 6}
+    assert got.split("test").counts() == {"OK": 14, "bad": 6}
 
 
 def test_given_parts_are_kept() -> None:
     three = dataset_of(
         [
-            replace(s, part=("train", "calibration", "test")[i % 3])
+            replace(s, split=("train", "calibration", "test")[i % 3])
             for i, s in enumerate(plain(20, 10).samples)
         ]
     )
     assert split(three) == three
     two = dataset_of(
-        [replace(s, part="test" if i % 2 else "train") for i, s in enumerate(plain(60, 40).samples)]
+        [replace(s, split="test" if i % 2 else "train") for i, s in enumerate(plain(60, 40).samples)]
     )
     got = split(two)
-    assert {s.image for s in got.part("test").samples} == {s.image for s in two.part("test").samples}
-    assert len(got.part("calibration")) == 8  # 15% of 50, rounded up as scikit-learn does
-    only = split(plain(60, 40, part="train"))
-    assert Counter(s.part for s in only.samples) == {"train": 68, "test": 20, "calibration": 12}
-    assert {s.part for s in resplit(got).samples} == {None}
+    assert {s.image for s in got.split("test").samples} == {s.image for s in two.split("test").samples}
+    assert len(got.split("calibration")) == 8  # 15% of 50, rounded up as scikit-learn does
+    only = split(plain(60, 40, split="train"))
+    assert Counter(s.split for s in only.samples) == {"train": 68, "test": 20, "calibration": 12}
+    assert {s.split for s in resplit(got).samples} == {None}
 
 
 def test_good_parts_only_in_train_are_enough() -> None:
-    train = [Sample(f"train/{i}", Path("x"), "OK", part="train") for i in range(20)]
-    test = [Sample(f"test/{i}", Path("x"), "bad", part="test") for i in range(5)]
+    train = [Sample(f"train/{i}", Path("x"), "OK", split="train") for i in range(20)]
+    test = [Sample(f"test/{i}", Path("x"), "bad", split="test") for i in range(5)]
     got = split(dataset_of(train + test))
-    assert got.part("calibration").counts() == {"OK": 3, "bad": 0}
+    assert got.split("calibration").counts() == {"OK": 3, "bad": 0}
 
 
 def test_no_test_part_where_none_is_wanted() -> None:
     got = split(plain(20, 20), test=0, calibration=0)
-    assert {s.part for s in got.samples} == {"train"}
-    assert len(split(plain(20, 20), test=0).part("test")) == 0
+    assert {s.split for s in got.samples} == {"train"}
+    assert len(split(plain(20, 20), test=0).split("test")) == 0
 
 
 def test_too_few_say_how_many_are_needed() -> None:
@@ -165,8 +165,8 @@ def test_bad_wishes_are_refused() -> None:
     with pytest.raises(DataError, match="no images to split"):
         split(Dataset("empty", (), (), None))
     with pytest.raises(DataError, match="only test images and none to train on"):
-        split(plain(9, 9, part="test"))
-    mixed = dataset_of([*plain(9, 0).samples, Sample("z", Path("x"), "bad", part="test")])
+        split(plain(9, 9, split="test"))
+    mixed = dataset_of([*plain(9, 0).samples, Sample("z", Path("x"), "bad", split="test")])
     with pytest.raises(DataError, match="some images have a part and some have none"):
         split(mixed)
     with pytest.raises(ConfigError, match=r"test is 1\.5"):
@@ -180,12 +180,12 @@ def test_bad_wishes_are_refused() -> None:
 @pytest.mark.parametrize("data", [grouped(60), plain(70, 30)], ids=["grouped", "plain"])
 def test_folds_test_every_sample_once(data: Dataset) -> None:
     got = folds(data, 5, seed=1)
-    tested = [s.image for fold in got for s in fold.part("test").samples]
+    tested = [s.image for fold in got for s in fold.split("test").samples]
     assert sorted(tested) == sorted(s.image for s in data.samples)
     for fold in got:
-        assert len(fold.part("test")) == pytest.approx(len(data) / 5, abs=6)
-        assert len(fold.part("calibration")) > 0
-        kept = [{s.group for s in fold.part(p).samples} - {None} for p in ("train", "calibration", "test")]
+        assert len(fold.split("test")) == pytest.approx(len(data) / 5, abs=6)
+        assert len(fold.split("calibration")) > 0
+        kept = [{s.group for s in fold.split(p).samples} - {None} for p in ("train", "calibration", "test")]
         assert sum(map(len, kept)) == len(set().union(*kept))
 
 

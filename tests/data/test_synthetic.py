@@ -58,7 +58,7 @@ def test_made_parts_load_and_split(tmp_path: Path) -> None:
     assert load(tmp_path / "parts") == made
     (tmp_path / "parts" / "manifest.csv").unlink()
     assert load(tmp_path / "parts") == made  # the folders say the same
-    assert split(made).part("test").counts()["pit"] == 2
+    assert split(made).split("test").counts()["pit"] == 2
     again = make_parts(tmp_path / "again", n_ok=9, n_defect=18, size=(64, 96), defect_px=8, seed=3)
     assert again.fingerprint() == made.fingerprint()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from brightfield.decide.choose import choose
+from brightfield.decide.threshold_selection import choose
 from brightfield.decide.guarantee import (
     Guarantee,
     errors_allowed,

@@ -12,8 +12,8 @@ from torchvision.transforms.v2.functional import gaussian_blur
 from brightfield.engine.heat import grad_cam, score_gradient
 from brightfield.engine.pooling import map_gradients, pool_maps
 from brightfield.engine.spec import HeadSpec
-from brightfield.models.head import HeadEnsemble, defect_log_odds
-from brightfield.models.head import pool_maps as torch_pool
+from brightfield.learn.head import HeadEnsemble, defect_log_odds
+from brightfield.learn.head import pool_maps as torch_pool
 
 SHAPES = ((2, 5, 12, 12), (2, 4, 6, 6), (2, 3, 6, 6))
 
@@ -40,7 +40,9 @@ def heat_of(maps: list[Tensor], gradients: list[Tensor], calm: list[Tensor | Non
 
 @pytest.mark.parametrize("activation", ["gelu", "relu", "tanh"])
 @pytest.mark.parametrize("pools", [("mean",), ("mean", "max"), ("max",), ("flatten",)])
-@pytest.mark.parametrize(("normal", "hidden", "apart"), [(0, (7,), False), (None, (), False), (1, (6, 5), True)])
+@pytest.mark.parametrize(
+    ("normal", "hidden", "apart"), [(0, (7,), False), (None, (), False), (1, (6, 5), True)]
+)
 def test_heat_is_that_of_automatic_differentiation(
     activation: str, pools: tuple[str, ...], normal: int | None, hidden: tuple[int, ...], apart: bool
 ) -> None:

@@ -15,8 +15,8 @@ from brightfield.engine.network import Network
 from brightfield.engine.pooling import pool_maps
 from brightfield.engine.trunk import ANY_SIDE, PIXELS_AT_ONCE, Trunk
 from brightfield.errors import BundleError, WeightsError
-from brightfield.models.backbone import build_trunk
-from brightfield.models.export import export_network
+from brightfield.learn.backbone import build_trunk
+from brightfield.learn.export import export_network
 
 
 def shake(net: nn.Module) -> nn.Module:

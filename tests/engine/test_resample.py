@@ -25,7 +25,9 @@ def test_shrinking_is_antialiased(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [(180, 150), (97, 200), (30, 20)])
 def test_interpolating_is_not(size: tuple[int, int]) -> None:
     expected = interpolate(torch.from_numpy(X), size, mode="bilinear", align_corners=False).numpy()
-    assert np.allclose(resampled(X, interpolating(90, size[0]), interpolating(75, size[1])), expected, atol=1e-4)
+    assert np.allclose(
+        resampled(X, interpolating(90, size[0]), interpolating(75, size[1])), expected, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize(("side", "size"), [(8, 64), (38, 300), (3, 96)])

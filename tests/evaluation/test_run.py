@@ -25,7 +25,7 @@ def test_the_test_part_is_known_by_content_whatever_its_name(
     plain = evaluate(spot_inspector, spots)
     assert plain.metrics["n"] == 16
     assert plain.metrics["n_defect"] == 8
-    assert set(plain.predictions.parts) == {"test"}
+    assert set(plain.predictions.splits) == {"test"}
     made = sum(part != "test" for part in spot_inspector.parts.values())
     assert plain.notes == (
         f"{made} images that made the inspector are left out (--split all judges them too)",
@@ -40,7 +40,7 @@ def test_the_test_part_is_known_by_content_whatever_its_name(
 
 def test_leaks_from_the_training_are_noted(spot_inspector: Inspector, spots: Path) -> None:
     made = evaluate(spot_inspector, spots, split="all")
-    counts = {part: made.predictions.parts.count(part) for part in ("train", "calibration", "test")}
+    counts = {part: made.predictions.splits.count(part) for part in ("train", "calibration", "test")}
     assert counts["test"] == 16
     for part in ("train", "calibration"):
         assert any(f"{counts[part]} of these images were in the {part} part" in note for note in made.notes)
@@ -109,7 +109,7 @@ def test_a_folder_of_defects_alone_can_be_judged(spot_inspector: Inspector, tmp_
 def test_what_cannot_be_judged(spot_inspector: Inspector, spots: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'dev' is unknown.*test"):
         evaluate(spot_inspector, spots, split="dev")
-    with pytest.raises(DataError, match="no train part"):
+    with pytest.raises(DataError, match="no train split"):
         evaluate(spot_inspector, fresh(tmp_path / "returns" / "Defect"), split="train")
     with pytest.raises(DataError, match="'OK'.*'good'"):
         evaluate(spot_inspector, fresh(tmp_path / "other" / "good"))

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from brightfield.models.backbone import build_trunk
+from brightfield.learn.backbone import build_trunk
 from brightfield.models.cam import grad_cam
-from brightfield.models.head import HeadSpec
-from brightfield.models.network import build_network
-from brightfield.models.runtime import pick_runtime
+from brightfield.learn.head import HeadSpec
+from brightfield.learn.network import build_network
+from brightfield.learn.runtime import pick_runtime
 
 
 def test_a_linear_score_of_means() -> None:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from brightfield.models.backbone import build_trunk
+from brightfield.learn.backbone import build_trunk
 from brightfield.models.engine import AT_ONCE, Engine, build_scorer
-from brightfield.models.runtime import pick_runtime
+from brightfield.learn.runtime import pick_runtime
 
 
 def shake(net: nn.Module) -> nn.Module:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scipy.stats import binomtest
 
-from brightfield.decide.choose import choose
+from brightfield.decide.threshold_selection import choose
 from brightfield.decide.cost import Costs
 from brightfield.decide.guarantee import Guarantee
 from brightfield.decide.operating_point import OperatingPoint

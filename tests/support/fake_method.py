@@ -30,7 +30,9 @@ NAME = "mean-part"
 class MeanPartOptions:
     """How the mean part is learned."""
 
-    image_size: int = option("the longer side of the working image", default=48, metavar="PX", low=8, high=512)
+    image_size: int = option(
+        "the longer side of the working image", default=48, metavar="PX", low=8, high=512
+    )
     gain: float = option("what distances are multiplied by", default=2.0, metavar="G", low=0)
 
     def __post_init__(self) -> None:
@@ -64,7 +66,9 @@ class MeanPart:
         return Stored({}, {"mean": self.mean}, {"gain": self.gain})
 
 
-def load(stored: Stored, _preprocessing: Preprocessing, _classes: Sequence[str], _normal: str | None) -> MeanPart:
+def load(
+    stored: Stored, _preprocessing: Preprocessing, _classes: Sequence[str], _normal: str | None
+) -> MeanPart:
     """Build the method again."""
     try:
         return MeanPart(np.asarray(stored.arrays["mean"], dtype=np.float32), float(stored.settings["gain"]))
@@ -91,8 +95,10 @@ class MeanPartLearner:
         """Any number may share this work, as there is none."""
 
     def fit(self, job: Job) -> Fitted:
-        """Average the good training parts."""
-        rule = Preprocessing(8, self.options.image_size, True, self.options.image_size, 0, (0, 0, 0), (1, 1, 1))
+        """Average the good training splits."""
+        rule = Preprocessing(
+            8, self.options.image_size, True, self.options.image_size, 0, (0, 0, 0), (1, 1, 1)
+        )
         train = job.data.split("train")
         caches = [
             build_cache(

@@ -13,12 +13,12 @@ from rich.table import Table
 
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, stdout
-from brightfield.disk import check_overwrites
+from brightfield.disk.room import check_overwrites
 from brightfield.errors import ConfigError
 
 if TYPE_CHECKING:
     from brightfield.data.extents import Extents
-    from brightfield.models.graph import Architecture, Layer
+    from brightfield.arch.graph import Architecture, Layer
 
 
 _WIDTH = 120
@@ -73,12 +73,12 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"-o {args.output} is no PNG; name a file that ends in .png")
     if args.classes < 1:
         raise ConfigError(f"--classes is {args.classes}; expected 1 or more")
-    from brightfield.models.describe import describe
+    from brightfield.arch.describe import describe
 
     found = describe(args.name, args.input, args.classes)
     extents = _extents(args) if args.data else None
     if args.output is not None:
-        from brightfield.explain.receptive import draw_fields
+        from brightfield.arch.drawing import draw_fields
 
         draw_fields(found, args.output)
     if args.json:

@@ -109,8 +109,8 @@ def _print_report(report: CheckReport) -> None:
     console.print(f"[bold]{escape(report.name)}[/bold]: {report.n} images")
     counts = (f"{name} {n}{' (good)' * (name == report.normal)}" for name, n in report.classes.items())
     console.print(f"classes: {escape(', '.join(counts))}")
-    if report.parts:
-        console.print(f"parts: {', '.join(f'{name} {n}' for name, n in report.parts.items())}")
+    if report.splits:
+        console.print(f"splits: {', '.join(f'{name} {n}' for name, n in report.splits.items())}")
     for line in _finding_lines(report.findings):
         console.print(line)
     if report.spoils_training:

@@ -25,7 +25,7 @@ OF_EACH_KIND = 3
 
 @dataclass(frozen=True)
 class Shown:
-    """One image of the test part, as inspected."""
+    """One image of the test split, as inspected."""
 
     image: str
     truth: str
@@ -122,7 +122,7 @@ def _document(folder: Path, inspector: Inspector, made: Evaluation, shown: list[
 def _print(folder: Path, inspector: Inspector, made: Evaluation, shown: list[Shown]) -> None:
     console = stdout()
     seconds = inspector.facts["training"]["seconds"]
-    console.print(figures_table(made.metrics, title=f"{made.dataset.name}: the test part", seconds=seconds))
+    console.print(figures_table(made.metrics, title=f"{made.dataset.name}: the test split", seconds=seconds))
     for one in shown:
         sure = "" if one.probability is None else f" at {one.probability:.3f}"
         console.print(f"{one.truth}: called {one.decision}{sure}, {one.overlay}", markup=False)

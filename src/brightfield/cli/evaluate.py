@@ -12,7 +12,7 @@ from brightfield.cli.figures import figures_table
 from brightfield.cli.places import check_apart, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, number, stdout, wait_asleep
-from brightfield.disk import check_overwrites
+from brightfield.disk.room import check_overwrites
 
 if TYPE_CHECKING:
     from brightfield.evaluation.run import Evaluation
@@ -32,7 +32,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--split",
         choices=("train", "calibration", "test", "all"),
-        help="the part to judge (default: the test part where there is one, else everything)",
+        help="the split to judge (default: the test split where there is one, else everything)",
     )
     parser.add_argument(
         "--threshold", metavar="T", type=number, help="instead of the inspector's own, on its scale"
@@ -122,8 +122,8 @@ def _print(made: Evaluation, output: Path | None) -> None:
     from brightfield.report.wording import acceptance_sentences, agreement_sentences, difference_sentences
 
     console = stdout()
-    parts = ", ".join(sorted({str(s.part) for s in made.dataset.samples}))
-    console.print(figures_table(made.metrics, title=f"{made.dataset.name}: {parts}"))
+    splits = ", ".join(sorted({str(s.split) for s in made.dataset.samples}))
+    console.print(figures_table(made.metrics, title=f"{made.dataset.name}: {splits}"))
     for name, sentences in (
         ("agreement", agreement_sentences),
         ("against", difference_sentences),

@@ -18,7 +18,7 @@ from rich.text import Text
 from brightfield.cli.places import check_apart, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, number, printable, say, stdout, wait_asleep
-from brightfield.disk import check_overwrites
+from brightfield.disk.room import check_overwrites
 from brightfield.errors import ConfigError, DataError, ImageError, WriteError
 
 if TYPE_CHECKING:

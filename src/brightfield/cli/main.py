@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from brightfield.cli.terminal import messages, printable, say
-from brightfield.disk import NO_ROOM, why_not_written
+from brightfield.disk.room import NO_ROOM, why_not_written
 from brightfield.errors import InputError, WriteError
 from brightfield.version import __version__
 

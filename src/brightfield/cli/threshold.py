@@ -33,7 +33,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--split",
         choices=("train", "calibration", "test", "all"),
-        help="the part to choose on (default: the calibration part where there is one, or what the "
+        help="the part to choose on (default: the calibration split where there is one, or what the "
         "training images were given out of fold, else everything); "
         "what trained the inspector is never used",
     )
@@ -97,10 +97,10 @@ def _print(made: Rethresholded, place: Path) -> None:
     table.add_row("overkills", in_words(_overkills(before)), in_words(_overkills(after)))
     console = stdout()
     console.print(table)
-    parts = ", ".join(f"{n} {part}" for part, n in sorted(made.images.items()))
+    splits = ", ".join(f"{n} {split}" for split, n in sorted(made.images.items()))
     fixed = parse_policy(after.policy).is_fixed
     chosen = "" if fixed else ", the very ones that the new threshold was chosen on"
-    console.print(f"on {after.n_calibration} images ({parts}){chosen}")
+    console.print(f"on {after.n_calibration} images ({splits}){chosen}")
     for sentence in promises(after):
         console.print(sentence, markup=False)
     console.print(f"inspector: {place}; `brightfield evaluate` says what it does on others", markup=False)

@@ -1,4 +1,4 @@
-"""`brightfield train`: from a data set to an inspector, and what it makes of the test part."""
+"""`brightfield train`: from a data set to an inspector, and what it makes of the test split."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FEW_DEFECTS = 20
-"""Below this many defects in the calibration part, the threshold rests on little."""
+"""Below this many defects in the calibration split, the threshold rests on little."""
 
 
 def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
@@ -33,7 +33,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     )
     add_options(parser)
     parser.add_argument("--config", metavar="FILE", type=Path, help="options in TOML; those given here win")
-    parser.add_argument("--report", metavar="DIR", type=Path, help="write the report on the test part there")
+    parser.add_argument("--report", metavar="DIR", type=Path, help="write the report on the test split there")
     parser.add_argument(
         "--log",
         metavar="PLACE",
@@ -48,9 +48,9 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, judge the test part, save, print; return 0."""
+    """Train, judge the test split, save, print; return 0."""
     from brightfield.decide.policy import parse_policy
-    from brightfield.tracking import check_places
+    from brightfield.learn.tracking import check_places
 
     options = given_options(args)
     parse_policy(options.policy)  # before the data are read
@@ -64,9 +64,9 @@ def run(args: argparse.Namespace) -> int:
 
     dataset = load(args.data, normal=options.normal)
 
-    from brightfield.tracking import record_figures, tracked_by
+    from brightfield.learn.tracking import record_figures, tracked_by
     from brightfield.pipeline.train import train  # after the data, as this takes a second
-    from brightfield.training.processes import processes
+    from brightfield.learn.processes import processes
 
     places = args.log if processes().first else []
     with show_progress(args.quiet) as progress, tracked_by(places, args.output.stem):
@@ -114,7 +114,7 @@ def _warn(inspector: Inspector, made: Evaluation | None, report: Path | None) ->
         log.warning("%s", note)
     if made is None:
         unwritten = ", and no report" if report is not None else ""
-        log.warning("there is no test part, so there are no figures%s: see brightfield evaluate", unwritten)
+        log.warning("there is no test split, so there are no figures%s: see brightfield evaluate", unwritten)
 
 
 def _document(
@@ -132,7 +132,7 @@ def _document(
         "views": training["views"],
         "operating_point": None if point is None else point.as_dict(),
         "promises": [] if point is None else promises(point),
-        "parts": inspector.facts["fingerprints"]["parts"],
+        "splits": inspector.facts["fingerprints"]["splits"],
         "metrics": None if made is None else summary(made.metrics),
         "report": None if report is None else str(report),
     }
@@ -143,7 +143,7 @@ def _print(inspector: Inspector, made: Evaluation | None, bundle: Path, report: 
 
     console = stdout()
     training = inspector.facts["training"]
-    for name, counts in inspector.facts["fingerprints"]["parts"].items():
+    for name, counts in inspector.facts["fingerprints"]["splits"].items():
         if name == "calibration" and inspector.out_of_fold:
             folds = training["folds"]
             console.print(f"calibrated by the training images, in {folds} folds, each judged out of fold")
@@ -158,7 +158,7 @@ def _print(inspector: Inspector, made: Evaluation | None, bundle: Path, report: 
             markup=False,
         )
     if made is not None:
-        console.print(figures_table(made.metrics, title="On the test part", seconds=training["seconds"]))
+        console.print(figures_table(made.metrics, title="On the test split", seconds=training["seconds"]))
     else:
         console.print(f"trained in {duration(training['seconds'])}")
     if inspector.operating_point is not None:

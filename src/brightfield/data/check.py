@@ -30,7 +30,7 @@ class CheckReport:
         n: Its images.
         normal: The class that counts as good, if any.
         classes: Images of each class.
-        parts: Images of each part that the data set itself gives.
+        splits: Images of each split that the data set itself gives.
         findings: The worst first.
     """
 
@@ -38,7 +38,7 @@ class CheckReport:
     n: int
     normal: str | None
     classes: Mapping[str, int]
-    parts: Mapping[str, int]
+    splits: Mapping[str, int]
     findings: tuple[Finding, ...]
 
     @property
@@ -53,7 +53,7 @@ class CheckReport:
             "n": self.n,
             "normal": self.normal,
             "classes": dict(self.classes),
-            "parts": dict(self.parts),
+            "splits": dict(self.splits),
             "spoils_training": self.spoils_training,
             "findings": [
                 {
@@ -104,9 +104,9 @@ def check(dataset: Dataset, *, progress: Progress | None = None) -> CheckReport:
     findings = [finding for one in checks for finding in one(seen)]
     order = list(Severity)
     findings.sort(key=lambda finding: order.index(finding.severity))
-    parts = Counter(s.part for s in dataset.samples if s.part is not None)
+    splits = Counter(s.split for s in dataset.samples if s.split is not None)
     return CheckReport(
-        dataset.name, len(dataset), dataset.normal, dataset.counts(), dict(parts), tuple(findings)
+        dataset.name, len(dataset), dataset.normal, dataset.counts(), dict(splits), tuple(findings)
     )
 
 
@@ -153,9 +153,9 @@ def _group_leaks(seen: _Seen) -> Findings:
 
 
 def _leak(seen: _Seen, members: Sequence[int], what: str) -> Findings:
-    parts = sorted({str(seen.dataset.samples[i].part) for i in members})
-    if len(parts) > 1:
-        message = f"{what} in {' and '.join(parts)}: what is measured there is flattered; move them together"
+    splits = sorted({str(seen.dataset.samples[i].split) for i in members})
+    if len(splits) > 1:
+        message = f"{what} in {' and '.join(splits)}: what is measured there is flattered; move them together"
         yield Finding(Severity.ERROR, "leak", message, seen.names(members))
 
 
@@ -171,17 +171,17 @@ def _classes(seen: _Seen) -> Findings:
 
 
 def _splittable(seen: _Seen) -> Findings:
-    own = any(s.part == "calibration" for s in seen.dataset.samples)
+    own = any(s.split == "calibration" for s in seen.dataset.samples)
     try:
-        parted = split(seen.dataset, calibration=0.0, duplicates=seen.groups)
+        shared_out = split(seen.dataset, calibration=0.0, duplicates=seen.groups)
     except DataError as error:
         yield Finding(Severity.ERROR, "cannot-split", str(error))
         return
     try:
-        check_classes(parted.part("train"))
+        check_classes(shared_out.split("train"))
         if own:
             check_judged(
-                parted.part("calibration"), "add some to that part, or --resplit to share all out again"
+                shared_out.split("calibration"), "add some to that split, or --resplit to share all out again"
             )
     except DataError as error:
         yield Finding(Severity.ERROR, "one-class", str(error))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from brightfield.disk import writing
+from brightfield.disk.room import writing
 from brightfield.errors import DataError
 
 BINARY_FOLDER = "cifar-10-batches-bin"
@@ -32,16 +32,16 @@ def unpack_binary(source: Path, target: Path) -> None:
         WriteError: If the target cannot be written.
     """
     classes = _read(source / "batches.meta.txt").decode("utf-8", errors="replace").split()
-    for part in ("test", "train"):  # train last: its being there says that all is
-        partial = target / f".{part}.{os.getpid()}.partial"
-        with writing(target / part, _ROOM * len(_FILES[part])):
+    for split in ("test", "train"):  # train last: its being there says that all is
+        partial = target / f".{split}.{os.getpid()}.partial"
+        with writing(target / split, _ROOM * len(_FILES[split])):
             try:
                 for name in classes:
                     (partial / name).mkdir(parents=True, exist_ok=True)
-                for number, file in enumerate(_FILES[part]):
+                for number, file in enumerate(_FILES[split]):
                     _unpack_file(source / file, partial, classes, number)
-                shutil.rmtree(target / part, ignore_errors=True)
-                os.replace(partial, target / part)
+                shutil.rmtree(target / split, ignore_errors=True)
+                os.replace(partial, target / split)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from brightfield.data.normal_names import NORMAL_NAMES, sounds_normal
 from brightfield.errors import DataError
 
-PARTS = ("train", "calibration", "test")
+SPLITS = ("train", "calibration", "test")
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Sample:
         path: The file.
         label: The class; None where it is not known.
         mask: A file of the same size that marks the defective pixels; see `brightfield.data.masks`.
-        group: The part pictured; all pictures of one group stay in one part of a split.
-        part: `train`, `calibration` or `test`, where the data set itself fixes it.
+        group: The part pictured; all pictures of one group stay in one split.
+        split: `train`, `calibration` or `test`, where the data set itself fixes it.
         stratum: What to stratify a split by, where that is finer than the label.
         defect_probability: The annotator's own probability of a defect in [0, 1], where one was given.
     """
@@ -34,7 +34,7 @@ class Sample:
     label: str | None
     mask: Path | None = None
     group: str | None = None
-    part: str | None = None
+    split: str | None = None
     stratum: str | None = None
     defect_probability: float | None = None
 
@@ -70,9 +70,9 @@ class Dataset:
         counted = Counter(self.labels)
         return {name: counted[name] for name in self.classes}
 
-    def part(self, name: str) -> Dataset:
-        """Return the samples of one part, keeping the classes of the whole."""
-        return self.subset(s for s in self.samples if s.part == name)
+    def split(self, name: str) -> Dataset:
+        """Return the samples of one split, keeping the classes of the whole."""
+        return self.subset(s for s in self.samples if s.split == name)
 
     def subset(self, samples: Iterable[Sample]) -> Dataset:
         """Return a data set of these samples with the same classes."""
@@ -82,7 +82,7 @@ class Dataset:
         """Return the SHA-256 (64 hexadecimal digits) of all that is known of every image, masks included."""
         digest = hashlib.sha256()
         for s in self.samples:
-            known = (s.image, s.label, s.part, s.group, s.stratum, s.defect_probability)
+            known = (s.image, s.label, s.split, s.group, s.stratum, s.defect_probability)
             digest.update("".join(f"{value}\0" for value in known).encode())
             for path in (s.path, s.mask):
                 digest.update(b"" if path is None else _content(path))
@@ -125,7 +125,7 @@ def order_classes(labels: Iterable[str], normal: str | None) -> tuple[str, ...]:
 
 
 def check_classes(train: Dataset) -> None:
-    """Refuse a training part that lacks a class.
+    """Refuse a training split that lacks a class.
 
     Raises:
         DataError: If fewer than two classes are there to tell apart, or one of the data set's is missing.
@@ -134,29 +134,29 @@ def check_classes(train: Dataset) -> None:
     if len(counts) < 2:
         only = next(iter(counts), "none")
         raise DataError(
-            f"the training part holds one class only ({only}); a classifier needs at least two. If the "
-            "defects lie in the test part, as in MVTec's layout, add --resplit to share all images out again"
+            f"the training split holds one class only ({only}); a classifier needs at least two. If the "
+            "defects lie in the test split, as in MVTec's layout, add --resplit to share all images out again"
         )
     missing = [name for name in train.classes if name not in counts]
     if missing:
         raise DataError(
-            f"the training part holds no image of {', '.join(missing)}; add some, or --resplit to share all "
+            f"the training split holds no image of {', '.join(missing)}; add some, or --resplit to share all "
             "images out again"
         )
 
 
-def check_judged(part: Dataset, mend: str) -> None:
-    """Refuse a calibration part on which no threshold can be chosen.
+def check_judged(calibration: Dataset, mend: str) -> None:
+    """Refuse a calibration split on which no threshold can be chosen.
 
     Args:
-        part: It.
+        calibration: The images that calibrate.
         mend: What the message says to do.
 
     Raises:
         DataError: If it lacks good or defective parts; without a normal class, a second class.
     """
-    found = {s.label for s in part.samples}
+    found = {s.label for s in calibration.samples}
     there = ", ".join(sorted(str(label) for label in found)) or "no images"
-    if len(found) < 2 or (part.normal is not None and part.normal not in found):
-        wanted = "two classes at least" if part.normal is None else "good and defective parts"
-        raise DataError(f"the calibration part shows {there}; expected {wanted}: {mend}")
+    if len(found) < 2 or (calibration.normal is not None and calibration.normal not in found):
+        wanted = "two classes at least" if calibration.normal is None else "good and defective parts"
+        raise DataError(f"the calibration split shows {there}; expected {wanted}: {mend}")

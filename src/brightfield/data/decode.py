@@ -62,7 +62,9 @@ def decode(source: str | Path | bytes | Image.Image | npt.NDArray[np.generic]) -
     with opened(source if isinstance(source, bytes) else Path(source)) as image:
         image.load()  # first, because TIFF orients itself while it loads
         ImageOps.exif_transpose(image, in_place=True)
-        return _from_pillow(image, "the image" if isinstance(source, bytes) else str(source), _is_signed(image))
+        return _from_pillow(
+            image, "the image" if isinstance(source, bytes) else str(source), _is_signed(image)
+        )
 
 
 def check_size(width: int, height: int) -> None:

@@ -15,7 +15,7 @@ from brightfield.errors import DataError, ImageError
 
 _LOG = logging.getLogger(__name__)
 
-PART_FOLDERS = {
+SPLIT_FOLDERS = {
     "train": "train",
     "training": "train",
     "val": "calibration",
@@ -33,11 +33,11 @@ _FLAT = 0.9
 _LEFT_BY_TOOLS = frozenset({"__macosx", "@eadir", "lost+found"})
 
 Masks = dict[tuple[str | None, str, str], Path]
-"""From (part, class, image path below the class folder without its suffix) to the mask; part None for all."""
+"""From (split, class, image path below the class folder without its suffix) to the mask; split None for all."""
 
 
 def load_folder(root: Path, *, name: str, normal: str | None = None) -> Dataset:
-    """Return the data set in a folder: `<part>/<class>/` as MVTec lays it out too, or flat `<class>/`.
+    """Return the data set in a folder: `<split>/<class>/` as MVTec lays it out too, or flat `<class>/`.
 
     Images may lie deeper below their class's folder. Hidden files, files that are no images, and masks are
     no samples; a mask is taken from `ground_truth/<class>/` or `masks/<class>/`, where its name is the
@@ -47,14 +47,14 @@ def load_folder(root: Path, *, name: str, normal: str | None = None) -> Dataset:
     Raises:
         DataError: If there are no class folders or no images in them.
     """
-    parts = [child for child in _folders(root) if child.name.lower() in PART_FOLDERS]
+    splits = [child for child in _folders(root) if child.name.lower() in SPLIT_FOLDERS]
     masks = _masks(root)
-    if any(PART_FOLDERS[child.name.lower()] in ("train", "test") for child in parts):
-        samples = [s for child in parts for s in _part_samples(child, root, masks)]
-        _tell_of_ignored(root, {child.name for child in parts})
+    if any(SPLIT_FOLDERS[child.name.lower()] in ("train", "test") for child in splits):
+        samples = [s for child in splits for s in _split_samples(child, root, masks)]
+        _tell_of_ignored(root, {child.name for child in splits})
     else:
         _refuse_outer_folder(root)
-        samples = _class_samples(root, root, masks, part=None)
+        samples = _class_samples(root, root, masks, split=None)
     if not samples:
         raise DataError(_nothing_found(root))
     return as_dataset(name, samples, normal)
@@ -144,15 +144,15 @@ def _class_folders(folder: Path) -> list[Path]:
     return [child for child in _folders(folder) if child.name.lower() not in MASK_FOLDERS]
 
 
-def _part_samples(folder: Path, root: Path, masks: Masks) -> list[Sample]:
-    return _class_samples(folder, root, masks, part=PART_FOLDERS[folder.name.lower()])
+def _split_samples(folder: Path, root: Path, masks: Masks) -> list[Sample]:
+    return _class_samples(folder, root, masks, split=SPLIT_FOLDERS[folder.name.lower()])
 
 
-def _class_samples(folder: Path, root: Path, masks: Masks, *, part: str | None) -> list[Sample]:
+def _class_samples(folder: Path, root: Path, masks: Masks, *, split: str | None) -> list[Sample]:
     outside = [f for f in folder.iterdir() if f.is_file() and f.suffix.lower() in IMAGE_SUFFIXES]
     samples: list[Sample] = []
     for child in _class_folders(folder):
-        found = [_sample(path, beside, child, root, masks, part) for path, beside in image_files(child)]
+        found = [_sample(path, beside, child, root, masks, split) for path, beside in image_files(child)]
         if not found:
             _LOG.warning("no images in %s; the folder is left out", child)
         samples += found
@@ -162,24 +162,24 @@ def _class_samples(folder: Path, root: Path, masks: Masks, *, part: str | None) 
 
 
 def _sample(
-    path: Path, beside: Path | None, folder: Path, root: Path, masks: Masks, part: str | None
+    path: Path, beside: Path | None, folder: Path, root: Path, masks: Masks, split: str | None
 ) -> Sample:
     inner = path.relative_to(folder).with_suffix("").as_posix()
-    mask = masks.get((part, folder.name, inner)) or masks.get((None, folder.name, inner)) or beside
-    return Sample(path.relative_to(root).as_posix(), path, folder.name, mask=mask, part=part)
+    mask = masks.get((split, folder.name, inner)) or masks.get((None, folder.name, inner)) or beside
+    return Sample(path.relative_to(root).as_posix(), path, folder.name, mask=mask, split=split)
 
 
 def _masks(root: Path) -> Masks:
-    """Return the masks in `ground_truth/<class>/` and `masks/<class>/`, and in those of each part."""
+    """Return the masks in `ground_truth/<class>/` and `masks/<class>/`, and in those of each split."""
     found: Masks = {}
-    parts = [(PART_FOLDERS[c.name.lower()], c) for c in _folders(root) if c.name.lower() in PART_FOLDERS]
-    for part, place in [(None, root), *parts]:
+    splits = [(SPLIT_FOLDERS[c.name.lower()], c) for c in _folders(root) if c.name.lower() in SPLIT_FOLDERS]
+    for split, place in [(None, root), *splits]:
         for folder in (child for child in _folders(place) if child.name.lower() in MASK_FOLDERS):
             for of_class in _folders(folder):
                 for path in sorted(of_class.rglob("*")):
                     if path.suffix.lower() in IMAGE_SUFFIXES and not _is_hidden(path.name):
                         inner = path.relative_to(of_class).with_suffix("").as_posix()
-                        found.setdefault((part, of_class.name, inner.removesuffix(_MASK_ENDING)), path)
+                        found.setdefault((split, of_class.name, inner.removesuffix(_MASK_ENDING)), path)
     return found
 
 

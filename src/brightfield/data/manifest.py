@@ -14,7 +14,7 @@ from pathlib import Path
 
 from brightfield.data.cells import restored
 from brightfield.data.dataset import Dataset, Sample
-from brightfield.data.layouts import PART_FOLDERS, as_dataset
+from brightfield.data.layouts import SPLIT_FOLDERS, as_dataset
 from brightfield.errors import DataError
 
 _LOG = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def load_manifest(path: Path, *, name: str, normal: str | None = None) -> Datase
     samples = [_sample(path, row, number) for number, row in enumerate(rows, start=1)]
     _check_files(path, samples)
     _check_twice(path, samples)
-    unsplit = sum(s.part is None for s in samples)
+    unsplit = sum(s.split is None for s in samples)
     if 0 < unsplit < len(samples):
         raise DataError(
             f"{path}: {unsplit} of {len(samples)} rows name no split; name it in all of them or in none"
@@ -154,7 +154,7 @@ def _sample(manifest: Path, row: Row, number: int) -> Sample:
         label=label,
         mask=_path(manifest, row["mask"]) if row.get("mask") else None,
         group=row.get("group") or None,
-        part=_part(row.get("split", ""), where),
+        split=_split(row.get("split", ""), where),
         stratum=row.get("stratum") or None,
         defect_probability=_probability(row.get("defect_probability", ""), where),
     )
@@ -164,13 +164,13 @@ def _path(manifest: Path, text: str) -> Path:
     return manifest.parent / text.replace("\\", "/")
 
 
-def _part(text: str, where: str) -> str | None:
+def _split(text: str, where: str) -> str | None:
     if not text:
         return None
-    part = PART_FOLDERS.get(text.lower())
-    if part is None:
+    split = SPLIT_FOLDERS.get(text.lower())
+    if split is None:
         raise DataError(f"{where}: split is {text!r}; expected train, val or test")
-    return part
+    return split
 
 
 def _probability(text: str, where: str) -> float | None:

@@ -53,9 +53,9 @@ def stitch(
     weight = np.zeros(shape, dtype=np.float32)
     for values, (top, left) in zip(maps, origins, strict=True):
         (y0, y1), (x0, x1) = _inside(top, tile, shape[0]), _inside(left, tile, shape[1])
-        part = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
-        total[y0:y1, x0:x1] += (values * tent)[part]
-        weight[y0:y1, x0:x1] += tent[part]
+        place = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
+        total[y0:y1, x0:x1] += (values * tent)[place]
+        weight[y0:y1, x0:x1] += tent[place]
     return np.asarray(total / np.maximum(weight, 1e-6), dtype=np.float32)
 
 

@@ -69,7 +69,7 @@ def highest_with_recall(values: FloatArray, defect: BoolArray, recall: float) ->
     n = len(scores)
     if n == 0:
         raise DataError(
-            "the calibration part holds no defective part; policy recall=R needs some: add images"
+            "the calibration split holds no defective part; policy recall=R needs some: add images"
         )
     # Not ceil(recall * n), which rounding can push past a whole number: 0.07 * 100 > 7.
     enough = np.arange(1, n + 1) / n >= recall
@@ -87,7 +87,7 @@ def lowest_with_precision(values: FloatArray, defect: BoolArray, precision: floa
     enough = np.flatnonzero(reached >= precision)
     if not len(enough):
         raise DataError(
-            f"no threshold rejects with precision {precision:g} on the calibration part; the best reaches "
+            f"no threshold rejects with precision {precision:g} on the calibration split; the best reaches "
             f"{reached.max():.3f}: ask for less, or for a better inspector"
         )
     return float(uppers[enough[0]])

@@ -94,7 +94,7 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Temperature
     classes = check_labels(labels, n, k)
     check_counts(np.bincount(classes, minlength=k))
     if np.ptp(values, axis=1).max() == 0:
-        logger.warning("every class has the same logit on the calibration part: the model says nothing")
+        logger.warning("every class has the same logit on the calibration split: the model says nothing")
         return Temperature(1.0)
     targets = np.eye(k)[classes]  # (N, K)
     if np.array_equal(values.argmax(axis=1), classes):

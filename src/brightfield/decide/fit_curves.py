@@ -46,7 +46,7 @@ def fit_platt(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> Platt:
     mean, scale = float(values.mean()), _scale(values)
     (slope,), offset = _logistic(((values - mean) / scale)[:, None], defect)
     if slope <= _FLATTEST:
-        logger.warning("the scores do not tell defective parts from good ones on the calibration part")
+        logger.warning("the scores do not tell defective parts from good ones on the calibration split")
     return Platt(float(slope / scale), float(offset - slope * mean / scale))
 
 

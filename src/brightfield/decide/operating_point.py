@@ -32,7 +32,7 @@ VALUES = {
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Thresholds, the policy that chose them, and what they did on the calibration part.
+    """Thresholds, the policy that chose them, and what they did on the calibration split.
 
     On the scale of p-values lower is more defective: there, "or more" below reads "or less".
 
@@ -124,10 +124,10 @@ class OperatingPoint:
         """Return the share of parts that a person is to see, where defects have a share.
 
         Args:
-            prevalence: The share of defective parts, in [0, 1]; None takes the calibration part as it is.
+            prevalence: The share of defective parts, in [0, 1]; None takes the calibration split as it is.
 
         Returns:
-            The forecast from the calibration part's counts; None where it lacks a kind that is there.
+            The forecast from the calibration split's counts; None where it lacks a kind that is there.
         """
         if prevalence is None:
             return self.reviewed / self.n_calibration if self.n_calibration else None

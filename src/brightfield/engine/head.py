@@ -130,7 +130,9 @@ def head_from_arrays(spec: HeadSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> 
     width = len(arrays["center"]) // (spec.members if spec.apart else 1)
     for w, b, units in zip(weights, biases, (*spec.hidden, weights[-1].shape[-1]), strict=True):
         if w.shape != (spec.members, width, units) or b.shape != (spec.members, 1, units):
-            raise ValueError(f"a layer is {w.shape} and {b.shape}; expected {spec.members} of {width} to {units}")
+            raise ValueError(
+                f"a layer is {w.shape} and {b.shape}; expected {spec.members} of {width} to {units}"
+            )
         width = units
     if not spec.apart:  # laid out so that all members together are one matrix, without a copy
         side_by_side = np.ascontiguousarray(weights[0].transpose(1, 0, 2))

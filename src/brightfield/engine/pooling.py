@@ -26,9 +26,7 @@ def _pool(m: FloatArray, pool: str) -> FloatArray:
     return np.asarray(places.mean(-1) if pool == "mean" else places.max(-1))
 
 
-def map_gradients(
-    maps: Sequence[FloatArray], pools: Sequence[str], gradient: FloatArray
-) -> list[FloatArray]:
+def map_gradients(maps: Sequence[FloatArray], pools: Sequence[str], gradient: FloatArray) -> list[FloatArray]:
     """Return the gradient of each map (N, C, H, W) from that of the pooled vector, (N, D).
 
     Of a mean it is the same at every place of a channel; of a maximum it is at the place of the maximum,

@@ -59,8 +59,8 @@ class Trunk:
         def run(piece: FloatArray) -> list[FloatArray]:
             return finish([m for scale in self.scales for m in self._run(at_scale(piece, scale), many)])
 
-        parts = list(threads.pool().map(run, pieces)) if many else [run(piece) for piece in pieces]
-        return parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts, strict=True)]
+        found = list(threads.pool().map(run, pieces)) if many else [run(piece) for piece in pieces]
+        return found[0] if len(found) == 1 else [np.concatenate(p) for p in zip(*found, strict=True)]
 
     def _run(self, x: FloatArray, alone: bool) -> list[FloatArray]:
         network = self.networks.get(ANY_SIDE) or self.networks.get(x.shape[2])

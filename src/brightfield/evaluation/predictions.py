@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.atomic import write_atomically
+from brightfield.disk.atomic import write_atomically
 from brightfield.data.cells import defused, restored
 from brightfield.data.dataset import order_classes
 from brightfield.errors import DataError, InputError
@@ -36,7 +36,7 @@ class Predictions:
     Attributes:
         images: The image as the data set names it.
         truth: The true class, one of `classes`.
-        parts: The part of the split the image came from.
+        splits: The split each image came from.
         decisions: OK, REVIEW or DEFECT; None throughout where there is no normal class.
         labels: What the inspector called it; a word outside `classes` from a method that knows no types.
         scores: float64 (N,), any scale, higher is more defective.
@@ -54,7 +54,7 @@ class Predictions:
 
     images: tuple[str, ...]
     truth: tuple[str, ...]
-    parts: tuple[str, ...]
+    splits: tuple[str, ...]
     decisions: tuple[str | None, ...]
     labels: tuple[str, ...]
     scores: FloatArray
@@ -69,7 +69,7 @@ class Predictions:
     def __post_init__(self) -> None:
         if not self.images:
             raise InputError("there are no predictions; expected at least one image to evaluate")
-        for name in ("truth", "parts", "decisions", "labels"):
+        for name in ("truth", "splits", "decisions", "labels"):
             if len(getattr(self, name)) != len(self.images):
                 found = f"{len(getattr(self, name))} {name} for {len(self.images)} images"
                 raise InputError(f"{found}; expected one an image")
@@ -132,7 +132,7 @@ class Predictions:
         """Return the rows of these images."""
         rows = [i for i, image in enumerate(self.images) if image in images]
         kept: dict[str, Any] = {}
-        for name in ("images", "truth", "parts", "decisions", "labels"):
+        for name in ("images", "truth", "splits", "decisions", "labels"):
             values = getattr(self, name)
             kept[name] = tuple(values[i] for i in rows)
         for name in ("scores", "probabilities", "p_values", "thresholds", "class_probabilities"):
@@ -152,7 +152,7 @@ class Predictions:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(header)
         for i in range(len(self)):
-            names = (self.images[i], self.truth[i], self.parts[i], self.decisions[i] or "", self.labels[i])
+            names = (self.images[i], self.truth[i], self.splits[i], self.decisions[i] or "", self.labels[i])
             row = [defused(name) for name in names]
             optional = (self.scores, self.probabilities, self.p_values, self.thresholds)
             row += ["" if column is None else repr(float(column[i])) for column in optional]
@@ -191,7 +191,7 @@ def read_csv(
     return Predictions(
         images=tuple(column["image"]),
         truth=tuple(column["truth"]),
-        parts=tuple(column["split"]),
+        splits=tuple(column["split"]),
         decisions=tuple(value or None for value in column["decision"]),
         labels=tuple(column["label"]),
         scores=scores,

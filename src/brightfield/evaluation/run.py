@@ -58,24 +58,24 @@ def evaluate(
     split: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge one part of a data set; images that cannot be read are noted and left out.
+    """Judge one split of a data set; images that cannot be read are noted and left out.
 
     Args:
         inspector: What judges.
         data: As in `train`.
-        split: `train`, `calibration`, `test` or `all`; by default the test part if there is one, else all.
+        split: `train`, `calibration`, `test` or `all`; by default the test split if there is one, else all.
         progress: Told of every image.
 
     Raises:
         DataError: If the part is empty, has classes the inspector does not know, or no image can be read.
-        ConfigError: If there is no such part.
+        ConfigError: If there is no such split.
     """
     dataset = data if isinstance(data, Dataset) else load_for(inspector, data)
-    return evaluate_part(inspector, choose_part(inspector, dataset, split), progress)
+    return evaluate_split(inspector, choose_split(inspector, dataset, split), progress)
 
 
-def evaluate_part(inspector: Inspector, picked: Picked, progress: Progress | None = None) -> Evaluation:
-    """Judge the part of a data set that `choose_part` returned.
+def evaluate_split(inspector: Inspector, picked: Picked, progress: Progress | None = None) -> Evaluation:
+    """Judge the split of a data set that `choose_split` returned.
 
     Raises:
         DataError: If it has classes the inspector does not know, or no image can be read.
@@ -153,41 +153,41 @@ def _on_classes(inspector: Inspector, dataset: Dataset) -> list[str]:
 
 @dataclass(frozen=True)
 class Picked:
-    """The part to judge, notes on what of it the inspector has seen, and how many of that by part."""
+    """The split to judge, notes on what of it the inspector has seen, and how many of that by split."""
 
     dataset: Dataset
     notes: tuple[str, ...]
     known: dict[str, int]
 
 
-def choose_part(inspector: Inspector, dataset: Dataset, split: str | None) -> Picked:
-    """Return the part to judge.
+def choose_split(inspector: Inspector, dataset: Dataset, split: str | None) -> Picked:
+    """Return the split to judge.
 
-    Images are known again by their content: those the inspector was trained or calibrated on keep that part,
+    Images are known again by their content: those the inspector was trained or calibrated on keep that split,
     under whatever name they come.
     """
     if split not in (None, "all", "train", "calibration", "test"):
         raise ConfigError(f"--split {split!r} is unknown; known are: train, calibration, test, all")
-    seen = parts_seen(inspector, digests(dataset))
-    samples = [replace(s, part=p or s.part or "test") for s, p in zip(dataset.samples, seen, strict=True)]
-    wanted = split or ("test" if any(s.part == "test" for s in samples) else "all")
-    rows = [i for i, s in enumerate(samples) if wanted in ("all", s.part)]
+    seen = splits_seen(inspector, digests(dataset))
+    samples = [replace(s, split=p or s.split or "test") for s, p in zip(dataset.samples, seen, strict=True)]
+    wanted = split or ("test" if any(s.split == "test" for s in samples) else "all")
+    rows = [i for i, s in enumerate(samples) if wanted in ("all", s.split)]
     if not rows:
         raise DataError(f"the data set has no {wanted} part; choose another with --split, or --split all")
     known = Counter(str(seen[i]) for i in rows if seen[i] in ("train", "calibration"))
     notes = [
-        f"{n} of these images were in the {part} part when the inspector was made: "
+        f"{n} of these images were in the {name} part when the inspector was made: "
         "its figures on them flatter it"
-        for part, n in sorted(known.items())
+        for name, n in sorted(known.items())
     ]
-    left = sum(p is not None and s.part != wanted for s, p in zip(samples, seen, strict=True))
+    left = sum(p is not None and s.split != wanted for s, p in zip(samples, seen, strict=True))
     if left and split is None and wanted == "test":
         notes.append(f"{left:,} images that made the inspector are left out (--split all judges them too)")
     return Picked(dataset.subset(samples[i] for i in rows), tuple(notes), dict(known))
 
 
-def parts_seen(inspector: Inspector, content: Sequence[str]) -> list[str | None]:
-    """Return the part each image was in when the inspector was made, by its SHA-256; None for new ones."""
+def splits_seen(inspector: Inspector, content: Sequence[str]) -> list[str | None]:
+    """Return the split each image was in when the inspector was made, by its SHA-256; None for new ones."""
     return [inspector.splits.get(digest) for digest in content]
 
 
@@ -284,7 +284,7 @@ def _predictions(inspector: Inspector, dataset: Dataset, verdicts: Sequence[Verd
     return Predictions(
         images=tuple(s.image for s in dataset.samples),
         truth=tuple(str(s.label) for s in dataset.samples),
-        parts=tuple(str(s.part) for s in dataset.samples),
+        splits=tuple(str(s.split) for s in dataset.samples),
         decisions=tuple(None if v.decision is None else str(v.decision) for v in verdicts),
         labels=tuple(v.label for v in verdicts),
         scores=np.array([v.score for v in verdicts], dtype=np.float64),

@@ -84,8 +84,8 @@ def outline(region: npt.NDArray[np.bool_], width: int | None = None) -> npt.NDAr
         slice(max(0, int(rows[0]) - reach), int(rows[-1]) + reach + 1),
         slice(max(0, int(columns[0]) - reach), int(columns[-1]) + reach + 1),
     )
-    part = region[near]
-    out[near] = _grown(_grown(part, reach).T, reach).T & ~part
+    piece = region[near]
+    out[near] = _grown(_grown(piece, reach).T, reach).T & ~piece
     return out
 
 

@@ -65,7 +65,8 @@ def joined(scores: list[Scores]) -> Scores:
     """Return scores one behind the other."""
     logits = [s.logits for s in scores if s.logits is not None]
     return Scores(
-        np.concatenate([s.defect for s in scores]), np.concatenate(logits) if len(logits) == len(scores) else None
+        np.concatenate([s.defect for s in scores]),
+        np.concatenate(logits) if len(logits) == len(scores) else None,
     )
 
 
@@ -113,4 +114,3 @@ def _decided_otherwise(
     tie = TIE * max(1.0, float(np.abs(bounds).max()))
     near = (np.abs(a[:, None] - bounds) <= tie).any(1) & (np.abs(b[:, None] - bounds) <= tie).any(1)
     return np.asarray(differ & ~near, dtype=np.bool_)
-

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from brightfield.data.cache import PixelCache
 from brightfield.data.dataset import Dataset
 from brightfield.decide.calibration import calibrate
-from brightfield.decide.choose import choose
+from brightfield.decide.threshold_selection import choose
 from brightfield.decide.fit_calibration import fit_calibrator
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import Policy
@@ -34,8 +34,8 @@ def assemble(ready: Ready, fitted: Fitted, policy: Policy, progress: Progress) -
     Raises:
         DataError: If the images do not suffice for the policy.
     """
-    data, part = ready.data, ready.calibration
-    labels = np.array([data.classes.index(str(s.label)) for s in part.samples])
+    data, calibration = ready.data, ready.calibration
+    labels = np.array([data.classes.index(str(s.label)) for s in calibration.samples])
     normal = None if data.normal is None else data.classes.index(data.normal)
     method = _as_stored(fitted, data)
     scores = fitted.out_of_fold or score(method, fitted.cache, progress)
@@ -43,7 +43,7 @@ def assemble(ready: Ready, fitted: Fitted, policy: Policy, progress: Progress) -
     point: OperatingPoint | None = None
     if normal is not None:
         values = calibrate(calibrator, scores, normal)
-        types = [str(s.label) for s in part.samples]
+        types = [str(s.label) for s in calibration.samples]
         point = choose(policy, values, labels != normal, types, scores=scores.defect)
     return Inspector(
         method=method,
@@ -80,8 +80,8 @@ def _reference(
 def _splits(dataset: Dataset) -> dict[str, str]:
     """Return each picture's split by its content; of one that is in several, the one that it trained in."""
     rank: Mapping[str, int] = {"train": 2, "calibration": 1}
-    by_rank = sorted(dataset.samples, key=lambda s: rank.get(str(s.part), 0))
-    return {_digest(s.path): str(s.part) for s in by_rank}
+    by_rank = sorted(dataset.samples, key=lambda s: rank.get(str(s.split), 0))
+    return {_digest(s.path): str(s.split) for s in by_rank}
 
 
 def _digest(path: Path) -> str:

@@ -36,7 +36,7 @@ def facts_of(ready: Ready, fitted: Fitted, options: TrainOptions, seconds: float
             "data": data.fingerprint(),
             "data_name": data.name,
             "data_licence": data.licence,
-            "splits": {name: data.part(name).counts() for name in ("train", "calibration", "test")},
+            "splits": {name: data.split(name).counts() for name in ("train", "calibration", "test")},
             "code": code_fingerprint(),
             "weights": fitted.weights_sha256,
         },

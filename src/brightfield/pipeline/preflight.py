@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.atomic import write_atomically
+from brightfield.disk.atomic import write_atomically
 from brightfield.data.dataset import Dataset, Sample, order_classes
 from brightfield.data.fingerprints import near_duplicate_groups
 from brightfield.data.split import fold_numbers, split
-from brightfield.decide.choose import check_enough
+from brightfield.decide.threshold_selection import check_enough
 from brightfield.decide.policy import Policy, parse_policy
 from brightfield.errors import ConfigError, DataError
 from brightfield.methods.base import Learner
@@ -90,7 +90,10 @@ def near_duplicates(dataset: Dataset, folder: Path, progress: Progress) -> npt.N
 
 
 def prepare(
-    dataset: Dataset, learner: Learner, options: TrainOptions, duplicates: Sequence[int] | npt.NDArray[np.intp]
+    dataset: Dataset,
+    learner: Learner,
+    options: TrainOptions,
+    duplicates: Sequence[int] | npt.NDArray[np.intp],
 ) -> Ready:
     """Share the images out and refuse what would only fail later. `data check` asks this too.
 
@@ -113,28 +116,26 @@ def prepare(
     if dataset.normal is None:
         # there is no threshold to choose, and a temperature does not get better with more
         share = min(share, ENOUGH_FOR_A_TEMPERATURE / len(dataset))
-    parted = split(dataset, test=options.test, calibration=share, seed=options.seed, duplicates=groups)
-    train = parted.part("train")
-    calibration = train if out_of_fold else parted.part("calibration")
+    shared_out = split(dataset, test=options.test, calibration=share, seed=options.seed, duplicates=groups)
+    train = shared_out.split("train")
+    calibration = train if out_of_fold else shared_out.split("calibration")
     learner.check(train, calibration)
     check_calibration(calibration, policy)
-    of_train = np.array([g for g, s in zip(groups, parted.samples, strict=True) if s.part == "train"])
+    of_train = np.array([g for g, s in zip(groups, shared_out.samples, strict=True) if s.split == "train"])
     folds = None
     if out_of_fold:
         folds = np.array(fold_numbers(train, learner.folds, options.seed, duplicates=of_train.tolist()))
-    known = {str(s.label) for s in parted.samples if s.part != "test"}
-    data = replace(parted, classes=order_classes(known, parted.normal))
+    known = {str(s.label) for s in shared_out.samples if s.split != "test"}
+    data = replace(shared_out, classes=order_classes(known, shared_out.normal))
     return Ready(data, replace(calibration, classes=data.classes), of_train, folds)
 
 
-def calibrates_out_of_fold(
-    dataset: Dataset, learner: Learner, options: TrainOptions, policy: Policy
-) -> bool:
+def calibrates_out_of_fold(dataset: Dataset, learner: Learner, options: TrainOptions, policy: Policy) -> bool:
     """Tell whether the training images calibrate too, so that none has to be held out for that.
 
     A guarantee needs images that trained nothing; and a split that the data set names for calibration is used.
     """
-    own = any(s.part == "calibration" for s in dataset.samples)
+    own = any(s.split == "calibration" for s in dataset.samples)
     return learner.folds > 0 and options.calibration is None and not policy.promises and not own
 
 
@@ -150,54 +151,56 @@ def check_labels(dataset: Dataset) -> None:
         raise DataError(f"training needs a label for every image; none for {', '.join(unlabelled[:3])}{more}")
 
 
-def check_calibration(part: Dataset, policy: Policy) -> None:
+def check_calibration(calibration: Dataset, policy: Policy) -> None:
     """Refuse before the training what would only fail after it.
 
     Args:
-        part: The images that will calibrate.
+        calibration: The images that will calibrate.
         policy: What will choose the threshold on them.
 
     Raises:
         DataError: If there are too few for the policy.
         ConfigError: If the policy names a defect type that is not there.
     """
-    if part.normal is not None:
-        labels = [str(s.label) for s in part.samples]
-        said = group_note(part.samples) if policy.promises else None
+    if calibration.normal is not None:
+        labels = [str(s.label) for s in calibration.samples]
+        said = group_note(calibration.samples) if policy.promises else None
         if said is not None:
             log.warning("%s", said)
         try:
-            check_enough(policy, [label != part.normal for label in labels], labels)
+            check_enough(policy, [label != calibration.normal for label in labels], labels)
         except DataError as error:
             raise DataError(
                 f"{error}. A larger --calibration SHARE of the images to choose on helps too"
             ) from error
 
 
-def warn_of_near_duplicates(parted: Dataset, numbers: Sequence[int] | npt.NDArray[np.intp], policy: Policy) -> None:
-    """Warn of near-duplicates that the data set's own parts tear apart, and that a promise counts as parts.
+def warn_of_near_duplicates(
+    shared_out: Dataset, numbers: Sequence[int] | npt.NDArray[np.intp], policy: Policy
+) -> None:
+    """Warn of near-duplicates that the data set's own splits tear apart, and that a promise counts as parts.
 
     Args:
-        parted: With a part for every image.
+        shared_out: With a split for every image.
         numbers: One an image, equal for near-duplicates.
         policy: What will choose the threshold.
     """
-    parts = [str(s.part) for s in parted.samples]
+    splits = [str(s.split) for s in shared_out.samples]
     of_number: dict[int, set[str]] = defaultdict(set)
-    for part, number in zip(parts, numbers, strict=True):
-        of_number[number].add(part)
+    for split_name, number in zip(splits, numbers, strict=True):
+        of_number[number].add(split_name)
     torn = [number for number in numbers if len(of_number[number]) > 1]
     if torn:
         log.warning(
-            "%d pictures are nearly the same as one in another part (%s): what is measured there is "
+            "%d pictures are nearly the same as one in another split (%s): what is measured there is "
             "flattered. `brightfield data check` names them",
             len(torn),
             " and ".join(sorted(set.union(*(of_number[number] for number in torn)))),
         )
-    held = [number for part, number in zip(parts, numbers, strict=True) if part == "calibration"]
+    held = [number for split_name, number in zip(splits, numbers, strict=True) if split_name == "calibration"]
     if policy.promises and len(set(held)) < len(held):
         log.warning(
-            "%d pictures of the calibration part are nearly the same as another: each counts as a part of "
+            "%d pictures of the calibration split are nearly the same as another: each counts as a part of "
             "its own, and the promise proves less than it says if they show one part",
             len(held) - len(set(held)),
         )

@@ -11,17 +11,17 @@ import numpy as np
 
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.decide.calibration import Calibrated, Conformal
-from brightfield.decide.choose import BoolArray, choose, count
+from brightfield.decide.threshold_selection import BoolArray, choose, count
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import Policy, parse_policy
 from brightfield.decide.scores import Scores
 from brightfield.errors import ConfigError, DataError
-from brightfield.evaluation.run import Judged, digests, judge, load_for, parts_seen
+from brightfield.evaluation.run import Judged, digests, judge, load_for, splits_seen
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress
 from brightfield.pipeline.preflight import group_note
 
-PARTS = ("calibration", "test", "all")
+SPLITS = ("calibration", "test", "all")
 """What an operating point may be chosen on; never on what the inspector was trained on."""
 
 
@@ -33,9 +33,9 @@ class Rethresholded:
         inspector: The new one; figures of an evaluation are taken out, as the old threshold's.
         before: The old operating point, its counts taken on these images on its own scale.
         after: The new one, its counts on the same images; another policy may be on another scale.
-        images: How many images of which part it was chosen on.
+        images: How many images of which split it was chosen on.
         notes: What the user should know of the choice.
-        unreadable: Images that could not be read, and took no part in it.
+        unreadable: Images that could not be read, and are not counted.
     """
 
     inspector: Inspector
@@ -57,31 +57,31 @@ def rethreshold(
     """Choose the operating point again.
 
     Images that the inspector was trained on are known by their content and never used. Those that the
-    threshold is chosen on belong to the new inspector's calibration part.
+    threshold is chosen on belong to the new inspector's calibration split.
 
     Args:
         inspector: Which one.
         data: As in `train`.
         policy: As `parse_policy` takes it.
-        split: One of `PARTS`; by default the calibration part where there is one, else what the training
+        split: One of `SPLITS`; by default the calibration split where there is one, else what the training
             images were given out of fold if they are among the data and calibrated the inspector, else all.
         progress: Told of every image.
 
     Raises:
-        ConfigError: If the policy or the part is unknown, or the inspector has no operating point.
+        ConfigError: If the policy or the split is unknown, or the inspector has no operating point.
         DataError: If no images are left to choose on, or they do not suffice for the policy.
     """
     wanted = parse_policy(policy)
     old = inspector.operating_point
     if old is None:
         raise ConfigError("this inspector has no normal class, so it names classes and has no threshold")
-    _check_part(split)
+    _check_split(split)
     dataset = data if isinstance(data, Dataset) else load_for(inspector, data)
     content = digests(dataset)
-    seen = parts_seen(inspector, content)
+    seen = splits_seen(inspector, content)
     choosable = inspector.out_of_fold and "train" in seen and "calibration" not in seen
     if choosable and split in (None, "calibration"):
-        new = sum(p is None and s.part != "test" for p, s in zip(seen, dataset.samples, strict=True))
+        new = sum(p is None and s.split != "test" for p, s in zip(seen, dataset.samples, strict=True))
         return _out_of_fold(inspector, wanted, old, new)
     chosen, notes = _chosen(inspector, dataset, seen, split, wanted)
     judged = judge(inspector, chosen, progress)
@@ -93,7 +93,7 @@ def rethreshold(
         inspector=replace(made, splits={**made.splits, **dict.fromkeys(used, "calibration")}),
         before=before,
         after=after,
-        images=dict(Counter(str(s.part) for s in judged.dataset.samples)),
+        images=dict(Counter(str(s.split) for s in judged.dataset.samples)),
         notes=(*notes, *judged.notes),
         unreadable=judged.unreadable,
     )
@@ -119,18 +119,18 @@ def _before_and_after(
     return before, after
 
 
-def _check_part(split: str | None) -> None:
+def _check_split(split: str | None) -> None:
     if split == "train":
         raise ConfigError(
             "--split train: on the images it was trained on an inspector is better than on others, so "
-            f"a threshold chosen there would not hold; choose one of {', '.join(PARTS)}"
+            f"a threshold chosen there would not hold; choose one of {', '.join(SPLITS)}"
         )
-    if split is not None and split not in PARTS:
-        raise ConfigError(f"--split {split!r} is unknown; known are: {', '.join(PARTS)}")
+    if split is not None and split not in SPLITS:
+        raise ConfigError(f"--split {split!r} is unknown; known are: {', '.join(SPLITS)}")
 
 
 def at_threshold(inspector: Inspector, threshold: float) -> Inspector:
-    """Return the inspector with a threshold named by hand, counted on the calibration part it keeps.
+    """Return the inspector with a threshold named by hand, counted on the calibration split it keeps.
 
     Args:
         inspector: Which one.
@@ -150,7 +150,7 @@ def at_threshold(inspector: Inspector, threshold: float) -> Inspector:
 
 
 def _kept(inspector: Inspector) -> tuple[Scores, BoolArray]:
-    """Return the scores of the calibration part that the inspector keeps, and which of it is defective."""
+    """Return the scores of the calibration split that the inspector keeps, and which of it is defective."""
     is_defect = np.asarray(inspector.reference["labels"] != inspector.normal_index, dtype=np.bool_)
     return inspector.reference_scores, is_defect
 
@@ -159,7 +159,7 @@ def _calibrated_it(inspector: Inspector, dataset: Dataset) -> bool:
     """Tell whether these are the good parts that the inspector's p-values compare with."""
     calibrator = inspector.calibrator
     known = isinstance(calibrator, Conformal) and len(calibrator.good) == len(dataset)
-    return known and all(s.part == "calibration" for s in dataset.samples)
+    return known and all(s.split == "calibration" for s in dataset.samples)
 
 
 def _out_of_fold(inspector: Inspector, policy: Policy, old: OperatingPoint, new: int) -> Rethresholded:
@@ -171,7 +171,7 @@ def _out_of_fold(inspector: Inspector, policy: Policy, old: OperatingPoint, new:
         others = "take the other images with --split all" if new else "give other images"
         raise DataError(
             f"policy {str(policy)!r} promises a rate, which takes images that trained nothing; these trained "
-            f"the inspector, and were judged out of fold: {others}, choose on the test part with "
+            f"the inspector, and were judged out of fold: {others}, choose on the test split with "
             "--split test, or train again with this --policy, which holds images out for it"
         )
     scores, is_defect = _kept(inspector)
@@ -198,19 +198,19 @@ def _out_of_fold(inspector: Inspector, policy: Policy, old: OperatingPoint, new:
 def _chosen(
     inspector: Inspector, dataset: Dataset, seen: Sequence[str | None], split: str | None, policy: Policy
 ) -> tuple[Dataset, tuple[str, ...]]:
-    """Return the images to choose on, each with its part, and notes on them."""
+    """Return the images to choose on, each with its split, and notes on them."""
     free = [
         # without a mask, as no heatmap is needed to choose a threshold
-        replace(sample, part=part or sample.part or "new", mask=None)
-        for sample, part in zip(dataset.samples, seen, strict=True)
-        if part != "train"
+        replace(sample, split=known or sample.split or "new", mask=None)
+        for sample, known in zip(dataset.samples, seen, strict=True)
+        if known != "train"
     ]
     trained = list(seen).count("train")
-    wanted = split or ("calibration" if any(s.part == "calibration" for s in free) else "all")
-    picked = [s for s in free if wanted in ("all", s.part)]
+    wanted = split or ("calibration" if any(s.split == "calibration" for s in free) else "all")
+    picked = [s for s in free if wanted in ("all", s.split)]
     if not picked:
         used = f"; {trained} of its images trained the inspector and are not used" if trained else ""
-        mend = "choose another part with --split" if free else "give others"
+        mend = "choose another split with --split" if free else "give others"
         raise DataError(
             f"{dataset.name} has no images of the {wanted} part to choose a threshold on{used}: {mend}"
         )
@@ -225,9 +225,9 @@ def _notes(
     said = group_note(picked) if policy.promises else None
     if said is not None:
         yield said
-    tested = sum(s.part == "test" for s in picked)
+    tested = sum(s.split == "test" for s in picked)
     if tested and not policy.is_fixed and "test" in inspector.splits.values():
         yield (
-            f"{tested} images of the test part are used: figures on them say less from now on, as the "
+            f"{tested} images of the test split are used: figures on them say less from now on, as the "
             "threshold was chosen to suit them"
         )

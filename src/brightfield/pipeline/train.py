@@ -18,11 +18,17 @@ from brightfield.options import TrainOptions
 from brightfield.pipeline.agreement import compare
 from brightfield.pipeline.calibrate import assemble
 from brightfield.pipeline.facts import facts_of
-from brightfield.pipeline.preflight import Ready, make_learner, near_duplicates, prepare, warn_of_near_duplicates
+from brightfield.pipeline.preflight import (
+    Ready,
+    make_learner,
+    near_duplicates,
+    prepare,
+    warn_of_near_duplicates,
+)
 from brightfield.pipeline.workspace import Workspace
 from brightfield.progress import Progress, silent
-from brightfield.tracking import record_settings
-from brightfield.training.processes import Processes, joined, processes, take_device
+from brightfield.learn.tracking import record_settings
+from brightfield.learn.processes import Processes, joined, processes, take_device
 
 
 @dataclass(frozen=True)
@@ -83,9 +89,7 @@ def train(
     return _train(dataset, learner, group, asked, begin)
 
 
-def _train(
-    dataset: Dataset, learner: Learner, group: Processes, asked: Request, begin: float
-) -> Inspector:
+def _train(dataset: Dataset, learner: Learner, group: Processes, asked: Request, begin: float) -> Inspector:
     options = asked.options
     tell = asked.progress if group.first else silent
     workspace = Workspace(asked.output, options, dataset, asked.resume, group, learner.identity)
@@ -130,4 +134,3 @@ def _calibrated(ready: Ready, fitted: Fitted, asked: Request, tell: Progress) ->
             f"{error}. What was learned is kept: the same command with another --policy, {kind}, and --resume "
             "goes on from there"
         ) from error
-

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from brightfield.atomic import write_atomically
+from brightfield.disk.atomic import write_atomically
 from brightfield.data.dataset import Dataset
 from brightfield.decide.policy import parse_policy
-from brightfield.disk import writing
+from brightfield.disk.room import writing
 from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.options import TrainOptions
-from brightfield.filenames import fitted
-from brightfield.training.processes import Processes
+from brightfield.disk.names import fitted
+from brightfield.learn.processes import Processes
 
 log = logging.getLogger(__name__)
 

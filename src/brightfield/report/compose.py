@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from brightfield.atomic import write_atomically
+from brightfield.disk.atomic import write_atomically
 from brightfield.data.decode import decode, to_rgb8
 from brightfield.data.tiling import at_peak
-from brightfield.disk import check_overwrites
+from brightfield.disk.room import check_overwrites
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.run import Evaluation
 from brightfield.explain.overlay import HOTTEST, as_png, overlay, shrink, shrink_heat
@@ -132,9 +132,9 @@ def _facts(inspector: Inspector, made: Evaluation) -> dict[str, dict[str, str]]:
     recipe = training.get("recipe") or {}
     options = training.get("options") or {}
     created = facts.get("created_with") or {}
-    parts = {
+    splits = {
         f"images of the {name} part": ", ".join(f"{n} {c}" for c, n in counts.items())
-        for name, counts in (prints.get("parts") or {}).items()
+        for name, counts in (prints.get("splits") or {}).items()
     }
     return {
         "Judged here": {
@@ -145,7 +145,7 @@ def _facts(inspector: Inspector, made: Evaluation) -> dict[str, dict[str, str]]:
         },
         "Training data": {
             "data set": str(prints.get("data_name")),
-            **parts,
+            **splits,
             "fingerprint (SHA-256)": str(prints.get("data")),
         },
         "Model": {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from brightfield.atomic import write_atomically
+from brightfield.disk.atomic import write_atomically
 from brightfield.report.page import context
 from brightfield.report.report import Report
 

@@ -19,7 +19,7 @@ from brightfield.report.agreement import agreement_section
 from brightfield.report.promises import promises
 from brightfield.report.report import KINDS, Exhibit, Report
 from brightfield.report.tables import class_table, confused_pairs, confusion, type_table, verdict_table
-from brightfield.report.what_if import Thresholds, chosen_thresholds, slider_data
+from brightfield.report.threshold_slider import Thresholds, chosen_thresholds, slider_data
 from brightfield.report.wording import (
     ABOUT_CLASSES,
     ABOUT_DEFECTS,
@@ -51,7 +51,7 @@ def context(report: Report) -> dict[str, Any]:
     chosen = chosen_thresholds(predictions, found["operating_point"])
     return {
         "title": report.title,
-        "part": _part(predictions),
+        "splits": _splits_in_words(predictions),
         "tiles": _class_tiles(found) if predictions.normal is None else _verdict_tiles(predictions),
         "rates": _rates(found),
         "operating_point": _operating_point(predictions, found, chosen),
@@ -86,12 +86,12 @@ def context(report: Report) -> dict[str, Any]:
     }
 
 
-def _part(predictions: Predictions) -> str:
-    names = [name for name in dict.fromkeys(predictions.parts) if name]
+def _splits_in_words(predictions: Predictions) -> str:
+    names = [name for name in dict.fromkeys(predictions.splits) if name]
     images = "1 image" if len(predictions) == 1 else f"{len(predictions):,} images"
     if not names:
         return images
-    return f"{images} of the {' and '.join(names)} part{'s' if len(names) > 1 else ''}"
+    return f"{images} of the {' and '.join(names)} split{'s' if len(names) > 1 else ''}"
 
 
 def _verdict_tiles(predictions: Predictions) -> list[dict[str, Any]]:

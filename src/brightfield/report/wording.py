@@ -79,12 +79,12 @@ POLICIES = {
     "calibrated it.",
     "recall": "The threshold was chosen to reach the recall asked for on the parts that calibrated it.",
     "precision": "The threshold was chosen to reach the precision asked for on the parts that calibrated it.",
-    "escape": "Parts pass as far up as the escape rate asked for can be proven on the calibration part.",
+    "escape": "Parts pass as far up as the escape rate asked for can be proven on the calibration split.",
     "overkill": "Parts are rejected as far down as the overkill rate asked for can be proven on the "
-    "calibration part.",
+    "calibration split.",
     "overkill by expectation": "Parts are rejected as far down as no more good parts than asked for are "
     "expected to be rejected.",
-    "auto": "The threshold was chosen by what the calibration part holds.",
+    "auto": "The threshold was chosen by what the calibration split holds.",
     "cost": "Each part meets the decision of the least expected cost at the line's own share of defects.",
     "fixed": "The threshold was given by hand; no data chose it.",
 }

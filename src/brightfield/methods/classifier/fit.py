@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from brightfield.atomic import write_atomically
+from brightfield.disk.atomic import write_atomically
 from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.dataset import Dataset
 from brightfield.data.masks import tile_shares
@@ -30,21 +30,21 @@ from brightfield.errors import DataError
 from brightfield.methods.base import Fitted, Job, Picture
 from brightfield.methods.classifier.fitted import Classifier
 from brightfield.methods.classifier.options import ClassifierOptions
-from brightfield.models.backbone import Trunk, build_trunk
-from brightfield.models.frozen import Freezer
-from brightfield.models.network import TileNet, build_network
-from brightfield.models.runtime import pick_runtime
+from brightfield.learn.backbone import Trunk, build_trunk
+from brightfield.learn.frozen import Freezer
+from brightfield.learn.network import TileNet, build_network
+from brightfield.learn.runtime import pick_runtime
 from brightfield.engine.small_names import SMALL_NETWORKS
-from brightfield.models.small import build_small_trunk, small_head
-from brightfield.models.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weights
-from brightfield.training.epochs import History
-from brightfield.training.features import FeatureBank, extract, in_tiles
-from brightfield.training.finetune import FineTuneData, fine_tune
-from brightfield.training.heads import HeadTrainingData, members_without, train_head
-from brightfield.training.plan import Plan, Wishes, plan
-from brightfield.training.recipes import FineTune, FromScratch, Recipe, TrainHead
-from brightfield.training.scratch import ScratchData, gather, train_from_scratch
-from brightfield.training.targets import certainties, class_targets
+from brightfield.learn.small import build_small_trunk, small_head
+from brightfield.learn.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weights
+from brightfield.learn.epochs import History
+from brightfield.learn.features import FeatureBank, extract, in_tiles
+from brightfield.learn.finetune import FineTuneData, fine_tune
+from brightfield.learn.heads import HeadTrainingData, members_without, train_head
+from brightfield.learn.plan import Plan, Wishes, plan
+from brightfield.learn.recipes import FineTune, FromScratch, Recipe, TrainHead
+from brightfield.learn.scratch import ScratchData, gather, train_from_scratch
+from brightfield.learn.targets import certainties, class_targets
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def fit(job: Job, options: ClassifierOptions, recipe: Recipe) -> Fitted:
     net, origin = _network(recipe, options, len(job.data.classes))
     recipe = replace(recipe, head=net.head.spec)
     freezer = Freezer(net)
-    training = job.data.part("train")
+    training = job.data.split("train")
     with job.process_group.first_goes_first():
         chosen = _plan(job, training, freezer, recipe, Wishes(options.image_size, options.tile))
         log.info("%s", chosen.reason)
@@ -199,7 +199,7 @@ def _caches(job: Job, rule: Preprocessing) -> list[PixelCache]:
     """Return the decoded training images and, where others calibrate, those."""
     return [
         build_cache(
-            [s.path for s in job.data.part(name).samples],
+            [s.path for s in job.data.split(name).samples],
             resize=rule.resize,
             bits=rule.bits,
             folder=job.folder / "pixels",
@@ -396,11 +396,11 @@ def _hold_out(
         return np.arange(len(train)), np.arange(0)
     alike = None if duplicates is None else duplicates.tolist()
     try:
-        parts = split(resplit(train), test=share, calibration=0.0, seed=seed, duplicates=alike)
+        halves = split(resplit(train), test=share, calibration=0.0, seed=seed, duplicates=alike)
     except DataError as error:
         if alike is None:
             raise
         log.warning("near-duplicates are on both sides of what chooses the best epoch (%s)", error)
         return _hold_out(train, share, seed, None)
-    held = np.array([s.part == "test" for s in parts.samples])
+    held = np.array([s.split == "test" for s in halves.samples])
     return np.flatnonzero(~held), np.flatnonzero(held)

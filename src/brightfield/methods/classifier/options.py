@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from brightfield.methods.declared import Open, check_all, option
 from brightfield.engine.view_names import TEST_TIME
-from brightfield.training.learning import MIXES, UNCERTAIN, corrections
-from brightfield.training.recipes import OPTIMISERS, PRECISIONS, RECIPES, SCHEDULES, Recipe
+from brightfield.learn.learning import MIXES, UNCERTAIN, corrections
+from brightfield.learn.recipes import OPTIMISERS, PRECISIONS, RECIPES, SCHEDULES, Recipe
 
 MOST_PIXELS = 16384
 

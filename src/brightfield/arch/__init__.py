@@ -1,0 +1,1 @@
+"""Networks taken apart: sizes, parameters, receptive fields."""

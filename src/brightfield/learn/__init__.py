@@ -1,0 +1,1 @@
+"""What learners share: backbones and weights, the training loop, losses, recipes, frozen features."""

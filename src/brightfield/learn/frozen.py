@@ -1,0 +1,114 @@
+"""A network that does not learn at the moment: pooled features and maps, as quick as this machine can."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from brightfield.engine.network import Network
+from brightfield.engine.pixels import at_scale, scaled_side
+from brightfield.engine.trunk import ANY_SIDE, Trunk
+from brightfield.errors import WeightsError
+from brightfield.learn.export import export_network
+from brightfield.learn.network import Tapped, TileNet
+
+FloatArray = npt.NDArray[np.float32]
+
+log = logging.getLogger(__name__)
+
+
+class Frozen(Protocol):
+    """What gives the features of a network whose weights stay as they are."""
+
+    def pooled(self, x: FloatArray) -> FloatArray:
+        """Return the head's input (N, D) for a normalised batch (N, 3, H, W)."""
+
+
+class OnEngine:
+    """A frozen network in the engine that judges, so that features and verdicts agree."""
+
+    def __init__(self, trunk: Trunk, pools: Sequence[str]) -> None:
+        self.trunk, self.pools = trunk, tuple(pools)
+
+    def pooled(self, x: FloatArray) -> FloatArray:
+        """Return the head's input (N, D) for a normalised batch (N, 3, H, W)."""
+        return self.trunk.pooled(x, self.pools)
+
+
+class OnGpu:
+    """A frozen network in torch, in the number format that this GPU is quickest in."""
+
+    def __init__(self, net: TileNet) -> None:
+        self.net = net.eval()
+
+    def pooled(self, x: FloatArray) -> FloatArray:
+        """Return the head's input (N, D) for a normalised batch (N, 3, H, W)."""
+        net = self.net
+        with torch.inference_mode(), net.runtime.autocast():
+            batches = (np.ascontiguousarray(at_scale(x, scale)) for scale in net.head.spec.scales)
+            maps = [m for batch in batches for m in net.tapped_at_one_scale(torch.from_numpy(batch))]
+            return np.asarray(net.pool(maps).float().cpu().numpy())
+
+
+class Freezer:
+    """Freezes a network for tiles of any size, once as long as one model serves them all.
+
+    What trains the network afterwards needs a new one.
+    """
+
+    def __init__(self, net: TileNet) -> None:
+        self.net = net
+        self._trunks: dict[int, Trunk] = {}
+
+    def features(self, side: int) -> Frozen:
+        """Return the quickest way to compute features of tiles of a side in pixels."""
+        if self.net.runtime.device != "cpu":
+            return OnGpu(self.net)
+        return OnEngine(self.trunk(side), self.net.head.spec.pools)
+
+    def trunk(self, side: int) -> Trunk:
+        """Return the trunk as the engine runs it on tiles of a side in pixels.
+
+        Raises:
+            WeightsError: If ONNX Runtime cannot run it, or gives other values.
+        """
+        for key in (ANY_SIDE, side):
+            if key in self._trunks:
+                return self._trunks[key]
+        trunk = frozen_trunk(self.net, side)
+        self._trunks[ANY_SIDE if ANY_SIDE in trunk.networks else side] = trunk
+        return trunk
+
+
+def frozen_trunk(net: TileNet, side: int) -> Trunk:
+    """Return a network's trunk as the engine runs it on tiles of a side in pixels.
+
+    One model serves all sizes where the network allows it, else there is one for each scale.
+
+    Raises:
+        WeightsError: If ONNX Runtime cannot run it, or gives other values.
+    """
+    tapped = Tapped(net).to("cpu").eval()
+    scales = net.head.spec.scales
+    sides = sorted({scaled_side(side, scale) for scale in scales}, reverse=True)
+    try:
+        if not net.trunk.spec.fixed_size:
+            shapes = [(3, s, s) for s in (sides if len(sides) > 1 else [side, _other(side)])]
+            try:
+                return Trunk({ANY_SIDE: export_network(tapped, shapes, any_size=True)}, scales)
+            except WeightsError as error:
+                log.debug("one model for each size of picture: %s", error)
+        networks: dict[int, Network] = {s: export_network(tapped, [(3, s, s)], any_size=False) for s in sides}
+        return Trunk(networks, scales)
+    finally:
+        net.to(net.runtime.device)
+
+
+def _other(side: int) -> int:
+    """Return another side, on which a model that claims to take all sizes is tried."""
+    return max(32, round(0.75 * side / 32) * 32)

@@ -1,1 +1,0 @@
-"""Networks: backbones and where their weights come from."""

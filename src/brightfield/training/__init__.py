@@ -1,1 +1,0 @@
-"""One plain loop, losses, sampling, recipes."""
