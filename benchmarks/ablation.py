@@ -28,21 +28,21 @@ from brightfield.data.load import load
 from brightfield.data.scan import scan
 from brightfield.data.split import fold_numbers, split
 from brightfield.decide.calibration import calibrate
-from brightfield.decide.threshold_selection import choose
 from brightfield.decide.fit_calibration import fit_calibrator
 from brightfield.decide.policy import parse_policy
 from brightfield.decide.scores import scores_of_logits
+from brightfield.decide.threshold_selection import choose
 from brightfield.errors import ConfigError
-from brightfield.methods.classifier_options import ClassifierOptions
-from brightfield.methods.classifier.fit import fit_classifier
 from brightfield.learn.backbone import build_trunk
 from brightfield.learn.network import TileNet, build_network
-from brightfield.learn.runtime import pick_runtime
-from brightfield.learn.weights import load_weights
-from brightfield.options import make_options
 from brightfield.learn.plan import Wishes, plan
 from brightfield.learn.recipe_selection import choose_recipe
 from brightfield.learn.recipes import Recipe, TrainHead
+from brightfield.learn.runtime import pick_runtime
+from brightfield.learn.weights import load_weights
+from brightfield.methods.classifier.fit import fit_classifier
+from brightfield.methods.classifier.options import ClassifierOptions
+from brightfield.options import make_options
 from record import Row
 from runs import FIGURES, rows_of, run, save
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from brightfield import Dataset, TrainOptions
 from brightfield.data.load import load
+from brightfield.learn.recipes import PRECISIONS
 from brightfield.options import make_options
 from brightfield.pipeline.train import train
-from brightfield.learn.recipes import PRECISIONS
 from cifar_gpu import name_of
 from record import Row
 from runs import rows_of, run, save, summary

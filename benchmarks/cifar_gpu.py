@@ -28,17 +28,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from brightfield.models.views import VIEWS
 from torch import Tensor, nn
 
 from brightfield.data.decode import decode, to_rgb8
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.engine.view_names import MIRRORS
 from brightfield.learn.network import TileNet, build_network, normalise
-from brightfield.learn.runtime import pick_runtime
-from brightfield.learn.small import build_small_trunk, small_head
-from brightfield.models.views import VIEWS
 from brightfield.learn.recipes import SCRATCH_RECIPES, FromScratch, Recipe
+from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.scratch import ScratchData, train_from_scratch
+from brightfield.learn.small import build_small_trunk, small_head
 from record import RESULTS, Row, append
 
 SIDE = 32

@@ -21,17 +21,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from brightfield.models.views import VIEWS
 from torch import Tensor
 
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.engine.view_names import MIRRORS
 from brightfield.learn.backbone import IMAGENET_MEAN, IMAGENET_STD
 from brightfield.learn.network import TileNet, build_network, normalise
-from brightfield.learn.runtime import pick_runtime
-from brightfield.learn.small import NETWORKS, FastCNN, build_small_trunk, small_head
-from brightfield.models.views import VIEWS
 from brightfield.learn.recipes import SCRATCH_RECIPES, FromScratch
+from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.scratch import ScratchData, train_from_scratch
+from brightfield.learn.small import NETWORKS, FastCNN, build_small_trunk, small_head
 from cifar_gpu import SIDE, Pictures, apart, name_of, read
 from record import Row
 from runs import save

@@ -29,8 +29,8 @@ from scipy.stats import binomtest, norm
 from brightfield import TrainOptions
 from brightfield.data.load import load
 from brightfield.data.split import split
-from brightfield.decide.threshold_selection import choose
 from brightfield.decide.policy import parse_policy
+from brightfield.decide.threshold_selection import choose
 from brightfield.errors import DataError
 from brightfield.evaluation.run import evaluate
 from brightfield.pipeline.train import train
@@ -99,7 +99,7 @@ def rates(scores: Scores, threshold: float) -> dict[str, float]:
 
 
 def draws(pool: Scores | None, how: str, times: int, seed: int) -> Iterator[Scores]:
-    """Yield calibration splits: half of a pool, so many of it with replacement, or simulated ones."""
+    """Yield calibration parts: half of a pool, so many of it with replacement, or simulated ones."""
     rng = np.random.default_rng(seed)
     for _ in range(times):
         if pool is None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from brightfield.models.cam import SMOOTHING, grad_cam
 from sklearn.metrics import roc_auc_score
 from torchvision.transforms.v2.functional import gaussian_blur
 
@@ -27,7 +28,6 @@ from brightfield.data.split import folds, split
 from brightfield.data.synthetic import make_parts
 from brightfield.evaluation.pixels import PixelMeter
 from brightfield.methods import classifier
-from brightfield.models.cam import SMOOTHING, grad_cam
 from record import RESULTS, Row, append
 from runs import for_development, run
 

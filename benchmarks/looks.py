@@ -18,8 +18,8 @@ from brightfield import Dataset, TrainOptions
 from brightfield.data.load import load
 from brightfield.data.split import split
 from brightfield.engine.view_names import FLIPS
-from brightfield.pipeline.train import train
 from brightfield.learn.recipes import RECIPES, Recipe
+from brightfield.pipeline.train import train
 from record import Row
 from runs import save, summary, tell
 

@@ -16,8 +16,8 @@ import torch
 
 from brightfield.learn.backbone import build_trunk
 from brightfield.learn.network import build_network
-from brightfield.learn.runtime import Runtime, pick_runtime
 from brightfield.learn.recipes import MULTI_STAGE
+from brightfield.learn.runtime import Runtime, pick_runtime
 from record import Row
 from runs import save, summary
 

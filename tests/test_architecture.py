@@ -206,7 +206,7 @@ def test_help_loads_no_torch(arguments: list[str]) -> None:
 
 
 def test_recipes_can_be_chosen_without_torch() -> None:
-    loaded = loaded_after("import brightfield.learn.recipe_selection, brightfield.methods.classifier_options")
+    loaded = loaded_after("import brightfield.learn.recipe_selection, brightfield.methods.classifier.options")
     assert loaded & {"torch", "torchvision", "timm"} == set()
 
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from brightfield.disk.room import storage
 from brightfield.bundle import REQUIRED_KEYS, SCHEMA, read_bundle, write_bundle
+from brightfield.disk.room import storage
 from brightfield.errors import BundleError, WriteError
 
 TENSORS = {"head": {"weight": np.arange(6, dtype=np.float32).reshape(2, 3).T, "count": np.array(7)}}

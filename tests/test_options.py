@@ -15,9 +15,10 @@ import pytest
 
 import brightfield
 from brightfield.cli.main import main
-from brightfield.declared import Open, check_all, option, options_of
 from brightfield.errors import ConfigError
-from brightfield.methods.classifier_options import ClassifierOptions
+from brightfield.learn.recipes import RECIPES
+from brightfield.methods.classifier.options import ClassifierOptions
+from brightfield.methods.declared import Open, check_all, option, options_of
 from brightfield.options import (
     TrainOptions,
     make_options,
@@ -26,7 +27,6 @@ from brightfield.options import (
     register,
     unregister,
 )
-from brightfield.learn.recipes import RECIPES
 
 
 @dataclass(frozen=True)

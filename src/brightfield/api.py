@@ -15,10 +15,10 @@ from brightfield.evaluation.run import evaluate as _evaluate
 from brightfield.evaluation.study import Study, check_can_decide, run_study
 from brightfield.inspector import Inspector, load
 from brightfield.options import make_options
-from brightfield.progress import Progress
 from brightfield.pipeline.preflight import group_note
-from brightfield.report.compose import write_evaluation
 from brightfield.pipeline.train import train as _train
+from brightfield.progress import Progress
+from brightfield.report.compose import write_evaluation
 
 
 def train(

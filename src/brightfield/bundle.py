@@ -26,7 +26,6 @@ import numpy.typing as npt
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from brightfield.errors import BundleError
 from brightfield.disk.storage import (
     BROKEN_ZIP,
     PLAIN_NAME,
@@ -36,6 +35,7 @@ from brightfield.disk.storage import (
     open_files,
     replace_whole,
 )
+from brightfield.errors import BundleError
 
 SCHEMA = 2
 """The version of the manifest that this code writes, and the newest it reads."""

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from brightfield.arch.drawing import draw_fields, effective_field, effective_size
 from brightfield.arch.describe import describe
+from brightfield.arch.drawing import draw_fields, effective_field, effective_size
 from brightfield.arch.graph import take_apart
 
 

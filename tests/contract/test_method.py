@@ -19,12 +19,12 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.decide.calibration import Temperature
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.inspector import Inspector
-from brightfield.methods.base import Method
-from brightfield.methods.classifier import Classifier
 from brightfield.learn.backbone import build_trunk
 from brightfield.learn.head import HeadSpec
 from brightfield.learn.network import build_network
 from brightfield.learn.runtime import pick_runtime
+from brightfield.methods.base import Method
+from brightfield.methods.classifier import Classifier
 
 CLASSES = ("fine", "scratch", "pit")
 # nothing here is a default

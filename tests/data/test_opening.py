@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from brightfield.training.choice import choose_recipe
 from PIL import Image
 
-from brightfield.options import TrainOptions
 from brightfield.data.check import check
 from brightfield.data.decode import decode, read_mask
 from brightfield.data.load import load
@@ -20,7 +20,7 @@ from brightfield.data.opening import blamed_on, opened, picture_at_work
 from brightfield.data.scan import scan
 from brightfield.errors import ImageError
 from brightfield.explain.files import read_heatmap
-from brightfield.training.choice import choose_recipe
+from brightfield.options import TrainOptions
 
 SOURCE = Path(__file__).parents[2] / "src" / "brightfield"
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from brightfield.decide.threshold_selection import choose
 from brightfield.decide.guarantee import (
     Guarantee,
     errors_allowed,
@@ -18,6 +17,7 @@ from brightfield.decide.guarantee import (
     upper_bound,
 )
 from brightfield.decide.policy import parse_policy
+from brightfield.decide.threshold_selection import choose
 from brightfield.errors import ConfigError, DataError
 
 

@@ -9,10 +9,10 @@ import pytest
 from sklearn.metrics import precision_score, recall_score, roc_curve
 
 from brightfield.decide.calibration import Calibrated, Conformal
-from brightfield.decide.threshold_selection import check_enough, choose, count, resolve
 from brightfield.decide.conformal import conformal_p_values
 from brightfield.decide.cost import shifted
 from brightfield.decide.policy import Clause, Policy, parse_policy
+from brightfield.decide.threshold_selection import check_enough, choose, count, resolve
 from brightfield.errors import ConfigError, DataError
 from brightfield.verdict import Decision, Scale
 
@@ -130,10 +130,10 @@ def test_counts_are_those_of_the_decisions(seed: int, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "values", "defect", "message"),
     [
-        ("f1", [0.1, 0.2], [False, False], "0 of 2 calibration splits are defective"),
-        ("f1", [0.1, 0.2], [True, True], "2 of 2 calibration splits are defective"),
+        ("f1", [0.1, 0.2], [False, False], "0 of 2 calibration parts are defective"),
+        ("f1", [0.1, 0.2], [True, True], "2 of 2 calibration parts are defective"),
         ("f1", [], [], "0 of 0"),
-        ("recall=0.9", [0.1, 0.2], [False, False], "0 of 2 calibration splits are defective; policy recall"),
+        ("recall=0.9", [0.1, 0.2], [False, False], "0 of 2 calibration parts are defective; policy recall"),
         ("recall=0.9", [], [], "holds no defective part"),
         ("f1", [0.1, 1.2], [False, True], r"not in \[0, 1\]"),
         ("f1", [0.1, np.nan], [False, True], r"not in \[0, 1\]"),
@@ -358,7 +358,7 @@ def test_a_promise_on_good_parts_alone_is_a_score() -> None:
 def test_what_good_parts_alone_cannot_choose(text: str) -> None:
     scores, judged, defect = good_alone(50)
     works = "choose by good parts alone with overkill=O, overkill<=O@C or fixed=T"
-    with pytest.raises(DataError, match=f"0 of 50 calibration splits are defective; policy .*{works}"):
+    with pytest.raises(DataError, match=f"0 of 50 calibration parts are defective; policy .*{works}"):
         choose(parse_policy(text), judged, defect, scores=scores)
     with pytest.raises(DataError, match=works):
         check_enough(parse_policy(text), defect, ["OK"] * 50)
@@ -389,7 +389,7 @@ def test_auto_follows_the_parts(caplog: pytest.LogCaptureFixture) -> None:
     assert "99 good parts would show 1%" in caplog.text
     check_enough(auto, good, ["OK"] * 19)
     assert resolve(parse_policy("youden"), good) == parse_policy("youden")
-    with pytest.raises(DataError, match="2 of 2 calibration splits are defective"):
+    with pytest.raises(DataError, match="2 of 2 calibration parts are defective"):
         choose(auto, [0.1, 0.2], [True, True])
 
 

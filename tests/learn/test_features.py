@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from brightfield.models.views import VIEWS
 from PIL import Image
 
 from brightfield.data.cache import PixelCache, build_cache
@@ -17,11 +18,10 @@ from brightfield.data.tiling import cut_tiles
 from brightfield.engine.view_names import FLIPS
 from brightfield.errors import WriteError
 from brightfield.learn.backbone import build_trunk
+from brightfield.learn.features import extract, tile_batches
 from brightfield.learn.head import HeadSpec
 from brightfield.learn.network import TileNet, build_network
 from brightfield.learn.runtime import pick_runtime
-from brightfield.models.views import VIEWS
-from brightfield.learn.features import extract, tile_batches
 
 RULE = Preprocessing(8, None, False, 64, 8, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 

@@ -13,14 +13,14 @@ from torch import nn
 
 from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.learn.backbone import build_trunk
-from brightfield.learn.head import HeadSpec
-from brightfield.learn.network import TileNet, build_network
-from brightfield.learn.runtime import pick_runtime
 from brightfield.learn import finetune
+from brightfield.learn.backbone import build_trunk
 from brightfield.learn.finetune import FineTuneData, fine_tune, set_training
+from brightfield.learn.head import HeadSpec
 from brightfield.learn.learning import Learning
+from brightfield.learn.network import TileNet, build_network
 from brightfield.learn.recipes import FineTune
+from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.schedules import Length, Schedule, build_schedule
 
 RULE = Preprocessing(8, None, False, 64, 8, (0.5,) * 3, (0.25,) * 3)

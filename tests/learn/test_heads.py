@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from brightfield.errors import ConfigError
-from brightfield.learn.head import HeadEnsemble, HeadSpec, defect_log_odds, pool_tiles
 from brightfield.learn.features import FeatureBank
+from brightfield.learn.head import HeadEnsemble, HeadSpec, defect_log_odds, pool_tiles
 from brightfield.learn.heads import HeadTrainingData, History, members_without, train_head
 from brightfield.learn.learning import Learning
 from brightfield.learn.recipes import TrainHead

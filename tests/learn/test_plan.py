@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from brightfield.training import plan as module
 
 from brightfield.data.scan import ImageFacts
 from brightfield.errors import ConfigError
 from brightfield.learn.network import TileNet
-from brightfield.training import plan as module
 from brightfield.learn.plan import Plan, Wishes, plan
 
 

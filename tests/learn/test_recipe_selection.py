@@ -13,7 +13,6 @@ from PIL import Image
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.engine.view_names import TEST_TIME
 from brightfield.errors import ConfigError
-from brightfield.methods.classifier_options import ClassifierOptions
 from brightfield.learn.learning import Learning
 from brightfield.learn.recipe_selection import MANY, choose_recipe
 from brightfield.learn.recipes import (
@@ -24,6 +23,7 @@ from brightfield.learn.recipes import (
     Recipe,
     TrainHead,
 )
+from brightfield.methods.classifier.options import ClassifierOptions
 
 
 def pictures(folder: Path, side: int, normal: str | None = None, each: int = MANY // 2) -> Dataset:

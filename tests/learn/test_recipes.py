@@ -8,12 +8,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from brightfield.models.views import VIEWS
 
 from brightfield.errors import ConfigError
-from brightfield.learn.backbone import known_backbones
-from brightfield.learn.small import NETWORKS
-from brightfield.models.views import VIEWS
 from brightfield.learn.augment import build_augmentation
+from brightfield.learn.backbone import known_backbones
 from brightfield.learn.checkpoint import load_checkpoint, save_checkpoint
 from brightfield.learn.learning import MIXES, UNCERTAIN, corrections
 from brightfield.learn.recipes import (
@@ -27,6 +26,7 @@ from brightfield.learn.recipes import (
     find_recipe,
     usual_rates,
 )
+from brightfield.learn.small import NETWORKS
 
 
 def test_every_recipe_is_sound() -> None:

@@ -12,11 +12,11 @@ import torch
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.errors import DataError
 from brightfield.learn.network import TileNet, build_network
-from brightfield.learn.runtime import pick_runtime
-from brightfield.learn.small import build_small_trunk, small_head
 from brightfield.learn.processes import Processes
 from brightfield.learn.recipes import SCRATCH_RECIPES, FromScratch, How
+from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.scratch import ScratchData, train_from_scratch
+from brightfield.learn.small import build_small_trunk, small_head
 
 RULE = Preprocessing(8, 32, True, 32, 0, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 FAST = SCRATCH_RECIPES["fast"].how

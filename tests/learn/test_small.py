@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from brightfield.arch.describe import build, describe
 from brightfield.engine.small_names import ONLY_SMALL, SMALL_NETWORKS
 from brightfield.errors import ConfigError
-from brightfield.arch.describe import build, describe
 from brightfield.learn.small import NETWORKS, FastCNN, build_small_trunk, small_head, small_trunk_of
 
 SHAPE = (3, 32, 32)

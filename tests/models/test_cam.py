@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from brightfield.models.cam import grad_cam
 
 from brightfield.learn.backbone import build_trunk
-from brightfield.models.cam import grad_cam
 from brightfield.learn.head import HeadSpec
 from brightfield.learn.network import build_network
 from brightfield.learn.runtime import pick_runtime

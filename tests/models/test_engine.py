@@ -4,10 +4,10 @@ import logging
 
 import pytest
 import torch
+from brightfield.models.engine import AT_ONCE, Engine, build_scorer
 from torch import Tensor, nn
 
 from brightfield.learn.backbone import build_trunk
-from brightfield.models.engine import AT_ONCE, Engine, build_scorer
 from brightfield.learn.runtime import pick_runtime
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+from brightfield.models.views import VIEWS
 
 from brightfield.engine.view_names import CROPS, FLIPS, MIRRORS, TEST_TIME, TURNS
-from brightfield.models.views import VIEWS
 
 X = torch.arange(12.0).view(1, 1, 3, 4)
 

@@ -151,7 +151,7 @@ def test_wrong_wishes(
 def test_one_class_is_too_little(inspector: Inspector, new_parts: Path) -> None:
     dataset = load_dataset(new_parts)
     good = dataset.subset(s for s in dataset.samples if s.label == "OK")
-    with pytest.raises(DataError, match="0 of 4 calibration splits are defective"):
+    with pytest.raises(DataError, match="0 of 4 calibration parts are defective"):
         rethreshold(inspector, good, "f1")
     with pytest.raises(DataError, match="no images of the test split"):
         rethreshold(inspector, good, "f1", split="test")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from scipy.stats import binomtest
 
-from brightfield.decide.threshold_selection import choose
 from brightfield.decide.cost import Costs
 from brightfield.decide.guarantee import Guarantee
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import parse_policy
+from brightfield.decide.threshold_selection import choose
 from brightfield.report.promises import guarantee_sentence, promises
 
 

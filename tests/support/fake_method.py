@@ -95,7 +95,7 @@ class MeanPartLearner:
         """Any number may share this work, as there is none."""
 
     def fit(self, job: Job) -> Fitted:
-        """Average the good training splits."""
+        """Average the good training parts."""
         rule = Preprocessing(
             8, self.options.image_size, True, self.options.image_size, 0, (0, 0, 0), (1, 1, 1)
         )

@@ -9,10 +9,10 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from brightfield.arch.graph import Architecture, take_apart
 from brightfield.engine.small_names import SMALL_SIDE
 from brightfield.errors import ConfigError
 from brightfield.learn.backbone import torchvision_classifiers
-from brightfield.arch.graph import Architecture, take_apart
 from brightfield.learn.network import build_network
 from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.small import NETWORKS, build_small_trunk, small_head

@@ -17,8 +17,8 @@ from brightfield.disk.room import check_overwrites
 from brightfield.errors import ConfigError
 
 if TYPE_CHECKING:
-    from brightfield.data.extents import Extents
     from brightfield.arch.graph import Architecture, Layer
+    from brightfield.data.extents import Extents
 
 
 _WIDTH = 120

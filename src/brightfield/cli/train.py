@@ -64,9 +64,9 @@ def run(args: argparse.Namespace) -> int:
 
     dataset = load(args.data, normal=options.normal)
 
+    from brightfield.learn.processes import processes
     from brightfield.learn.tracking import record_figures, tracked_by
     from brightfield.pipeline.train import train  # after the data, as this takes a second
-    from brightfield.learn.processes import processes
 
     places = args.log if processes().first else []
     with show_progress(args.quiet) as progress, tracked_by(places, args.output.stem):

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.disk.atomic import write_atomically
 from brightfield.data.decode import decode, to_rgb8
 from brightfield.data.geometry import Resize, resize
 from brightfield.data.parallel import ordered_map
+from brightfield.disk.atomic import write_atomically
 from brightfield.disk.room import writing
 from brightfield.errors import DataError, ImageError
 from brightfield.progress import Progress, silent

@@ -25,7 +25,7 @@ class Guarantee:
     Attributes:
         kind: One of `KINDS`.
         bound: What the rate is at most, in (0, 1).
-        confidence: Of the draw of the calibration splits, in (0, 1).
+        confidence: Of the draw of the calibration parts, in (0, 1).
         n: Parts it was proven on: defective ones for escapes, good ones for overkills.
         errors: Of these, how many are decided wrongly.
         defect: The defect type it is about; None for all.
@@ -133,7 +133,7 @@ def escape_threshold(
     changes nothing.
 
     Args:
-        defective: (N,), probabilities or scores of the defective calibration splits.
+        defective: (N,), probabilities or scores of the defective calibration parts.
         bound: On the escape rate, in (0, 1).
         confidence: In (0, 1).
         what: How the message calls the parts.

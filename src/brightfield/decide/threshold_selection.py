@@ -213,7 +213,7 @@ def _check_kinds(policy: Policy, defect: BoolArray) -> None:
     wanting = [c.name for c in policy.clauses if c.name in NEED_DEFECTS]
     if wanting and len(defect) and not defect.any():
         raise DataError(
-            f"0 of {len(defect)} calibration splits are defective; policy {wanting[0]} needs some: add "
+            f"0 of {len(defect)} calibration parts are defective; policy {wanting[0]} needs some: add "
             f"images, or choose by good parts alone with {_WITHOUT_DEFECTS}"
         )
 
@@ -349,7 +349,7 @@ def _need_both(defect: BoolArray, policy: str, mend: str) -> None:
     n_defect = int(defect.sum())
     if n_defect in (0, len(defect)):
         raise DataError(
-            f"{n_defect} of {len(defect)} calibration splits are defective; policy {policy} needs good ones "
+            f"{n_defect} of {len(defect)} calibration parts are defective; policy {policy} needs good ones "
             f"and defective ones: {mend}"
         )
 

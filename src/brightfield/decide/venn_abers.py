@@ -1,4 +1,4 @@
-"""Venn-Abers: two probabilities of a defect, one of which is calibrated, from the calibration splits alone."""
+"""Venn-Abers: two probabilities of a defect, one of which is calibrated, from the calibration parts alone."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ FloatArray = npt.NDArray[np.float64]
 def venn_abers(scores: npt.ArrayLike, is_defect: npt.ArrayLike, new: npt.ArrayLike) -> FloatArray:
     """Return an interval of the probability of a defect for each new score.
 
-    Each part is added to the calibration splits once as good and once as defective; an isotonic fit of either
+    Each part is added to the calibration parts once as good and once as defective; an isotonic fit of either
     gives an end of the interval. One of the two is exactly calibrated, whatever the scores are distributed
-    like, as long as all the parts are drawn alike; the wider the interval, the less the calibration splits say
+    like, as long as all the parts are drawn alike; the wider the interval, the less the calibration parts say
     about such a score. Vovk and Petej, Venn-Abers predictors, 2014, section 4.
 
     Args:
-        scores: (N,), of the calibration splits, any scale, higher is more defective.
+        scores: (N,), of the calibration parts, any scale, higher is more defective.
         is_defect: (N,), bool.
         new: (M,), scores on the same scale.
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from brightfield.errors import ConfigError, WriteError
 from brightfield.disk.names import longest_name, nearest
+from brightfield.errors import ConfigError, WriteError
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What the system answers where there is no room to write: a full disk, a quota, a limit of a file's size."""

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from brightfield.disk.names import fitted
 from brightfield.disk.room import writing
 from brightfield.errors import BundleError
-from brightfield.disk.names import fitted
 
 SUFFIX = ".bfz"
 """The ending that asks for one zip file instead of a folder."""

@@ -59,7 +59,7 @@ def _open(model: bytes, count: int) -> Any:
     providers = [gpu] if gpu in onnxruntime.get_available_providers() else []
     try:
         return onnxruntime.InferenceSession(model, options, providers=[*providers, "CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - ONNX Runtime's own exceptions share no base class
+    except Exception as error:
         raise BundleError(
             f"ONNX Runtime {onnxruntime.__version__} cannot run the network ({str(error)[:200]}); "
             "upgrade onnxruntime, or train again"

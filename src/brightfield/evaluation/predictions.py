@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.disk.atomic import write_atomically
 from brightfield.data.cells import defused, restored
 from brightfield.data.dataset import order_classes
+from brightfield.disk.atomic import write_atomically
 from brightfield.errors import DataError, InputError
 from brightfield.verdict import Scale
 

@@ -232,21 +232,22 @@ def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None)
     verdicts: list[Verdict] = []
     errors: dict[str, str] = {}
     masks: list[str] = []
-    for done, sample in enumerate(dataset.samples, start=1):
-        needed = meter is not None and _mask_is_known(sample, dataset.normal)
+    asked = [(s.path, meter is not None and _mask_is_known(s, dataset.normal)) for s in dataset.samples]
+    for done, (sample, found) in enumerate(
+        zip(dataset.samples, inspector.looks(asked), strict=True), start=1
+    ):
         tell("judge", done, len(dataset))
-        try:
-            verdict = inspector.inspect(sample.path, explain=needed)
-        except ImageError as error:
-            errors[sample.image] = str(error)
-            log.error("%s", error)  # as a command ends with 2 for it, it is said however quiet that is
+        if isinstance(found, ImageError):
+            errors[sample.image] = str(found)
+            log.error("%s", found)  # as a command ends with 2 for it, it is said however quiet that is
             continue
-        if meter is not None and needed and verdict.heatmap is not None:
+        verdict = found.verdict
+        if meter is not None and verdict.heatmap is not None:
             try:
                 meter.update(verdict.heatmap, _mask_of(sample, verdict.heatmap.shape))
             except DataError as error:
                 masks.append(str(error))
-        verdicts.append(replace(verdict, heatmap=None, heatmap_kind=None))
+        verdicts.append(replace(verdict, heatmap=None, heatmap_kind=None, mask=None, picture=None))
     if not verdicts:
         raise DataError(_on_unreadable(errors))
     pixel = None if meter is None or len(masks) == len(verdicts) else meter.result().as_dict()

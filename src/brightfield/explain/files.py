@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, PngImagePlugin
 
-from brightfield.disk.atomic import write_atomically
 from brightfield.data.opening import opened
+from brightfield.disk.atomic import write_atomically
+from brightfield.disk.names import fitted
 from brightfield.errors import WriteError
 from brightfield.explain.overlay import as_png, overlay
-from brightfield.disk.names import fitted
 from brightfield.verdict import Verdict
 
 HEATMAP_SCALE = 1000

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor, nn
 
-from brightfield.progress import Progress, silent
-from brightfield.learn.tracking import record_figures
 from brightfield.learn.checkpoint import load_checkpoint, save_checkpoint
+from brightfield.learn.tracking import record_figures
+from brightfield.progress import Progress, silent
 
 Row = dict[str, float]
 History = list[Row]

@@ -43,7 +43,7 @@ def export_network(net: nn.Module, shapes: Sequence[tuple[int, int, int]], *, an
             network = Network(model)
             found = [network(probe.numpy()) for probe in probes]
         # whatever a tracer or a compiler trips over
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             raise WeightsError(
                 f"this backbone cannot be run by ONNX Runtime ({type(error).__name__}: {str(error)[:200]}); "
                 "choose another with --backbone"

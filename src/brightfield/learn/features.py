@@ -15,11 +15,11 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.disk.atomic import write_atomically
 from brightfield.data.cache import PixelCache
 from brightfield.data.parallel import ahead
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import tile_origins
+from brightfield.disk.atomic import write_atomically
 from brightfield.disk.room import reserve, writing
 from brightfield.engine.pixels import normalise
 from brightfield.engine.views import VIEWS

@@ -15,20 +15,20 @@ from torch import Tensor, nn
 
 from brightfield.data.cache import PixelCache
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.learn.backbone import last_stages
-from brightfield.learn.head import defect_log_odds, pool_tiles
-from brightfield.learn.network import TileNet, normalise
-from brightfield.progress import Progress
 from brightfield.learn.augment import build_augmentation
+from brightfield.learn.backbone import last_stages
 from brightfield.learn.epochs import Epochs, History, Row, pieces_of, run_epochs
 from brightfield.learn.features import in_tiles, tile_batches, tile_counts
+from brightfield.learn.head import defect_log_odds, pool_tiles
 from brightfield.learn.heads import aims, batches
 from brightfield.learn.learning import Learning
 from brightfield.learn.losses import Objective, weighted_mean
 from brightfield.learn.mixing import draw_mixture
+from brightfield.learn.network import TileNet, normalise
 from brightfield.learn.optimisers import Rates, build_optimisers
 from brightfield.learn.recipes import FineTune
 from brightfield.learn.schedules import Length, build_schedule
+from brightfield.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,9 @@ import torch
 from torch import Tensor
 
 from brightfield.errors import ConfigError
-from brightfield.learn.head import HeadEnsemble, pool_tiles
-from brightfield.progress import Progress, silent
-from brightfield.learn.tracking import record_figures
 from brightfield.learn.epochs import History
 from brightfield.learn.features import FeatureBank
+from brightfield.learn.head import HeadEnsemble, pool_tiles
 from brightfield.learn.learning import Learning
 from brightfield.learn.losses import Objective, weighted_mean
 from brightfield.learn.mixing import draw_mixture
@@ -23,6 +21,8 @@ from brightfield.learn.optimisers import Rates, build_optimisers
 from brightfield.learn.recipes import TrainHead
 from brightfield.learn.schedules import Length, build_schedule
 from brightfield.learn.targets import FloatArray, balance
+from brightfield.learn.tracking import record_figures
+from brightfield.progress import Progress, silent
 
 _BATCH = 128
 _STEPS = 10  # an epoch at the least

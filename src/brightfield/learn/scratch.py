@@ -16,15 +16,15 @@ from torch.nn.parallel import DistributedDataParallel
 from brightfield.data.cache import PixelCache
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.errors import DataError
-from brightfield.learn.network import TileNet, normalise
-from brightfield.learn.small import FastCNN
-from brightfield.progress import Progress, silent
 from brightfield.learn.draws import Draws, cut_out, draw, gathered
 from brightfield.learn.epochs import Epochs, History, Row, pieces_of, run_epochs
+from brightfield.learn.network import TileNet, normalise
 from brightfield.learn.optimisers import Rates, build_optimisers
 from brightfield.learn.processes import ALONE, Processes
 from brightfield.learn.recipes import FromScratch
 from brightfield.learn.schedules import Length, build_schedule
+from brightfield.learn.small import FastCNN
+from brightfield.progress import Progress, silent
 
 _WHITENING_IMAGES = 5000
 _SCORED_AT_ONCE = 500

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from brightfield.engine.spec import HeadSpec
 from brightfield.errors import ConfigError
 from brightfield.learn.backbone import IMAGENET_MEAN, IMAGENET_STD, BackboneSpec, Trunk
-from brightfield.engine.spec import HeadSpec
 
 PREFIX = "small/"
 """Before the name of a network in a bundle, since libraries have large ones of the same name."""

@@ -13,11 +13,11 @@ import numpy.typing as npt
 from brightfield.data.cache import PixelCache
 from brightfield.data.dataset import Dataset
 from brightfield.decide.calibration import calibrate
-from brightfield.decide.threshold_selection import choose
 from brightfield.decide.fit_calibration import fit_calibrator
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import Policy
 from brightfield.decide.scores import Scores
+from brightfield.decide.threshold_selection import choose
 from brightfield.inspector import Inspector
 from brightfield.methods.base import Fitted, Method
 from brightfield.methods.registry import loader

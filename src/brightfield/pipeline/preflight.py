@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.disk.atomic import write_atomically
 from brightfield.data.dataset import Dataset, Sample, order_classes
 from brightfield.data.fingerprints import near_duplicate_groups
 from brightfield.data.split import fold_numbers, split
-from brightfield.decide.threshold_selection import check_enough
 from brightfield.decide.policy import Policy, parse_policy
+from brightfield.decide.threshold_selection import check_enough
+from brightfield.disk.atomic import write_atomically
 from brightfield.errors import ConfigError, DataError
 from brightfield.methods.base import Learner
 from brightfield.methods.registry import METHODS, learner

@@ -11,15 +11,15 @@ import numpy as np
 
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.decide.calibration import Calibrated, Conformal
-from brightfield.decide.threshold_selection import BoolArray, choose, count
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import Policy, parse_policy
 from brightfield.decide.scores import Scores
+from brightfield.decide.threshold_selection import BoolArray, choose, count
 from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.run import Judged, digests, judge, load_for, splits_seen
 from brightfield.inspector import Inspector
-from brightfield.progress import Progress
 from brightfield.pipeline.preflight import group_note
+from brightfield.progress import Progress
 
 SPLITS = ("calibration", "test", "all")
 """What an operating point may be chosen on; never on what the inspector was trained on."""

@@ -13,6 +13,8 @@ from brightfield.data.split import resplit
 from brightfield.decide.policy import Policy, parse_policy
 from brightfield.errors import DataError
 from brightfield.inspector import Inspector
+from brightfield.learn.processes import Processes, joined, processes, take_device
+from brightfield.learn.tracking import record_settings
 from brightfield.methods.base import Fitted, Job, Learner
 from brightfield.options import TrainOptions
 from brightfield.pipeline.agreement import compare
@@ -27,8 +29,6 @@ from brightfield.pipeline.preflight import (
 )
 from brightfield.pipeline.workspace import Workspace
 from brightfield.progress import Progress, silent
-from brightfield.learn.tracking import record_settings
-from brightfield.learn.processes import Processes, joined, processes, take_device
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from brightfield.disk.atomic import write_atomically
 from brightfield.data.dataset import Dataset
 from brightfield.decide.policy import parse_policy
+from brightfield.disk.atomic import write_atomically
+from brightfield.disk.names import fitted
 from brightfield.disk.room import writing
 from brightfield.errors import ConfigError, DataError, ImageError
-from brightfield.options import TrainOptions
-from brightfield.disk.names import fitted
 from brightfield.learn.processes import Processes
+from brightfield.options import TrainOptions
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from brightfield.disk.atomic import write_atomically
 from brightfield.data.decode import decode, to_rgb8
 from brightfield.data.tiling import at_peak
+from brightfield.disk.atomic import write_atomically
 from brightfield.disk.room import check_overwrites
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.run import Evaluation

@@ -13,13 +13,13 @@ from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.errors import DataError
-from brightfield.methods.classifier.fit import _hold_out, fit_classifier, tile_targets
 from brightfield.learn.backbone import build_trunk
-from brightfield.learn.network import build_network
-from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.heads import members_without
+from brightfield.learn.network import build_network
 from brightfield.learn.recipes import RECIPES, TrainHead
+from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.targets import class_targets
+from brightfield.methods.classifier.fit import _hold_out, fit_classifier, tile_targets
 
 RULE = Preprocessing(8, None, False, 64, 0, (0.5,) * 3, (0.25,) * 3)
 

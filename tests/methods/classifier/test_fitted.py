@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.methods.classifier import Classifier
 from brightfield.learn.backbone import build_trunk
 from brightfield.learn.head import HeadSpec
 from brightfield.learn.network import build_network
 from brightfield.learn.runtime import pick_runtime
+from brightfield.methods.classifier import Classifier
 
 RULE = Preprocessing(8, 128, False, 64, 0, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 SIDE_BY_SIDE = [(0, 0), (0, 64)]

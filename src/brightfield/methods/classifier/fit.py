@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from brightfield.disk.atomic import write_atomically
 from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.dataset import Dataset
 from brightfield.data.masks import tile_shares
@@ -22,29 +21,30 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.scan import scan
 from brightfield.data.split import resplit, split
 from brightfield.decide.scores import Scores, scores_of_logits
+from brightfield.disk.atomic import write_atomically
 from brightfield.engine.head import Head
 from brightfield.engine.pixels import normalise
 from brightfield.engine.pooling import pool_bags
+from brightfield.engine.small_names import SMALL_NETWORKS
 from brightfield.engine.views import VIEWS
 from brightfield.errors import DataError
-from brightfield.methods.base import Fitted, Job, Picture
-from brightfield.methods.classifier.fitted import Classifier
-from brightfield.methods.classifier.options import ClassifierOptions
 from brightfield.learn.backbone import Trunk, build_trunk
-from brightfield.learn.frozen import Freezer
-from brightfield.learn.network import TileNet, build_network
-from brightfield.learn.runtime import pick_runtime
-from brightfield.engine.small_names import SMALL_NETWORKS
-from brightfield.learn.small import build_small_trunk, small_head
-from brightfield.learn.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weights
 from brightfield.learn.epochs import History
 from brightfield.learn.features import FeatureBank, extract, in_tiles
 from brightfield.learn.finetune import FineTuneData, fine_tune
+from brightfield.learn.frozen import Freezer
 from brightfield.learn.heads import HeadTrainingData, members_without, train_head
+from brightfield.learn.network import TileNet, build_network
 from brightfield.learn.plan import Plan, Wishes, plan
 from brightfield.learn.recipes import FineTune, FromScratch, Recipe, TrainHead
+from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.scratch import ScratchData, gather, train_from_scratch
+from brightfield.learn.small import build_small_trunk, small_head
 from brightfield.learn.targets import certainties, class_targets
+from brightfield.learn.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weights
+from brightfield.methods.base import Fitted, Job, Picture
+from brightfield.methods.classifier.fitted import Classifier
+from brightfield.methods.classifier.options import ClassifierOptions
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brightfield.methods.declared import Open, check_all, option
 from brightfield.engine.view_names import TEST_TIME
 from brightfield.learn.learning import MIXES, UNCERTAIN, corrections
 from brightfield.learn.recipes import OPTIMISERS, PRECISIONS, RECIPES, SCHEDULES, Recipe
+from brightfield.methods.declared import Open, check_all, option
 
 MOST_PIXELS = 16384
 
