@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from brightfield.evaluation.acceptance import Limits
     from brightfield.evaluation.disturb import Disturbance
     from brightfield.evaluation.study import Study
-    from brightfield.inspector import Inspector, load
+    from brightfield.inspector import Inspector, Look, load
     from brightfield.options import TrainOptions
     from brightfield.verdict import Decision, HeatmapKind, Verdict
 
@@ -25,6 +25,7 @@ _HOMES = {
     "load": "inspector",
     "Limits": "evaluation.acceptance",
     "Inspector": "inspector",
+    "Look": "inspector",
     "TrainOptions": "options",
     "Study": "evaluation.study",
     "Disturbance": "evaluation.disturb",
@@ -46,6 +47,7 @@ __all__ = [
     "InputError",
     "Inspector",
     "Limits",
+    "Look",
     "Sample",
     "Study",
     "TrainOptions",
@@ -61,7 +63,12 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for, so that importing the package costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        from brightfield.errors import MissingPackageError
+
+        raise MissingPackageError.of(error) from error
 
 
 def __dir__() -> list[str]:

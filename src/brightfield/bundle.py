@@ -1,7 +1,8 @@
 """The artefact on disk: a folder, or one zip of it (`.bfz`), checked whole before anything in it is used.
 
-A bundle holds `manifest.json`, networks (`<name>.onnx`), tensors (`<stem>.safetensors`), arrays (`<stem>.npz`)
-and further files, side by side. The manifest carries the SHA-256 of each and of itself. Nothing is ever unpickled.
+A bundle holds `manifest.json`, networks (`<name>.onnx`), tensors (`<stem>.safetensors`), arrays
+(`<stem>.npz`) and further files, side by side. The manifest carries the SHA-256 of each and of itself.
+Nothing is ever unpickled.
 
 A file that the manifest does not list is left unread, and its presence is no error: what was not checked
 cannot be used by mistake. Such a bundle is not overwritten, though, because that would delete the file.

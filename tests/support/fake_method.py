@@ -1,4 +1,4 @@
-"""A method that lives in the tests only: it learns from good parts alone, and gives a score and a map, no more.
+"""A method that lives in the tests only: from good parts alone it learns to give a score and a map.
 
 A part's score is how far it is from the mean good part, at the place where it is farthest.
 """

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brightfield.cli.figures import figures_table, summary
+from brightfield.cli.figures import figures_table
 from brightfield.cli.places import check_bundle_place, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, stdout
-from brightfield.errors import ConfigError
+from brightfield.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from brightfield.evaluation.run import Evaluation
@@ -51,15 +51,13 @@ def run(args: argparse.Namespace) -> int:
     folder: Path = args.output
     _check_place(folder)
 
-    from brightfield.api import evaluate, train
-    from brightfield.data.load import load
+    from brightfield.pipeline.train_and_test import train_and_test
 
-    dataset = load(args.data)
     with show_progress(args.quiet) as progress:
-        inspector = train(dataset, folder / BUNDLE, progress=progress)
-        made = evaluate(inspector, dataset, folder, progress=progress)
-        inspector = inspector.with_metrics(made.metrics)
-        inspector.save(folder / BUNDLE)
+        tested = train_and_test(args.data, folder / BUNDLE, report=folder, progress=progress)
+        inspector, made = tested.inspector, tested.evaluation
+        if made is None:
+            raise DataError(f"{args.data} has no images left to test on; the demo shows what becomes of some")
         shown = [
             show(inspector, made, row, folder / "overlays" / str(number))
             for number, row in enumerate(pick(made), start=1)
@@ -97,19 +95,20 @@ def pick(made: Evaluation) -> list[int]:
 
 def show(inspector: Inspector, made: Evaluation, row: int, start: Path) -> Shown:
     """Inspect one image of the evaluation and write its maps; `start` begins their names."""
-    from brightfield.data.decode import decode, to_rgb8
     from brightfield.explain.files import write_maps
 
     sample = made.dataset.samples[row]
-    pixels = decode(sample.path)
-    verdict = inspector.inspect(pixels)
+    look = inspector.look(sample.path)
+    verdict = look.verdict
     name = re.sub(r"[^\w.-]", "_", f"{start.name}-{sample.label}-{Path(sample.image).stem}")
-    files = write_maps(start.with_name(name), verdict, to_rgb8(pixels, inspector.preprocessing.bits))
+    files = write_maps(start.with_name(name), verdict, look.picture)
     decision = verdict.label if verdict.decision is None else str(verdict.decision)
     return Shown(sample.image, str(sample.label), decision, verdict.probability, files.overlay)
 
 
 def _document(folder: Path, inspector: Inspector, made: Evaluation, shown: list[Shown]) -> dict[str, object]:
+    from brightfield.evaluation.summary import summary
+
     return {
         "bundle": str(folder / BUNDLE),
         "report": str(folder / "report.html"),

@@ -8,28 +8,11 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-SUMMARY = (
-    *("n", "n_defect", "accuracy", "auroc", "average_precision", "f1", "precision", "recall"),
-    *("escape_rate", "overkill_rate", "review_share", "ece", "brier"),
-)
-"""What of an evaluation's figures the JSON of a training carries."""
-
 _RATES = (
     ("escapes (of defects)", "escape_rate"),
     ("overkills (of good)", "overkill_rate"),
     ("sent to review", "review_share"),
 )
-
-
-def summary(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the key figures of a `metrics.json` document."""
-    return {name: metrics.get(name) for name in SUMMARY}
-
-
-def key_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the key figures that there are as plain numbers, a rate without its interval."""
-    plain = {name: v["value"] if isinstance(v, Mapping) else v for name, v in summary(metrics).items()}
-    return {name: float(value) for name, value in plain.items() if value is not None}
 
 
 def figures_table(metrics: Mapping[str, Any], *, title: str, seconds: float | None = None) -> Table:

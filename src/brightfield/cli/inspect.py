@@ -22,11 +22,10 @@ from brightfield.disk.room import check_overwrites
 from brightfield.errors import ConfigError, DataError, ImageError, WriteError
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     from rich.console import Console
 
     from brightfield.explain.files import MapFiles
-    from brightfield.inspector import Inspector
+    from brightfield.inspector import Inspector, Look
     from brightfield.verdict import Verdict
 
 log = logging.getLogger(__name__)
@@ -85,7 +84,6 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--interval is about the probability of a defect; this inspector {gives}")
     if point is not None and args.threshold is not None:
         replace(point, threshold=args.threshold, review=None)  # refuses what is not on its scale
-    inspector.prepare(explain=args.output is not None)
     console = stdout()
     if not args.json:
         value = "probability" if point is None else _named(point.scale)
@@ -94,8 +92,10 @@ def run(args: argparse.Namespace) -> int:
     counts: Counter[str] = Counter()
     # where the lines themselves show how far it is, no bar is needed
     with show_progress(args.quiet or sys.stdout.isatty()) as progress:
-        for done, image in enumerate(images, start=1):
-            counts.update(_inspect(inspector, image, starts.get(image), args, console))
+        asked = ((image, args.output is not None) for image in images)
+        looks = inspector.looks(asked, threshold=args.threshold)
+        for done, (image, look) in enumerate(zip(images, looks, strict=True), start=1):
+            counts.update(_report(inspector, look, (image, starts.get(image)), args, console))
             progress("inspect", done, len(images))
     if not args.json:
         many = "1 image" if len(images) == 1 else f"{len(images)} images"
@@ -172,23 +172,32 @@ def _starts(images: Sequence[Path], output: Path | None, overlaid: bool) -> dict
     return starts
 
 
-def _inspect(
-    inspector: Inspector, image: Path, start: Path | None, args: argparse.Namespace, console: Console
+def _report(
+    inspector: Inspector,
+    look: Look | ImageError,
+    place: tuple[Path, Path | None],
+    args: argparse.Namespace,
+    console: Console,
 ) -> list[str]:
-    """Judge one image, write its results, print its line; return what to count it as."""
-    try:
-        verdict, pixels = _judge(inspector, image, start is not None, args.threshold)
-        interval = inspector.probability_interval(verdict.score) if args.interval else None
-    except ImageError as error:
-        say("error", str(error), "bold red")
+    """Write one image's results and print its line; return what to count it as.
+
+    `place` is the image, and how its results' paths begin.
+    """
+    image, start = place
+    if isinstance(look, ImageError):
+        say("error", str(look), "bold red")
         if args.json:
-            print(json.dumps({"image": str(image), "error": str(error)}), flush=True)
+            print(json.dumps({"image": str(image), "error": str(look)}), flush=True)
         return [UNREADABLE]
+    verdict = look.verdict
+    interval = inspector.probability_interval(verdict.score) if args.interval else None
     kinds = [verdict.label if verdict.decision is None else str(verdict.decision)]
     failed, files = None, None
     if start is not None:
+        from brightfield.explain.files import write_maps
+
         try:
-            files = _write(inspector, verdict, pixels if args.overlay else None, start)
+            files = write_maps(start, verdict, look.picture if args.overlay else None)
         except WriteError as error:
             failed = f"{image}: {error}"
             say("error", failed, "bold red")
@@ -199,27 +208,6 @@ def _inspect(
     else:
         _print_line(console, verdict, interval)
     return kinds
-
-
-def _judge(
-    inspector: Inspector, image: Path, explain: bool, threshold: float | None
-) -> tuple[Verdict, npt.NDArray[Any]]:
-    from brightfield.data.decode import decode
-
-    pixels = decode(image)
-    try:
-        verdict = inspector.inspect(pixels, explain=explain, threshold=threshold)
-    except ImageError as error:
-        raise ImageError(str(error).replace("the image", str(image), 1)) from error
-    return replace(verdict, image=str(image)), pixels
-
-
-def _write(inspector: Inspector, verdict: Verdict, pixels: npt.NDArray[Any] | None, start: Path) -> MapFiles:
-    from brightfield.data.decode import to_rgb8
-    from brightfield.explain.files import write_maps
-
-    picture = None if pixels is None else to_rgb8(pixels, inspector.preprocessing.bits)
-    return write_maps(start, verdict, picture)
 
 
 def _line(

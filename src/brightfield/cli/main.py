@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from brightfield.cli.terminal import messages, printable, say
 from brightfield.disk.room import NO_ROOM, why_not_written
-from brightfield.errors import InputError, WriteError
+from brightfield.errors import InputError, MissingPackageError, WriteError
 from brightfield.version import __version__
 
 COMMANDS = {
@@ -30,7 +30,7 @@ COMMANDS = {
     "threshold": "choose the operating point again, without training",
     "arch": "take a network apart: sizes, parameters, receptive fields",
 }
-"""What each command does. The module of its name is imported when it is called, so that none pays for another."""
+"""What each command does. A command's module is imported when it is called: none pays for another."""
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
 
@@ -67,6 +67,8 @@ def _run(args: argparse.Namespace) -> int:
     except InputError as error:
         _report(args, str(error))
         code = WRONG_INPUT
+    except ModuleNotFoundError as error:
+        code = _missing(args, error)
     except KeyboardInterrupt:
         say("stopped", args.stopped, "yellow")
         code = STOPPED
@@ -96,6 +98,15 @@ def _refused(args: argparse.Namespace, error: OSError) -> int:
         _report(args, f"cannot write: {error.strerror}; make room where stdout or temporary files go")
         _let_stdout_go()
     else:
+        return _surprise(args, error)
+    return WRONG_INPUT
+
+
+def _missing(args: argparse.Namespace, error: ModuleNotFoundError) -> int:
+    """Say which line installs what is missing; return the exit code."""
+    try:
+        _report(args, str(MissingPackageError.of(error)))
+    except ModuleNotFoundError:
         return _surprise(args, error)
     return WRONG_INPUT
 

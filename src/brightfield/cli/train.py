@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from brightfield.cli.figures import duration, figures_table, key_figures, summary
+from brightfield.cli.figures import duration, figures_table
 from brightfield.cli.places import check_apart, check_bundle_place, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, stdout
@@ -65,27 +65,26 @@ def run(args: argparse.Namespace) -> int:
     dataset = load(args.data, normal=options.normal)
 
     from brightfield.learn.processes import processes
-    from brightfield.learn.tracking import record_figures, tracked_by
-    from brightfield.pipeline.train import train  # after the data, as this takes a second
+    from brightfield.learn.tracking import tracked_by
+    from brightfield.pipeline.train_and_test import train_and_test  # after the data, as this takes a second
+
+    def saved() -> None:
+        args.stopped = f"the inspector at {args.output} is whole; brightfield evaluate gives its figures"
 
     places = args.log if processes().first else []
     with show_progress(args.quiet) as progress, tracked_by(places, args.output.stem):
-        inspector = train(dataset, args.output, options, resume=args.resume, progress=progress)
-        if not processes().first:
-            return 0  # the first of several processes says what came out
-        args.stopped = f"the inspector at {args.output} is whole; brightfield evaluate gives its figures"
-        made = None
-        if "test" in inspector.splits.values():
-            from brightfield.evaluation.run import evaluate
-
-            made = evaluate(inspector, dataset, split="test", progress=progress)
-            record_figures("test", key_figures(made.metrics), 0)
-            inspector = inspector.with_metrics(made.metrics)
-            inspector.save(args.output)
-            if args.report is not None:
-                from brightfield.report.compose import write_evaluation
-
-                write_evaluation(inspector, made, args.report, progress)
+        tested = train_and_test(
+            dataset,
+            args.output,
+            options,
+            report=args.report,
+            resume=args.resume,
+            progress=progress,
+            saved=saved,
+        )
+    if not processes().first:
+        return 0  # the first of several processes says what came out
+    inspector, made = tested.inspector, tested.evaluation
     _warn(inspector, made, args.report)
     report = None if made is None or args.report is None else args.report / "report.html"
     if args.json:
@@ -120,6 +119,7 @@ def _warn(inspector: Inspector, made: Evaluation | None, report: Path | None) ->
 def _document(
     inspector: Inspector, made: Evaluation | None, bundle: Path, report: Path | None
 ) -> dict[str, Any]:
+    from brightfield.evaluation.summary import summary
     from brightfield.report.promises import promises
 
     training = inspector.facts["training"]

@@ -33,7 +33,7 @@ _FLAT = 0.9
 _LEFT_BY_TOOLS = frozenset({"__macosx", "@eadir", "lost+found"})
 
 Masks = dict[tuple[str | None, str, str], Path]
-"""From (split, class, image path below the class folder without its suffix) to the mask; split None for all."""
+"""From (split or None for all, class, image path below the class folder without its suffix) to the mask."""
 
 
 def load_folder(root: Path, *, name: str, normal: str | None = None) -> Dataset:

@@ -26,11 +26,11 @@ def split(
 ) -> Dataset:
     """Return the data set with a split for every sample: `train`, `calibration` or `test`.
 
-    A split that the data set itself gives stays as it is; one that is missing is carved out of the train split.
-    Strata are kept, and images of one group, or of one near-duplicate group, stay together. Where neither
-    groups nor duplicates bind, the test split is scikit-learn's `train_test_split` of the samples sorted by
-    `image`, with `random_state=seed`, as published protocols have it. The same seed gives the same splits in
-    whatever order the samples come.
+    A split that the data set itself gives stays as it is; one that is missing is carved out of the train
+    split. Strata are kept, and images of one group, or of one near-duplicate group, stay together. Where
+    neither groups nor duplicates bind, the test split is scikit-learn's `train_test_split` of the samples
+    sorted by `image`, with `random_state=seed`, as published protocols have it. The same seed gives the same
+    splits in whatever order the samples come.
 
     Args:
         dataset: With splits for all samples or for none.
@@ -174,7 +174,7 @@ def _check_enough(
         if n < needed:
             raise DataError(
                 f"class {label!r} has {n} image{'s' * (n > 1)} to split into {', '.join(splits)}; {needed} "
-                f"are needed ({FEWEST_PER_SPLIT} for each split): add {needed - n} more, or leave the class out"
+                f"are needed ({FEWEST_PER_SPLIT} each): add {needed - n} more, or leave the class out"
             )
     _check_spread(dataset, pool, clusters, splits)
 
@@ -239,7 +239,7 @@ def _grouped_splits(
     sizes: Mapping[str, float],
     seed: int,
 ) -> dict[int, str]:
-    """Return a split for each sample: the largest clusters first, each to where its strata are missed most."""
+    """Return each sample's split: the largest clusters go first, each to where its strata are missed most."""
     strata = _strata([dataset.samples[i] for i in pool], min(sizes.values()))
     column = {name: c for c, name in enumerate(sorted(set(strata)))}
     members: dict[int, list[int]] = defaultdict(list)  # of a cluster, as positions in the pool

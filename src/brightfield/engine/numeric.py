@@ -36,6 +36,6 @@ def log_sigmoid(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def product(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the matrix product of (N, D) and (D, K).
 
-    For one or two rows memory is what it waits for, and the threads of a matrix library, which spin, are not woken.
+    One or two rows wait for memory alone, so that the threads of a matrix library, which spin, are not woken.
     """
     return np.asarray(np.einsum("nd,dk->nk", a, b) if len(a) <= 2 else a @ b)

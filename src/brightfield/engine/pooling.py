@@ -35,7 +35,7 @@ def map_gradients(maps: Sequence[FloatArray], pools: Sequence[str], gradient: Fl
     out: list[FloatArray] = []
     at = 0
     for m in maps:
-        n, channels, height, width = m.shape
+        _, channels, height, width = m.shape
         total = np.zeros(m.shape, dtype=np.float32)
         for pool in pools:
             length = channels * (height * width if pool == "flatten" else 1)
@@ -72,7 +72,7 @@ def pool_tiles(logits: npt.NDArray[Any], normal: int | None) -> npt.NDArray[np.f
 def pool_bags(
     logits: npt.NDArray[Any], starts: npt.NDArray[np.int64], normal: int | None
 ) -> npt.NDArray[np.float64]:
-    """Pool the logits of all tiles, (T, K), into those of N pictures, whose tiles begin at `starts` (N + 1,)."""
+    """Pool the logits of all tiles, (T, K), into those of N pictures, which begin at `starts` (N + 1,)."""
     return np.stack([pool_tiles(logits[a:b], normal) for a, b in pairwise(starts)])
 
 

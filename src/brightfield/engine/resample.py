@@ -1,7 +1,7 @@
 """Resampling by weighted sums of few neighbours: pictures made smaller, maps made larger, heat blurred.
 
-Each is a matrix with few values in a row. Summing those spares the threads of a matrix library, which spin while
-they wait and take many times as long where other programs use the same cores.
+Each is a matrix with few values in a row. Summing those spares the threads of a matrix library, which spin
+while they wait and take many times as long where other programs use the same cores.
 """
 
 from __future__ import annotations

@@ -14,6 +14,12 @@ from brightfield.evaluation.uncertainty import calibration_spread
 
 ANY_DEFECT = "any defect"
 
+SUMMARY = (
+    *("n", "n_defect", "accuracy", "auroc", "average_precision", "f1", "precision", "recall"),
+    *("escape_rate", "overkill_rate", "review_share", "ece", "brier"),
+)
+"""What of an evaluation's figures the JSON of a training carries."""
+
 
 def summarise(
     predictions: Predictions,
@@ -63,6 +69,17 @@ def summarise(
         "operating_point": operating_point,
     }
     return document if pixel is None else document | {"pixel": pixel}
+
+
+def summary(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the key figures of a `metrics.json` document."""
+    return {name: metrics.get(name) for name in SUMMARY}
+
+
+def key_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the key figures that there are as plain numbers, a rate without its interval."""
+    plain = {name: v["value"] if isinstance(v, Mapping) else v for name, v in summary(metrics).items()}
+    return {name: float(value) for name, value in plain.items() if value is not None}
 
 
 def called_classes(predictions: Predictions) -> tuple[list[str], tuple[str, ...]]:

@@ -132,7 +132,7 @@ def _extract(
     starts: npt.NDArray[np.int64],
     first: int,
 ) -> None:
-    """Write the features of normalised tiles, which begin with those of the image `first`, to their places."""
+    """Write the features of normalised tiles, from the first of the image `first` on, to their places."""
     at = int(starts[first])
     for x in ahead(batches):
         for row, view in enumerate(views):

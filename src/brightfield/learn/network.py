@@ -87,5 +87,6 @@ class Tapped(nn.Module):
         self.trunk, self.taps = net.trunk, net.head.spec.taps
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the tapped maps."""
         maps = self.trunk(x)
         return tuple(maps[t] for t in self.taps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,18 @@ TIE = 1e-5
 """By which a value may lie on the other side of the threshold and count as a tie."""
 
 
-def compare(inspector: Inspector, fitted: Fitted, progress: Progress) -> dict[str, Any]:
+def compare(
+    inspector: Inspector, fitted: Fitted, images: Sequence[str], progress: Progress
+) -> dict[str, Any]:
     """Judge pictures by the inspector and by what learned, and return how far the two differ.
 
     Of the calibrating pictures up to 200 are compared, evenly spaced, fewer where that takes long.
+
+    Args:
+        inspector: As whoever loads it will have it.
+        fitted: What learned, and the pictures that calibrate.
+        images: The names of these pictures.
+        progress: Told of every batch.
 
     Returns:
         `pictures` compared, `largest_difference` and its `scale`, for the manifest.
@@ -58,7 +67,7 @@ def compare(inspector: Inspector, fitted: Fitted, progress: Progress) -> dict[st
         if done >= LEAST_PICTURES and time.perf_counter() - begin > SECONDS:
             break
     progress("compare", len(rows), len(rows))
-    return _agreement(inspector, joined(judged), joined(learned), rows[:done])
+    return _agreement(inspector, joined(judged), joined(learned), [images[int(i)] for i in rows[:done]])
 
 
 def joined(scores: list[Scores]) -> Scores:
@@ -71,25 +80,26 @@ def joined(scores: list[Scores]) -> Scores:
 
 
 def _agreement(
-    inspector: Inspector, judged: Scores, learned: Scores, rows: npt.NDArray[np.intp]
+    inspector: Inspector, judged: Scores, learned: Scores, images: Sequence[str]
 ) -> dict[str, Any]:
     ours, theirs = inspector.calibrated(judged), inspector.calibrated(learned)
     scale, found, expected = _comparable(ours), _values(ours, judged), _values(theirs, learned)
     spread = max(float(np.ptp(judged.defect)), 1e-12) if scale is Scale.SCORE else 1.0
-    apart = np.abs(found - expected).reshape(len(rows), -1).max(1) / spread
+    apart = np.abs(found - expected).reshape(len(images), -1).max(1) / spread
     point = inspector.operating_point
     wrong = apart > TOLERANCE
     if point is not None:
         wrong |= _decided_otherwise(point, (ours, judged), (theirs, learned))
     if wrong.any():
-        named = ", ".join(f"number {int(i) + 1}" for i in sorted(rows[wrong])[:5])
+        named = sorted(image for image, differs in zip(images, wrong, strict=True) if differs)
+        more = f" and {len(named) - 5} more" if len(named) > 5 else ""
         raise AgreementError(
-            f"{int(wrong.sum())} of {len(rows)} pictures are judged otherwise by the saved inspector than by the "
-            f"network that learned (largest difference {apart.max():.2g}; at most {TOLERANCE:g} is expected), "
-            f"among those that calibrate {named}: choose another --backbone, or report it"
+            f"{len(named)} of {len(images)} pictures are judged otherwise by the saved inspector than by the "
+            f"network that learned: {', '.join(named[:5])}{more} (largest difference {apart.max():.2g}; at "
+            f"most {TOLERANCE:g} is expected). Choose another --backbone, or report it"
         )
-    log.info("%d pictures are judged alike, to %.2g", len(rows), apart.max())
-    return {"pictures": len(rows), "largest_difference": float(apart.max()), "scale": str(scale)}
+    log.info("%d pictures are judged alike, to %.2g", len(images), apart.max())
+    return {"pictures": len(images), "largest_difference": float(apart.max()), "scale": str(scale)}
 
 
 def _comparable(values: Calibrated) -> Scale:

@@ -80,7 +80,7 @@ def make_learner(dataset: Dataset, options: TrainOptions) -> Learner:
 
 
 def near_duplicates(dataset: Dataset, folder: Path, progress: Progress) -> npt.NDArray[np.intp]:
-    """Return a number for each image, equal for near-duplicates; a resumed training finds them in its folder."""
+    """Return a number for each image, equal for near-duplicates; a resumed training finds them again."""
     note = folder / "near-duplicates.json"
     if note.exists():
         return np.asarray(json.loads(note.read_text(encoding="utf-8")), dtype=np.intp)
@@ -133,7 +133,7 @@ def prepare(
 def calibrates_out_of_fold(dataset: Dataset, learner: Learner, options: TrainOptions, policy: Policy) -> bool:
     """Tell whether the training images calibrate too, so that none has to be held out for that.
 
-    A guarantee needs images that trained nothing; and a split that the data set names for calibration is used.
+    A guarantee needs images that trained nothing; a split that the data set names for calibration is used.
     """
     own = any(s.split == "calibration" for s in dataset.samples)
     return learner.folds > 0 and options.calibration is None and not policy.promises and not own

@@ -114,7 +114,8 @@ def _train(dataset: Dataset, learner: Learner, group: Processes, asked: Request,
         fitted = learner.fit(job)
         workspace.keep_on_failure = True
         inspector = _calibrated(ready, fitted, asked, tell)
-        agreement = compare(inspector, fitted, tell)
+        images = [s.image for s in ready.calibration.samples]
+        agreement = compare(inspector, fitted, images, tell)
         seconds = workspace.spent + time.perf_counter() - begin  # all but the saving
         facts = facts_of(ready, fitted, options, seconds)
         inspector = replace(inspector, facts={**facts, "agreement": agreement})
@@ -131,6 +132,6 @@ def _calibrated(ready: Ready, fitted: Fitted, asked: Request, tell: Progress) ->
             raise
         kind = "that promises a rate too" if asked.policy.promises else "that promises no rate"
         raise DataError(
-            f"{error}. What was learned is kept: the same command with another --policy, {kind}, and --resume "
-            "goes on from there"
+            f"{error}. What was learned is kept: the same command with another --policy, {kind}, and "
+            "--resume goes on from there"
         ) from error

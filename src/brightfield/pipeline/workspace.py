@@ -29,7 +29,8 @@ class Workspace:
 
     Attributes:
         spent: Seconds that the runs before a resumed one took until they last saved something.
-        keep_on_failure: Whether it holds what a refusal must not cost: all is learned, or an earlier run's work.
+        keep_on_failure: Whether a refusal must not cost what it holds: all is learned, or an earlier run's
+            work.
     """
 
     def __init__(

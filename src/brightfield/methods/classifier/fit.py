@@ -1,4 +1,4 @@
-"""Fitting a classifier: features kept once and a head on them, upper stages tuned, or a network from scratch."""
+"""Fitting a classifier: a head on features kept once, upper stages tuned, or a network from scratch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The classifier, ready to judge: pictures cut into tiles, a frozen network, a head, and heat in closed form."""
+"""The classifier, ready to judge: tiles, a frozen network, a head, and heat in closed form."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NETWORK = "network"
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the head makes of some tiles: its layers' values (M, T, out), and the maps of the largest scale."""
+    """What the head makes of some tiles: its layers' values (M, T, out), and the largest scale's maps."""
 
     layers: list[FloatArray]
     maps: list[FloatArray]

@@ -49,8 +49,8 @@ class ClassifierLearner:
         """
         if processes.world > 1 and not isinstance(self.recipe.how, FromScratch):
             raise ConfigError(
-                f"{processes.world} processes were started; only networks trained from scratch share the work "
-                "among several: start one"
+                f"{processes.world} processes were started; only networks trained from scratch share the "
+                "work among several: start one"
             )
 
     def fit(self, job: Job) -> Fitted:
