@@ -1,14 +1,17 @@
-"""What every method must hold: the same verdict after save and load, and scoring that changes nothing."""
+"""What every method must hold: the same verdict after save and load, and judging that changes nothing."""
 
 from __future__ import annotations
 
 import copy
 import json
 import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+import fake_method
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,15 +19,16 @@ from PIL import Image
 import brightfield
 from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.decide.calibration import Temperature
+from brightfield.decide.calibration import Calibrator, Conformal, Temperature
 from brightfield.decide.operating_point import OperatingPoint
+from brightfield.engine.spec import HeadSpec
+from brightfield.errors import ImageError
 from brightfield.inspector import Inspector
-from brightfield.learn.backbone import build_trunk
-from brightfield.learn.head import HeadSpec
-from brightfield.learn.network import build_network
-from brightfield.learn.runtime import pick_runtime
-from brightfield.methods.base import Method
-from brightfield.methods.classifier import Classifier
+from brightfield.methods.base import Method, Stored
+from brightfield.methods.classifier.fitted import Classifier
+from brightfield.methods.registry import loader
+from brightfield.methods.scoring import score
+from brightfield.verdict import HeatmapKind, Scale
 
 CLASSES = ("fine", "scratch", "pit")
 # nothing here is a default
@@ -35,33 +39,79 @@ def classifier() -> Method:
     """A classifier whose every number is drawn at random."""
     import torch
 
+    from brightfield.learn.backbone import build_trunk
+    from brightfield.learn.frozen import Freezer
+    from brightfield.learn.network import build_network
+    from brightfield.learn.runtime import pick_runtime
+
     torch.manual_seed(6)  # with some others nothing speaks for a defect anywhere, and heat is nowhere tested
     spec = HeadSpec(taps=(-3, -1), pools=("max", "mean"), hidden=(6,), members=3, dropout=0.2)
-    net = build_network(build_trunk("test_resnet"), len(CLASSES), spec, pick_runtime())
+    net = build_network(build_trunk("test_resnet"), len(CLASSES), spec, pick_runtime("cpu"))
     for m in net.trunk.modules():
         if isinstance(m, torch.nn.BatchNorm2d) and m.running_var is not None:
             m.running_var.uniform_(0.5, 2)
             m.bias.data.normal_(0, 0.3)
     net.head.center.normal_()
     net.head.scale.uniform_(0.5, 2)
-    return Classifier(net, RULE, 0, ("plain", "up left"))
+    return Classifier(
+        Freezer(net).trunk(RULE.tile),
+        net.head.fitted(),
+        RULE,
+        normal=0,
+        views=("plain", "up left"),
+        backbone=net.trunk.spec.as_dict(),
+    )
 
 
-METHODS = {"classifier": classifier}
+def mean_part() -> Method:
+    """A method that has no logits and gives no probability."""
+    mean = np.random.default_rng(3).uniform(80, 180, (150, 150)).astype(np.float32)
+    return fake_method.MeanPart(mean, 3.5)
 
 
-@pytest.fixture(scope="module", params=sorted(METHODS))
+def of_classifier() -> tuple[Method, Calibrator, OperatingPoint]:
+    return classifier(), Temperature(2.5), OperatingPoint("recall=0.9", 0.61, 20, 8, 1, 2, review=0.3)
+
+
+def on_scores() -> tuple[Method, Calibrator, OperatingPoint]:
+    good = Conformal((0.2, 0.9, 1.4, 1.9))
+    return mean_part(), good, OperatingPoint("fixed=1.7", 1.7, 4, 0, 0, 1, review=1.5, scale=Scale.SCORE)
+
+
+def on_p_values() -> tuple[Method, Calibrator, OperatingPoint]:
+    good = Conformal((0.2, 0.9, 1.4, 1.9))
+    return mean_part(), good, OperatingPoint("overkill=0.4", 0.4, 4, 0, 0, 1, scale=Scale.P_VALUE)
+
+
+KINDS: dict[str, Callable[[], tuple[Method, Calibrator, OperatingPoint]]] = {
+    "classifier": of_classifier,
+    "mean part, scores": on_scores,
+    "mean part, p-values": on_p_values,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered() -> Iterator[str]:
+    with fake_method.registered() as name:
+        yield name
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
 def inspector(request: pytest.FixtureRequest) -> Inspector:
+    method, calibrator, point = KINDS[request.param]()
     return Inspector(
-        method=METHODS[request.param](),
+        method=method,
         preprocessing=RULE,
         classes=CLASSES,
         normal="fine",
-        calibrator=Temperature(2.5),
-        operating_point=OperatingPoint("recall=0.9", 0.61, 20, 8, 1, 2, review=0.3),
-        facts={k: None for k in ("training", "fingerprints", "metrics", "weights_licence", "created_with")},
-        reference={"logits": np.zeros((2, 3))},
-        parts={"ab" * 32: "train", "cd" * 32: "test"},
+        calibrator=calibrator,
+        operating_point=point,
+        facts={
+            k: None
+            for k in ("training", "fingerprints", "metrics", "agreement", "weights_licence", "created_with")
+        },
+        reference={"scores": np.zeros(2), "labels": np.zeros(2, np.int64)},
+        splits={"ab" * 32: "train", "cd" * 32: "test"},
     )
 
 
@@ -82,6 +132,15 @@ def cache(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Pix
     return build_cache(pictures, resize=RULE.resize, bits=RULE.bits, folder=tmp_path_factory.mktemp("cache"))
 
 
+def same(a: Any, b: Any) -> None:
+    """Assert that two verdicts say and show the same, whenever they were given."""
+    assert replace(a, milliseconds=0) == replace(b, milliseconds=0)
+    for name in ("heatmap", "mask"):
+        x, y = getattr(a, name), getattr(b, name)
+        assert (x is None) == (y is None)
+        assert x is None or np.array_equal(x, y)
+
+
 @pytest.mark.parametrize("ending", ["", ".bfz"])
 def test_saved_and_loaded_gives_the_same_verdict(
     inspector: Inspector, pictures: list[Path], tmp_path: Path, ending: str
@@ -92,53 +151,64 @@ def test_saved_and_loaded_gives_the_same_verdict(
     assert loaded.operating_point == inspector.operating_point
     assert loaded.preprocessing == inspector.preprocessing
     assert loaded.calibrator == inspector.calibrator
-    assert (loaded.classes, loaded.normal, loaded.parts) == (CLASSES, "fine", inspector.splits)
+    assert (loaded.classes, loaded.normal, loaded.splits) == (CLASSES, "fine", inspector.splits)
     for picture in pictures:
-        before, after = inspector.inspect(picture), loaded.inspect(picture)
-        assert replace(before, milliseconds=0) == replace(after, milliseconds=0)
-        assert before.heatmap is not None
-        assert after.heatmap is not None
-        assert np.array_equal(before.heatmap, after.heatmap)
+        same(inspector.inspect(picture), loaded.inspect(picture))
 
 
-def test_score_equals_judge(inspector: Inspector, cache: PixelCache) -> None:
-    scores = inspector.method.score(cache)
-    assert scores.shape == (len(cache), len(CLASSES))
-    assert scores.dtype == np.float64
-    one_by_one = [inspector.method.judge(cache[i], explain=i % 2 == 0).logits for i in range(len(cache))]
-    assert np.allclose(
-        scores, one_by_one, atol=0.02 * float(np.abs(scores).max())
-    )  # a GPU's bfloat16 has 8 bits
-    assert (
-        np.argsort(scores[:, 1] - scores[:, 0]).tolist()
-        == np.argsort([z[1] - z[0] for z in one_by_one]).tolist()
+def test_all_at_once_is_one_by_one(inspector: Inspector, cache: PixelCache) -> None:
+    every = [cache[i] for i in range(len(cache))]
+    at_once = inspector.method.judge(every, explain=True)
+    scores = score(inspector.method, cache)
+    assert scores.defect.dtype == np.float64
+    for i, picture in enumerate(every):
+        (alone,) = inspector.method.judge([picture], explain=i % 2 == 0)
+        assert alone.score == pytest.approx(at_once[i].score, rel=1e-4)
+        assert scores.defect[i] == pytest.approx(alone.score, rel=1e-4)
+        assert (alone.logits is None) == (scores.logits is None)
+        if alone.logits is not None and scores.logits is not None:
+            assert scores.logits[i] == pytest.approx(alone.logits, rel=1e-3, abs=1e-4)
+        if alone.heat is not None:
+            assert at_once[i].heat == pytest.approx(alone.heat, abs=2e-3)
+
+
+def test_judging_changes_nothing(inspector: Inspector, cache: PixelCache, pictures: list[Path]) -> None:
+    before = copy.deepcopy(inspector.method.stored())
+    first = score(inspector.method, cache)
+    threshold = inspector.operating_point.threshold / 2 if inspector.operating_point else None
+    inspector.inspect(pictures[0], threshold=threshold)
+    assert np.array_equal(score(inspector.method, cache).defect, first.defect)
+    after = inspector.method.stored()
+    assert after.networks == before.networks
+    assert after.arrays.keys() == before.arrays.keys()
+    assert all(np.array_equal(v, after.arrays[k]) for k, v in before.arrays.items())
+    assert after.settings == before.settings
+    assert json.loads(json.dumps(after.settings)) is not None
+
+
+def test_what_is_stored_is_all_that_is_needed(inspector: Inspector, cache: PixelCache) -> None:
+    stored = inspector.method.stored()
+    again = loader(inspector.method.name)(
+        Stored(dict(stored.networks), dict(stored.arrays), json.loads(json.dumps(stored.settings))),
+        RULE,
+        CLASSES,
+        "fine",
     )
-
-
-def test_scoring_changes_nothing(inspector: Inspector, cache: PixelCache, pictures: list[Path]) -> None:
-    state = {k: v.copy() for k, v in inspector.method.state().items()}
-    settings = copy.deepcopy(inspector.method.settings())
-    first = inspector.method.score(cache)
-    inspector.inspect(pictures[0], threshold=0.2)
-    assert np.array_equal(inspector.method.score(cache), first)
-    again = inspector.method.state()
-    assert again.keys() == state.keys()
-    assert all(np.array_equal(v, again[k]) and v.shape == again[k].shape for k, v in state.items())
-    assert inspector.method.settings() == settings
-    assert json.loads(json.dumps(settings)) is not None
+    assert np.array_equal(score(again, cache).defect, score(inspector.method, cache).defect)
 
 
 def test_heat(inspector: Inspector, cache: PixelCache) -> None:
     for i in range(len(cache)):
-        found = inspector.method.judge(cache[i], explain=True)
+        (found,) = inspector.method.judge([cache[i]], explain=True)
         assert found.heat is not None
         assert found.heat.dtype == np.float32
         assert found.heat.shape == cache[i].shape[:2]
         assert float(found.heat.min()) >= 0
-        assert float(found.heat.max()) == 1
-        silent = inspector.method.judge(cache[i], explain=False)
+        top = 1.0 if inspector.method.heatmap_kind is HeatmapKind.ATTRIBUTION else found.score
+        assert float(found.heat.max()) == pytest.approx(top)
+        (silent,) = inspector.method.judge([cache[i]], explain=False)
         assert silent.heat is None
-        assert np.array_equal(silent.logits, found.logits)
+        assert silent.score == pytest.approx(found.score, rel=1e-5)
 
 
 def test_heatmaps_have_the_pictures_pixels(inspector: Inspector, pictures: list[Path]) -> None:
@@ -149,12 +219,15 @@ def test_heatmaps_have_the_pictures_pixels(inspector: Inspector, pictures: list[
             assert verdict.heatmap.shape == (image.height, image.width)
         assert verdict.heatmap.dtype == np.float32
         assert verdict.heatmap_kind == inspector.method.heatmap_kind
+        assert (verdict.mask is None) == (inspector.method.heatmap_kind is HeatmapKind.ATTRIBUTION)
 
 
-def test_a_heatmap_reaches_one_where_the_part_does_not_pass(
+def test_attribution_reaches_one_where_the_part_does_not_pass(
     inspector: Inspector, pictures: list[Path]
 ) -> None:
     """At the probability where the review band begins (0.3), halfway to certainty above, and below."""
+    if inspector.method.heatmap_kind is not HeatmapKind.ATTRIBUTION:
+        return
     for picture in pictures:
         verdict = inspector.inspect(picture)
         assert verdict.heatmap is not None
@@ -172,10 +245,88 @@ def test_a_heatmap_reaches_one_where_the_part_does_not_pass(
             assert np.allclose(other * expected, verdict.heatmap * peak, atol=1e-5), "only the scale differs"
 
 
-def test_verdicts_say_which_method(inspector: Inspector, pictures: list[Path]) -> None:
+def test_evidence_keeps_its_units_with_one_at_the_threshold(
+    inspector: Inspector, pictures: list[Path]
+) -> None:
+    if inspector.method.heatmap_kind is not HeatmapKind.EVIDENCE or inspector.operating_point is None:
+        return
+    # a part stops from a score of 1.5 on where the review band begins; of four good parts two may be as
+    # unusual for a p-value of (1 + 1) / 5, so that it stops beyond the second highest, 1.4
+    bound = 1.5 if inspector.operating_point.scale is Scale.SCORE else math.nextafter(1.4, 2)
+    verdict = inspector.inspect(pictures[0])
+    assert verdict.heatmap is not None
+    assert verdict.mask is not None
+    working = inspector.preprocessing.working(np.asarray(Image.open(pictures[0])))
+    assert isinstance(inspector.method, fake_method.MeanPart)
+    assert np.allclose(verdict.heatmap, inspector.method.distances(working) / bound, rtol=1e-5)
+    assert np.array_equal(verdict.mask, verdict.heatmap >= 1)
+    assert bool(verdict.mask.any()) == (verdict.decision != "OK")
+
+
+def test_verdicts_say_on_which_scale(inspector: Inspector, pictures: list[Path]) -> None:
     verdict = inspector.inspect(pictures[0], explain=False)
+    assert inspector.operating_point is not None
     assert verdict.method == inspector.method.name
     assert verdict.heatmap is None
-    assert sum(verdict.probabilities.values()) == pytest.approx(1)
-    assert verdict.probability == pytest.approx(1 - verdict.probabilities["fine"])
-    assert cast(Any, verdict).label in CLASSES
+    assert verdict.scale is inspector.operating_point.scale
+    if inspector.method.name == "classifier":
+        assert sum(verdict.probabilities.values()) == pytest.approx(1)
+        assert verdict.probability == pytest.approx(1 - verdict.probabilities["fine"])
+        assert verdict.p_value is None
+    else:
+        assert verdict.probabilities == {}
+        assert verdict.probability is None
+        assert verdict.p_value is not None
+        assert verdict.label == ("fine" if verdict.decision == "OK" else "defect")
+
+
+def test_inspect_many_is_inspect(inspector: Inspector, pictures: list[Path], tmp_path: Path) -> None:
+    for explain in (False, True):
+        for one, many in zip(
+            (inspector.inspect(p, explain=explain) for p in pictures),
+            inspector.inspect_many(pictures, explain=explain),
+            strict=True,
+        ):
+            assert many.score == pytest.approx(one.score, rel=1e-4)
+            assert (many.decision, many.label, many.image) == (one.decision, one.label, one.image)
+            assert (many.heatmap is None) == (not explain)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    asked = [(pictures[0], False), (broken, True), (pictures[1], True)]
+    first, error, last = inspector.looks(asked)
+    assert isinstance(error, ImageError)
+    assert not isinstance(first, ImageError)
+    assert not isinstance(last, ImageError)
+    assert (first.verdict.heatmap is None, last.verdict.heatmap is None) == (True, False)
+    with pytest.raises(ImageError, match="broken.png"):
+        list(inspector.inspect_many([pictures[0], broken]))
+
+
+def test_several_threads_may_share_an_inspector(
+    inspector: Inspector, pictures: list[Path], tmp_path: Path
+) -> None:
+    inspector.save(tmp_path / "bundle")
+    fresh = brightfield.load(tmp_path / "bundle")  # so that all that is made late is made by several at once
+    expected = [inspector.inspect(p) for p in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(fresh.inspect, pictures * 3))
+    for i, verdict in enumerate(found):
+        same(verdict, expected[i % len(pictures)])
+
+
+def test_bytes_arrays_and_pictures_say_the_same(inspector: Inspector, pictures: list[Path]) -> None:
+    for picture in pictures:
+        ways: list[Any] = [picture, str(picture), picture.read_bytes(), np.asarray(Image.open(picture))]
+        looks = [inspector.look(way, explain=False) for way in ways]
+        assert len({look.verdict.score for look in looks}) == 1
+        assert [look.verdict.image for look in looks] == [str(picture), str(picture), "", ""]
+        assert looks[0].picture.dtype == np.uint8
+        assert looks[0].picture.shape == (*looks[0].pixels.shape[:2], 3)
+
+
+def test_a_verdict_shows_itself(inspector: Inspector, pictures: list[Path]) -> None:
+    verdict = inspector.inspect(pictures[1])
+    shown = verdict._repr_html_()
+    assert shown.count("data:image/png;base64,") == 2
+    assert str(verdict.decision) in shown
+    assert inspector.inspect(pictures[1], explain=False)._repr_html_().count("<img") == 0

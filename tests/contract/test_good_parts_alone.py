@@ -1,0 +1,183 @@
+"""A method that no line in src knows, from good parts alone, through everything: commands and functions."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fake_method
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+import brightfield
+from brightfield.cli.main import main
+from brightfield.decide.calibration import Conformal
+from brightfield.errors import ConfigError, DataError
+from brightfield.options import make_options
+from brightfield.pipeline.train_and_test import train_and_test
+from brightfield.verdict import Scale
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered() -> Iterator[str]:
+    with fake_method.registered() as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory, make_spots: Callable[..., Path]) -> Path:
+    """48 good parts, and 10 with a pit, in class folders."""
+    folder = make_spots(tmp_path_factory.mktemp("data") / "parts", ("OK", "pit"), each=48, size=(48, 64))
+    for image in sorted((folder / "pit").glob("*.png"))[10:]:
+        image.unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def good(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The good ones alone."""
+    folder = tmp_path_factory.mktemp("good") / "parts"
+    shutil.copytree(parts / "OK", folder / "OK")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(good: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("trained") / "inspector"
+    brightfield.train(good, place, calibration=0.5, gain=3.0)
+    return place
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*words: object, code: int = 0) -> dict[str, Any]:
+        capsys.readouterr()
+        assert main([*(str(w) for w in words), "--json"]) == code, capsys.readouterr().err
+        out = capsys.readouterr().out.splitlines()
+        return dict(json.loads(out[0])) if len(out) == 1 else {"lines": [json.loads(line) for line in out]}
+
+    return call
+
+
+def test_good_parts_alone_choose_the_method(good: Path, bundle: Path) -> None:
+    inspector = brightfield.load(bundle)
+    assert inspector.method.name == fake_method.NAME
+    assert inspector.classes == ("OK",)
+    assert isinstance(inspector.calibrator, Conformal)
+    assert inspector.operating_point is not None
+    assert inspector.operating_point.scale is Scale.P_VALUE
+    assert inspector.facts["training"]["options"]["gain"] == 3.0
+    assert inspector.facts["agreement"]["largest_difference"] < 1e-3
+    with pytest.raises(DataError, match="one class only"):
+        brightfield.train(good, method="classifier", weights="none")
+
+
+def test_the_default_threshold_rejects_what_is_more_unusual_than_the_good_ones(bundle: Path) -> None:
+    inspector = brightfield.load(bundle)
+    assert isinstance(inspector.calibrator, Conformal)
+    good_scores = np.sort(inspector.reference["scores"])
+    assert np.allclose(inspector.calibrator.good, good_scores)
+    # fewer than 99 good parts: the smallest share that they can show
+    assert inspector.operating_point is not None
+    assert inspector.operating_point.threshold == pytest.approx(1 / (len(good_scores) + 1))
+
+
+def test_defects_in_the_test_split_are_judged(parts: Path, run: Run, tmp_path: Path) -> None:
+    """As MVTec lays it out: good parts train, both are tested."""
+    for i, image in enumerate(sorted((parts / "OK").glob("*.png"))):
+        place = tmp_path / "mvtec" / ("train" if i < 36 else "test") / "good"
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, place)
+    shutil.copytree(parts / "pit", tmp_path / "mvtec" / "test" / "pit")
+    said = run(
+        *("train", tmp_path / "mvtec", "-o", tmp_path / "i", "--method", fake_method.NAME),
+        *("--calibration", "0.4", "--report", tmp_path / "r", "--policy", "overkill=0.1", "--quiet"),
+    )
+    assert said["operating_point"]["scale"] == "p_value"
+    assert said["metrics"]["n_defect"] == 10
+    with (tmp_path / "r" / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    truth = [row["truth"] != "good" for row in rows]
+    assert said["metrics"]["auroc"] == pytest.approx(roc_auc_score(truth, [float(r["score"]) for r in rows]))
+    assert all(row["probability"] == "" and 0 < float(row["p_value"]) <= 1 for row in rows)
+    rejected = [float(row["p_value"]) <= float(row["threshold"]) for row in rows]
+    assert [row["decision"] == "DEFECT" for row in rows] == rejected
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert "p-value" in page
+    assert fake_method.NAME in page
+
+
+def test_thresholds_are_chosen_again_on_scores(bundle: Path, parts: Path, run: Run, tmp_path: Path) -> None:
+    copied = tmp_path / "i"
+    said = run("threshold", bundle, parts, "--policy", "overkill<=0.2@0.9", "-o", copied)
+    point = brightfield.load(copied).operating_point
+    assert point is not None
+    assert point.scale is Scale.SCORE
+    assert said["after"]["guarantees"][0]["bound"] == 0.2
+    assert any("at most 20%" in sentence for sentence in said["promises"])
+    said = run("threshold", copied, parts, "--policy", "recall=0.9", "--split", "all")
+    assert said["after"]["scale"] == "score"
+    assert said["after"]["escapes"] <= 1
+    report = run("evaluate", copied, parts, "--split", "all", "-o", tmp_path / "r")
+    assert report["recall"] >= 0.9
+    assert (tmp_path / "r" / "report.html").exists()
+
+
+def test_inspecting_writes_evidence_and_masks(bundle: Path, parts: Path, run: Run, tmp_path: Path) -> None:
+    images = sorted((parts / "pit").glob("*.png"))[:3]
+    lines = run("inspect", bundle, *images, "-o", tmp_path / "o", "--overlay")["lines"]
+    for image, line in zip(images, lines, strict=True):
+        assert line["image"] == str(image)
+        assert line["probability"] is None
+        assert line["method"] == fake_method.NAME
+        with Image.open(line["heatmap"]) as heat, Image.open(line["mask"]) as mask, Image.open(image) as part:
+            assert heat.size == mask.size == part.size
+            hot, masked = np.asarray(heat) >= 1000, np.asarray(mask) > 0
+        assert np.array_equal(hot, masked)
+        assert masked.any() == (line["decision"] != "OK")
+    assert len(list((tmp_path / "o").glob("*.overlay.png"))) == 3
+    run("inspect", bundle, images[0], "--threshold", "2", code=2)
+    run("inspect", bundle, images[0], "--interval", code=2)
+
+
+def test_what_good_parts_alone_cannot_do_is_refused(good: Path, tmp_path: Path) -> None:
+    for policy, said in (("recall=0.9", "overkill"), ("escape<=0.1", "overkill"), ("f1", "overkill")):
+        with pytest.raises(DataError, match=said):
+            brightfield.train(good, tmp_path / "i", policy=policy, calibration=0.5)
+    with pytest.raises(ConfigError, match="no option of the method mean-part, but of classifier"):
+        brightfield.train(good, method=fake_method.NAME, backbone="resnet18")
+    with pytest.raises(ConfigError, match="--gain is -1"):
+        brightfield.train(good, method=fake_method.NAME, gain=-1.0)
+
+
+def test_its_options_are_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert f"options of the method {fake_method.NAME}" in said
+    assert "--gain G" in said
+    assert "options of several methods" in said  # --image-size is the classifier's too
+
+
+def test_good_and_defective_parts_give_it_probabilities(parts: Path, tmp_path: Path) -> None:
+    tested = train_and_test(
+        parts,
+        tmp_path / "i",
+        make_options({"method": fake_method.NAME, "calibration": 0.4}),
+        report=tmp_path / "r",
+    )
+    assert tested.evaluation is not None
+    assert tested.inspector.operating_point is not None
+    assert tested.inspector.operating_point.scale is Scale.PROBABILITY
+    assert tested.evaluation.metrics["ece"] is not None
+    verdict = tested.inspector.inspect(next((parts / "pit").glob("*.png")))
+    assert verdict.probability is not None
+    assert verdict.heatmap is not None
+    assert (verdict.heatmap.max() >= 1) == (verdict.decision != "OK")
