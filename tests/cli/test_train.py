@@ -14,7 +14,7 @@ from brightfield.config import TrainOptions
 from brightfield.evaluation import run
 from brightfield.inspector import Inspector
 
-QUICK = ("--weights", "none", "--image-size", "64")
+QUICK = ("--backbone", "test_efficientnet", "--weights", "none", "--image-size", "64")
 
 
 def test_json_of_a_training(brightfield, synthetic_parts: Path, tmp_path: Path) -> None:
@@ -237,7 +237,9 @@ def raise_interrupt(*_args: object, **_options: object) -> None:
 def test_a_warning_says_how_little_few_defects_prove(
     synthetic_parts: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = TrainOptions(weights="none", image_size=64, policy="fixed=0", calibration=0.15)
+    options = TrainOptions(
+        backbone="test_efficientnet", weights="none", image_size=64, policy="fixed=0", calibration=0.15
+    )
     inspector = trainer.train(synthetic_parts, None, options)
     with caplog.at_level(logging.WARNING):
         _warn(inspector, None, None)
