@@ -14,8 +14,10 @@ from brightfield.inspector import Inspector
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train from random weights on small images, which takes a second."""
-    monkeypatch.setattr(api, "train", partial(api.train, weights="none", image_size=64))
+    """Train a tiny network from random weights on small images, which takes a second."""
+    monkeypatch.setattr(
+        api, "train", partial(api.train, backbone="test_efficientnet", weights="none", image_size=64)
+    )
 
 
 @pytest.mark.usefixtures("quick")

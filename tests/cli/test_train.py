@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from brightfield import trainer
+from brightfield.pipeline import train as training
 from brightfield.cli.train import _warn
 from brightfield.evaluation import run
 from brightfield.inspector import Inspector
 from brightfield.options import make_options
 
-QUICK = ("--weights", "none", "--image-size", "64")
+QUICK = ("--backbone", "test_efficientnet", "--weights", "none", "--image-size", "64")
 
 
 def test_json_of_a_training(brightfield, synthetic_parts: Path, tmp_path: Path) -> None:
@@ -312,8 +312,16 @@ def test_no_report_among_the_images_or_in_the_inspector(
 def test_a_warning_says_how_little_few_defects_prove(
     synthetic_parts: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = make_options({"weights": "none", "image_size": 64, "policy": "fixed=0", "calibration": 0.15})
-    inspector = trainer.train(synthetic_parts, None, options)
+    options = make_options(
+        {
+            "backbone": "test_efficientnet",
+            "weights": "none",
+            "image_size": 64,
+            "policy": "fixed=0",
+            "calibration": 0.15,
+        }
+    )
+    inspector = training.train(synthetic_parts, None, options)
     with caplog.at_level(logging.WARNING):
         _warn(inspector, None, None)
     # 0 of 2 missed: the exact 95% interval ends at 1 - 0.025 ** (1 / 2)

@@ -104,14 +104,12 @@ class Policy:
 def parse_policy(text: str) -> Policy:
     """Return the policy that a text such as `f1`, `recall=0.99` or `escape<=0.02@0.95` names.
 
-    `auto` is `f1`. Shares may be given in percent. Two clauses joined by `and` leave a review band between
-    their thresholds.
+    Shares may be given in percent. Two clauses joined by `and` leave a review band between their thresholds.
 
     Raises:
         ConfigError: If there is no such policy, or a value is missing, superfluous or out of range.
     """
-    asked = "f1" if text.strip() == "auto" else text.strip()
-    policy = Policy(tuple(_clause(part) for part in _AND.split(asked)))
+    policy = Policy(tuple(_clause(part) for part in _AND.split(text.strip())))
     _check_together(text, policy.clauses)
     return policy
 
