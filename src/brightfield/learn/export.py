@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import io
+import os
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -38,7 +41,7 @@ def export_network(net: nn.Module, shapes: Sequence[tuple[int, int, int]], *, an
     with torch.inference_mode(False), torch.no_grad():
         expected = [net(probe) for probe in probes]
         try:
-            with _same_padding(net):
+            with _same_padding(net), _resampled_weights(), _nothing_printed():
                 model = _trace(net, probes[0][:1], any_size)
             network = Network(model)
             found = [network(probe.numpy()) for probe in probes]
@@ -95,6 +98,54 @@ def _same_padding(net: nn.Module) -> Iterator[None]:
     finally:
         for module in same:
             del module.forward
+
+
+@contextlib.contextmanager
+def _resampled_weights() -> Iterator[None]:
+    """Have weights that are resampled to a picture's size traced as the result, and not as the way to it.
+
+    Transformers resample their positions antialiased, which ONNX lacks. A network that resamples its input
+    so is still refused.
+    """
+    functional: Any = nn.functional
+    tracer: Any = torch._C
+    interpolate = functional.interpolate
+
+    def untraced(x: Tensor, *args: Any, **more: Any) -> Any:
+        state = tracer._get_tracing_state()
+        if state is None or not more.get("antialias"):
+            return interpolate(x, *args, **more)
+        tracer._set_tracing_state(None)
+        try:
+            return interpolate(x, *args, **more).detach()
+        finally:
+            tracer._set_tracing_state(state)
+
+    functional.interpolate = untraced
+    try:
+        yield
+    finally:
+        functional.interpolate = interpolate
+
+
+@contextlib.contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Keep the standard output clean: where it fails, torch's exporter prints a whole graph there."""
+    libc = ctypes.CDLL(None)
+    try:
+        sys.stdout.flush()
+        kept = os.dup(1)
+    except (OSError, ValueError):  # nobody reads it
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        yield
+    finally:
+        libc.fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 class _SameConv(torch.autograd.Function):
