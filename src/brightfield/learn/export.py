@@ -48,8 +48,8 @@ def export_network(net: nn.Module, shapes: Sequence[tuple[int, int, int]], *, an
         # whatever a tracer or a compiler trips over
         except Exception as error:
             raise WeightsError(
-                f"this backbone cannot be run by ONNX Runtime ({type(error).__name__}: {str(error)[:200]}); "
-                "choose another with --backbone"
+                f"this backbone cannot be run by ONNX Runtime ({type(error).__name__}: "
+                f"{' '.join(str(error).split())[:200]}); choose another with --backbone"
             ) from error
     for olds, news in zip(expected, found, strict=True):
         for old, new in zip(olds, news, strict=True):
