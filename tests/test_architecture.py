@@ -186,23 +186,29 @@ def test_what_judges_needs_no_scipy(module: str) -> None:
     assert loaded & set(HEAVY) == set()
 
 
+JUDGING = """
+from brightfield.decide.calibration import calibrate, calibrator_from_dict, score_at
+from brightfield.decide.operating_point import OperatingPoint
+from brightfield.decide.scores import scores_of_logits
+
+curve = {"kind": "beta", "lower": 1.0, "upper": 2.0, "offset": 0.1}
+promise = {"kind": "overkill", "bound": 0.01, "confidence": 0.95, "n": 299, "errors": 0, "defect": None}
+values = dict.fromkeys(("n_calibration", "n_defect", "escapes", "overkills"), 0)
+values |= {"policy": "f1", "threshold": 0.5, "review": None, "guarantees": [promise]}
+for kind, scale in (
+    ({"kind": "by_type", "curve": curve, "temperature": 2.0}, "probability"),
+    ({"kind": "conformal", "good": [0, 1]}, "p_value"),
+):
+    point = OperatingPoint.from_dict({**values, "scale": scale})
+    calibrator, scores = calibrator_from_dict(kind), scores_of_logits([[0.0, 1.0, 3.0]], 0)
+    point.decide(float(calibrate(calibrator, scores, 0).on(point.scale, scores.defect)[0]))
+    score_at(calibrator, point)
+"""
+
+
 def test_decisions_are_read_and_taken_without_scipy() -> None:
-    loaded = loaded_after(
-        "from brightfield.decide.calibration import calibrate, calibrator_from_dict, score_at\n"
-        "from brightfield.decide.operating_point import OperatingPoint\n"
-        "from brightfield.decide.scores import scores_of_logits\n"
-        "curve = {'kind': 'beta', 'lower': 1.0, 'upper': 2.0, 'offset': 0.1}\n"
-        "kinds = [{'kind': 'by_type', 'curve': curve, 'temperature': 2.0}, {'kind': 'conformal', 'good': [0, 1]}]\n"
-        "promise = {'kind': 'overkill', 'bound': 0.01, 'confidence': 0.95, 'n': 299, 'errors': 0, 'defect': None}\n"
-        "counts = dict.fromkeys(('n_calibration', 'n_defect', 'escapes', 'overkills'), 0)\n"
-        "for kind, scale in zip(kinds, ('probability', 'p_value')):\n"
-        "    values = {**counts, 'policy': 'f1', 'threshold': 0.5, 'review': None, 'scale': scale}\n"
-        "    point = OperatingPoint.from_dict({**values, 'guarantees': [promise]})\n"
-        "    scores = scores_of_logits([[0.0, 1.0, 3.0]], 0)\n"
-        "    judged = calibrate(calibrator_from_dict(kind), scores, 0)\n"
-        "    point.decide(float(judged.on(point.scale, scores.defect)[0]))\n"
-        "    score_at(calibrator_from_dict(kind), point)\n"
-    )
+    loaded = loaded_after(JUDGING)
+    assert "brightfield" in loaded
     assert loaded & set(HEAVY) == set()
 
 

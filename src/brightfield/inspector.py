@@ -16,7 +16,13 @@ from brightfield.bundle import read_bundle, write_bundle
 from brightfield.data.decode import decode
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import at_peak
-from brightfield.decide.calibration import Calibrated, Calibrator, calibrate, calibrator_from_dict
+from brightfield.decide.calibration import (
+    Calibrated,
+    Calibrator,
+    Conformal,
+    calibrate,
+    calibrator_from_dict,
+)
 from brightfield.decide.operating_point import OperatingPoint, standing
 from brightfield.decide.scores import Scores, scores_of_logits
 from brightfield.decide.venn_abers import venn_abers
@@ -130,9 +136,9 @@ class Inspector:
         where the training images did out of fold, by a few of the members, that holds nearly.
 
         Returns:
-            (low, high) in [0, 1]; None without a normal class.
+            (low, high) in [0, 1]; None where there are no probabilities of a defect.
         """
-        if self.normal_index is None:
+        if self.normal_index is None or isinstance(self.calibrator, Conformal):
             return None
         seen = self.scores_of(self.reference["logits"]).defect
         low, high = venn_abers(seen, self.reference["labels"] != self.normal_index, [score])[0]
