@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from brightfield.pipeline import train as training
 from brightfield.cli.train import _warn
 from brightfield.evaluation import run
 from brightfield.inspector import Inspector
 from brightfield.options import make_options
+from brightfield.pipeline import train as training
 
 QUICK = ("--backbone", "test_efficientnet", "--weights", "none", "--image-size", "64")
 

@@ -24,6 +24,7 @@ from brightfield.evaluation.summary import summarise
 from brightfield.report.charts import training_curves
 from brightfield.report.html import render, write_report
 from brightfield.report.report import Exhibit, Report
+from brightfield.verdict import Scale
 
 HOSTILE = '</script><img src=x onerror="alert(1)">$_{'
 VOID = {"meta", "input", "img", "br", "link", "hr"}
@@ -326,3 +327,53 @@ def test_report_is_written_whole(tmp_path: Path) -> None:
 def test_exhibits_are_checked(kind: str, picture: bytes) -> None:
     with pytest.raises(InputError, match="expected"):
         Exhibit("a.png", kind, "crack", "OK", 0.1, 0.5, picture, None)
+
+
+def on_other_scale(scale: Scale) -> Report:
+    """Sixty parts judged by what good parts alone calibrated, with a review band."""
+    plain = simulated()
+    p_values = np.clip(1.0 / (1.0 + np.exp(plain.scores + 3)), 0.01, 1.0)
+    ends = (0.01, 0.05) if scale is Scale.P_VALUE else (2.5, 0.5)
+    point = OperatingPoint("overkill=0.01", ends[0], 99, 0, 0, 0, review=ends[1], scale=scale)
+    values = p_values if scale is Scale.P_VALUE else plain.scores
+    judged = replace(
+        plain,
+        decisions=tuple(str(point.decide(float(v))) for v in values),
+        labels=("defect",) * len(plain),
+        probabilities=None,
+        p_values=p_values,
+        thresholds=np.full(len(plain), ends[0]),
+        class_probabilities=None,
+        scale=scale,
+    )
+    exhibit = Exhibit("a.png", "escape", "crack", "defect", 0.2, ends[0], PNG, None)
+    return report_of(judged, point, exhibits=[exhibit])
+
+
+@pytest.mark.parametrize(
+    ("scale", "rule", "said"),
+    [
+        (Scale.P_VALUE, "rejected at 0.01 or less, passes above 0.05,", "p-value 0.2, threshold 0.01"),
+        (Scale.SCORE, "passes below 0.5, is rejected from 2.5 on,", "score 0.2, threshold 2.5"),
+    ],
+)
+def test_a_page_without_probabilities(scale: Scale, rule: str, said: str) -> None:
+    report = on_other_scale(scale)
+    page = Page(render(report))
+    text = " ".join(" ".join(page.text).split())
+    assert rule in text
+    assert said in text
+    assert "looks most like" not in text  # it knows no types
+    assert "Where the parts lie" in text
+    assert "probabilities be believed" not in text
+    words = text[text.rindex("Words") :]
+    assert "Probability" not in words
+    assert [n for n, k in Counter(page.attributes("id")).items() if k > 1] == []
+    data = json.loads(re.search(r'id="slider-data">(.*?)</script>', render(report), re.DOTALL)[1])  # type: ignore[index]
+    stops, rejects = data["chosen"]
+    sign = -1 if data["down"] else 1
+    rejected = [sign * v >= sign * rejects for v in data["values"]]
+    stopped = [sign * v >= sign * stops for v in data["values"]]
+    counts = report.metrics["verdict_counts"].values()
+    assert sum(rejected) == sum(row["DEFECT"] for row in counts)
+    assert sum(stopped) == sum(row["DEFECT"] + row["REVIEW"] for row in counts)
