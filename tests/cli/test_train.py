@@ -81,7 +81,7 @@ def test_options_given_win_over_the_file(
         got.update(options.as_dict())
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer, "train", stop)
+    monkeypatch.setattr("brightfield.pipeline.train_and_test.train", stop)
     said = brightfield(
         *("train", synthetic_parts, "-o", tmp_path / "i", "--config", config),
         *(
@@ -227,7 +227,7 @@ def test_stopped_and_resumed(
     bundle = tmp_path / "i"
     words = ("train", synthetic_parts, "-o", bundle, *QUICK, "--json")
     with monkeypatch.context() as patched:
-        patched.setattr(trainer, "fit_classifier", raise_interrupt)
+        patched.setattr("brightfield.methods.classifier.fit.fit", raise_interrupt)
         said = brightfield(*words)
     assert (said.code, said.out) == (130, "")
     assert "the same command with --resume goes on" in said.err
