@@ -19,13 +19,12 @@ from brightfield.errors import ConfigError
 from brightfield.learn.recipes import RECIPES
 from brightfield.methods.classifier.options import ClassifierOptions
 from brightfield.methods.declared import Open, check_all, option, options_of
+from brightfield.methods.registry import Entry, register, unregister
 from brightfield.options import (
     TrainOptions,
     make_options,
     own_options,
     read_options,
-    register,
-    unregister,
 )
 
 
@@ -43,7 +42,9 @@ class GuessingOptions:
 @pytest.fixture
 def guessing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "guessing_options", SimpleNamespace(GuessingOptions=GuessingOptions))
-    register("guessing", "guessing_options:GuessingOptions")
+    register(
+        "guessing", Entry("guesses", "guessing_options:GuessingOptions", "nowhere:load", "nowhere:learn")
+    )
     yield
     unregister("guessing")
 

@@ -18,7 +18,7 @@ def three(normal: str | None = "OK") -> Predictions:
     return Predictions(
         images=("a.png", 'b, "quoted".png', "c/ü.png"),
         truth=("OK", "Defect", "Defect"),
-        parts=("test", "test", "test"),
+        splits=("test", "test", "test"),
         decisions=("OK", "REVIEW", "DEFECT"),
         labels=("OK", "OK", "Defect"),
         scores=np.array([-2.0, -0.7, 2.2]),
@@ -49,7 +49,7 @@ def test_read_gives_back_what_was_written(tmp_path: Path) -> None:
     before = three()
     before.write_csv(tmp_path / "p.csv")
     after = read_csv(tmp_path / "p.csv", normal="OK")
-    for name in ("images", "truth", "parts", "decisions", "labels", "classes", "normal", "p_values"):
+    for name in ("images", "truth", "splits", "decisions", "labels", "classes", "normal", "p_values"):
         assert getattr(after, name) == getattr(before, name)
     for name in ("scores", "probabilities", "thresholds", "class_probabilities"):
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))

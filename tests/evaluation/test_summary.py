@@ -41,7 +41,7 @@ def inspected() -> Predictions:
     return Predictions(
         images=tuple(f"{i}.png" for i in range(10)),
         truth=truth,
-        parts=("test",) * 10,
+        splits=("test",) * 10,
         decisions=tuple("DEFECT" if p >= 0.6 else "REVIEW" if p >= 0.4 else "OK" for p in probabilities),
         labels=tuple(("OK", "crack", "dent")[k] for k in table.argmax(axis=1)),
         scores=np.log(probabilities / (1 - probabilities)),
@@ -60,7 +60,7 @@ def classified() -> Predictions:
     return Predictions(
         images=tuple("abcde"),
         truth=("bird", "bird", "cat", "dog", "dog"),
-        parts=("test",) * 5,
+        splits=("test",) * 5,
         decisions=(None,) * 5,
         labels=tuple(classes[k] for k in table.argmax(axis=1)),
         scores=table.max(axis=1),
@@ -187,7 +187,7 @@ def test_ranking_is_by_score_where_values_tie_or_turn() -> None:
     unusual = Predictions(
         images=tuple("abcdefg"),
         truth=("OK",) * 4 + ("dent", "OK", "dent"),
-        parts=("test",) * 7,
+        splits=("test",) * 7,
         decisions=("OK",) * 4 + ("DEFECT",) * 3,
         labels=("OK",) * 4 + ("defect",) * 3,
         scores=scores,

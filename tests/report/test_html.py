@@ -74,7 +74,7 @@ def simulated(types: tuple[str, ...] = ("crack", "dent"), n_good: int = 40) -> P
     return Predictions(
         images=tuple(f"test/{i}.png" for i in range(len(truth))),
         truth=truth,
-        parts=("test",) * len(truth),
+        splits=("test",) * len(truth),
         decisions=tuple("DEFECT" if p >= 0.6 else "REVIEW" if p >= 0.4 else "OK" for p in probabilities),
         labels=tuple(types[0] if p > 0.5 else "OK" for p in probabilities),
         scores=scores,
@@ -93,7 +93,7 @@ def classes_only(k: int) -> Predictions:
     return Predictions(
         images=tuple(f"{i}.png" for i in range(4 * k)),
         truth=tuple(names[i % k] for i in range(4 * k)),
-        parts=("",) * (4 * k),
+        splits=("",) * (4 * k),
         decisions=(None,) * (4 * k),
         labels=labels,
         scores=np.zeros(4 * k),
@@ -218,7 +218,7 @@ def test_hostile_names_stay_text(normal: bool) -> None:
     if not normal:
         nobody = (None,) * len(predictions)
         predictions = replace(predictions, decisions=nobody, normal=None, probabilities=None)
-    predictions = replace(predictions, parts=(HOSTILE,) * len(predictions))
+    predictions = replace(predictions, splits=(HOSTILE,) * len(predictions))
     exhibit = Exhibit(HOSTILE, "confusion", HOSTILE, HOSTILE, 0.2, 0.6, PNG, PNG)
     report = report_of(
         predictions,
@@ -274,7 +274,7 @@ def test_three_parts_of_one_class_make_a_page() -> None:
     few = Predictions(
         images=whole.images[:3],
         truth=whole.truth[:3],
-        parts=whole.parts[:3],
+        splits=whole.splits[:3],
         decisions=("OK",) * 3,
         labels=whole.labels[:3],
         scores=whole.scores[:3],

@@ -13,7 +13,7 @@ def five(decisions: tuple[str, ...], thresholds: float | None = None) -> Predict
     return Predictions(
         images=tuple("abcde"),
         truth=("OK", "OK", "OK", "bad", "bad"),
-        parts=("",) * 5,
+        splits=("",) * 5,
         decisions=decisions,
         labels=("OK",) * 5,
         scores=np.array([-3.0, -1.0, 0.0, 1.0, 4.0]),

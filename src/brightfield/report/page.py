@@ -25,6 +25,7 @@ from brightfield.report.wording import (
     ABOUT_DEFECTS,
     EXHIBITS,
     FIGURES,
+    OF_EVIDENCE,
     SCALES,
     VERDICTS,
     acceptance_sentences,
@@ -40,7 +41,7 @@ from brightfield.report.wording import (
     policy_sentence,
     rate_sentence,
 )
-from brightfield.verdict import Scale
+from brightfield.verdict import HeatmapKind, Scale
 
 _SAID_IN_SENTENCES = ("guarantees", "costs", "reviewed", "reviewed_defect", "scale")
 
@@ -283,6 +284,7 @@ def _exhibits(report: Report) -> list[dict[str, Any]]:
         shown = [_exhibit(item, report.predictions) for item in report.exhibits if item.kind == kind]
         if shown:
             name, caption, heat = EXHIBITS[kind]
+            heat = OF_EVIDENCE if report.heatmap_kind is HeatmapKind.EVIDENCE else heat
             groups.append({"kind": kind, "name": name, "caption": caption, "heat": heat, "shown": shown})
     return groups
 

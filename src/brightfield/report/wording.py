@@ -93,6 +93,12 @@ _SPOKE = (
     "Beside each is its heatmap: where it speaks for a defect, the hotter the likelier that was. "
     "The white line goes around what speaks most; without one, no single place did."
 )
+OF_EVIDENCE = (
+    "Beside each is its map: how unusual each place is. The colour begins shortly before the value at which a "
+    "part no longer passes, and the white line goes around what is beyond it."
+)
+"""What evidence maps beside exhibits mean."""
+
 EXHIBITS = {
     "escape": (
         "Worst escapes",
