@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from brightfield.cli.train import _warn
-from brightfield.evaluation import run
 from brightfield.inspector import Inspector
 from brightfield.options import make_options
 from brightfield.pipeline import train as training
@@ -31,7 +30,7 @@ def test_json_of_a_training(brightfield, synthetic_parts: Path, tmp_path: Path) 
     assert document["seconds"] > 0
     assert "64 px" in document["plan"]
     assert document["operating_point"]["policy"] == "recall=0.9"
-    assert {name: sum(counts.values()) for name, counts in document["parts"].items()} == {
+    assert {name: sum(counts.values()) for name, counts in document["splits"].items()} == {
         "train": 28,
         "calibration": 0,
         "test": 8,
@@ -332,7 +331,7 @@ def test_a_warning_says_how_little_few_defects_prove(
 def test_stopped_after_the_training_keeps_the_inspector(
     brightfield, synthetic_parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "evaluate", raise_interrupt)
+    monkeypatch.setattr("brightfield.pipeline.train_and_test.evaluate", raise_interrupt)
     said = brightfield("train", synthetic_parts, "-o", tmp_path / "i", *QUICK)
     assert said.code == 130
     assert "is whole; brightfield evaluate gives its figures" in said.err

@@ -94,7 +94,7 @@ def test_two_processes_stay_alike_when_the_whitening_bias_stops_learning(tmp_pat
 TELL = """
 import sys
 from pathlib import Path
-from brightfield.training.processes import joined, processes
+from brightfield.learn.processes import joined, processes
 
 with joined(processes()) as group:
     told = group.told_by_the_first(group.rank + 0.3)

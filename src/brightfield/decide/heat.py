@@ -28,9 +28,11 @@ def evidence_heatmap(heat: FloatMap, shape: tuple[int, int], bound: float) -> Fl
         bound: The least score at which a part stops passing; infinite where all pass.
     """
     picture = _resized(heat, shape)
-    return (
-        np.zeros_like(picture) if np.isinf(bound) and bound > 0 else picture / np.float32(max(bound, _TINY))
-    )
+    if np.isposinf(bound):
+        return np.zeros_like(picture)
+    if bound <= _TINY:  # every part is stopped, wherever it is usual
+        return np.maximum(picture, np.float32(1))
+    return np.asarray(picture / np.float32(bound))
 
 
 def attribution_heatmap(heat: FloatMap, shape: tuple[int, int], peak: float) -> FloatMap:

@@ -94,8 +94,8 @@ _SPOKE = (
     "The white line goes around what speaks most; without one, no single place did."
 )
 OF_EVIDENCE = (
-    "Beside each is its map: how unusual each place is. The colour begins shortly before the value at which a "
-    "part no longer passes, and the white line goes around what is beyond it."
+    "Beside each is its map: how unusual each place is. The colour begins shortly before the value at which "
+    "a part no longer passes, and the white line goes around what is beyond it."
 )
 """What evidence maps beside exhibits mean."""
 
