@@ -22,25 +22,38 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 # Lowest first. What stands in one row may import each other, as long as nothing goes in a circle.
 LAYERS = (
-    {"errors", "verdict", "declared", "options", "progress", "atomic", "storage", "tracking", "version"},
-    {"engine"},
-    {"data", "models"},
-    {"training"},
-    {"methods", "decide"},
-    {"inspector", "assembly", "trainer", "workspace", "bundle", "readiness"},
-    {"evaluation", "explain"},
-    {"report", "rethreshold"},
+    {"errors", "version", "progress"},
+    {"disk"},
+    {"data"},
+    {"engine", "verdict", "explain"},
+    {"decide"},
+    {"learn"},
+    {"methods", "arch"},
+    {"options"},
+    {"bundle", "inspector"},
+    {"evaluation", "report"},
+    {"pipeline"},
     {"api"},
     {"deploy"},
     {"monitor"},
     {"serve"},
     {"cli"},
 )
-TORCH_ALLOWED = {"models", "methods", "training"}
-HEAVY = ("torch", "torchvision", "timm", "sklearn", "scipy", "matplotlib")
+LEARNING = ("torch", "torchvision", "timm")
+HEAVY = (*LEARNING, "sklearn", "scipy", "matplotlib")
+
+JUDGING = (
+    *("verdict", "bundle", "inspector", "engine", "decide", "explain", "evaluation", "report", "disk"),
+    *("methods.base", "methods.registry", "methods.scoring", "methods.classifier.fitted"),
+    *("pipeline.rethreshold", "options", "errors"),
+)
+"""What judges, and all that it imports, imports nothing that learns."""
 
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60
+
+MOST_PARAMETERS = 7
+"""Keyword-only ones apart: those of the public functions are options."""
 
 PUBLIC_NAMES = {"train", "load", "evaluate", "Inspector", "Verdict"}
 
@@ -133,15 +146,32 @@ def test_imports_go_in_no_circle() -> None:
     assert sorted(graph.keys() - settled) == []
 
 
-def test_only_models_methods_and_training_import_torch_at_the_top() -> None:
-    importing = [
-        name_of(path)
-        for path in MODULES
-        if {module.split(".")[0] for module in imports_of(path, inside_functions=False)}
-        & {"torch", "torchvision", "timm"}
-    ]
-    assert importing, "no module imports torch: are they looked at?"
-    assert [name for name in importing if top_of(name) not in TORCH_ALLOWED] == []
+def reached_from(starts: set[str]) -> dict[str, str]:
+    """Return every module that these import when they are imported, by name, with how it was reached."""
+    of = {name_of(path): path for path in MODULES}
+    found = {name: name for name in starts}
+    waiting = list(starts)
+    while waiting:
+        name = waiting.pop()
+        for module in imports_of(of[name], inside_functions=False):
+            packages = {module.rsplit(".", n)[0] for n in range(module.count("."))} if module in of else set()
+            for one in {module, *packages} & of.keys() - found.keys():
+                found[one] = f"{found[name]} > {one}"
+                waiting.append(one)
+    return found
+
+
+def test_what_judges_imports_nothing_that_learns() -> None:
+    wanted = tuple(f"brightfield.{name}" for name in JUDGING)
+    starts = {n for n in KNOWN if n in wanted or n.startswith(tuple(f"{w}." for w in wanted))}
+    assert len(starts) > 40, "are they looked at?"
+    of = {name_of(path): path for path in MODULES}
+    learning = {
+        how
+        for name, how in reached_from(starts).items()
+        if {m.split(".")[0] for m in imports_of(of[name], inside_functions=False)} & set(LEARNING)
+    }
+    assert learning == set()
 
 
 def test_modules_and_functions_are_short() -> None:
@@ -154,6 +184,24 @@ def test_modules_and_functions_are_short() -> None:
         if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: n for name, n in functions.items() if n > MOST_LINES_OF_A_FUNCTION} == {}
+
+
+def test_parameter_lists_are_short() -> None:
+    """Options of the public functions apart; a dataclass's fields are no parameter list."""
+    public = {"brightfield.api", "brightfield.methods.declared"}
+    long = {
+        f"{name_of(path)}.{f.name}": n
+        for path in MODULES
+        if name_of(path) not in public
+        for f in ast.walk(tree_of(path))
+        if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (
+            n := sum(len(k) for k in (f.args.posonlyargs, f.args.args, f.args.kwonlyargs))
+            - (f.args.args[:1] != [] and f.args.args[0].arg in ("self", "cls", "_ctx"))
+        )
+        > MOST_PARAMETERS
+    }
+    assert long == {}
 
 
 def test_only_the_command_line_prints() -> None:
@@ -202,12 +250,12 @@ def test_help_loads_no_torch(arguments: list[str]) -> None:
         "assert not code, code"
     )
     assert "brightfield" in loaded
-    assert loaded & {"torch", "torchvision", "timm"} == set()
+    assert loaded & set(LEARNING) == set()
 
 
 def test_recipes_can_be_chosen_without_torch() -> None:
     loaded = loaded_after("import brightfield.learn.recipe_selection, brightfield.methods.classifier.options")
-    assert loaded & {"torch", "torchvision", "timm"} == set()
+    assert loaded & set(LEARNING) == set()
 
 
 def test_public_names_are_there() -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from brightfield.bundle import REQUIRED_KEYS, SCHEMA, read_bundle, write_bundle
-from brightfield.disk.room import storage
+from brightfield.disk import storage
 from brightfield.errors import BundleError, WriteError
 
 TENSORS = {"head": {"weight": np.arange(6, dtype=np.float32).reshape(2, 3).T, "count": np.array(7)}}
@@ -73,7 +73,7 @@ def rewrite_manifest(path: Path, **changes: object) -> None:
 def test_what_is_written_is_read(bundle: Path) -> None:
     found = read_bundle(bundle)
     assert found.manifest["classes"] == ["OK", "Riß"]
-    assert found.manifest["schema"] == 1
+    assert found.manifest["schema"] == SCHEMA
     assert found.file("notes.txt") == b"made by hand"
     for kept, read in (
         (TENSORS["head"], found.tensors("head")),
@@ -155,7 +155,7 @@ def test_newer_schema(bundle: Path) -> None:
 
 def test_unknown_older_schema(bundle: Path) -> None:
     rewrite_manifest(bundle, schema=0)
-    with pytest.raises(BundleError, match="unknown schema 0"):
+    with pytest.raises(BundleError, match="earlier Brightfield: its schema is 0"):
         read_bundle(bundle)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +19,7 @@ from brightfield.decide.calibration import Temperature
 from brightfield.decide.curves import Platt
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.errors import BundleError, ConfigError, ImageError
-from brightfield.inspector import Inspector, _heatmap
-from brightfield.methods.base import Judgement
+from brightfield.inspector import Inspector
 from brightfield.verdict import Decision
 
 
@@ -82,14 +84,6 @@ def test_only_what_does_not_pass_is_hot(spot_inspector: Inspector, spots: Path) 
     assert 0 < passed.sum() < len(passed)
     assert peaks[passed].max() < 1 <= peaks[~passed].min()
     assert peaks.max() <= 2
-
-
-def test_a_picture_without_heat_stays_calm() -> None:
-    heat = np.zeros((6, 8), np.float32)
-    found = _heatmap(Judgement(np.zeros(2), heat), 1.7, (12, 16))
-    assert found is not None
-    assert found.shape == (12, 16)
-    assert not found.any()
 
 
 def test_every_way_to_give_a_picture_says_the_same(spot_inspector: Inspector, tmp_path: Path) -> None:
@@ -158,7 +152,7 @@ def test_a_higher_score_is_a_higher_probability(spot_inspector: Inspector, spots
 
 
 def test_the_interval_of_a_probability(spot_inspector: Inspector) -> None:
-    seen = spot_inspector.scores_of(spot_inspector.reference["logits"]).defect
+    seen = spot_inspector.reference["scores"]
     low, high = spot_inspector.probability_interval(float(seen.max())) or (0.0, 0.0)
     assert 0.5 < low <= high == 1.0
     low, high = spot_inspector.probability_interval(float(seen.min())) or (1.0, 1.0)
@@ -169,25 +163,45 @@ def test_the_interval_of_a_probability(spot_inspector: Inspector) -> None:
 
 def test_a_bundle_that_lies_is_refused(spot_bundle: Path, tmp_path: Path) -> None:
     whole = read_bundle(spot_bundle)
-    content = {
-        "tensors": {"weights": whole.tensors("weights")},
-        "arrays": {"reference": whole.arrays("reference")},
-        "files": {"parts.csv": whole.file("parts.csv")},
-    }
+    weights = dict(whole.tensors("weights"))
+    files = {name: whole.file(name) for name in ("splits.csv", "network.onnx")}
 
-    def written(name: str, **changes: object) -> Path:
-        write_bundle(tmp_path / name, {**whole.manifest, **changes}, **content)  # type: ignore[arg-type]
+    def written(name: str, content: dict[str, Any] | None = None, **changes: object) -> Path:
+        given = {"tensors": weights, "files": files, **(content or {})}
+        write_bundle(
+            tmp_path / name,
+            {**whole.manifest, **changes},
+            {"weights": given["tensors"]},
+            {"reference": whole.arrays("reference")},
+            given["files"],
+        )
         return tmp_path / name
 
     assert Inspector.load(written("same")).classes == ("OK", "Defect")
+    head = {**whole.manifest["settings"]["head"], "hidden": [7]}
     for name, changes in {
         "method": {"method": "magic"},
         "classes": {"classes": ["OK", "a", "b"]},
         "calibration": {"calibration": {"kind": "platt", "offset": 0.0}},
         "settings": {"settings": {}},
-        "backbone": {"settings": {**whole.manifest["settings"], "backbone": {"name": "resnet18"}}},
+        "head": {"settings": {**whole.manifest["settings"], "head": head}},
+        "views": {"settings": {**whole.manifest["settings"], "views": ["from behind"]}},
         "point": {"operating_point": {"threshold": 3}},
         "preprocessing": {"preprocessing": {"tile": 64}},
     }.items():
         with pytest.raises(BundleError):
             Inspector.load(written(name, **changes))
+    broken = {**files, "network.onnx": b"no network"}
+    with pytest.raises(BundleError, match="cannot run the network"):
+        Inspector.load(written("network", {"files": broken}))
+    fewer = {name: value for name, value in weights.items() if name != "center"}
+    with pytest.raises(BundleError, match="do not fit"):
+        Inspector.load(written("weights", {"tensors": fewer}))
+
+
+def test_a_bundle_of_the_former_schema_says_to_train_again(spot_bundle: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(spot_bundle, tmp_path / "old"))
+    manifest = json.loads((copied / "manifest.json").read_text())
+    (copied / "manifest.json").write_text(json.dumps({**manifest, "schema": 1}))
+    with pytest.raises(BundleError, match="earlier Brightfield.*train it again"):
+        Inspector.load(copied)

@@ -19,13 +19,12 @@ from brightfield.errors import ConfigError
 from brightfield.learn.recipes import RECIPES
 from brightfield.methods.classifier.options import ClassifierOptions
 from brightfield.methods.declared import Open, check_all, option, options_of
+from brightfield.methods.registry import Entry, register, unregister
 from brightfield.options import (
     TrainOptions,
     make_options,
     own_options,
     read_options,
-    register,
-    unregister,
 )
 
 
@@ -43,7 +42,9 @@ class GuessingOptions:
 @pytest.fixture
 def guessing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "guessing_options", SimpleNamespace(GuessingOptions=GuessingOptions))
-    register("guessing", "guessing_options:GuessingOptions")
+    register(
+        "guessing", Entry("guesses", "guessing_options:GuessingOptions", "nowhere:load", "nowhere:learn")
+    )
     yield
     unregister("guessing")
 
@@ -86,7 +87,7 @@ def test_toml_gives_options_and_what_is_given_beside_it_wins(tmp_path: Path) -> 
         ),
         ("epochs = 0", "--epochs in .* is 0; expected a whole number from 1 to 10000"),
         ("micro_batch = 1", "--micro-batch in .* is 1; expected a whole number of 2 or more"),
-        ("label_smoothing = 1.0", "--label-smoothing in .* is 1.0; expected a number from 0 to below 1"),
+        ("label_smoothing = 1.0", "--label-smoothing in .* is 1; expected a number from 0 to below 1"),
         ("own = 1", "unknown option 'own'"),
         ("seed = = 1", "not TOML"),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from brightfield.errors import InputError
-from brightfield.verdict import Decision, HeatmapKind, Verdict
+from brightfield.verdict import Decision, HeatmapKind, Scale, Verdict
 
 SOUND: dict[str, Any] = {
     "decision": Decision.DEFECT,
@@ -21,6 +21,7 @@ SOUND: dict[str, Any] = {
     "probabilities": {"OK": 0.25, "pit": 0.75},
     "probability": 0.75,
     "image": "a.png",
+    "scale": Scale.PROBABILITY,
 }
 MAP = np.zeros((2, 3), np.float32)
 
@@ -37,10 +38,15 @@ def test_the_json_line() -> None:
         "threshold",
         "method",
         "milliseconds",
+        "scale",
     ]
     assert json.loads(json.dumps(line))["decision"] == "DEFECT"
     assert line["milliseconds"] == 3.142
-    assert Verdict(**{**SOUND, "decision": None, "probability": None}).as_dict()["decision"] is None
+    assert json.loads(json.dumps(line))["scale"] == "probability"
+    assert (
+        Verdict(**{**SOUND, "decision": None, "probability": None, "scale": None}).as_dict()["decision"]
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,8 @@ def test_the_json_line() -> None:
         {"probability": 1.01},
         {"probability": float("nan")},
         {"p_value": -0.1},
+        {"scale": Scale.P_VALUE},
+        {"scale": Scale.PROBABILITY, "probability": None},
         {"probabilities": {"OK": 0.5, "pit": 0.6}},
         {"probabilities": {"OK": -0.1, "pit": 1.1}},
         {"probabilities": {"OK": float("nan"), "pit": 1.0}},
@@ -65,6 +73,13 @@ def test_the_json_line() -> None:
 def test_what_does_not_fit_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         Verdict(**{**SOUND, **wrong})
+
+
+def test_the_value_is_what_the_threshold_was_compared_with() -> None:
+    assert Verdict(**SOUND).value == 0.75
+    assert Verdict(**{**SOUND, "scale": Scale.SCORE}).value == 1.5
+    assert Verdict(**{**SOUND, "scale": Scale.P_VALUE, "p_value": 0.02}).value == 0.02
+    assert Verdict(**{**SOUND, "scale": None}).value is None
 
 
 def test_it_never_changes() -> None:

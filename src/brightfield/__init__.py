@@ -63,12 +63,10 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for, so that importing the package costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    except ModuleNotFoundError as error:
-        from brightfield.errors import MissingPackageError
+    from brightfield.errors import said_if_missing
 
-        raise MissingPackageError.of(error) from error
+    with said_if_missing():
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from brightfield.data.dataset import Dataset
-from brightfield.errors import DataError
+from brightfield.errors import DataError, said_if_missing
 from brightfield.evaluation.acceptance import Limits, accept, check_applies, read_limits
 from brightfield.evaluation.compare import against, check_comparable
 from brightfield.evaluation.run import Evaluation, choose_split, evaluate_split, load_for
@@ -16,7 +16,6 @@ from brightfield.evaluation.study import Study, check_can_decide, run_study
 from brightfield.inspector import Inspector, load
 from brightfield.options import make_options
 from brightfield.pipeline.preflight import group_note
-from brightfield.pipeline.train import train as _train
 from brightfield.progress import Progress
 from brightfield.report.compose import write_evaluation
 
@@ -55,6 +54,9 @@ def train(
     Raises:
         InputError: If the data or the options are wrong; the message says how to mend it.
     """
+    with said_if_missing():
+        from brightfield.pipeline.train import train as run  # here, as evaluating needs no torch
+
     common = {
         "method": method,
         "normal": normal,
@@ -64,7 +66,7 @@ def train(
         "calibration": calibration,
         "resplit": resplit,
     }
-    return _train(data, output, make_options({**common, **options}), resume=resume, progress=progress)
+    return run(data, output, make_options({**common, **options}), resume=resume, progress=progress)
 
 
 def evaluate(

@@ -16,6 +16,9 @@ The tree:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class BrightfieldError(Exception):
     """The base of every error raised on purpose."""
@@ -78,6 +81,15 @@ EXTRA_OF = {
     "mlflow": "mlflow",
 }
 """Which part of the installation brings a package."""
+
+
+@contextmanager
+def said_if_missing() -> Iterator[None]:
+    """Turn an import inside the block that fails for a missing package into a `MissingPackageError`."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingPackageError.of(error) from error
 
 
 class AgreementError(BrightfieldError):

@@ -16,7 +16,6 @@ from brightfield.bundle import Bundle, read_bundle, write_bundle
 from brightfield.data.decode import Pixels, decode, to_rgb8
 from brightfield.data.parallel import ordered_map
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.data.tiling import at_peak
 from brightfield.decide.calibration import (
     Calibrated,
     Calibrator,
@@ -25,18 +24,16 @@ from brightfield.decide.calibration import (
     calibrator_from_dict,
     score_at,
 )
-from brightfield.decide.operating_point import OperatingPoint, standing
+from brightfield.decide.heat import attribution_heatmap, evidence_heatmap, peak_of
+from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.scores import Scores
 from brightfield.errors import BundleError, ConfigError, ImageError
 from brightfield.methods.base import Judgement, Method, Picture, Stored
 from brightfield.methods.registry import loader
 from brightfield.methods.scoring import scores_of
-from brightfield.verdict import HeatmapKind, Scale, Verdict
+from brightfield.verdict import HeatmapKind, Verdict
 
 ImageLike = str | Path | bytes | Image.Image | npt.NDArray[Any]
-
-NAMED = 0.5
-"""The probability of the class named at which heat is 1, where there is no normal class to reject against."""
 
 UNTYPED = "defect"
 """What a part is called that does not pass, by a method that knows no types of defect."""
@@ -281,9 +278,7 @@ class Inspector:
             scale=None if point is None else point.scale,
             method=self.method.name,
             milliseconds=0.0,
-            probabilities={}
-            if shares is None
-            else dict(zip(self.classes, (float(v) for v in shares), strict=True)),
+            probabilities={} if shares is None else dict(zip(self.classes, shares.tolist(), strict=True)),
             probability=probability,
             p_value=p_value,
             image=request.name,
@@ -291,13 +286,16 @@ class Inspector:
         if judgement.heat is None:
             return bare
         shape = (request.pixels.shape[0], request.pixels.shape[1])
-        heatmap = self._heatmap(judgement.heat, bare, point, shape)
-        evidence = self.method.heatmap_kind is HeatmapKind.EVIDENCE
+        kind = self.method.heatmap_kind
+        if kind is HeatmapKind.EVIDENCE and point is not None:
+            heatmap = evidence_heatmap(judgement.heat, shape, score_at(self.calibrator, point))
+        else:
+            heatmap = attribution_heatmap(judgement.heat, shape, peak_of(bare, point))
         return replace(
             bare,
             heatmap=heatmap,
-            heatmap_kind=self.method.heatmap_kind,
-            mask=heatmap >= 1 if evidence else None,
+            heatmap_kind=kind,
+            mask=heatmap >= 1 if kind is HeatmapKind.EVIDENCE else None,
             picture=_as_bytes(request.pixels, self.preprocessing.bits),
         )
 
@@ -312,28 +310,6 @@ class Inspector:
         if decision == "OK":
             return self.classes[normal]
         return self.classes[int(np.where(np.arange(len(shares)) == normal, -1.0, shares).argmax())]
-
-    def _heatmap(
-        self,
-        heat: npt.NDArray[np.float32],
-        verdict: Verdict,
-        point: OperatingPoint | None,
-        shape: tuple[int, int],
-    ) -> npt.NDArray[np.float32]:
-        """Return the heat in the original image's pixels: 1 is where the part no longer passes."""
-        picture = _resized(heat, shape)
-        if self.method.heatmap_kind is HeatmapKind.EVIDENCE and point is not None:
-            bound = max(score_at(self.calibrator, point), _TINY)
-            return np.zeros_like(picture) if np.isinf(bound) else picture / np.float32(bound)
-        bound = NAMED if point is None else point.stops_at
-        likely = verdict.probability
-        if point is not None and (point.scale is not Scale.PROBABILITY or likely is None):
-            peak = 0.5 if verdict.decision == "OK" else 1.0  # only the decision says how hot
-        else:
-            peak = standing(verdict.probabilities[verdict.label] if likely is None else likely, bound)
-        # what is below 1 must not be rounded up to it
-        top = np.float32(peak) if peak >= 1 else min(np.float32(peak), _BELOW_ONE)
-        return at_peak(picture, float(top * heat.max()))
 
     def save(self, path: str | Path) -> None:
         """Write the inspector as a bundle: a folder, or one file where the path ends in `.bfz`.
@@ -398,8 +374,6 @@ class Inspector:
 
 
 _WEIGHTS, _SPLITS, _ONNX = "weights", "splits.csv", ".onnx"
-_TINY = float(np.finfo(np.float32).tiny)
-_BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
 def load(path: str | Path) -> Inspector:
@@ -423,10 +397,3 @@ def _row(values: Calibrated, i: int) -> Calibrated:
 
 def _as_bytes(pixels: Pixels, bits: int) -> npt.NDArray[np.uint8]:
     return np.asarray(pixels, dtype=np.uint8) if pixels.dtype == np.uint8 else to_rgb8(pixels, bits)
-
-
-def _resized(heat: npt.NDArray[np.float32], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    if heat.shape == shape:
-        return heat
-    picture = Image.fromarray(heat).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
-    return np.array(picture, dtype=np.float32)

@@ -33,7 +33,7 @@ def test_demo(brightfield, synthetic_parts: Path, tmp_path: Path) -> None:
     assert len({one["image"] for one in shown}) == 6
     assert len({one["overlay"] for one in shown}) == 6
     assert all(Path(one["overlay"]).is_file() for one in shown)
-    parts = Inspector.load(document["bundle"]).facts["fingerprints"]["parts"]
+    parts = Inspector.load(document["bundle"]).facts["fingerprints"]["splits"]
     assert parts["test"] == {"OK": 5, "pit": 3}
     # once more over its own results, told to a person
     said = brightfield("demo", "-o", folder, "--data", synthetic_parts)

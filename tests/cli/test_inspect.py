@@ -57,7 +57,9 @@ def test_json_lines_are_the_librarys_verdicts(brightfield, trained_bundle: Path,
     inspector = Inspector.load(trained_bundle)
     for line in lines:
         verdict = inspector.inspect(str(line["image"]), explain=False).as_dict()
-        assert {**line, "milliseconds": 0} == {**verdict, "milliseconds": 0}
+        # judged together they may differ in the last digits
+        numbers = {name: pytest.approx(verdict[name], rel=1e-5) for name in ("score", "probability")}
+        assert {**line, "milliseconds": 0} == {**verdict, **numbers, "milliseconds": 0}
 
 
 def test_maps_of_two_images_of_one_name(

@@ -73,10 +73,10 @@ def test_version_is_that_of_the_package() -> None:
         (["zzz"], "invalid choice: 'zzz'"),
         (["train", "x", "-o", "y", "--recipee=fast"], "--recipee=fast; did you mean --recipe?"),
         (["train", "x", "-o", "y", "--rec", "fast"], "unrecognized arguments: --rec fast"),
-        (["train", "x", "-o", "y", "--seed", "one"], "invalid int value: 'one'"),
+        (["train", "x", "-o", "y", "--seed", "one"], "--seed is 'one'; expected a whole number from 0"),
         (
             ["train", "x", "-o", "y", "--test", "20%"],
-            "'20%' is no probability; expected a number from 0 to 1",
+            "--test is '20%'; expected a number from 0 to below 0.9",
         ),
         (["train", "x"], "required: -o/--output"),
         (["inspect", "x", "y", "--threshold", "half"], "'half' is no number; expected one such as 0.5"),

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from brightfield.pipeline import train as training
 from brightfield.cli.train import _warn
-from brightfield.evaluation import run
 from brightfield.inspector import Inspector
 from brightfield.options import make_options
+from brightfield.pipeline import train as training
 
 QUICK = ("--backbone", "test_efficientnet", "--weights", "none", "--image-size", "64")
 
@@ -31,7 +30,7 @@ def test_json_of_a_training(brightfield, synthetic_parts: Path, tmp_path: Path) 
     assert document["seconds"] > 0
     assert "64 px" in document["plan"]
     assert document["operating_point"]["policy"] == "recall=0.9"
-    assert {name: sum(counts.values()) for name, counts in document["parts"].items()} == {
+    assert {name: sum(counts.values()) for name, counts in document["splits"].items()} == {
         "train": 28,
         "calibration": 0,
         "test": 8,
@@ -81,7 +80,7 @@ def test_options_given_win_over_the_file(
         got.update(options.as_dict())
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer, "train", stop)
+    monkeypatch.setattr("brightfield.pipeline.train_and_test.train", stop)
     said = brightfield(
         *("train", synthetic_parts, "-o", tmp_path / "i", "--config", config),
         *(
@@ -162,10 +161,10 @@ def one_class(folder: Path, parts: Path) -> Path:
         (["--image-size", "8"], "--image-size is 8; expected a whole number from 32 to 16384"),
         (["--tile", "8"], "--tile is 8"),
         (["--seed", "-1"], "--seed is -1; expected a whole number from 0 to 2147483647"),
-        (["--time-budget", "0"], "--time-budget is 0.0; expected a number above 0"),
+        (["--time-budget", "0"], "--time-budget is 0; expected a number above 0"),
         (["--test", "0.95"], "--test is 0.95; expected a number from 0 to below 0.9"),
         (["--calibration", "0"], "calibration"),
-        (["--focal", "9"], "--focal is 9.0; expected a number from 0 to 5"),
+        (["--focal", "9"], "--focal is 9; expected a number from 0 to 5"),
         (["--focal", "much"], "--focal is 'much'; expected a number from 0 to 5"),
         (["--members", "1.5"], "--members is '1.5'; expected a whole number from 1 to 100"),
         (["--mix", "mixpu"], "--mix is 'mixpu'; expected one of none, mixup, cutmix; did you mean mixup?"),
@@ -227,7 +226,7 @@ def test_stopped_and_resumed(
     bundle = tmp_path / "i"
     words = ("train", synthetic_parts, "-o", bundle, *QUICK, "--json")
     with monkeypatch.context() as patched:
-        patched.setattr(trainer, "fit_classifier", raise_interrupt)
+        patched.setattr("brightfield.methods.classifier.fit.fit", raise_interrupt)
         said = brightfield(*words)
     assert (said.code, said.out) == (130, "")
     assert "the same command with --resume goes on" in said.err
@@ -332,7 +331,7 @@ def test_a_warning_says_how_little_few_defects_prove(
 def test_stopped_after_the_training_keeps_the_inspector(
     brightfield, synthetic_parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "evaluate", raise_interrupt)
+    monkeypatch.setattr("brightfield.pipeline.train_and_test.evaluate", raise_interrupt)
     said = brightfield("train", synthetic_parts, "-o", tmp_path / "i", *QUICK)
     assert said.code == 130
     assert "is whole; brightfield evaluate gives its figures" in said.err

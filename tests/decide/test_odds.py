@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from brightfield.decide.odds import expit, log_binomial_tail, logit, logsumexp, softmax
+from brightfield.decide.odds import expit, log_binomial_tail, logit
+from brightfield.engine.numeric import logsumexp, softmax
 
 WIDE = np.array([-1e308, -800.0, -745.0, -40.0, -1e-300, 0.0, 1e-9, 3.0, 37.0, 800.0, 1e308])
 

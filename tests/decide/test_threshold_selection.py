@@ -310,7 +310,7 @@ def test_good_parts_alone_are_judged_by_their_p_values() -> None:
 
 @pytest.mark.parametrize(("n", "share"), [(99, 0.01), (199, 0.01), (30, 0.1), (57, 0.05)])
 def test_of_new_good_parts_no_more_than_the_share_is_rejected_on_average(n: int, share: float) -> None:
-    """The rank of a new part among n + 1 is uniform, so that share * (n + 1) of them, rounded down, count."""
+    """The rank of a new part among n + 1 is uniform, so that share * (n + 1), rounded down, are rejected."""
     rng = np.random.default_rng(n)
     by_p, by_score, draws = [], [], 400
     policy = parse_policy(f"overkill={share}")

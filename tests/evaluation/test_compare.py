@@ -99,7 +99,7 @@ def judged(values: np.ndarray, defect: np.ndarray, threshold: float) -> Predicti
     return Predictions(
         images=tuple(str(i) for i in range(n)),
         truth=tuple("Defect" if d else "OK" for d in defect),
-        parts=("test",) * n,
+        splits=("test",) * n,
         decisions=tuple("DEFECT" if v >= threshold else "OK" for v in values),
         labels=("OK",) * n,
         scores=values,

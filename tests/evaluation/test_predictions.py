@@ -10,6 +10,7 @@ import pytest
 
 from brightfield.errors import DataError, InputError
 from brightfield.evaluation.predictions import Predictions, read_csv
+from brightfield.verdict import Scale
 
 
 def three(normal: str | None = "OK") -> Predictions:
@@ -17,7 +18,7 @@ def three(normal: str | None = "OK") -> Predictions:
     return Predictions(
         images=("a.png", 'b, "quoted".png', "c/ü.png"),
         truth=("OK", "Defect", "Defect"),
-        parts=("test", "test", "test"),
+        splits=("test", "test", "test"),
         decisions=("OK", "REVIEW", "DEFECT"),
         labels=("OK", "OK", "Defect"),
         scores=np.array([-2.0, -0.7, 2.2]),
@@ -48,7 +49,7 @@ def test_read_gives_back_what_was_written(tmp_path: Path) -> None:
     before = three()
     before.write_csv(tmp_path / "p.csv")
     after = read_csv(tmp_path / "p.csv", normal="OK")
-    for name in ("images", "truth", "parts", "decisions", "labels", "classes", "normal", "p_values"):
+    for name in ("images", "truth", "splits", "decisions", "labels", "classes", "normal", "p_values"):
         assert getattr(after, name) == getattr(before, name)
     for name in ("scores", "probabilities", "thresholds", "class_probabilities"):
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
@@ -147,3 +148,17 @@ def test_refuses_a_file_that_is_no_predictions_csv(tmp_path: Path, text: str, me
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"absent\.csv"):
         read_csv(tmp_path / "absent.csv", normal=None)
+
+
+def test_values_follow_the_scale(tmp_path: Path) -> None:
+    unusual = replace(three(), probabilities=None, p_values=np.array([0.8, 0.2, 0.01]), scale=Scale.P_VALUE)
+    np.testing.assert_array_equal(unusual.values, [0.8, 0.2, 0.01])
+    assert unusual.compared_on is Scale.P_VALUE
+    np.testing.assert_array_equal(replace(unusual, scale=Scale.SCORE).values, unusual.scores)
+    assert unusual.only({"a.png"}).scale is Scale.P_VALUE
+    unusual.write_csv(tmp_path / "p.csv")
+    np.testing.assert_array_equal(read_csv(tmp_path / "p.csv", normal="OK").values, unusual.scores)
+    back = read_csv(tmp_path / "p.csv", normal="OK", scale=Scale.P_VALUE)
+    np.testing.assert_array_equal(back.values, unusual.values)
+    with pytest.raises(InputError, match="scale 'probability', which has no values here"):
+        replace(unusual, scale=Scale.PROBABILITY)

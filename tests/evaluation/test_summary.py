@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
+from brightfield.evaluation.compare import against
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.summary import ANY_DEFECT, summarise
+from brightfield.verdict import Scale
 
 CONTRACT = {
     "n",
@@ -39,7 +41,7 @@ def inspected() -> Predictions:
     return Predictions(
         images=tuple(f"{i}.png" for i in range(10)),
         truth=truth,
-        parts=("test",) * 10,
+        splits=("test",) * 10,
         decisions=tuple("DEFECT" if p >= 0.6 else "REVIEW" if p >= 0.4 else "OK" for p in probabilities),
         labels=tuple(("OK", "crack", "dent")[k] for k in table.argmax(axis=1)),
         scores=np.log(probabilities / (1 - probabilities)),
@@ -58,7 +60,7 @@ def classified() -> Predictions:
     return Predictions(
         images=tuple("abcde"),
         truth=("bird", "bird", "cat", "dog", "dog"),
-        parts=("test",) * 5,
+        splits=("test",) * 5,
         decisions=(None,) * 5,
         labels=tuple(classes[k] for k in table.argmax(axis=1)),
         scores=table.max(axis=1),
@@ -177,3 +179,30 @@ def test_document_holds_json_values_only() -> None:
     for predictions in (inspected(), classified()):
         found = summarise(predictions, operating_point={"policy": "f1", "threshold": 0.5})
         assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_ranking_is_by_score_where_values_tie_or_turn() -> None:
+    """Below the least p-value that good parts can show, parts tie; scores still tell them apart."""
+    scores = np.array([0.0, 1.0, 2.0, 3.0, 5.0, 4.0, 6.0])
+    unusual = Predictions(
+        images=tuple("abcdefg"),
+        truth=("OK",) * 4 + ("dent", "OK", "dent"),
+        splits=("test",) * 7,
+        decisions=("OK",) * 4 + ("DEFECT",) * 3,
+        labels=("OK",) * 4 + ("defect",) * 3,
+        scores=scores,
+        probabilities=None,
+        p_values=np.array([1.0, 0.8, 0.6, 0.4, 0.2, 0.2, 0.2]),
+        thresholds=np.full(7, 0.2),
+        class_probabilities=None,
+        classes=("OK", "dent"),
+        normal="OK",
+        scale=Scale.P_VALUE,
+    )
+    found = summarise(unusual, operating_point={})
+    assert found["auroc"] == roc_auc_score(unusual.is_defect, scores) == 1.0
+    assert found["average_precision"] == average_precision_score(unusual.is_defect, scores)
+    assert (found["ece"], found["brier"], found["calibration_spread"]) == (None, None, None)
+    assert found["confusion_matrix"] == [[4, 1], [0, 2]]
+    # the difference between two inspectors is one of scores too
+    assert against(unusual, unusual)["auroc"].first == 1.0

@@ -91,6 +91,27 @@ def test_two_processes_stay_alike_when_the_whitening_bias_stops_learning(tmp_pat
     assert all(torch.equal(first[key], second[key]) for key in learned)
 
 
+TELL = """
+import sys
+from pathlib import Path
+from brightfield.learn.processes import joined, processes
+
+with joined(processes()) as group:
+    told = group.told_by_the_first(group.rank + 0.3)
+(Path(sys.argv[1]) / f"{group.rank}.txt").write_text(repr(told))
+"""
+
+
+def test_the_figure_of_the_first_process_counts_in_all(tmp_path: Path) -> None:
+    # each judges the held-out images by the statistics of its own norms, and may find another figure
+    script = tmp_path / "tell.py"
+    script.write_text(TELL)
+    said = launch(2, script, tmp_path)
+    assert said.returncode == 0, said.stderr[-2000:]
+    assert [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)] == ["0.3", "0.3"]
+    assert Processes().told_by_the_first(0.7) == 0.7
+
+
 @pytest.mark.slow
 def test_the_command_line_in_two_processes(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 
 import brightfield
+from brightfield.data.dataset import Dataset
 from brightfield.data.load import load as load_dataset
 from brightfield.data.synthetic import make_parts
+from brightfield.decide.calibration import Calibrated, Conformal
+from brightfield.decide.policy import parse_policy
+from brightfield.decide.threshold_selection import choose
 from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.acceptance import Limits
 from brightfield.evaluation.run import choose_split, digests, evaluate, load_for, splits_seen
 from brightfield.inspector import Inspector
 from brightfield.pipeline.rethreshold import at_threshold, rethreshold
+from brightfield.verdict import Scale
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +215,97 @@ def test_new_images_beside_those_it_learned_are_told_of(
 
 def test_new_images_choose_for_it_as_for_any(folded_bundle: Path, new_parts: Path) -> None:
     assert rethreshold(Inspector.load(folded_bundle), new_parts, "fixed=0.6").images == {"new": 7}
+
+
+@pytest.fixture(scope="module")
+def of_good_alone(inspector: Inspector) -> Inspector:
+    """An inspector that good parts alone calibrated: it gives p-values and no probability."""
+    good = inspector.reference["labels"] == 0
+    reference = {name: values[good] for name, values in inspector.reference.items()}
+    scores = reference["scores"]
+    calibrator = Conformal(tuple(np.sort(scores).tolist()))
+    judged = Calibrated(p_value=calibrator.apply(scores))
+    point = choose(parse_policy("auto"), judged, np.zeros(len(scores), dtype=bool), scores=scores)
+    return replace(inspector, calibrator=calibrator, reference=reference, operating_point=point)
+
+
+def test_p_values_are_judged_and_reported(
+    of_good_alone: Inspector, inspector: Inspector, new_parts: Path, tmp_path: Path
+) -> None:
+    of_good_alone.save(tmp_path / "inspector")
+    made = brightfield.evaluate(Inspector.load(tmp_path / "inspector"), new_parts, tmp_path / "report")
+    found = made.predictions
+    assert (found.scale, found.probabilities, found.class_probabilities) == (Scale.P_VALUE, None, None)
+    good = np.array(of_good_alone.calibrator.good)  # type: ignore[union-attr]
+    expected = [(1 + (good >= score).sum()) / (1 + len(good)) for score in found.scores]
+    np.testing.assert_allclose(found.values, expected)
+    stopped = np.array(expected) <= 1 / (1 + len(good))
+    assert [d == "DEFECT" for d in found.decisions] == stopped.tolist()
+    assert set(found.labels) <= {"OK", "defect"}
+    # it ranks by the score, so alike the classifier that it is
+    assert made.metrics["auroc"] == evaluate(inspector, new_parts).metrics["auroc"]
+    assert (made.metrics["ece"], made.metrics["brier"]) == (None, None)
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "p-value" in page
+    assert "Brier score" not in page
+
+
+def test_good_parts_alone_can_be_evaluated(of_good_alone: Inspector, new_parts: Path, tmp_path: Path) -> None:
+    shutil.copytree(new_parts / "OK", tmp_path / "parts" / "OK")
+    alone = replace(of_good_alone, classes=("OK",))
+    made = brightfield.evaluate(alone, tmp_path / "parts", tmp_path / "report")
+    assert (made.metrics["n"], made.metrics["n_defect"], made.metrics["auroc"]) == (4, 0, None)
+    assert made.metrics["escape_rate"]["value"] is None
+    assert (tmp_path / "report" / "report.html").is_file()
+
+
+def test_defects_are_new_to_what_learned_from_good_parts_alone(
+    of_good_alone: Inspector, new_parts: Path, tmp_path: Path
+) -> None:
+    made = brightfield.evaluate(replace(of_good_alone, classes=("OK",)), new_parts, tmp_path / "report")
+    assert made.predictions.classes == ("OK", "pit")
+    assert made.metrics["n_defect"] == 3
+    assert made.metrics["classes"] == ["OK", "pit"]
+    assert not any("never shown" in note for note in made.notes)
+
+
+def test_new_parts_with_defects_choose_a_score(of_good_alone: Inspector, new_parts: Path) -> None:
+    made = rethreshold(of_good_alone, new_parts, "recall=1")
+    assert (made.before.scale, made.after.scale) == (Scale.P_VALUE, Scale.SCORE)
+    metrics = evaluate(made.inspector, new_parts).metrics
+    assert metrics["escape_rate"]["k"] == made.after.escapes == 0
+    assert metrics["overkill_rate"]["k"] == made.after.overkills
+    assert evaluate(of_good_alone, new_parts).metrics["escape_rate"]["k"] == made.before.escapes
+    for policy in ("f1", "youden", "precision=0.3", "auto", "escape<=0.7@0.5", "overkill<=0.7@0.5"):
+        assert rethreshold(of_good_alone, new_parts, policy).after.scale is Scale.SCORE
+    with pytest.raises(DataError, match="cost weighs errors by the probability"):
+        rethreshold(of_good_alone, new_parts, "cost escape=9 overkill=1 prevalence=0.1")
+
+
+def test_good_parts_choose_a_p_value_only_where_they_calibrated(
+    of_good_alone: Inspector, synthetic_parts: Path, new_parts: Path
+) -> None:
+    def good(data: Path) -> Dataset:
+        dataset = load_for(of_good_alone, data)
+        return dataset.subset(s for s in dataset.samples if s.label == "OK")
+
+    again = rethreshold(of_good_alone, good(synthetic_parts), "auto")
+    assert (again.before, again.after) == (of_good_alone.operating_point, of_good_alone.operating_point)
+    new = rethreshold(of_good_alone, good(new_parts), "overkill=0.2")
+    assert (new.after.scale, new.after.overkills) == (Scale.SCORE, 0)
+    with pytest.raises(DataError, match="policy f1 needs some.*good parts alone with overkill=O"):
+        rethreshold(of_good_alone, good(new_parts), "f1")
+
+
+def test_a_threshold_by_hand_is_on_the_inspectors_own_scale(
+    of_good_alone: Inspector, new_parts: Path
+) -> None:
+    by_p = at_threshold(of_good_alone, 0.5).operating_point
+    assert by_p is not None
+    assert (by_p.scale, by_p.threshold, by_p.n_defect) == (Scale.P_VALUE, 0.5, 0)
+    with pytest.raises(ConfigError, match="threshold is 7.0; expected a p-value"):
+        at_threshold(of_good_alone, 7.0)
+    by_score = rethreshold(of_good_alone, new_parts, "fixed=2.5").inspector
+    moved = at_threshold(by_score, 1e3).operating_point
+    assert moved is not None
+    assert (moved.scale, moved.overkills) == (Scale.SCORE, 0)

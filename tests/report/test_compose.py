@@ -11,7 +11,9 @@ import numpy as np
 from PIL import Image
 
 from brightfield.evaluation.run import Evaluation
+from brightfield.inspector import Look
 from brightfield.report.compose import MOST_OF_A_PAIR, _exhibits, worst
+from brightfield.verdict import Decision, HeatmapKind, Verdict
 
 
 class Rows(SimpleNamespace):
@@ -42,14 +44,20 @@ def test_exhibits_are_drawn_at_the_size_they_are_shown_in(tmp_path: Path) -> Non
         classes=("OK", "pit"),
         class_probabilities=None,
         values=np.array([0.9]),
+        scores=np.array([0.9]),
         thresholds=None,
         is_defect=np.array([True]),
         decided=lambda kind: np.array([kind == "REVIEW"]),
     )
     sample = SimpleNamespace(path=tmp_path / "a.png", image="a.png")
     made = cast(Evaluation, SimpleNamespace(predictions=rows, dataset=SimpleNamespace(samples=[sample])))
+    shown = Verdict(
+        *(Decision.REVIEW, "pit", 0.9, 0.5, "classifier", 1.0),
+        heatmap=heat,
+        heatmap_kind=HeatmapKind.ATTRIBUTION,
+    )
     inspector: Any = SimpleNamespace(
-        preprocessing=SimpleNamespace(bits=8), inspect=lambda path: SimpleNamespace(heatmap=heat)
+        looks=lambda asked: [Look(np.asarray(Image.open(path)), shown) for path, _ in asked]
     )
     (exhibit,) = _exhibits(inspector, made, None)
     assert exhibit.overlay_png is not None

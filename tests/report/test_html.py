@@ -24,6 +24,7 @@ from brightfield.evaluation.summary import summarise
 from brightfield.report.charts import training_curves
 from brightfield.report.html import render, write_report
 from brightfield.report.report import Exhibit, Report
+from brightfield.verdict import Scale
 
 HOSTILE = '</script><img src=x onerror="alert(1)">$_{'
 VOID = {"meta", "input", "img", "br", "link", "hr"}
@@ -73,7 +74,7 @@ def simulated(types: tuple[str, ...] = ("crack", "dent"), n_good: int = 40) -> P
     return Predictions(
         images=tuple(f"test/{i}.png" for i in range(len(truth))),
         truth=truth,
-        parts=("test",) * len(truth),
+        splits=("test",) * len(truth),
         decisions=tuple("DEFECT" if p >= 0.6 else "REVIEW" if p >= 0.4 else "OK" for p in probabilities),
         labels=tuple(types[0] if p > 0.5 else "OK" for p in probabilities),
         scores=scores,
@@ -92,7 +93,7 @@ def classes_only(k: int) -> Predictions:
     return Predictions(
         images=tuple(f"{i}.png" for i in range(4 * k)),
         truth=tuple(names[i % k] for i in range(4 * k)),
-        parts=("",) * (4 * k),
+        splits=("",) * (4 * k),
         decisions=(None,) * (4 * k),
         labels=labels,
         scores=np.zeros(4 * k),
@@ -217,7 +218,7 @@ def test_hostile_names_stay_text(normal: bool) -> None:
     if not normal:
         nobody = (None,) * len(predictions)
         predictions = replace(predictions, decisions=nobody, normal=None, probabilities=None)
-    predictions = replace(predictions, parts=(HOSTILE,) * len(predictions))
+    predictions = replace(predictions, splits=(HOSTILE,) * len(predictions))
     exhibit = Exhibit(HOSTILE, "confusion", HOSTILE, HOSTILE, 0.2, 0.6, PNG, PNG)
     report = report_of(
         predictions,
@@ -273,7 +274,7 @@ def test_three_parts_of_one_class_make_a_page() -> None:
     few = Predictions(
         images=whole.images[:3],
         truth=whole.truth[:3],
-        parts=whole.parts[:3],
+        splits=whole.splits[:3],
         decisions=("OK",) * 3,
         labels=whole.labels[:3],
         scores=whole.scores[:3],
@@ -326,3 +327,53 @@ def test_report_is_written_whole(tmp_path: Path) -> None:
 def test_exhibits_are_checked(kind: str, picture: bytes) -> None:
     with pytest.raises(InputError, match="expected"):
         Exhibit("a.png", kind, "crack", "OK", 0.1, 0.5, picture, None)
+
+
+def on_other_scale(scale: Scale) -> Report:
+    """Sixty parts judged by what good parts alone calibrated, with a review band."""
+    plain = simulated()
+    p_values = np.clip(1.0 / (1.0 + np.exp(plain.scores + 3)), 0.01, 1.0)
+    ends = (0.01, 0.05) if scale is Scale.P_VALUE else (2.5, 0.5)
+    point = OperatingPoint("overkill=0.01", ends[0], 99, 0, 0, 0, review=ends[1], scale=scale)
+    values = p_values if scale is Scale.P_VALUE else plain.scores
+    judged = replace(
+        plain,
+        decisions=tuple(str(point.decide(float(v))) for v in values),
+        labels=("defect",) * len(plain),
+        probabilities=None,
+        p_values=p_values,
+        thresholds=np.full(len(plain), ends[0]),
+        class_probabilities=None,
+        scale=scale,
+    )
+    exhibit = Exhibit("a.png", "escape", "crack", "defect", 0.2, ends[0], PNG, None)
+    return report_of(judged, point, exhibits=[exhibit])
+
+
+@pytest.mark.parametrize(
+    ("scale", "rule", "said"),
+    [
+        (Scale.P_VALUE, "rejected at 0.01 or less, passes above 0.05,", "p-value 0.2, threshold 0.01"),
+        (Scale.SCORE, "passes below 0.5, is rejected from 2.5 on,", "score 0.2, threshold 2.5"),
+    ],
+)
+def test_a_page_without_probabilities(scale: Scale, rule: str, said: str) -> None:
+    report = on_other_scale(scale)
+    page = Page(render(report))
+    text = " ".join(" ".join(page.text).split())
+    assert rule in text
+    assert said in text
+    assert "looks most like" not in text  # it knows no types
+    assert "Where the parts lie" in text
+    assert "probabilities be believed" not in text
+    words = text[text.rindex("Words") :]
+    assert "Probability" not in words
+    assert [n for n, k in Counter(page.attributes("id")).items() if k > 1] == []
+    data = json.loads(re.search(r'id="slider-data">(.*?)</script>', render(report), re.DOTALL)[1])  # type: ignore[index]
+    stops, rejects = data["chosen"]
+    sign = -1 if data["down"] else 1
+    rejected = [sign * v >= sign * rejects for v in data["values"]]
+    stopped = [sign * v >= sign * stops for v in data["values"]]
+    counts = report.metrics["verdict_counts"].values()
+    assert sum(rejected) == sum(row["DEFECT"] for row in counts)
+    assert sum(stopped) == sum(row["DEFECT"] + row["REVIEW"] for row in counts)

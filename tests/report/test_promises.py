@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 from scipy.stats import binomtest
 
+from brightfield.decide.calibration import Calibrated
+from brightfield.decide.conformal import conformal_p_values
 from brightfield.decide.cost import Costs
 from brightfield.decide.guarantee import Guarantee
 from brightfield.decide.operating_point import OperatingPoint
@@ -73,3 +76,24 @@ def test_several_promises_hold_together_less_often() -> None:
     promised = (Guarantee("escape", 0.02, 0.95, 149, 0), Guarantee("overkill", 0.02, 0.9, 149, 0))
     said = promises(OperatingPoint("...", 0.4, 298, 149, 0, 0, guarantees=promised))
     assert said[2] == "That all of them hold together is at least 85% sure."
+
+
+def test_an_expected_share_is_no_promise_with_a_confidence() -> None:
+    scores = np.arange(199.0)
+    judged = Calibrated(p_value=conformal_p_values(scores, scores))
+    point = choose(parse_policy("overkill=0.015"), judged, np.zeros(199, dtype=bool), scores=scores)
+    expected, one_draw, escapes = promises(point)
+    assert "at most 1.5% are expected to be rejected, about 15 of 1,000" in expected
+    # of 200 places three may be rejected, the new part's own among them
+    assert "rests on the 199 good parts that the threshold was chosen on, of which 2 are rejected" in expected
+    assert "no confidence" in expected
+    assert "does not hold once the parts" in one_draw
+    assert "how many defects pass is not known" in escapes
+
+
+def test_good_parts_alone_promise_nothing_of_escapes() -> None:
+    scores = np.arange(59.0)
+    point = choose(parse_policy("overkill<=0.05"), Calibrated(), np.zeros(59, dtype=bool), scores=scores)
+    said = promises(point)
+    assert said[0].startswith("With 95% confidence at most 5% of all good parts are rejected")
+    assert "how many defects pass is not known" in said[-1]

@@ -6,13 +6,14 @@ import numpy as np
 
 from brightfield.evaluation.predictions import Predictions
 from brightfield.report.threshold_slider import chosen_thresholds, decide, slider_data
+from brightfield.verdict import Scale
 
 
 def five(decisions: tuple[str, ...], thresholds: float | None = None) -> Predictions:
     return Predictions(
         images=tuple("abcde"),
         truth=("OK", "OK", "OK", "bad", "bad"),
-        parts=("",) * 5,
+        splits=("",) * 5,
         decisions=decisions,
         labels=("OK",) * 5,
         scores=np.array([-3.0, -1.0, 0.0, 1.0, 4.0]),
@@ -63,3 +64,27 @@ def test_slider_spans_all_values_and_the_threshold() -> None:
     assert data["band"]
     calibrated = replace(five(PLAIN), probabilities=np.linspace(0.2, 0.8, 5))
     assert slider_data(calibrated, (0.5, 0.5))["scale"] == [0.0, 1.0]
+
+
+def unusual(decisions: tuple[str, ...]) -> Predictions:
+    """The same five by their p-values, of which the lowest are the most defective."""
+    return replace(five(decisions), p_values=np.array([1.0, 0.4, 0.1, 0.02, 0.005]), scale=Scale.P_VALUE)
+
+
+def test_p_values_stop_from_the_threshold_down() -> None:
+    assert decide(unusual(BAND), 0.4, 0.02).tolist() == list(BAND)
+    assert chosen_thresholds(unusual(PLAIN), {"threshold": 0.05, "review": None}) == (0.05, 0.05)
+    assert chosen_thresholds(unusual(BAND), {"threshold": 0.05, "review": 0.5}) == (0.5, 0.05)
+    assert chosen_thresholds(unusual(BAND), {}) == (0.4, 0.02)  # read off the decisions
+    low, high = chosen_thresholds(unusual(("OK",) * 5), {}) or (1.0, 1.0)
+    assert set(decide(unusual(PLAIN), low, high)) == {"OK"}
+
+
+def test_the_slider_of_p_values_goes_down_to_where_nothing_is_stopped() -> None:
+    data = slider_data(unusual(BAND), (0.4, 0.02))
+    assert data["down"]
+    assert data["band"]
+    assert data["scale"] == [0.0025, 1.0]
+    assert data["words"] == ["Passes above", "Rejected up to"]
+    assert slider_data(unusual(PLAIN), (0.0, 0.0))["scale"] == [0.0025, 1.0]
+    assert not slider_data(five(PLAIN), (0.5, 0.5))["down"]

@@ -4,6 +4,7 @@ import pytest
 
 from brightfield.evaluation.intervals import clopper_pearson
 from brightfield.report.wording import flatten, glossary, percent, policy_sentence, rate_sentence
+from brightfield.verdict import Scale
 
 
 @pytest.mark.parametrize(
@@ -63,3 +64,19 @@ def test_glossary_has_only_the_words_of_the_page() -> None:
     assert "Escape" in glossary(has_normal=True, has_pixels=False)
     assert "AUPRO" not in glossary(has_normal=True, has_pixels=False)
     assert "Escape" not in glossary(has_normal=False, has_pixels=True)
+
+
+def test_policies_are_explained_on_their_scale() -> None:
+    assert "expected from the calibrated" in str(policy_sentence({"policy": "f1"}))
+    assert "on the parts that it was chosen on" in str(policy_sentence({"policy": "f1", "scale": "score"}))
+    assert "can be proven" in str(policy_sentence({"policy": "overkill<=0.01@0.95"}))
+    assert "are expected to be rejected" in str(policy_sentence({"policy": "overkill=0.01"}))
+
+
+def test_probability_is_a_word_only_where_there_is_one() -> None:
+    for scale in (Scale.P_VALUE, Scale.SCORE):
+        words = glossary(has_normal=True, has_pixels=False, scale=scale)
+        assert not {"Probability", "ECE", "Brier score"} & set(words)
+        assert ("P-value" in words) == (scale is Scale.P_VALUE)
+    assert "P-value" not in glossary(has_normal=True, has_pixels=False)
+    assert "Probability" in glossary(has_normal=False, has_pixels=False, scale=Scale.SCORE)

@@ -126,10 +126,11 @@ def _document(
     point = inspector.operating_point
     return {
         "bundle": str(bundle),
+        "method": inspector.method.name,
         "seconds": training["seconds"],
-        "plan": training["plan"],
+        "plan": training.get("plan"),
         "folds": training["folds"],
-        "views": training["views"],
+        "views": training.get("views"),
         "operating_point": None if point is None else point.as_dict(),
         "promises": [] if point is None else promises(point),
         "splits": inspector.facts["fingerprints"]["splits"],
@@ -149,9 +150,10 @@ def _print(inspector: Inspector, made: Evaluation | None, bundle: Path, report: 
             console.print(f"calibrated by the training images, in {folds} folds, each judged out of fold")
             continue
         console.print(f"{name}: {', '.join(f'{n} {c}' for c, n in counts.items())}", markup=False)
-    console.print(training["plan"], markup=False)
-    views = training["views"]
-    if len(views["names"]) > 1:
+    if training.get("plan"):
+        console.print(training["plan"], markup=False)
+    views = training.get("views")
+    if views is not None and len(views["names"]) > 1:
         console.print(
             f"every picture is judged in {len(views['names'])} views ({', '.join(views['names'])}): "
             f"{views['milliseconds']:g} ms instead of {views['milliseconds_of_one']:g} in one",

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from brightfield.decide.checks import check_numbers, require
 from brightfield.decide.conformal import conformal_p_values, good_allowed
 from brightfield.decide.curves import CURVES, Curve
-from brightfield.decide.odds import softmax
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.scores import Scores, defect_score
+from brightfield.engine.numeric import softmax
 from brightfield.errors import BundleError, DataError
 from brightfield.verdict import Scale
 

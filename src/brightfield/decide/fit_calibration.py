@@ -16,8 +16,6 @@ from brightfield.decide.fit_curves import fit_curve
 from brightfield.decide.scores import Scores
 from brightfield.errors import DataError
 
-FloatArray = npt.NDArray[np.float64]
-
 TEMPERATURES = (0.02, 50.0)
 """The least and greatest temperature that a fit may give."""
 

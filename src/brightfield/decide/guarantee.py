@@ -13,8 +13,6 @@ import numpy.typing as npt
 from brightfield.decide.odds import log_binomial_tail
 from brightfield.errors import ConfigError, DataError
 
-FloatArray = npt.NDArray[np.float64]
-
 KINDS = ("escape", "overkill")
 
 

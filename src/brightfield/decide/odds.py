@@ -23,24 +23,6 @@ def logit(probability: float) -> float:
     return math.log(probability) - math.log1p(-probability)
 
 
-def logsumexp(values: FloatArray) -> FloatArray:
-    """Return log(sum(exp(values))) of every row of (N, K), as (N,), K at least 1.
-
-    The largest terms of a row are kept out of the sum of the others, so that none of its digits are lost.
-    """
-    top = values.max(axis=1, keepdims=True)
-    largest = values == top
-    many = largest.sum(axis=1).astype(np.float64)
-    others = np.exp(np.where(largest, -np.inf, values - top)).sum(axis=1)
-    return np.asarray(np.log1p(others / many) + np.log(many) + top[:, 0])
-
-
-def softmax(values: FloatArray) -> FloatArray:
-    """Return the softmax of every row of (N, K); rows sum to 1."""
-    weights = np.exp(values - values.max(axis=1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
-
-
 def log_binomial_tail(n: int, rate: float) -> FloatArray:
     """Return the logarithms (N,) of the chances of 0, 1, ... n - 1 or fewer events in n draws.
 

@@ -15,7 +15,6 @@ from brightfield.decide.guarantee import Guarantee
 from brightfield.errors import BundleError, ConfigError, DataError
 from brightfield.verdict import Decision, Scale
 
-FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.decide.checks import check_numbers
-from brightfield.decide.odds import logsumexp
+from brightfield.engine.numeric import logsumexp
 from brightfield.errors import DataError
 
 FloatArray = npt.NDArray[np.float64]

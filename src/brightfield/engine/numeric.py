@@ -16,16 +16,22 @@ def erf(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(_erf(x), dtype=x.dtype)
 
 
-def logsumexp(x: npt.NDArray[Any], axis: int = -1) -> npt.NDArray[Any]:
-    """Return log(sum(exp(x))) along an axis, without overflow."""
-    top = x.max(axis=axis, keepdims=True)
-    return np.asarray(np.squeeze(top, axis) + np.log(np.exp(x - top).sum(axis=axis)))
+def logsumexp(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return log(sum(exp(values))) along the last axis, of length 1 at least: (..., K) to (...).
+
+    The largest terms are kept out of the sum of the others, so that none of its digits are lost.
+    """
+    top = values.max(axis=-1, keepdims=True)
+    largest = values == top
+    many = largest.sum(axis=-1).astype(values.dtype)
+    others = np.exp(np.where(largest, -np.inf, values - top)).sum(axis=-1)
+    return np.asarray(np.log1p(others / many) + np.log(many) + top[..., 0])
 
 
-def softmax(x: npt.NDArray[Any], axis: int = -1) -> npt.NDArray[Any]:
-    """Return the softmax along an axis, without overflow."""
-    shares = np.exp(x - x.max(axis=axis, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=axis, keepdims=True))
+def softmax(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the softmax along the last axis, without overflow."""
+    shares = np.exp(values - values.max(axis=-1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=-1, keepdims=True))
 
 
 def log_sigmoid(x: npt.NDArray[Any]) -> npt.NDArray[Any]:

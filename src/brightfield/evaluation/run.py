@@ -173,10 +173,10 @@ def choose_split(inspector: Inspector, dataset: Dataset, split: str | None) -> P
     wanted = split or ("test" if any(s.split == "test" for s in samples) else "all")
     rows = [i for i, s in enumerate(samples) if wanted in ("all", s.split)]
     if not rows:
-        raise DataError(f"the data set has no {wanted} part; choose another with --split, or --split all")
+        raise DataError(f"the data set has no {wanted} split; choose another with --split, or --split all")
     known = Counter(str(seen[i]) for i in rows if seen[i] in ("train", "calibration"))
     notes = [
-        f"{n} of these images were in the {name} part when the inspector was made: "
+        f"{n} of these images were in the {name} split when the inspector was made: "
         "its figures on them flatter it"
         for name, n in sorted(known.items())
     ]

@@ -94,7 +94,8 @@ class Option:
         Raises:
             ConfigError: If it is refused.
         """
-        found = f"{self.flag}{where} is {value!r}; expected {self.expected()}"
+        said = f"{value:.15g}" if isinstance(value, float) else repr(value)
+        found = f"{self.flag}{where} is {said}; expected {self.expected()}"
         if not self._is_of_kind(value):
             raise ConfigError(found)
         if isinstance(value, str) and self.choices and value not in self.choices:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from brightfield.errors import BundleError, ConfigError, MissingPackageError
+from brightfield.errors import BundleError, ConfigError, said_if_missing
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,5 @@ def options_class(name: str) -> type:
 
 def _found(place: str) -> Any:
     module, _, name = place.partition(":")
-    try:
+    with said_if_missing():
         return getattr(importlib.import_module(module), name)
-    except ModuleNotFoundError as error:
-        raise MissingPackageError.of(error) from error

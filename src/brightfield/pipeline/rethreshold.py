@@ -212,7 +212,7 @@ def _chosen(
         used = f"; {trained} of its images trained the inspector and are not used" if trained else ""
         mend = "choose another split with --split" if free else "give others"
         raise DataError(
-            f"{dataset.name} has no images of the {wanted} part to choose a threshold on{used}: {mend}"
+            f"{dataset.name} has no images of the {wanted} split to choose a threshold on{used}: {mend}"
         )
     return dataset.subset(picked), tuple(_notes(inspector, wanted, trained, picked, policy))
 

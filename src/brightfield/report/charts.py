@@ -119,6 +119,8 @@ def histogram(defect: BoolArray, values: FloatArray, thresholds: Sequence[float]
     with drawing(WIDTH, HEIGHT + 40.0) as figure:
         axes = figure.add_subplot()
         for mine, colour, name in ((~defect, OK, "good parts"), (defect, DEFECT, "defective parts")):
+            if not mine.any():
+                continue
             counts, _ = np.histogram(values[mine], edges)
             axes.stairs(counts, edges, fill=True, color=colour, alpha=0.28)
             axes.stairs(counts, edges, color=colour, linewidth=1.6, label=name)
@@ -142,7 +144,9 @@ def histogram(defect: BoolArray, values: FloatArray, thresholds: Sequence[float]
         axes.legend(
             loc="lower center", ncols=3, bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=1.4
         )
-        return as_svg(figure, "histogram", f"Histogram of the {WORDS[scale]} of good and of defective parts")
+        return as_svg(
+            figure, f"histogram-{scale}", f"Histogram of the {WORDS[scale]} of good and of defective parts"
+        )
 
 
 def _edges(values: FloatArray, thresholds: Sequence[float], scale: Scale) -> FloatArray:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from brightfield.data.decode import decode, to_rgb8
 from brightfield.data.tiling import at_peak
 from brightfield.disk.atomic import write_atomically
 from brightfield.disk.room import check_overwrites
+from brightfield.errors import ImageError
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.run import Evaluation
 from brightfield.explain.overlay import HOTTEST, as_png, overlay, shrink, shrink_heat
@@ -20,6 +20,7 @@ from brightfield.inspector import Inspector
 from brightfield.progress import Progress, silent
 from brightfield.report.html import write_report
 from brightfield.report.report import Exhibit, Report
+from brightfield.verdict import HeatmapKind
 
 RESULTS = ("report.html", "metrics.json", "predictions.csv")
 """What is written into the folder of an evaluation."""
@@ -51,6 +52,7 @@ def write_evaluation(
         exhibits=list(_exhibits(inspector, made, progress)),
         facts=_facts(inspector, made),
         notes=made.notes,
+        heatmap_kind=inspector.method.heatmap_kind,
     )
     write_report(folder / "report.html", report)
 
@@ -89,30 +91,28 @@ def _confusions(made: Evaluation) -> list[int]:
 
 def _exhibits(inspector: Inspector, made: Evaluation, progress: Progress | None) -> Iterator[Exhibit]:
     tell = progress or silent
-    rows = worst(made)
-    total = sum(len(r) for r in rows.values())
-    p = made.predictions
-    done = 0
-    for kind, found in rows.items():
-        for i in found:
-            sample = made.dataset.samples[i]
-            image = shrink(to_rgb8(decode(sample.path), inspector.preprocessing.bits), _PICTURE_SIDE)
-            heatmap = inspector.inspect(sample.path).heatmap
-            if kind == "escape" and heatmap is not None:
-                heatmap = at_peak(heatmap, HOTTEST)
-            laid = None if heatmap is None else as_png(overlay(image, shrink_heat(heatmap, image.shape)))
-            yield Exhibit(
-                image=sample.image,
-                kind=kind,
-                truth=p.truth[i],
-                label=p.labels[i],
-                value=_shown_value(p, i),
-                threshold=None if p.thresholds is None else float(p.thresholds[i]),
-                picture_png=as_png(image),
-                overlay_png=laid,
-            )
-            done += 1
-            tell("pictures", done, total)
+    rows = [(kind, i) for kind, found in worst(made).items() for i in found]
+    p, samples = made.predictions, made.dataset.samples
+    looks = inspector.looks((samples[i].path, True) for _, i in rows)
+    for done, ((kind, i), look) in enumerate(zip(rows, looks, strict=True), start=1):
+        tell("pictures", done, len(rows))
+        if isinstance(look, ImageError):
+            continue  # it was there a moment ago, when it was judged
+        image, heatmap = shrink(look.picture, _PICTURE_SIDE), look.verdict.heatmap
+        attribution = look.verdict.heatmap_kind is HeatmapKind.ATTRIBUTION
+        if kind == "escape" and heatmap is not None and attribution:
+            heatmap = at_peak(heatmap, HOTTEST)
+        laid = None if heatmap is None else as_png(overlay(image, shrink_heat(heatmap, image.shape)))
+        yield Exhibit(
+            image=samples[i].image,
+            kind=kind,
+            truth=p.truth[i],
+            label=p.labels[i],
+            value=_shown_value(p, i),
+            threshold=None if p.thresholds is None else float(p.thresholds[i]),
+            picture_png=as_png(image),
+            overlay_png=laid,
+        )
 
 
 def _shown_value(predictions: Predictions, row: int) -> float | None:
@@ -133,7 +133,7 @@ def _facts(inspector: Inspector, made: Evaluation) -> dict[str, dict[str, str]]:
     options = training.get("options") or {}
     created = facts.get("created_with") or {}
     splits = {
-        f"images of the {name} part": ", ".join(f"{n} {c}" for c, n in counts.items())
+        f"images of the {name} split": ", ".join(f"{n} {c}" for c, n in counts.items())
         for name, counts in (prints.get("splits") or {}).items()
     }
     return {

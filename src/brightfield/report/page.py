@@ -25,6 +25,7 @@ from brightfield.report.wording import (
     ABOUT_DEFECTS,
     EXHIBITS,
     FIGURES,
+    OF_EVIDENCE,
     SCALES,
     VERDICTS,
     acceptance_sentences,
@@ -40,7 +41,7 @@ from brightfield.report.wording import (
     policy_sentence,
     rate_sentence,
 )
-from brightfield.verdict import Scale
+from brightfield.verdict import HeatmapKind, Scale
 
 _SAID_IN_SENTENCES = ("guarantees", "costs", "reviewed", "reviewed_defect", "scale")
 
@@ -182,18 +183,23 @@ def _operating_point(
         "rule": rule,
         "policy": policy_sentence(point),
         "promises": promises(OperatingPoint.from_dict(point)) if point else [],
-        "facts": flatten({k: v for k, v in point.items() if k not in _SAID_IN_SENTENCES}),
+        "facts": flatten({k: v for k, v in point.items() if k not in _left_out(point)}),
         "scale": WORDS[predictions.compared_on],
     }
+
+
+def _left_out(point: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what is said in sentences, and of good parts alone what there can be none of."""
+    return (*_SAID_IN_SENTENCES, "escapes") if not point.get("n_defect") else _SAID_IN_SENTENCES
 
 
 def _rule(chosen: Thresholds, scale: Scale) -> str:
     stops, rejects = (number(value) for value in chosen)
     band = chosen[0] != chosen[1]
     if scale is Scale.P_VALUE and band:
-        return f"A part passes above {stops}, is rejected at {rejects} or less, and goes to a person between."
+        return f"A part is rejected at {rejects} or less, passes above {stops}, and goes to a person between."
     if scale is Scale.P_VALUE:
-        return f"A part passes above {stops} and is rejected there and below."
+        return f"A part is rejected at {rejects} or less, and passes above."
     if band:
         return f"A part passes below {stops}, is rejected from {rejects} on, and goes to a person between."
     return f"A part passes below {stops} and is rejected from there on."
@@ -241,6 +247,8 @@ def _charts(report: Report, chosen: Thresholds | None) -> dict[str, list[Markup]
             drawn["cost"].append(charts.cost(defect, values, Costs.from_dict(costs), chosen))
         lines = [] if chosen is None else sorted(set(chosen))
         drawn["histogram"].append(charts.histogram(defect, values, lines, predictions.compared_on))
+        if predictions.compared_on is Scale.P_VALUE:  # on which all that no good part looks like tie
+            drawn["histogram"].append(charts.histogram(defect, predictions.scores, [], Scale.SCORE))
     bins = _calibration(predictions)
     if bins is not None:
         event = "called right" if predictions.normal is None else "defective"
@@ -276,6 +284,7 @@ def _exhibits(report: Report) -> list[dict[str, Any]]:
         shown = [_exhibit(item, report.predictions) for item in report.exhibits if item.kind == kind]
         if shown:
             name, caption, heat = EXHIBITS[kind]
+            heat = OF_EVIDENCE if report.heatmap_kind is HeatmapKind.EVIDENCE else heat
             groups.append({"kind": kind, "name": name, "caption": caption, "heat": heat, "shown": shown})
     return groups
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from brightfield.errors import InputError
 from brightfield.evaluation.predictions import Predictions
+from brightfield.verdict import HeatmapKind
 
 KINDS = ("escape", "overkill", "review", "confusion")
 
@@ -59,6 +60,7 @@ class Report:
         exhibits: Images to show, the worst first within each kind.
         facts: Section (data, model, training, fingerprints, ...) to name to value.
         notes: Sentences the reader must know, such as how few parts there were.
+        heatmap_kind: What the heatmaps beside the exhibits mean.
     """
 
     title: str
@@ -68,3 +70,4 @@ class Report:
     exhibits: Sequence[Exhibit] = ()
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    heatmap_kind: HeatmapKind = HeatmapKind.ATTRIBUTION

@@ -82,8 +82,8 @@ POLICIES = {
     "escape": "Parts pass as far up as the escape rate asked for can be proven on the calibration split.",
     "overkill": "Parts are rejected as far down as the overkill rate asked for can be proven on the "
     "calibration split.",
-    "overkill by expectation": "Parts are rejected as far down as no more good parts than asked for are "
-    "expected to be rejected.",
+    "overkill by expectation": "The threshold stops as much as it can while no more good parts than asked "
+    "for are expected to be rejected.",
     "auto": "The threshold was chosen by what the calibration split holds.",
     "cost": "Each part meets the decision of the least expected cost at the line's own share of defects.",
     "fixed": "The threshold was given by hand; no data chose it.",
@@ -93,6 +93,12 @@ _SPOKE = (
     "Beside each is its heatmap: where it speaks for a defect, the hotter the likelier that was. "
     "The white line goes around what speaks most; without one, no single place did."
 )
+OF_EVIDENCE = (
+    "Beside each is its map: how unusual each place is. The colour begins shortly before the value at which "
+    "a part no longer passes, and the white line goes around what is beyond it."
+)
+"""What evidence maps beside exhibits mean."""
+
 EXHIBITS = {
     "escape": (
         "Worst escapes",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,8 @@ from brightfield.data.split import resplit, split
 from brightfield.decide.scores import Scores, scores_of_logits
 from brightfield.disk.atomic import write_atomically
 from brightfield.engine.head import Head
-from brightfield.engine.pixels import normalise
 from brightfield.engine.pooling import pool_bags
 from brightfield.engine.small_names import SMALL_NETWORKS
-from brightfield.engine.views import VIEWS
 from brightfield.errors import DataError
 from brightfield.learn.backbone import Trunk, build_trunk
 from brightfield.learn.epochs import History
@@ -45,6 +43,7 @@ from brightfield.learn.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weight
 from brightfield.methods.base import Fitted, Job, Picture
 from brightfield.methods.classifier.fitted import Classifier
 from brightfield.methods.classifier.options import ClassifierOptions
+from brightfield.methods.classifier.torch_judge import judge_with_torch
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +143,7 @@ def fit(job: Job, options: ClassifierOptions, recipe: Recipe) -> Fitted:
         },
         weights_licence=f"{origin.licence} ({origin.source})",
         weights_sha256=origin.sha256,
-        learned=_judge_with_torch(one),
+        learned=partial(judge_with_torch, one.net, one.preprocessing, one.normal, one.views),
     )
 
 
@@ -304,34 +303,6 @@ def _judged(
 def _pieces(features: npt.NDArray[np.float16]) -> Iterator[npt.NDArray[np.float32]]:
     for at in range(0, len(features), _ROWS_AT_ONCE):
         yield np.asarray(features[at : at + _ROWS_AT_ONCE], dtype=np.float32)
-
-
-def _judge_with_torch(one: _Fit) -> Callable[[Sequence[Picture]], Scores]:
-    """Return a function that judges pictures by the network that learned, in float32."""
-    views = one.views
-
-    def judge(pictures: Sequence[Picture]) -> Scores:
-        one.net.eval()
-        cut = [one.preprocessing.tiles(picture)[0] for picture in pictures]
-        starts = np.cumsum([0, *(len(tiles) for tiles in cut)])
-        x = normalise(np.concatenate(cut), one.preprocessing)
-        with torch.inference_mode(), _without_tf32():
-            seen = [torch.from_numpy(np.ascontiguousarray(VIEWS[view](x))) for view in views]
-            logits = torch.stack([one.net(batch).float() for batch in seen]).mean(0).cpu().numpy()
-        return scores_of_logits(pool_bags(logits, starts, one.normal), one.normal)
-
-    return judge
-
-
-@contextlib.contextmanager
-def _without_tf32() -> Iterator[None]:
-    """Have a GPU's convolutions compute in whole float32 inside the block."""
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
 
 
 def _views(judge: Classifier, cache: PixelCache) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from brightfield.data.dataset import Dataset, check_classes, check_judged
-from brightfield.errors import ConfigError
+from brightfield.errors import ConfigError, DataError
 from brightfield.learn.recipe_selection import choose_recipe
 from brightfield.learn.recipes import FromScratch, Recipe, TrainHead
 from brightfield.methods.base import Fitted, Job
@@ -65,5 +65,9 @@ def make_learner(options: ClassifierOptions, dataset: Dataset) -> ClassifierLear
 
     Raises:
         ConfigError: If the options do not go together.
+        DataError: If the data set shows one class only.
     """
+    if len(set(dataset.labels)) == 1:
+        only = dataset.labels[0]
+        raise DataError(f"the data set shows one class only, {only!r}; a classifier needs two: add the other")
     return ClassifierLearner(options, choose_recipe(options, dataset))

@@ -1,0 +1,54 @@
+"""The network that learned, as a judge of pictures: what a saved classifier is compared with."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.decide.scores import Scores, scores_of_logits
+from brightfield.engine.pixels import normalise
+from brightfield.engine.pooling import pool_bags
+from brightfield.engine.views import VIEWS
+from brightfield.learn.network import TileNet
+from brightfield.methods.base import Picture
+
+
+def judge_with_torch(
+    net: TileNet,
+    preprocessing: Preprocessing,
+    normal: int | None,
+    views: Sequence[str],
+    pictures: Sequence[Picture],
+) -> Scores:
+    """Judge pictures at working size by a network in torch, in float32.
+
+    Args:
+        net: The network, which is put in evaluation mode.
+        preprocessing: Cuts pictures into tiles.
+        normal: The index of the normal class, or None.
+        views: Names of `VIEWS`, over which logits are averaged.
+        pictures: uint8 (h, w, 3) each.
+    """
+    net.eval()
+    cut = [preprocessing.tiles(picture)[0] for picture in pictures]
+    starts = np.cumsum([0, *(len(tiles) for tiles in cut)])
+    x = normalise(np.concatenate(cut), preprocessing)
+    with torch.inference_mode(), _without_tf32():
+        seen = (torch.from_numpy(np.ascontiguousarray(VIEWS[view](x))) for view in views)
+        logits = torch.stack([net(batch).float() for batch in seen]).mean(0).cpu().numpy()
+    return scores_of_logits(pool_bags(logits, starts, normal), normal)
+
+
+@contextlib.contextmanager
+def _without_tf32() -> Iterator[None]:
+    """Have a GPU's convolutions compute in whole float32 inside the block."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
