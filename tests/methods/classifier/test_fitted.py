@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -175,6 +176,7 @@ def test_a_network_for_each_size_keeps_its_size_when_stored(net: TileNet, trunk:
     judge.trunk = Trunk({64: trunk.networks[ANY_SIDE]}, trunk.scales)
     stored = judge.stored()
     assert list(stored.networks) == ["network-64"]
+    assert json.loads(json.dumps(stored.settings)) == stored.settings, "not JSON's own types"
     again = load_classifier(stored, RULE, CLASSES, "fine")
     assert list(again.trunk.networks) == [64]
     assert np.array_equal(
