@@ -190,7 +190,7 @@ def _check_spread(
             raise DataError(
                 f"class {label!r} comes from {len(of_label)} groups of images that must stay together; "
                 f"{len(splits)} are needed, so that each of the {len(splits)} splits gets one: "
-                "add images of other splits"
+                "add images of other parts"
             )
 
 
