@@ -56,7 +56,7 @@ def _open(model: bytes, count: int) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = count
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised
     # NumPy takes over between two calls: threads that wait busily would keep the processor from it
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     gpu = "CUDAExecutionProvider"
