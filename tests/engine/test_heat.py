@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from brightfield.engine.heat import grad_cam, score_gradient
-from brightfield.engine.pooling import map_gradients, pool_maps
+from brightfield.engine.pooling import map_gradients
 from brightfield.engine.spec import HeadSpec
 from brightfield.learn.head import HeadEnsemble, defect_log_odds
 from brightfield.learn.head import pool_maps as torch_pool
@@ -60,7 +60,7 @@ def test_heat_is_that_of_automatic_differentiation(
     expected = by_autograd(maps, head, normal, 2)
 
     arrays, fitted = [m.numpy() for m in maps], head.fitted()
-    layers = fitted.layers(pool_maps(arrays, pools))
+    layers = fitted.layers(torch_pool(maps, pools).numpy())
     assert np.allclose(layers[-1].mean(0), head(torch_pool(maps, pools)).detach().numpy(), atol=1e-5)
     of_logits = score_gradient(layers[-1].mean(0), normal, np.array([2, 2]))
     gradients = map_gradients(arrays, pools, fitted.gradient(layers, of_logits, width))

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from brightfield.engine import threads
 from brightfield.engine.network import Network
-from brightfield.engine.pooling import pool_maps
 from brightfield.engine.trunk import ANY_SIDE, PIXELS_AT_ONCE, Trunk
 from brightfield.errors import BundleError, WeightsError
 from brightfield.learn.backbone import build_trunk
-from brightfield.learn.export import export_network
+from brightfield.learn.export import export_trunk
 
 
 def shake(net: nn.Module) -> nn.Module:
@@ -33,6 +32,8 @@ def shake(net: nn.Module) -> nn.Module:
 
 
 class Maps(nn.Module):
+    """A trunk's maps behind their pooled means, as the export wants them."""
+
     def __init__(self, name: str) -> None:
         super().__init__()
         torch.manual_seed(0)
@@ -40,7 +41,8 @@ class Maps(nn.Module):
         shake(self.trunk)  # else a norm that does nothing could be left out unnoticed
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.trunk(x))
+        maps = self.trunk(x)
+        return (torch.cat([m.mean((2, 3)) for m in maps], 1), *maps)
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +52,26 @@ def net() -> Maps:
 
 @pytest.fixture(scope="module")
 def network(net: Maps) -> Network:
-    return export_network(net, [(3, 64, 64), (3, 96, 96)], any_size=True)
+    return export_trunk(net, 64, [64, 96], any_size=True)
 
 
 def drawn(*shape: int) -> np.ndarray:
     return np.random.default_rng(shape[0]).normal(size=shape).astype(np.float32)
+
+
+def seen(network: Network, x: np.ndarray, size: tuple[int, int], alone: bool = False) -> list[np.ndarray]:
+    """Return all that a network makes of pictures at a size."""
+    inputs = {"pictures": np.ascontiguousarray(x), "size": np.array(size)}
+    return list(network(inputs, network.outputs, alone=alone))
+
+
+def by_torch(net: nn.Module, x: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
+    """Return the same from torch."""
+    with torch.no_grad():
+        small = torch.from_numpy(np.ascontiguousarray(x))
+        if size != x.shape[2:]:
+            small = nn.functional.interpolate(small, size, mode="bilinear", antialias=True)
+        return [out.numpy() for out in net(small)]
 
 
 @pytest.mark.parametrize(
@@ -65,28 +82,28 @@ def drawn(*shape: int) -> np.ndarray:
         "torchvision/mobilenet_v3_small",
     ],
 )
-def test_one_model_serves_pictures_of_any_size(name: str) -> None:
+def test_one_model_serves_pictures_of_any_size_at_any_size(name: str) -> None:
     net = Maps(name)
-    network = export_network(net, [(3, 64, 64)], any_size=True)
-    for shape in ((1, 3, 64, 64), (2, 3, 75, 98), (3, 3, 160, 160)):
+    network = export_trunk(net, 64, [64, 32], any_size=True)
+    for shape, size in (
+        ((1, 3, 64, 64), (64, 64)),
+        ((2, 3, 75, 98), (75, 98)),
+        ((3, 3, 160, 160), (96, 64)),
+    ):
         x = drawn(*shape)
-        with torch.no_grad():
-            expected = net(torch.from_numpy(x))
-        for old, new in zip(expected, network(x), strict=True):
-            assert np.allclose(old.numpy(), new, atol=1e-4 * float(old.abs().max()))
+        for old, new in zip(by_torch(net, x, size), seen(network, x, size), strict=True):
+            assert np.allclose(old, new, atol=1e-4 * max(1.0, float(np.abs(old).max())))
 
 
 def test_a_flipped_batch_is_read_in_its_own_order(net: Maps, network: Network) -> None:
     x = drawn(2, 3, 64, 64)[..., ::-1]
-    with torch.no_grad():
-        expected = net(torch.from_numpy(x.copy()))[-1].numpy()
-    assert np.allclose(network(x)[-1], expected, atol=1e-4)
+    assert np.allclose(seen(network, x, (64, 64))[-1], by_torch(net, x, (64, 64))[-1], atol=1e-4)
 
 
 def test_exporting_leaves_the_network_as_it_was() -> None:
     net = Maps("tf_efficientnet_lite0")
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    export_network(net, [(3, 64, 64)], any_size=True)
+    export_trunk(net, 64, [64], any_size=True)
     after = net.state_dict()
     assert all(torch.equal(v, after[k]) for k, v in before.items())
     assert not any("forward" in vars(m) for m in net.modules())
@@ -113,7 +130,7 @@ class Unknown(nn.Module):
 @pytest.mark.parametrize(("net", "said"), [(Fickle(), "other values"), (Unknown(), "cannot be run")])
 def test_what_onnx_runtime_cannot_run_is_refused(net: nn.Module, said: str) -> None:
     with pytest.raises(WeightsError, match=f"{said}.*--backbone"):
-        export_network(net, [(3, 8, 8)], any_size=False)
+        export_trunk(net, 8, [8], any_size=False)
 
 
 def test_what_is_no_model_is_refused() -> None:
@@ -124,12 +141,12 @@ def test_what_is_no_model_is_refused() -> None:
 def test_several_threads_at_once_get_what_one_gets(network: Network) -> None:
     fresh = Network(network.model)  # so that its sessions are made while several ask
     inputs = [drawn(n, 3, 64, 64) for n in (1, 2, 3, 1, 2, 3)]
-    expected = [network(x)[-1] for x in inputs]
+    expected = [seen(network, x, (64, 64))[-1] for x in inputs]
     ready = threading.Barrier(6)
 
     def run(x: np.ndarray) -> np.ndarray:
         ready.wait()
-        return fresh(x, alone=len(x) == 2)[-1]
+        return seen(fresh, x, (64, 64), alone=len(x) == 2)[-1]
 
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(run, inputs))
@@ -138,24 +155,23 @@ def test_several_threads_at_once_get_what_one_gets(network: Network) -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_large_batch_in_pieces_is_the_batch(
-    network: Network, monkeypatch: pytest.MonkeyPatch, count: int
+    net: Maps, network: Network, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     with ThreadPoolExecutor(count) as pool:
         monkeypatch.setattr(threads, "count", lambda: count)
         monkeypatch.setattr(threads, "pool", lambda: pool)
         trunk = Trunk({ANY_SIDE: network}, (1.0, 0.5))
         x = drawn(PIXELS_AT_ONCE // 64**2 * count + 5, 3, 64, 64)
-        maps = trunk.maps(x)
-        one_by_one = [trunk.maps(x[i : i + 1]) for i in range(0, len(x), 17)]
-        for place, row in enumerate(range(0, len(x), 17)):
-            for whole, single in zip(maps, one_by_one[place], strict=True):
-                assert np.allclose(whole[row], single[0], atol=1e-4)
-        assert np.allclose(trunk.pooled(x, ("mean", "max")), pool_maps(maps, ("mean", "max")), atol=1e-4)
+        pooled, maps = trunk.pooled_with_maps(x)
+        large, small = (by_torch(net, x, (side, side)) for side in (64, 32))
+        assert np.allclose(pooled, np.concatenate([large[0], small[0]], 1), atol=1e-4)
+        assert all(np.allclose(a, b, atol=1e-3) for a, b in zip(maps, large[1:], strict=True))
+        assert np.array_equal(trunk.pooled(x), pooled)
 
 
 def test_a_trunk_without_a_network_for_a_size_says_so(network: Network) -> None:
-    with pytest.raises(BundleError, match="pictures of 64 px; there are some for: 32, 96"):
-        Trunk({32: network, 96: network}, (1.0,)).maps(drawn(1, 3, 64, 64))
+    with pytest.raises(BundleError, match="at 64 px; there are some for: 32, 96"):
+        Trunk({32: network, 96: network}, (1.0,)).pooled(drawn(1, 3, 64, 64))
 
 
 def test_threads_follow_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

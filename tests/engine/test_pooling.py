@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from brightfield.engine.pooling import defect_log_odds, pool_bags, pool_maps, pool_tiles, tile_weights
+from brightfield.engine.pooling import defect_log_odds, pool_bags, pool_tiles, tile_weights
 from brightfield.learn import head
 
 
@@ -20,14 +20,6 @@ def test_tiles_are_pooled_as_in_training(normal: int | None) -> None:
     starts = np.array([0, 1, 5, 7])
     expected = [pool_tiles(z[0][a:b], normal) for a, b in ((0, 1), (1, 5), (5, 7))]
     assert np.array_equal(pool_bags(z[0], starts, normal), expected)
-
-
-def test_maps_are_pooled_as_in_training() -> None:
-    rng = np.random.default_rng(1)
-    maps = [rng.normal(size=shape).astype(np.float32) for shape in ((2, 3, 4, 5), (2, 2, 2, 2))]
-    for pools in (("mean", "max"), ("max",), ("flatten",)):
-        expected = head.pool_maps([torch.from_numpy(m) for m in maps], pools).numpy()
-        assert np.allclose(pool_maps(maps, pools), expected, atol=1e-6)
 
 
 def test_a_tile_says_as_much_as_it_is_likely_to_be_defective() -> None:

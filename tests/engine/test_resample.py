@@ -8,18 +8,11 @@ import torch
 from torch.nn.functional import interpolate
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from brightfield.engine.pixels import at_scale, scaled_side
-from brightfield.engine.resample import interpolating, resampled, shrinking, spreading
+from brightfield.engine.numeric import product, small_product
+from brightfield.engine.resample import interpolating, resampled, spreading
+from brightfield.engine.trunk import scaled_side
 
 X = np.random.default_rng(0).normal(size=(2, 3, 90, 75)).astype(np.float32)
-
-
-@pytest.mark.parametrize("size", [(48, 33), (90, 75), (45, 74), (89, 40)])
-def test_shrinking_is_antialiased(size: tuple[int, int]) -> None:
-    expected = interpolate(torch.from_numpy(X), size, mode="bilinear", antialias=True).numpy()
-    found = resampled(X, shrinking(90, size[0]), shrinking(75, size[1]))
-    assert found.dtype == np.float32
-    assert np.allclose(found, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [(180, 150), (97, 200), (30, 20)])
@@ -42,14 +35,22 @@ def test_spreading_interpolates_and_blurs(side: int, size: int) -> None:
 
 
 def test_a_band_is_its_matrix() -> None:
-    band = shrinking(90, 48)
+    band = interpolating(90, 48)
     dense = band.dense(90)
     assert np.allclose(dense.sum(1), 1, atol=1e-6)
     assert np.allclose(dense @ X[0, 0], resampled(X[0, 0], band, interpolating(75, 75)), atol=1e-4)
 
 
+def test_products_in_pieces_are_products() -> None:
+    rng = np.random.default_rng(2)
+    for rows, inner, columns in ((600, 67, 300), (7, 5, 3), (40, 400, 700)):
+        a = rng.normal(size=(rows, inner)).astype(np.float32)
+        b = rng.normal(size=(inner, columns)).astype(np.float32)
+        assert np.allclose(small_product(a, b), a @ b, atol=1e-3)
+        for some in (a[:2], a):
+            assert np.allclose(product(some, np.ascontiguousarray(b.T)), some @ b, atol=1e-3)
+
+
 def test_smaller_scales_are_whole_places_of_the_deepest_maps() -> None:
     assert [scaled_side(300, s) for s in (1.0, 0.53, 0.43)] == [300, 160, 128]
     assert scaled_side(64, 0.1) == 32
-    assert at_scale(X, 1.0) is X
-    assert at_scale(np.zeros((1, 3, 300, 300), np.float32), 0.53).shape == (1, 3, 160, 160)

@@ -15,11 +15,12 @@ from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import cut_tiles
 from brightfield.engine.spec import HeadSpec
+from brightfield.engine.trunk import Trunk
 from brightfield.engine.view_names import FLIPS
 from brightfield.errors import WriteError
 from brightfield.learn.backbone import build_trunk
 from brightfield.learn.features import extract, tile_batches
-from brightfield.learn.frozen import Freezer, OnEngine
+from brightfield.learn.frozen import Freezer
 from brightfield.learn.network import build_network
 from brightfield.learn.runtime import pick_runtime
 
@@ -112,7 +113,7 @@ def test_no_room_is_said_before_anything_is_computed(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", full)
-        patch.setattr(OnEngine, "pooled", unwanted)
+        patch.setattr(Trunk, "pooled", unwanted)
         # 2 views of 84 tiles, each 2 x (192 + 96) numbers of 2 bytes
         with pytest.raises(WriteError, match=r"the disk is full; 194 kB are needed, .* are free"):
             extract(freezer, cache, RULE, views=FLIPS[:2], folder=tmp_path)

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from brightfield.engine.network import Network
 from brightfield.engine.spec import HeadSpec
-from brightfield.engine.trunk import ANY_SIDE
+from brightfield.engine.trunk import ANY_SIDE, Trunk
 from brightfield.errors import BundleError, WeightsError
 from brightfield.learn import frozen
 from brightfield.learn.backbone import build_trunk
-from brightfield.learn.frozen import Freezer, OnEngine, frozen_trunk
+from brightfield.learn.frozen import Freezer, frozen_trunk
 from brightfield.learn.network import TileNet, build_network, seen_at
 from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.small import build_small_trunk, small_head
@@ -57,7 +57,7 @@ def test_features_are_those_of_torch_at_every_scale(freezer: Freezer, n: int, si
     x = drawn(n, side)
     found = freezer.features(side).pooled(x.numpy())
     expected = by_torch(freezer.net, x)
-    assert isinstance(freezer.features(side), OnEngine)
+    assert isinstance(freezer.features(side), Trunk)
     assert found.dtype == np.float32
     assert found.shape == (n, freezer.net.head.spec.width(freezer.net.trunk.spec.channels))
     assert np.allclose(found, expected, atol=1e-3 * float(np.abs(expected).max()))
@@ -73,7 +73,7 @@ def test_the_head_on_them_gives_the_networks_logits(freezer: Freezer) -> None:
 def test_one_model_serves_all_sizes(freezer: Freezer, monkeypatch: pytest.MonkeyPatch) -> None:
     first = freezer.trunk(64)
     assert list(first.networks) == [ANY_SIDE]
-    monkeypatch.setattr(frozen, "export_network", None)  # what is there is taken again
+    monkeypatch.setattr(frozen, "export_trunk", None)  # what is there is taken again
     assert freezer.trunk(96) is first
     assert freezer.trunk(300) is first
 
@@ -110,8 +110,8 @@ def test_a_transformer_gets_a_model_a_scale() -> None:
         found = freezer.features(side).pooled(x.numpy())
         expected = by_torch(freezer.net, x)
         assert np.allclose(found, expected, atol=1e-3 * float(np.abs(expected).max()))
-    with pytest.raises(BundleError, match="pictures of 192 px; there are some for: 64, 128"):
-        freezer.trunk(128).maps(drawn(1, 192).numpy())
+    with pytest.raises(BundleError, match="at 192 px; there are some for: 64, 128"):
+        freezer.trunk(128).pooled(drawn(1, 192).numpy())
 
 
 def test_a_transformer_at_its_own_size_takes_no_other() -> None:
@@ -129,17 +129,17 @@ def test_a_network_built_for_one_size_is_exported_for_it_alone() -> None:
     x = drawn(4, 32)
     with torch.no_grad():
         expected = net(x).numpy()
-    assert np.allclose(net.head.fitted().logits(found.pooled(x.numpy(), ("flatten",))), expected, atol=1e-4)
+    assert np.allclose(net.head.fitted().logits(found.pooled(x.numpy())), expected, atol=1e-4)
 
 
 def test_what_cannot_be_exported_is_refused(net: TileNet, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[bool] = []
 
-    def refuse(_net: nn.Module, _shapes: object, *, any_size: bool) -> Network:
+    def refuse(_net: nn.Module, _side: int, _seen: object, *, any_size: bool) -> Network:
         tried.append(any_size)
         raise WeightsError("this backbone cannot be run")
 
-    monkeypatch.setattr(frozen, "export_network", refuse)
+    monkeypatch.setattr(frozen, "export_trunk", refuse)
     with pytest.raises(WeightsError, match="cannot be run"):
         frozen_trunk(net, 64)
     assert tried == [True, False]

@@ -9,7 +9,7 @@ from PIL import Image
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.engine.spec import HeadSpec
 from brightfield.learn.backbone import build_trunk
-from brightfield.learn.network import Tapped, build_network, normalise, seen_at
+from brightfield.learn.network import PooledTrunk, build_network, normalise, seen_at
 from brightfield.learn.runtime import pick_runtime
 
 SPEC = HeadSpec(taps=(-2, -1), pools=("mean", "max"), scales=(1.0, 0.5))
@@ -46,13 +46,14 @@ def test_logits_are_those_of_every_scale_in_turn() -> None:
         assert torch.allclose(net(x), net.head(pooled), atol=1e-4)
 
 
-def test_what_is_exported_are_the_taps_of_one_scale() -> None:
+def test_what_is_exported_are_pooled_vectors_and_the_taps_of_one_scale() -> None:
     net = build_network(build_trunk("test_resnet"), 2, SPEC, pick_runtime("cpu", "float32")).eval()
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        found, maps = Tapped(net)(x), net.trunk(x)
-    assert len(found) == 2
-    assert all(torch.equal(a, maps[t]) for a, t in zip(found, SPEC.taps, strict=True))
+        pooled, *found = PooledTrunk(net)(x)
+        maps = [net.trunk(x)[t] for t in SPEC.taps]
+    assert all(torch.equal(a, m) for a, m in zip(found, maps, strict=True))
+    assert torch.allclose(pooled, torch.cat([p for m in maps for p in (m.mean((2, 3)), m.amax((2, 3)))], 1))
 
 
 def test_the_fingerprint_is_that_of_the_trunk_alone() -> None:

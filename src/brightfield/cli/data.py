@@ -41,12 +41,12 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 def run_check(args: argparse.Namespace) -> int:
     """Print what is wrong with a data set; return 2 where it would spoil training, else 0."""
-    from brightfield.data.check import check  # here, as it loads SciPy, for which --help need not wait
     from brightfield.data.load import load
+    from brightfield.pipeline.check import check_data  # here, as it loads SciPy
 
     dataset = load(args.data, normal=args.normal)
     with show_progress(args.quiet) as progress:
-        report = check(dataset, progress=progress)
+        report = check_data(dataset, progress=progress)
     if args.json:
         print(json.dumps(report.as_dict()))
     else:

@@ -1,1 +1,1 @@
-"""Where images come from: layouts, catalog, splits, checks, cache, augmentation, synthetic parts."""
+"""Where images come from: layouts, catalog, splits, checks, decoding, cache, masks, synthetic parts."""

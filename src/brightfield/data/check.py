@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from brightfield.data.dataset import Dataset, check_classes, check_judged
+from brightfield.data.dataset import Dataset
 from brightfield.data.finding import Finding, Severity
 from brightfield.data.fingerprints import Look, group_looks, look
 from brightfield.data.mask_check import MaskLook, check_masks, look_at_masks
 from brightfield.data.scan import ImageFacts, scan
-from brightfield.data.split import split
-from brightfield.errors import DataError
 from brightfield.progress import Progress
 
 FEW = 20
@@ -89,19 +87,30 @@ class _Seen:
 
 
 Findings = Iterator[Finding]
+Further = Callable[[Dataset, Sequence[int]], Findings]
 
 
-def check(dataset: Dataset, *, progress: Progress | None = None) -> CheckReport:
-    """Return what is wrong with a data set; every image and mask is decoded once."""
+def check(
+    dataset: Dataset, *, further: Sequence[Further] = (), progress: Progress | None = None
+) -> CheckReport:
+    """Return what is wrong with a data set; every image and mask is decoded once.
+
+    Args:
+        dataset: The data set.
+        further: Checks from elsewhere, given the data set and a number for each image, equal for
+            near-duplicates.
+        progress: Told of every image.
+    """
     paths = [sample.path for sample in dataset.samples]
     facts = scan(paths, progress)
     looks = look(paths, progress)
     seen = _Seen(dataset, facts, looks, group_looks(looks), look_at_masks(dataset, progress))
     checks: tuple[Callable[[_Seen], Findings], ...] = (
-        *(_unreadable, _equal, _alike, _leaks, _group_leaks, _classes, _splittable),
+        *(_unreadable, _equal, _alike, _leaks, _group_leaks, _classes),
         *(_modes, _sizes, _extremes, _constant, _masks),
     )
     findings = [finding for one in checks for finding in one(seen)]
+    findings += [finding for one in further for finding in one(dataset, seen.groups)]
     order = list(Severity)
     findings.sort(key=lambda finding: order.index(finding.severity))
     splits = Counter(s.split for s in dataset.samples if s.split is not None)
@@ -168,30 +177,6 @@ def _classes(seen: _Seen) -> Findings:
         if n < FEW:
             message = f"class {name!r} has {n} images; below {FEW}, learning and figures are shaky: add more"
             yield Finding(Severity.WARNING, "small-class", message)
-
-
-def _splittable(seen: _Seen) -> Findings:
-    own = any(s.split == "calibration" for s in seen.dataset.samples)
-    try:
-        shared_out = split(seen.dataset, calibration=0.0, duplicates=seen.groups)
-    except DataError as error:
-        yield Finding(Severity.ERROR, "cannot-split", str(error))
-        return
-    try:
-        check_classes(shared_out.split("train"))
-        if own:
-            check_judged(
-                shared_out.split("calibration"), "add some to that split, or --resplit to share all out again"
-            )
-    except DataError as error:
-        yield Finding(Severity.ERROR, "one-class", str(error))
-        return
-    if not own:
-        try:
-            split(seen.dataset, duplicates=seen.groups)
-        except DataError as error:
-            message = f"a policy that promises a rate needs images held out of training: {error}"
-            yield Finding(Severity.WARNING, "cannot-hold-out", message)
 
 
 def _modes(seen: _Seen) -> Findings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,26 +13,35 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ordered_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yield the work's result for each item, in order, from threads.
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    """Return the threads that all calls share, made when they are first needed."""
+    return ThreadPoolExecutor(_workers(), thread_name_prefix="brightfield-files")
 
-    Threads suit images, as Pillow lets others run while it decodes.
+
+def _workers() -> int:
+    return os.cpu_count() or 1
+
+
+def ordered_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield the work's result for each item, in order, from threads that all calls share.
+
+    Threads suit images, as Pillow lets others run while it decodes. The work itself must not call this.
 
     Raises:
         Exception: Whatever the work raises, at its place in the order; what was not begun is dropped.
     """
-    workers = os.cpu_count() or 1
-    pool = ThreadPoolExecutor(workers)
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > 2 * workers:
+            waiting.append(_pool().submit(work, item))
+            if len(waiting) > 2 * _workers():
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        for future in waiting:
+            future.cancel()
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:

@@ -1,1 +1,1 @@
-"""Calibration and operating points."""
+"""Scores, calibration, policies, guarantees and costs: from a score to a decision."""

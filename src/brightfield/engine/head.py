@@ -91,13 +91,13 @@ class Head:
             inputs = np.matmul(back, self.weights[0].transpose(0, 2, 1))  # (M, N, D / M)
             joined = inputs.transpose(1, 0, 2).reshape(n, -1)[:, :width]
         else:
-            joined = product(back.transpose(1, 0, 2).reshape(n, -1), self.first[:width].T)
+            joined = product(back.transpose(1, 0, 2).reshape(n, -1), self.first.T[:width])
         return np.asarray(joined / self.scale[:width])
 
     @functools.cached_property
     def first(self) -> FloatArray:
-        """The first layer of all members side by side, float32 (D, M out), unless they read apart."""
-        return self.weights[0].transpose(1, 0, 2).reshape(len(self.center), -1)
+        """The first layer of all members side by side, float32 (M out, D), unless they read apart."""
+        return self.weights[0].transpose(0, 2, 1).reshape(-1, len(self.center))
 
     def only(self, members: Sequence[int]) -> Head:
         """Return a head of some of the members."""
@@ -135,6 +135,6 @@ def head_from_arrays(spec: HeadSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> 
             )
         width = units
     if not spec.apart:  # laid out so that all members together are one matrix, without a copy
-        side_by_side = np.ascontiguousarray(weights[0].transpose(1, 0, 2))
-        weights = (side_by_side.transpose(1, 0, 2), *weights[1:])
+        side_by_side = np.ascontiguousarray(weights[0].transpose(0, 2, 1))
+        weights = (side_by_side.transpose(0, 2, 1), *weights[1:])
     return Head(spec, np.asarray(arrays["center"]), np.asarray(arrays["scale"]), weights, biases)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.engine.numeric import softmax
-from brightfield.engine.resample import resampled, spreading
+from brightfield.engine.numeric import small_product, softmax
+from brightfield.engine.resample import spreading, summed
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -67,11 +67,12 @@ def grad_cam(
     for m, gradient, usual in zip(maps, gradients, calm, strict=True):
         cams = _cams(m, gradient, usual, kinds)
         by_side[m.shape[2]] = by_side[m.shape[2]] + cams if m.shape[2] in by_side else cams
-    total = np.zeros((len(maps[0]), len(kinds), size, size), dtype=np.float32)
-    for side, cams in by_side.items():
-        # one place of a coarse map stands for many pixels: the edges between them mean nothing
-        spread = spreading(side, size, SMOOTHING * size)
-        total += resampled(cams, spread, spread)
+    # one place of a coarse map stands for many pixels: the edges between them mean nothing
+    spreads = [spreading(side, size, SMOOTHING * size) for side in by_side]
+    tall = [summed(cams, spread) for cams, spread in zip(by_side.values(), spreads, strict=True)]
+    wide = np.concatenate([s.dense(side) for side, s in zip(by_side, spreads, strict=True)], axis=1)
+    joined = np.concatenate(tall, axis=-1)  # (N, kinds, size, sum of sides)
+    total = small_product(joined.reshape(-1, joined.shape[-1]), wide.T).reshape(*joined.shape[:-1], size)
     total = total.clip(min=0)
     return total[:, 0] if len(kinds) == 1 else np.sqrt(total[:, 0] * total[:, 1])
 

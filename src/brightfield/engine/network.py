@@ -1,8 +1,9 @@
-"""A network in ONNX Runtime: a batch of normalised pictures to a list of maps."""
+"""A network in ONNX Runtime."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class Network:
-    """A network that judges: float32 (N, C, H, W) to a list of float32 arrays.
+    """A model in ONNX Runtime: arrays in, arrays out.
 
     It may be called from several threads at once.
 
@@ -27,17 +28,20 @@ class Network:
         self.model = model
         self._lock = threading.Lock()
         self._sessions: dict[int, Any] = {}
-        self._input = str(self._session(threads.count()).get_inputs()[0].name)
+        self.outputs = tuple(str(output.name) for output in self._session(threads.count()).get_outputs())
 
-    def __call__(self, x: FloatArray, *, alone: bool = False) -> list[FloatArray]:
-        """Return the network's outputs for a batch.
+    def __call__(
+        self, inputs: Mapping[str, npt.NDArray[Any]], outputs: Sequence[str], *, alone: bool = False
+    ) -> list[FloatArray]:
+        """Return the outputs asked for.
 
         Args:
-            x: The batch.
+            inputs: By name.
+            outputs: Names of `outputs`.
             alone: Whether to use this thread only, as where several call at once.
         """
         session = self._session(1 if alone else threads.count())
-        return list(session.run(None, {self._input: np.ascontiguousarray(x)}))
+        return list(session.run(list(outputs), dict(inputs)))
 
     def _session(self, count: int) -> Any:
         """Return the session that uses so many threads, made under a lock when it is first needed."""
@@ -52,7 +56,7 @@ def _open(model: bytes, count: int) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = count
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised
     # NumPy takes over between two calls: threads that wait busily would keep the processor from it
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     gpu = "CUDAExecutionProvider"

@@ -40,8 +40,24 @@ def log_sigmoid(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def product(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the matrix product of (N, D) and (D, K).
+    """Return the matrix product of (N, D) and the transpose of (K, D), (N, K), for a large second matrix.
 
     One or two rows wait for memory alone, so that the threads of a matrix library, which spin, are not woken.
     """
-    return np.asarray(np.einsum("nd,dk->nk", a, b) if len(a) <= 2 else a @ b)
+    return np.asarray(np.einsum("nd,kd->nk", a, b) if len(a) <= 2 else a @ b.T)
+
+
+def small_product(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the matrix product of (N, D) and a small (D, K), in pieces that one thread does at once.
+
+    Larger ones a matrix library shares among threads, which spin while they wait: beside other programs on
+    the same cores that takes many times as long.
+    """
+    step = max(1, _ONE_THREAD // b.size)
+    whole = len(a) // step * step
+    pieces = np.matmul(a[:whole].reshape(-1, step, a.shape[1]), b).reshape(whole, b.shape[1])
+    return pieces if whole == len(a) else np.concatenate([pieces, a[whole:] @ b])
+
+
+_ONE_THREAD = 4 * 65536
+"""Multiplications up to which OpenBLAS keeps to one thread."""

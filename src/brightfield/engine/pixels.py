@@ -1,4 +1,4 @@
-"""From tiles of bytes to a network's input, at each scale it sees."""
+"""From tiles of bytes to a network's input."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.engine.resample import resampled, shrinking
 
 FloatArray = npt.NDArray[np.float32]
-
-GRAIN = 32
-"""Pixels of the input to a place of the deepest maps: a smaller scale's side is a multiple of it."""
 
 
 def normalise(tiles: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> FloatArray:
@@ -31,18 +27,3 @@ def _levels(mean: tuple[float, ...], std: tuple[float, ...]) -> FloatArray:
     grey = np.arange(256, dtype=np.float32)
     centre, step = (np.array(v, dtype=np.float32) * np.float32(255) for v in (mean, std))
     return np.asarray((grey - centre[:, None]) / step[:, None])
-
-
-def scaled_side(side: int, scale: float) -> int:
-    """Return a side in pixels at another scale, rounded to whole places of the deepest maps."""
-    return side if scale == 1.0 else max(GRAIN, round(scale * side / GRAIN) * GRAIN)
-
-
-def at_scale(x: FloatArray, scale: float) -> FloatArray:
-    """Return a batch (N, C, H, W) at another scale, antialiased."""
-    if scale == 1.0:
-        return x
-    height, width = x.shape[2:]
-    return resampled(
-        x, shrinking(height, scaled_side(height, scale)), shrinking(width, scaled_side(width, scale))
-    )

@@ -1,4 +1,4 @@
-"""Maps pooled into a head's input, gradients on their way back, and tiles pooled into pictures."""
+"""Gradients of pooled maps, and tiles pooled into pictures."""
 
 from __future__ import annotations
 
@@ -12,18 +12,6 @@ import numpy.typing as npt
 from brightfield.engine.numeric import log_sigmoid, logsumexp
 
 FloatArray = npt.NDArray[np.float32]
-
-
-def pool_maps(maps: Sequence[FloatArray], pools: Sequence[str]) -> FloatArray:
-    """Pool (N, C, H, W) maps over space and join them: (N, sum of C times pools), float32."""
-    return np.concatenate([_pool(m, pool) for m in maps for pool in pools], axis=1)
-
-
-def _pool(m: FloatArray, pool: str) -> FloatArray:
-    if pool == "flatten":
-        return m.reshape(len(m), -1)
-    places = m.reshape(*m.shape[:2], -1)  # (N, C, H W)
-    return np.asarray(places.mean(-1) if pool == "mean" else places.max(-1))
 
 
 def map_gradients(maps: Sequence[FloatArray], pools: Sequence[str], gradient: FloatArray) -> list[FloatArray]:

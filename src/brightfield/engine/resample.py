@@ -1,4 +1,4 @@
-"""Resampling by weighted sums of few neighbours: pictures made smaller, maps made larger, heat blurred.
+"""Resampling by weighted sums of few neighbours: maps made larger, heat blurred.
 
 Each is a matrix with few values in a row. Summing those spares the threads of a matrix library, which spin
 while they wait and take many times as long where other programs use the same cores.
@@ -36,34 +36,16 @@ class Band:
 
 def resampled(x: FloatArray, rows: Band, columns: Band) -> FloatArray:
     """Return (..., H, W) as (..., h, w)."""
-    upright = np.swapaxes(_summed(x, rows), -1, -2)
-    return np.swapaxes(_summed(upright, columns), -1, -2)
+    upright = np.swapaxes(summed(x, rows), -1, -2)
+    return np.swapaxes(summed(upright, columns), -1, -2)
 
 
-def _summed(x: FloatArray, band: Band) -> FloatArray:
-    """Return (..., H, W) as (..., h, W)."""
+def summed(x: FloatArray, band: Band) -> FloatArray:
+    """Return (..., H, W) as (..., h, W): each row a weighted sum of a few."""
     out = x[..., band.places[:, 0], :] * band.weights[:, 0, None]
     for tap in range(1, band.places.shape[1]):
         out += x[..., band.places[:, tap], :] * band.weights[:, tap, None]
     return out
-
-
-@functools.lru_cache(maxsize=64)
-def shrinking(size: int, new: int) -> Band:
-    """Return antialiased bilinear resampling from `size` pixels to `new`: a triangle as wide as the step.
-
-    Where `new` is not smaller than `size` it is plain bilinear interpolation.
-    """
-    step = size / new
-    reach = max(step, 1.0)
-    matrix = np.zeros((new, size), dtype=np.float64)
-    for i in range(new):
-        centre = step * (i + 0.5)
-        first, last = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), size)
-        distance = (np.arange(first, last) - centre + 0.5) / reach
-        weights = np.maximum(1.0 - np.abs(distance), 0.0)
-        matrix[i, first:last] = weights / weights.sum()
-    return _band(matrix)
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,1 +1,1 @@
-"""Class activation maps and overlays."""
+"""Heatmaps as people see them: overlays, files, notebooks."""

@@ -16,69 +16,115 @@ import torch
 from torch import Tensor, nn
 
 from brightfield.engine.network import Network
+from brightfield.engine.trunk import PICTURES, POOLED, SIZE
 from brightfield.errors import WeightsError
 
 TOLERANCE = 1e-3
-"""Of the largest value of a map, by which ONNX Runtime may differ from torch."""
+"""Of the largest value of an output, by which ONNX Runtime may differ from torch."""
 
-OPSET = 17
+OPSET = 18
 
 
-def export_network(net: nn.Module, shapes: Sequence[tuple[int, int, int]], *, any_size: bool) -> Network:
-    """Return a network in ONNX Runtime, compared with torch on pictures of each shape (C, H, W).
+def export_trunk(net: nn.Module, side: int, seen: Sequence[int], *, any_size: bool) -> Network:
+    """Return a trunk in ONNX Runtime, compared with torch at each size at which it is to see pictures.
 
     Args:
-        net: It returns a tuple of maps; it is put in evaluation mode.
-        shapes: The first is traced.
-        any_size: Whether the network may see pictures of any height and width, not only of the first shape.
+        net: From a batch (N, 3, H, W) to a tuple of outputs; it is put in evaluation mode.
+        side: Of the pictures in pixels.
+        seen: The sides to which the model makes them smaller or larger; the first is traced.
+        any_size: Whether the model may see pictures at any size, not only at the first.
 
     Raises:
         WeightsError: If it cannot be exported, or gives other values once it is.
     """
-    net.eval()
-    draws = torch.Generator().manual_seed(0)
-    probes = [torch.randn(2, *shape, generator=draws) for shape in shapes]
+    whole = _Resized(net).eval()
+    probe = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    sizes = [torch.tensor([s, s]) for s in seen]
     with torch.inference_mode(False), torch.no_grad():
-        expected = [net(probe) for probe in probes]
+        expected = [whole(probe, size) for size in sizes]
         try:
-            with _same_padding(net), _resampled_weights(), _nothing_printed():
-                model = _trace(net, probes[0][:1], any_size)
-            network = Network(model)
-            found = [network(probe.numpy()) for probe in probes]
+            with _same_padding(net):
+                network = Network(_trace(whole, (probe[:1], sizes[0]), len(expected[0]), any_size))
+            found = [
+                network({PICTURES: probe.numpy(), SIZE: size.numpy()}, network.outputs) for size in sizes
+            ]
         # whatever a tracer or a compiler trips over
         except Exception as error:
             raise WeightsError(
                 f"this backbone cannot be run by ONNX Runtime ({type(error).__name__}: "
                 f"{' '.join(str(error).split())[:200]}); choose another with --backbone"
             ) from error
-    for olds, news in zip(expected, found, strict=True):
-        for old, new in zip(olds, news, strict=True):
-            most = TOLERANCE * max(1e-6, float(old.abs().max()))
-            if old.shape != new.shape or not torch.allclose(old, torch.from_numpy(new), rtol=0.0, atol=most):
-                raise WeightsError(
-                    "this backbone gives other values in ONNX Runtime than in torch; choose another with "
-                    "--backbone"
-                )
+    for old, new in (
+        (o, n) for olds, news in zip(expected, found, strict=True) for o, n in zip(olds, news, strict=True)
+    ):
+        most = TOLERANCE * max(1e-6, float(old.abs().max()))
+        if old.shape != new.shape or not torch.allclose(old, torch.from_numpy(new), rtol=0.0, atol=most):
+            raise WeightsError(
+                "this backbone gives other values in ONNX Runtime than in torch; choose another with "
+                "--backbone"
+            )
     return network
 
 
-def _trace(net: nn.Module, example: Tensor, any_size: bool) -> bytes:
+def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_size: bool) -> bytes:
     """Return a network as an ONNX model whose batch size is free, and its picture size where asked for."""
     file = io.BytesIO()
     free = {0: "batch", 2: "height", 3: "width"} if any_size else {0: "batch"}
-    with warnings.catch_warnings():
+    torch.onnx.register_custom_op_symbolic("aten::_upsample_bicubic2d_aa", _bicubic, OPSET)
+    with warnings.catch_warnings(), _nothing_printed():
         # the tracing exporter is the quick one: a second, where the newer one takes many
         warnings.simplefilter("ignore")
         torch.onnx.export(
             net,
-            (example,),
+            example,
             file,  # type: ignore[arg-type]
-            input_names=["x"],
-            dynamic_axes={"x": free},
+            input_names=[PICTURES, SIZE],
+            output_names=[POOLED, *(f"map {i}" for i in range(outputs - 1))],
+            dynamic_axes={PICTURES: free},
             opset_version=OPSET,
             dynamo=False,
         )
     return file.getvalue()
+
+
+def _bicubic(graph: Any, x: Any, size: Any, *_rest: Any) -> Any:
+    """Return the ONNX node of torch's bicubic resampling, by which transformers fit their positions to a size."""
+    nothing = graph.op("Constant", value_t=torch.tensor([], dtype=torch.float32))
+    ways = {"mode_s": "cubic", "coordinate_transformation_mode_s": "half_pixel", "cubic_coeff_a_f": -0.5}
+    return graph.op(
+        "Resize", x, nothing, nothing, size, antialias_i=1, exclude_outside_i=1, axes_i=[2, 3], **ways
+    )
+
+
+class _Resized(nn.Module):
+    """A network that sees pictures at a size that is given."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor, size: Tensor) -> tuple[Tensor, ...]:
+        seen: tuple[Tensor, ...] = self.net(_Resize.apply(x, size))
+        return seen
+
+
+class _Resize(torch.autograd.Function):
+    """Bilinear resampling, antialiased, to a size that is an input of the model: one node in ONNX."""
+
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor, size: Tensor) -> Tensor:
+        height, width = (int(side) for side in size)
+        if (height, width) == x.shape[2:]:
+            return x.clone()
+        return nn.functional.interpolate(x, (height, width), mode="bilinear", antialias=True)
+
+    @staticmethod
+    def symbolic(graph: Any, x: Any, size: Any) -> Any:
+        nothing = graph.op("Constant", value_t=torch.tensor([], dtype=torch.float32))
+        ways = {"mode_s": "linear", "coordinate_transformation_mode_s": "half_pixel"}
+        return graph.op(
+            "Resize", x, nothing, nothing, size, antialias_i=1, exclude_outside_i=1, axes_i=[2, 3], **ways
+        )
 
 
 @contextlib.contextmanager
@@ -101,49 +147,24 @@ def _same_padding(net: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _resampled_weights() -> Iterator[None]:
-    """Have weights that are resampled to a picture's size traced as the result, and not as the way to it.
-
-    Transformers resample their positions antialiased, which ONNX lacks. A network that resamples its input
-    so is still refused.
-    """
-    functional: Any = nn.functional
-    tracer: Any = torch._C
-    interpolate = functional.interpolate
-
-    def untraced(x: Tensor, *args: Any, **more: Any) -> Any:
-        state = tracer._get_tracing_state()
-        if state is None or not more.get("antialias"):
-            return interpolate(x, *args, **more)
-        tracer._set_tracing_state(None)
-        try:
-            return interpolate(x, *args, **more).detach()
-        finally:
-            tracer._set_tracing_state(state)
-
-    functional.interpolate = untraced
-    try:
-        yield
-    finally:
-        functional.interpolate = interpolate
-
-
-@contextlib.contextmanager
 def _nothing_printed() -> Iterator[None]:
-    """Keep the standard output clean: where it fails, torch's exporter prints a whole graph there."""
-    libc = ctypes.CDLL(None)
+    """Keep the standard output clean: the exporter prints the whole graph of what it cannot export.
+
+    It does so from C++ too, past Python's own `sys.stdout`.
+    """
+    sys.stdout.flush()
     try:
-        sys.stdout.flush()
         kept = os.dup(1)
-    except (OSError, ValueError):  # nobody reads it
+    except OSError:  # it is closed
         yield
         return
     try:
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), 1)
-        yield
+        with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+            yield
     finally:
-        libc.fflush(None)
+        ctypes.CDLL(None).fflush(None)
         os.dup2(kept, 1)
         os.close(kept)
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from brightfield.engine.network import Network
-from brightfield.engine.pixels import at_scale, scaled_side
-from brightfield.engine.trunk import ANY_SIDE, Trunk
+from brightfield.engine.trunk import ANY_SIDE, Trunk, scaled_side
 from brightfield.errors import WeightsError
-from brightfield.learn.export import export_network
-from brightfield.learn.network import Tapped, TileNet
+from brightfield.learn.export import export_trunk
+from brightfield.learn.network import PooledTrunk, TileNet
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -29,17 +26,6 @@ class Frozen(Protocol):
         """Return the head's input (N, D) for a normalised batch (N, 3, H, W)."""
 
 
-class OnEngine:
-    """A frozen network in the engine that judges, so that features and verdicts agree."""
-
-    def __init__(self, trunk: Trunk, pools: Sequence[str]) -> None:
-        self.trunk, self.pools = trunk, tuple(pools)
-
-    def pooled(self, x: FloatArray) -> FloatArray:
-        """Return the head's input (N, D) for a normalised batch (N, 3, H, W)."""
-        return self.trunk.pooled(x, self.pools)
-
-
 class OnGpu:
     """A frozen network in torch, in the number format that this GPU is quickest in."""
 
@@ -50,8 +36,7 @@ class OnGpu:
         """Return the head's input (N, D) for a normalised batch (N, 3, H, W)."""
         net = self.net
         with torch.inference_mode(), net.runtime.autocast():
-            batches = (np.ascontiguousarray(at_scale(x, scale)) for scale in net.head.spec.scales)
-            maps = [m for batch in batches for m in net.tapped_at_one_scale(torch.from_numpy(batch))]
+            maps = net.tapped(torch.from_numpy(np.ascontiguousarray(x)))
             return np.asarray(net.pool(maps).float().cpu().numpy())
 
 
@@ -69,7 +54,7 @@ class Freezer:
         """Return the quickest way to compute features of tiles of a side in pixels."""
         if self.net.runtime.device != "cpu":
             return OnGpu(self.net)
-        return OnEngine(self.trunk(side), self.net.head.spec.pools)
+        return self.trunk(side)
 
     def trunk(self, side: int) -> Trunk:
         """Return the trunk as the engine runs it on tiles of a side in pixels.
@@ -93,18 +78,17 @@ def frozen_trunk(net: TileNet, side: int) -> Trunk:
     Raises:
         WeightsError: If ONNX Runtime cannot run it, or gives other values.
     """
-    tapped = Tapped(net).to("cpu").eval()
+    pooling = PooledTrunk(net).to("cpu").eval()
     scales = net.head.spec.scales
     sides = sorted({scaled_side(side, scale) for scale in scales}, reverse=True)
     try:
         if not net.trunk.spec.fixed_size:
-            shapes = [(3, s, s) for s in (sides if len(sides) > 1 else [side, _other(side)])]
+            others = sides if len(sides) > 1 else [side, _other(side)]
             try:
-                return Trunk({ANY_SIDE: export_network(tapped, shapes, any_size=True)}, scales)
+                return Trunk({ANY_SIDE: export_trunk(pooling, side, others, any_size=True)}, scales)
             except WeightsError as error:
                 log.debug("one model for each size of picture: %s", error)
-        networks: dict[int, Network] = {s: export_network(tapped, [(3, s, s)], any_size=False) for s in sides}
-        return Trunk(networks, scales)
+        return Trunk({s: export_trunk(pooling, side, [s], any_size=False) for s in sides}, scales)
     finally:
         net.to(net.runtime.device)
 

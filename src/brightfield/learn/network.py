@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.engine.pixels import scaled_side
 from brightfield.engine.spec import HeadSpec
+from brightfield.engine.trunk import scaled_side
 from brightfield.learn.backbone import Trunk
 from brightfield.learn.head import HeadEnsemble, pool_maps
 from brightfield.learn.runtime import Runtime
@@ -49,12 +49,9 @@ class TileNet(nn.Module):
 
     def tapped(self, x: Tensor) -> list[Tensor]:
         """Return the maps the head reads, in its order: scale by scale, the shallow ones first."""
-        return [m for scale in self.head.spec.scales for m in self.tapped_at_one_scale(seen_at(x, scale))]
-
-    def tapped_at_one_scale(self, x: Tensor) -> list[Tensor]:
-        """Return the maps the head reads of a batch at one scale."""
-        maps = self.trunk(self.runtime.put(x))
-        return [maps[t] for t in self.head.spec.taps]
+        spec = self.head.spec
+        every = [self.trunk(self.runtime.put(seen_at(x, scale))) for scale in spec.scales]
+        return [maps[t] for maps in every for t in spec.taps]
 
     def pool(self, maps: list[Tensor]) -> Tensor:
         """Pool tapped maps into the head's input (N, D)."""
@@ -79,14 +76,15 @@ def build_network(trunk: Trunk, classes: int, spec: HeadSpec, runtime: Runtime) 
     return TileNet(runtime.place(trunk), head.to(runtime.device), runtime)  # type: ignore[arg-type]
 
 
-class Tapped(nn.Module):
-    """The part of a network that is exported: a batch at one scale to the tapped maps."""
+class PooledTrunk(nn.Module):
+    """What of a network is exported: pictures and a size to the pooled vectors, and the maps themselves."""
 
     def __init__(self, net: TileNet) -> None:
         super().__init__()
-        self.trunk, self.taps = net.trunk, net.head.spec.taps
+        self.trunk, self.taps, self.pools = net.trunk, net.head.spec.taps, net.head.spec.pools
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the tapped maps."""
-        maps = self.trunk(x)
-        return tuple(maps[t] for t in self.taps)
+        """Return the pooled vectors (N, D) and the tapped maps of a batch at one scale."""
+        every = self.trunk(x)
+        maps = [every[t] for t in self.taps]
+        return (pool_maps(maps, self.pools), *maps)

@@ -13,7 +13,7 @@ from brightfield.data.decode import bit_depth
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.scan import ImageFacts
 from brightfield.data.tiling import tile_origins
-from brightfield.engine.pixels import scaled_side
+from brightfield.engine.trunk import scaled_side
 from brightfield.errors import ConfigError
 from brightfield.learn.frozen import Freezer
 from brightfield.learn.network import TileNet

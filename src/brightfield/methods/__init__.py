@@ -1,1 +1,1 @@
-"""What learns: the protocol and the methods."""
+"""Methods: the protocols of the halves that learn and judge, the registry, and one folder a method."""

@@ -17,7 +17,7 @@ from brightfield.engine.head import Head, head_from_arrays
 from brightfield.engine.heat import grad_cam, score_gradient
 from brightfield.engine.network import Network
 from brightfield.engine.pixels import normalise
-from brightfield.engine.pooling import map_gradients, pool_bags, pool_maps, tile_weights
+from brightfield.engine.pooling import map_gradients, pool_bags, tile_weights
 from brightfield.engine.spec import HeadSpec
 from brightfield.engine.trunk import ANY_SIDE, Trunk
 from brightfield.engine.views import VIEWS
@@ -120,15 +120,14 @@ class Classifier:
         # few tiles go through in all views at once: a batch of one leaves most of the processor idle
         together = x.size * len(views) <= 3 * _PIXELS_AT_ONCE
         batches = [np.concatenate(views)] if together and len(views) > 1 else views
-        pools = self.head.spec.pools
         if not explain:
-            pooled = np.concatenate([self.trunk.pooled(batch, pools) for batch in batches])
+            pooled = np.concatenate([self.trunk.pooled(batch) for batch in batches])
             return self._mean(self.head.logits(pooled), len(x)), None
-        maps = [self.trunk.maps(batch) for batch in batches]
-        layers = self.head.layers(np.concatenate([pool_maps(m, pools) for m in maps]))
         # the largest scale alone says where: places of the smaller ones stand for many pixels, and smear it
-        sharp = [m[: len(x)] for m in maps[0][: len(self.head.spec.taps)]]
-        seen = _Seen([layer[:, : len(x)] for layer in layers], sharp)
+        first, maps = self.trunk.pooled_with_maps(batches[0])
+        others = [self.trunk.pooled(batch) for batch in batches[1:]]
+        layers = self.head.layers(np.concatenate([first, *others]))
+        seen = _Seen([layer[:, : len(x)] for layer in layers], [m[: len(x)] for m in maps])
         return self._mean(layers[-1].mean(0), len(x)), seen
 
     def _mean(self, logits: FloatArray, tiles: int) -> FloatArray:
