@@ -70,7 +70,8 @@ def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_siz
     """Return a network as an ONNX model whose batch size is free, and its picture size where asked for."""
     file = io.BytesIO()
     free = {0: "batch", 2: "height", 3: "width"} if any_size else {0: "batch"}
-    torch.onnx.register_custom_op_symbolic("aten::_upsample_bicubic2d_aa", _bicubic, OPSET)
+    exporter: Any = torch.onnx
+    exporter.register_custom_op_symbolic("aten::_upsample_bicubic2d_aa", _bicubic, OPSET)
     with warnings.catch_warnings(), _nothing_printed():
         # the tracing exporter is the quick one: a second, where the newer one takes many
         warnings.simplefilter("ignore")
@@ -88,7 +89,7 @@ def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_siz
 
 
 def _bicubic(graph: Any, x: Any, size: Any, *_rest: Any) -> Any:
-    """Return the ONNX node of torch's bicubic resampling, by which transformers fit their positions to a size."""
+    """Return ONNX's node for the bicubic resampling by which transformers fit their positions to a size."""
     nothing = graph.op("Constant", value_t=torch.tensor([], dtype=torch.float32))
     ways = {"mode_s": "cubic", "coordinate_transformation_mode_s": "half_pixel", "cubic_coeff_a_f": -0.5}
     return graph.op(
@@ -152,10 +153,10 @@ def _nothing_printed() -> Iterator[None]:
 
     It does so from C++ too, past Python's own `sys.stdout`.
     """
-    sys.stdout.flush()
     try:
+        sys.stdout.flush()
         kept = os.dup(1)
-    except OSError:  # it is closed
+    except (AttributeError, OSError, ValueError):  # there is none, or it is closed
         yield
         return
     try:
