@@ -67,7 +67,8 @@ def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_siz
     """Return a network as an ONNX model whose batch size is free, and its picture size where asked for."""
     file = io.BytesIO()
     free = {0: "batch", 2: "height", 3: "width"} if any_size else {0: "batch"}
-    torch.onnx.register_custom_op_symbolic("aten::_upsample_bicubic2d_aa", _bicubic, OPSET)
+    register: Any = torch.onnx.register_custom_op_symbolic  # type: ignore[attr-defined]
+    register("aten::_upsample_bicubic2d_aa", _bicubic, OPSET)
     # the exporter prints the whole graph of what it cannot export
     with warnings.catch_warnings(), contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
         # the tracing exporter is the quick one: a second, where the newer one takes many
@@ -86,7 +87,7 @@ def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_siz
 
 
 def _bicubic(graph: Any, x: Any, size: Any, *_rest: Any) -> Any:
-    """Return the ONNX node of torch's bicubic resampling, by which transformers fit their positions to a size."""
+    """Return the ONNX node of torch's bicubic resampling, by which transformers fit positions to a size."""
     nothing = graph.op("Constant", value_t=torch.tensor([], dtype=torch.float32))
     ways = {"mode_s": "cubic", "coordinate_transformation_mode_s": "half_pixel", "cubic_coeff_a_f": -0.5}
     return graph.op(
