@@ -152,7 +152,7 @@ def _sizes(shares: Mapping[str, float]) -> dict[str, float]:
 
 
 def _clusters(dataset: Dataset, duplicates: Sequence[int] | None) -> list[int]:
-    """Return a number for each sample; equal numbers must not be shared_out."""
+    """Return a number for each sample; equal numbers must not be parted."""
     if duplicates is not None and len(duplicates) != len(dataset):
         raise ConfigError(f"{len(duplicates)} duplicate groups for {len(dataset)} images; expected one each")
     first: dict[tuple[str, object], int] = {}
@@ -216,7 +216,7 @@ def _plain_splits(
 
 
 def _strata(samples: Sequence[Sample], share: float) -> list[str]:
-    """Return what to stratify by; a class with a stratum too small to be shared_out goes by its label.
+    """Return what to stratify by; a class with a stratum too small to be shared out goes by its label.
 
     A stratum of one class goes by its bare name: scikit-learn's draw depends on how the names sort.
     """

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import io
+import os
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -40,7 +43,7 @@ def export_trunk(net: nn.Module, side: int, seen: Sequence[int], *, any_size: bo
     with torch.inference_mode(False), torch.no_grad():
         expected = [whole(probe, size) for size in sizes]
         try:
-            with _same_padding(net):
+            with _same_padding(net), _nothing_printed():
                 network = Network(_trace(whole, (probe[:1], sizes[0]), len(expected[0]), any_size))
             found = [
                 network({PICTURES: probe.numpy(), SIZE: size.numpy()}, network.outputs) for size in sizes
@@ -48,8 +51,8 @@ def export_trunk(net: nn.Module, side: int, seen: Sequence[int], *, any_size: bo
         # whatever a tracer or a compiler trips over
         except Exception as error:
             raise WeightsError(
-                f"this backbone cannot be run by ONNX Runtime ({type(error).__name__}: {str(error)[:200]}); "
-                "choose another with --backbone"
+                f"this backbone cannot be run by ONNX Runtime ({type(error).__name__}: "
+                f"{' '.join(str(error).split())[:200]}); choose another with --backbone"
             ) from error
     for old, new in (
         (o, n) for olds, news in zip(expected, found, strict=True) for o, n in zip(olds, news, strict=True)
@@ -69,8 +72,7 @@ def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_siz
     free = {0: "batch", 2: "height", 3: "width"} if any_size else {0: "batch"}
     register: Any = torch.onnx.register_custom_op_symbolic  # type: ignore[attr-defined]
     register("aten::_upsample_bicubic2d_aa", _bicubic, OPSET)
-    # the exporter prints the whole graph of what it cannot export
-    with warnings.catch_warnings(), contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+    with warnings.catch_warnings():
         # the tracing exporter is the quick one: a second, where the newer one takes many
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -88,11 +90,14 @@ def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_siz
 
 def _bicubic(graph: Any, x: Any, size: Any, *_rest: Any) -> Any:
     """Return the ONNX node of torch's bicubic resampling, by which transformers fit positions to a size."""
+    return _resize_node(graph, x, size, mode_s="cubic", cubic_coeff_a_f=-0.5)
+
+
+def _resize_node(graph: Any, x: Any, size: Any, **how: Any) -> Any:
+    """Return an ONNX node that resamples (N, C, H, W) to a size (2,), antialiased as torch does it."""
     nothing = graph.op("Constant", value_t=torch.tensor([], dtype=torch.float32))
-    ways = {"mode_s": "cubic", "coordinate_transformation_mode_s": "half_pixel", "cubic_coeff_a_f": -0.5}
-    return graph.op(
-        "Resize", x, nothing, nothing, size, antialias_i=1, exclude_outside_i=1, axes_i=[2, 3], **ways
-    )
+    ways = {"coordinate_transformation_mode_s": "half_pixel", "antialias_i": 1, "exclude_outside_i": 1}
+    return graph.op("Resize", x, nothing, nothing, size, axes_i=[2, 3], **ways, **how)
 
 
 class _Resized(nn.Module):
@@ -119,11 +124,7 @@ class _Resize(torch.autograd.Function):
 
     @staticmethod
     def symbolic(graph: Any, x: Any, size: Any) -> Any:
-        nothing = graph.op("Constant", value_t=torch.tensor([], dtype=torch.float32))
-        ways = {"mode_s": "linear", "coordinate_transformation_mode_s": "half_pixel"}
-        return graph.op(
-            "Resize", x, nothing, nothing, size, antialias_i=1, exclude_outside_i=1, axes_i=[2, 3], **ways
-        )
+        return _resize_node(graph, x, size, mode_s="linear")
 
 
 @contextlib.contextmanager
@@ -143,6 +144,26 @@ def _same_padding(net: nn.Module) -> Iterator[None]:
     finally:
         for module in same:
             del module.forward
+
+
+@contextlib.contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Keep the standard output clean: where it fails, torch's exporter prints a whole graph there."""
+    libc = ctypes.CDLL(None)
+    try:
+        sys.stdout.flush()
+        kept = os.dup(1)
+    except (OSError, ValueError):  # nobody reads it
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        yield
+    finally:
+        libc.fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 class _SameConv(torch.autograd.Function):

@@ -23,6 +23,7 @@ from brightfield.engine.trunk import ANY_SIDE, Trunk
 from brightfield.engine.views import VIEWS
 from brightfield.errors import BundleError
 from brightfield.methods.base import Judgement, Picture, Stored
+from brightfield.methods.declared import plain
 from brightfield.verdict import HeatmapKind
 
 FloatArray = npt.NDArray[np.float32]
@@ -188,11 +189,9 @@ class Classifier:
         return Stored(
             networks={_name_of(side): network.model for side, network in self.trunk.networks.items()},
             arrays=self.head.arrays(),
-            settings={
-                "backbone": self.backbone,
-                "head": self.head.spec.as_dict(),
-                "views": list(self.views),
-            },
+            settings=plain(
+                {"backbone": self.backbone, "head": self.head.spec.as_dict(), "views": self.views}
+            ),
         )
 
 
