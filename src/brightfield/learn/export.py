@@ -43,7 +43,7 @@ def export_trunk(net: nn.Module, side: int, seen: Sequence[int], *, any_size: bo
     with torch.inference_mode(False), torch.no_grad():
         expected = [whole(probe, size) for size in sizes]
         try:
-            with _same_padding(net):
+            with _same_padding(net), _nothing_printed():
                 network = Network(_trace(whole, (probe[:1], sizes[0]), len(expected[0]), any_size))
             found = [
                 network({PICTURES: probe.numpy(), SIZE: size.numpy()}, network.outputs) for size in sizes
@@ -70,9 +70,9 @@ def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_siz
     """Return a network as an ONNX model whose batch size is free, and its picture size where asked for."""
     file = io.BytesIO()
     free = {0: "batch", 2: "height", 3: "width"} if any_size else {0: "batch"}
-    exporter: Any = torch.onnx
-    exporter.register_custom_op_symbolic("aten::_upsample_bicubic2d_aa", _bicubic, OPSET)
-    with warnings.catch_warnings(), _nothing_printed():
+    register: Any = torch.onnx.register_custom_op_symbolic  # type: ignore[attr-defined]
+    register("aten::_upsample_bicubic2d_aa", _bicubic, OPSET)
+    with warnings.catch_warnings():
         # the tracing exporter is the quick one: a second, where the newer one takes many
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -89,12 +89,15 @@ def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_siz
 
 
 def _bicubic(graph: Any, x: Any, size: Any, *_rest: Any) -> Any:
-    """Return ONNX's node for the bicubic resampling by which transformers fit their positions to a size."""
+    """Return the ONNX node of torch's bicubic resampling, by which transformers fit positions to a size."""
+    return _resize_node(graph, x, size, mode_s="cubic", cubic_coeff_a_f=-0.5)
+
+
+def _resize_node(graph: Any, x: Any, size: Any, **how: Any) -> Any:
+    """Return an ONNX node that resamples (N, C, H, W) to a size (2,), antialiased as torch does it."""
     nothing = graph.op("Constant", value_t=torch.tensor([], dtype=torch.float32))
-    ways = {"mode_s": "cubic", "coordinate_transformation_mode_s": "half_pixel", "cubic_coeff_a_f": -0.5}
-    return graph.op(
-        "Resize", x, nothing, nothing, size, antialias_i=1, exclude_outside_i=1, axes_i=[2, 3], **ways
-    )
+    ways = {"coordinate_transformation_mode_s": "half_pixel", "antialias_i": 1, "exclude_outside_i": 1}
+    return graph.op("Resize", x, nothing, nothing, size, axes_i=[2, 3], **ways, **how)
 
 
 class _Resized(nn.Module):
@@ -121,11 +124,7 @@ class _Resize(torch.autograd.Function):
 
     @staticmethod
     def symbolic(graph: Any, x: Any, size: Any) -> Any:
-        nothing = graph.op("Constant", value_t=torch.tensor([], dtype=torch.float32))
-        ways = {"mode_s": "linear", "coordinate_transformation_mode_s": "half_pixel"}
-        return graph.op(
-            "Resize", x, nothing, nothing, size, antialias_i=1, exclude_outside_i=1, axes_i=[2, 3], **ways
-        )
+        return _resize_node(graph, x, size, mode_s="linear")
 
 
 @contextlib.contextmanager
@@ -149,10 +148,8 @@ def _same_padding(net: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _nothing_printed() -> Iterator[None]:
-    """Keep the standard output clean: the exporter prints the whole graph of what it cannot export.
-
-    It does so from C++ too, past Python's own `sys.stdout`.
-    """
+    """Keep the standard output clean: where it fails, torch's exporter prints a whole graph there."""
+    libc = ctypes.CDLL(None)
     try:
         sys.stdout.flush()
         kept = os.dup(1)
@@ -162,10 +159,9 @@ def _nothing_printed() -> Iterator[None]:
     try:
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), 1)
-        with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
-            yield
+        yield
     finally:
-        ctypes.CDLL(None).fflush(None)
+        libc.fflush(None)
         os.dup2(kept, 1)
         os.close(kept)
 
