@@ -104,7 +104,9 @@ def test_an_evaluation_shows_itself() -> None:
 def test_the_charts_are_those_of_the_report() -> None:
     names = [label.split()[0] for label in Element(shown()).labels]
     assert names == ["ROC", "Precision-recall", "Calibration", "Histogram"]
-    assert [label.split()[0] for label in Element(shown(None)).labels] == ["Calibration"]
+    plain = Element(shown(None))
+    assert [label.split()[0] for label in plain.labels] == ["Calibration"]
+    assert "truth OK pit OK 9 1 pit 2 8" in plain.words, "the confusion matrix of classes"
 
 
 def test_several_evaluations_on_a_page_share_no_id_and_no_style() -> None:
