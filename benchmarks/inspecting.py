@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 
 import brightfield
-from brightfield.engine.pixels import at_scale, normalise
-from brightfield.engine.trunk import ANY_SIDE
+from brightfield.engine.pixels import normalise
+from brightfield.engine.trunk import ANY_SIDE, PICTURES, POOLED, SIZE, scaled_side
 from brightfield.methods.classifier.fitted import Classifier
 from brightfield.pipeline.train import train
 from record import Row, append
@@ -95,10 +95,13 @@ def in_process(bundle: Path, image: Path, times: int) -> list[Row]:
         raise SystemExit(f"the method {method.name} has no network alone to compare with")
     tiles, _ = inspector.preprocessing.tiles(inspector.preprocessing.working(pixels))
     x = normalise(tiles, inspector.preprocessing)
-    inputs = [np.ascontiguousarray(at_scale(x, scale)) for scale in method.trunk.scales]
-    networks = [method.trunk.networks.get(one.shape[2]) or method.trunk.networks[ANY_SIDE] for one in inputs]
+    networks = method.trunk.networks
+    passes = [
+        (networks.get(ANY_SIDE) or networks[side], {PICTURES: x, SIZE: np.array([side, side])})
+        for side in (scaled_side(x.shape[2], scale) for scale in method.trunk.scales)
+    ]
     sides: dict[str, Callable[[], object]] = {
-        "network alone": lambda: [network(one) for network, one in zip(networks, inputs, strict=True)],
+        "network alone": lambda: [network(inputs, (POOLED,)) for network, inputs in passes],
         "verdict": lambda: inspector.inspect(pixels, explain=False),
         "verdict with heatmap": lambda: inspector.inspect(pixels),
     }

@@ -54,13 +54,13 @@ def main() -> None:
         name, side, n, times = (SMOKE["backbone"], 64, 4, 2) if args.smoke else (BACKBONE, SIDE, BATCH, TIMES)
         trunk = build_trunk(name)
         net = build_network(trunk, 2, LOOK.on(trunk.spec.strides), pick_runtime("cpu")).eval()
-        engine, pools = frozen_trunk(net, side), net.head.spec.pools
+        engine = frozen_trunk(net, side)
         pictures = np.random.default_rng(0).normal(size=(n, 3, side, side)).astype(np.float32)
         x = torch.from_numpy(pictures)
         scorers = {
             "torch float32": by_torch(net, x, torch.float32),
             "torch bfloat16": by_torch(net, x, torch.bfloat16),
-            "engine float32": lambda: engine.pooled(pictures, pools),
+            "engine float32": lambda: engine.pooled(pictures),
         }
         rows = [
             Row("scoring", "random", variant, 0, "pictures_per_second", rate, "1/s")
