@@ -140,7 +140,13 @@ class Classifier:
         of_logits = score_gradient(seen.layers[-1].mean(0), self.normal, named)
         width = sum(m[0].size if pool == "flatten" else m.shape[1] for m in seen.maps for pool in pools)
         gradients = map_gradients(seen.maps, pools, head.gradient(seen.layers, of_logits, width))
-        return grad_cam(seen.maps, gradients, self.preprocessing.tile, self._calm(seen.maps))
+        return self.cam(seen.maps, gradients, self._calm(seen.maps))
+
+    def cam(
+        self, maps: Sequence[FloatArray], gradients: Sequence[FloatArray], calm: Sequence[FloatArray | None]
+    ) -> FloatArray:
+        """Return the activation maps of tiles, (T, side, side) and at least 0; arguments as in `grad_cam`."""
+        return grad_cam(maps, gradients, self.preprocessing.tile, calm)
 
     def _calm(self, maps: Sequence[FloatArray]) -> list[FloatArray | None]:
         """Return the usual value of every channel of the largest scale, where the head knows it."""
