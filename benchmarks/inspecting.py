@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 import brightfield
+from brightfield import Dataset
 from brightfield.engine.pixels import normalise
 from brightfield.engine.trunk import ANY_SIDE, PICTURES, POOLED, SIZE, scaled_side
 from brightfield.methods.classifier.fitted import Classifier
@@ -48,7 +50,17 @@ begin = time.perf_counter()
 found = list(inspector.inspect_many(paths))
 print(json.dumps(len(found) / (time.perf_counter() - begin)))
 """
-"""Pictures a second of `inspect_many`, in a process of its own."""
+
+EVALUATE = """
+import json, sys, time
+import brightfield
+inspector = brightfield.load(sys.argv[1])
+begin = time.perf_counter()
+evaluation = brightfield.evaluate(inspector, sys.argv[2])
+print(json.dumps(evaluation.metrics["n"] / (time.perf_counter() - begin)))
+"""
+PROGRAMS = {"inspect_many": MANY, "evaluate": EVALUATE}
+"""Each prints pictures a second, in a process of its own, of a bundle and a folder of pictures."""
 
 
 def process(command: list[str], source: Path) -> tuple[float, float]:
@@ -91,17 +103,17 @@ def in_process(bundle: Path, image: Path, times: int) -> list[Row]:
     inspector = brightfield.load(bundle)
     pixels = inspector.look(image).pixels
     method = inspector.method
-    if not isinstance(method, Classifier):
-        raise SystemExit(f"the method {method.name} has no network alone to compare with")
+    if not isinstance(method, Classifier) or ANY_SIDE not in method.trunk.networks:
+        raise SystemExit("this inspector has no network for every size to compare with")
+    network = method.trunk.networks[ANY_SIDE]
     tiles, _ = inspector.preprocessing.tiles(inspector.preprocessing.working(pixels))
     x = normalise(tiles, inspector.preprocessing)
-    networks = method.trunk.networks
-    passes = [
-        (networks.get(ANY_SIDE) or networks[side], {PICTURES: x, SIZE: np.array([side, side])})
-        for side in (scaled_side(x.shape[2], scale) for scale in method.trunk.scales)
-    ]
+    passes = []  # pictures of each scale, small already: what making them small costs is the verdict's
+    for scale in method.trunk.scales:
+        side = scaled_side(x.shape[2], scale)
+        passes.append({PICTURES: np.ascontiguousarray(x[:, :, :side, :side]), SIZE: np.array([side, side])})
     sides: dict[str, Callable[[], object]] = {
-        "network alone": lambda: [network(inputs, (POOLED,)) for network, inputs in passes],
+        "network alone": lambda: [network(inputs, (POOLED,)) for inputs in passes],
         "verdict": lambda: inspector.inspect(pixels, explain=False),
         "verdict with heatmap": lambda: inspector.inspect(pixels),
     }
@@ -121,18 +133,19 @@ def in_process(bundle: Path, image: Path, times: int) -> list[Row]:
 
 
 def many(sides: dict[str, tuple[Path, Path]], folder: Path, pictures: int, times: int) -> list[Row]:
-    """Return pictures a second of `inspect_many` for each side, in turn."""
-    found: dict[str, list[float]] = {}
+    """Return pictures a second of `inspect_many` and of `evaluate` for each side, in turn."""
+    found: dict[tuple[str, str], list[float]] = {}
     for _ in range(times):
-        for name, (source, bundle) in sides.items():
-            command = [sys.executable, "-c", MANY, str(bundle), str(folder), str(pictures)]
-            env = {**os.environ, "PYTHONPATH": str(source), "OMP_WAIT_POLICY": "PASSIVE"}
-            done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
-            found.setdefault(name, []).append(float(json.loads(done.stdout)))
+        for what, program in PROGRAMS.items():
+            for name, (source, bundle) in sides.items():
+                command = [sys.executable, "-c", program, str(bundle), str(folder), str(pictures)]
+                env = {**os.environ, "PYTHONPATH": str(source), "OMP_WAIT_POLICY": "PASSIVE"}
+                done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+                found.setdefault((what, name), []).append(float(json.loads(done.stdout)))
     return [
         row
-        for name, values in found.items()
-        for row in _spread("inspect_many", name, "pictures_per_second", values, "1/s")
+        for (what, name), values in found.items()
+        for row in _spread(what, name, "pictures_per_second", values, "1/s")
     ]
 
 
@@ -143,10 +156,21 @@ def _spread(dataset: str, variant: str, metric: str, values: list[float], unit: 
 
 
 def trained(args: argparse.Namespace, folder: Path) -> tuple[Path, Path]:
-    """Train the default recipe on solar cells, or on a few parts; return the bundle and the pictures."""
+    """Train the default recipe on solar cells or synthetic parts; return the bundle and a few pictures."""
     dataset = data(args, "elpv", folder)
     train(dataset, folder / "inspector", options(args, {}), progress=tell)
-    return folder / "inspector", dataset.samples[0].path.parent
+    return folder / "inspector", labelled(dataset, folder / "pictures", args.pictures)
+
+
+def labelled(dataset: Dataset, folder: Path, pictures: int) -> Path:
+    """Make a folder of some pictures of a data set, as many good as defective, sorted by class."""
+    for good in (True, False):
+        place = folder / ("OK" if good else "Defect")
+        place.mkdir(parents=True)
+        chosen = [s for s in dataset.samples if (s.label == dataset.normal) == good]
+        for i, sample in enumerate(chosen[: pictures // 2]):
+            shutil.copy(sample.path, place / f"{i}{sample.path.suffix}")
+    return folder
 
 
 def main() -> None:
