@@ -98,8 +98,8 @@ def _agreement(
         more = f" and {len(named) - 5} more" if len(named) > 5 else ""
         raise AgreementError(
             f"the inspector to be saved disagrees with the trained network on {len(named)} of {len(images)} "
-            f"pictures: {', '.join(named[:5])}{more} (largest difference {difference.max():.2g}, expected at most "
-            f"{TOLERANCE:g}). Choose another --backbone, and report this as a bug"
+            f"pictures: {', '.join(named[:5])}{more} (largest difference {difference.max():.2g}, expected "
+            f"at most {TOLERANCE:g}). Choose another --backbone, and report this as a bug"
         )
     log.info(
         "exported and trained network agree on %d pictures to within %.2g", len(images), difference.max()

@@ -70,7 +70,7 @@ def make_learner(dataset: Dataset, options: TrainOptions) -> Learner:
     check_labels(dataset)
     if dataset.normal is None and options.policy not in ("auto", "f1"):
         raise ConfigError(
-            f"--policy {options.policy!r} chooses a threshold, but without a normal class there is none: "
+            f"--policy {options.policy!r} chooses a threshold, and there is none where no class is normal: "
             f"name the class of good parts with --normal ({', '.join(dataset.classes)}), or remove --policy"
         )
     method = choose_method(dataset, options.method)

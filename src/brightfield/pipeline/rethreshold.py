@@ -103,7 +103,7 @@ def rethreshold(
 def _before_and_after(
     inspector: Inspector, old: OperatingPoint, policy: Policy, judged: Judged
 ) -> tuple[OperatingPoint, OperatingPoint]:
-    """Return the old operating point, counted on these images, and the one that the policy chooses on them."""
+    """Return the old operating point, counted on these images, and the new one, chosen on them."""
     predictions = judged.predictions
     calibrated = Calibrated(predictions.probabilities, predictions.p_values)
     before = count(old, calibrated, predictions.is_defect, predictions.scores)
@@ -174,8 +174,8 @@ def _out_of_fold(inspector: Inspector, policy: Policy, old: OperatingPoint, new:
         others = "take the other images with --split all" if new else "give other images"
         raise DataError(
             f"policy {str(policy)!r} guarantees a rate, which takes images that trained nothing; these "
-            f"trained the inspector and have out-of-fold scores only: {others}, choose on the test split with "
-            "--split test, or train again with this --policy, which then holds images out"
+            f"trained the inspector and have out-of-fold scores only: {others}, choose on the test split "
+            "with --split test, or train again with this --policy, which then holds images out"
         )
     scores, is_defect = _reference(inspector)
     calibrated = inspector.calibrated(scores)

@@ -12,7 +12,7 @@ from brightfield.report.report import Report
 
 
 def render(report: Report) -> str:
-    """Return the page: one HTML document that loads nothing from anywhere."""
+    """Return the report as one HTML document that loads no other file."""
     environment = Environment(
         loader=PackageLoader("brightfield.report", "."),
         autoescape=True,
@@ -24,5 +24,5 @@ def render(report: Report) -> str:
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Write the report as one self-contained HTML file, whole or not at all."""
+    """Write the report as one self-contained HTML file, atomically."""
     write_atomically(path, render(report).encode("utf-8"))
