@@ -120,30 +120,31 @@ def evaluate(
     evaluation = evaluate_split(loaded, picked, progress)
     if study is not None and studied:
         confidence = 0.95 if agreed is None else agreed.confidence
-        agreement = run_study(
-            loaded,
-            evaluation.dataset,
-            evaluation.predictions,
-            study,
-            progress,
-            confidence,
-            evaluation.unreadable,
-        )
-        evaluation = replace(evaluation, metrics={**evaluation.metrics, "agreement": agreement})
+        evaluation = _studied(loaded, evaluation, study, progress, confidence)
     if agreed is not None:
-        note = group_note(evaluation.dataset.samples)
-        evaluation = replace(
-            evaluation, notes=evaluation.notes if note is None else (*evaluation.notes, note)
-        )
-        evaluation = replace(
-            evaluation,
-            metrics={**evaluation.metrics, "acceptance": accept(evaluation.metrics, agreed).as_dict()},
-        )
+        evaluation = _accepted(evaluation, agreed)
     if other_inspector is not None:
         evaluation = _compared(evaluation, other_inspector, progress)
     if output is not None:
         write_evaluation(loaded, evaluation, Path(output), progress)
     return evaluation
+
+
+def _studied(
+    inspector: Inspector, evaluation: Evaluation, study: Study, progress: Progress | None, confidence: float
+) -> Evaluation:
+    """Return an evaluation with the figures of an agreement study."""
+    dataset, predictions = evaluation.dataset, evaluation.predictions
+    agreement = run_study(inspector, dataset, predictions, study, progress, confidence, evaluation.unreadable)
+    return replace(evaluation, metrics={**evaluation.metrics, "agreement": agreement})
+
+
+def _accepted(evaluation: Evaluation, limits: Limits) -> Evaluation:
+    """Return an evaluation with the outcome of acceptance limits, and a note on grouped pictures."""
+    note = group_note(evaluation.dataset.samples)
+    notes = evaluation.notes if note is None else (*evaluation.notes, note)
+    acceptance = accept(evaluation.metrics, limits).as_dict()
+    return replace(evaluation, notes=notes, metrics={**evaluation.metrics, "acceptance": acceptance})
 
 
 def _compared(evaluation: Evaluation, other_inspector: Inspector, progress: Progress | None) -> Evaluation:

@@ -91,8 +91,7 @@ class Inspector:
         calibrator: Turns scores into probabilities or p-values.
         operating_point: The threshold and the policy that chose it; None without a normal class.
         facts: Values of the manifest by `FACTS`: training, fingerprints, metrics, licence of the weights.
-        reference: `scores`, `labels`, `brightness_contrast` and where there are any `logits` of the
-            calibration images, against which drift is measured.
+        reference: Scores, labels, brightness and logits of the calibration images, to measure drift.
         splits: The split of each image of the data set, by the image's SHA-256.
     """
 
@@ -227,15 +226,9 @@ class Inspector:
     def probability_interval(self, score: float) -> tuple[float, float] | None:
         """Return the Venn-Abers interval for the probability of a defect at a verdict's score.
 
-        It is wide where few calibration parts have a similar score. One of its two ends is calibrated for any
-        distribution of scores if held-out images calibrated the inspector, and approximately so if
-        out-of-fold scores of the training images did.
-
-        Args:
-            score: The score of a verdict.
-
-        Returns:
-            (low, high) in [0, 1]; None without a normal class, or where good parts alone calibrate.
+        One of its ends is calibrated for any distribution of scores if held-out images calibrated the
+        inspector, and approximately so if out-of-fold scores did. Few calibration parts make it wide. It
+        is (low, high) in [0, 1]; None without a normal class, or where good parts alone calibrate.
         """
         if self.normal_index is None or isinstance(self.calibrator, Conformal):
             return None
@@ -305,12 +298,7 @@ class Inspector:
         )
 
     def label_of(self, shares: npt.NDArray[np.float64] | None, decision: str | None) -> str:
-        """Return the label of a part: the normal class if it passes, else the most probable defect type.
-
-        Args:
-            shares: float64 (K,), probability of each class; None where there are no logits.
-            decision: OK, REVIEW or DEFECT; None without a normal class.
-        """
+        """Return the label: the normal class for a part that passes, else the most probable defect type."""
         normal = self.normal_index
         if shares is None:
             others = [name for name in self.classes if name != self.normal]
@@ -357,8 +345,7 @@ class Inspector:
         """Read an inspector that `save` wrote.
 
         Raises:
-            BundleError: If it is not a bundle, is of an unknown schema or method, is incomplete or was
-                changed.
+            BundleError: If it is not a bundle, of an unknown schema or method, incomplete or changed.
         """
         bundle = read_bundle(Path(path))
         manifest = dict(bundle.manifest)

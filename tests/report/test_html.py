@@ -365,8 +365,8 @@ def test_a_page_without_probabilities(scale: Scale, rule: str, said: str) -> Non
     assert said in text
     assert "looks most like" not in text  # it knows no types
     assert "Distribution of the parts" in text
-    assert "probabilities be believed" not in text
-    words = text[text.rindex("Words") :]
+    assert "Are the probabilities calibrated" not in text
+    words = text[text.rindex("Glossary") :]
     assert "Probability" not in words
     assert [n for n, k in Counter(page.attributes("id")).items() if k > 1] == []
     data = json.loads(re.search(r'id="slider-data">(.*?)</script>', render(report), re.DOTALL)[1])  # type: ignore[index]

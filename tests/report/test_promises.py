@@ -67,8 +67,8 @@ def test_a_band_without_costs() -> None:
     point = OperatingPoint("f1 and fixed=0.6", 0.6, 300, 100, 5, 4, 0.2, 40, 20)
     (band,) = promises(point)
     assert band == (
-        "A person is expected to review 10.0% of the good parts and 20.0% of the defective parts, as many as "
-        "among the parts that the thresholds were chosen on."
+        "A person is expected to review 10.0% of the good parts and 20.0% of the defective parts, the same "
+        "shares as among the parts that the thresholds were chosen on."
     )
 
 
@@ -87,7 +87,7 @@ def test_an_expected_share_is_no_promise_with_a_confidence() -> None:
     # of 200 places three may be rejected, the new part's own among them
     assert "rests on the 199 good parts that the threshold was chosen on, of which 2 are rejected" in expected
     assert "For a guarantee with a confidence" in expected
-    assert "does not hold once the parts" in one_draw
+    assert "no longer holds after the parts" in one_draw
     assert "The escape rate is unknown and not guaranteed" in escapes
 
 

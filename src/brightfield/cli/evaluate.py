@@ -48,6 +48,11 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--against", metavar="BUNDLE", type=Path, help="another inspector to compare with on the same images"
     )
+    _add_study_options(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_study_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("agreement study: are decisions repeatable?").add_argument
     add(
         "--trials",
@@ -84,7 +89,6 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         type=Path,
         help="people's decisions to compare with: a CSV file with the columns image,appraiser,decision",
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
