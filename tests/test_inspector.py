@@ -129,7 +129,7 @@ def test_without_a_normal_class_the_class_is_named(spot_inspector: Inspector) ->
     verdict = plain.inspect(corner_picture(), explain=False)
     assert (verdict.decision, verdict.threshold, verdict.probability) == (None, None, None)
     assert verdict.label == max(verdict.probabilities, key=lambda c: verdict.probabilities[c]) == "Defect"
-    with pytest.raises(ConfigError, match="only names the class"):
+    with pytest.raises(ConfigError, match="only names classes"):
         plain.inspect(corner_picture(), threshold=0.5)
 
 

@@ -167,6 +167,6 @@ def test_the_command_line_has_every_option_once(capsys: pytest.CaptureFixture[st
     assert usage.count("--image-size") == 1
     assert "the longer side of the working image in pixels [classifier, guessing]" in words
     assert "options of the method guessing: --luck SHARE how much of it (default: 0.5)" in words
-    assert "of the split and of everything random (default: 0)" in words
+    assert "seed of the splits and of all random numbers (default: 0)" in words
     for name in (*options_of(TrainOptions), *options_of(ClassifierOptions)):
         assert f"--{name.replace('_', '-')}" in usage

@@ -1,4 +1,4 @@
-"""Brightfield turns a folder of images of parts into a calibrated visual inspector."""
+"""Brightfield trains a calibrated visual inspector from a folder of images of parts."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that importing the package costs nothing."""
+    """Import a public name on first access, so that importing the package loads no dependency."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from brightfield.errors import said_if_missing

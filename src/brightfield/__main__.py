@@ -1,4 +1,4 @@
-"""What `python -m brightfield` runs."""
+"""Run the command line: `python -m brightfield`."""
 
 from __future__ import annotations
 

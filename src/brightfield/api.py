@@ -1,4 +1,4 @@
-"""The public functions, with their options spelled out."""
+"""The public functions `train` and `evaluate`."""
 
 from __future__ import annotations
 
@@ -35,27 +35,31 @@ def train(
     progress: Progress | None = None,
     **options: Any,
 ) -> Inspector:
-    """Train an inspector on a folder, a manifest, a catalog name or a data set; save it at `output` if named.
+    """Train an inspector, and save it where an output is given.
+
+    See `TrainOptions` for details of the options from `method` to `resplit`.
 
     Args:
-        data: As above.
-        output: The bundle: a folder, or one file if it ends in `.bfz`.
-        method: What learns; see `TrainOptions` for this and what follows.
-        normal: The class that counts as good.
-        policy: What chooses the threshold.
-        seed: Of the split and of everything random.
-        test: Share of the images to test on.
-        calibration: Share of the others to calibrate on.
-        resplit: Whether to share all images out again.
-        resume: Whether to go on with a killed training of the same output.
-        progress: Told of every stage.
-        options: The method's own: for the classifier, those of `ClassifierOptions`.
+        data: A folder, a manifest, a catalog name or a data set.
+        output: The bundle: a folder, or one file if it ends in `.bfz`; None does not save.
+        method: The method to train.
+        normal: The class of good parts.
+        policy: How the threshold is chosen.
+        seed: Seed of the splits and of all random numbers.
+        test: Share of the images for the test split.
+        calibration: Share of the remaining images for the calibration split.
+        resplit: Whether to ignore the data set's own splits and split all images again.
+        resume: Whether to continue an interrupted training of the same output.
+        progress: Callback for progress reports.
+        options: Options of the method itself; for the classifier, those of `ClassifierOptions`.
 
     Raises:
-        InputError: If the data or the options are wrong; the message says how to mend it.
+        InputError: If the data or the options are wrong; the message says how to correct it.
     """
     with said_if_missing():
-        from brightfield.pipeline.train import train as run  # here, as evaluating needs no torch
+        from brightfield.pipeline.train import (
+            train as run,
+        )  # imported here, as evaluating must not need torch
 
     common = {
         "method": method,
@@ -80,61 +84,75 @@ def evaluate(
     study: Study | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge one split of a data set; write metrics, predictions and a report where a folder is named.
+    """Judge one split of a data set; write metrics, predictions and a report where a folder is given.
 
     Args:
         inspector: An inspector, or the path of its bundle.
         data: As in `train`.
-        output: A folder for `metrics.json`, `predictions.csv` and `report.html`, made where it is missing.
+        output: A folder for `metrics.json`, `predictions.csv` and `report.html`, created if missing.
         split: `train`, `calibration`, `test` or `all`; by default the test split if there is one, else all.
-        limits: What the figures are accepted by, or the TOML file that holds it; see `read_limits`.
-        other: Another inspector, or its bundle, that judges the same images for the difference.
-        study: Repeated or disturbed shots, and people's decisions, to compare with; see `Study`.
-        progress: Told of every image.
+        limits: Acceptance limits for the figures, or a TOML file of them; see `read_limits`.
+        other: Another inspector, or its bundle, to compare with on the same images.
+        study: An agreement study with repeated or disturbed shots or people's decisions; see `Study`.
+        progress: Callback for progress reports.
 
     Raises:
-        InputError: If the bundle or the data are wrong; the message says how to mend it.
+        InputError: If the bundle or the data are wrong; the message says how to correct it.
     """
-    judge = inspector if isinstance(inspector, Inspector) else load(inspector)
-    wanted = read_limits(Path(limits)) if isinstance(limits, str | Path) else limits
-    dataset = data if isinstance(data, Dataset) else load_for(judge, data)
+    loaded = inspector if isinstance(inspector, Inspector) else load(inspector)
+    agreed = read_limits(Path(limits)) if isinstance(limits, str | Path) else limits
+    dataset = data if isinstance(data, Dataset) else load_for(loaded, data)
     studied = study is not None and study.asked
     if studied:
-        check_can_decide(judge)
-    if wanted is not None:
-        check_applies(wanted, {str(s.label) for s in dataset.samples} - {judge.normal}, studied)
-    picked = choose_split(judge, dataset, split)
-    if wanted is not None and picked.known:
+        check_can_decide(loaded)
+    if agreed is not None:
+        check_applies(agreed, {str(s.label) for s in dataset.samples} - {loaded.normal}, studied)
+    picked = choose_split(loaded, dataset, split)
+    if agreed is not None and picked.known:
         raise DataError(
-            f"{sum(picked.known.values())} of these images made the inspector, which knows them: it cannot "
-            "be accepted on them; give others, or the split that was kept to test on with --split test"
+            f"{sum(picked.known.values())} of these images made the inspector (it was trained or "
+            "calibrated on them), so it cannot be accepted on them; give other images, or choose --split test"
         )
-    rival = other if isinstance(other, Inspector) or other is None else load(other)
-    if rival is not None:
+    other_inspector = other if isinstance(other, Inspector) or other is None else load(other)
+    if other_inspector is not None:
         labels = [s.label for s in picked.dataset.samples if s.label is not None]
-        check_comparable(judge.normal, rival.normal, labels)
-    made = evaluate_split(judge, picked, progress)
+        check_comparable(loaded.normal, other_inspector.normal, labels)
+    evaluation = evaluate_split(loaded, picked, progress)
     if study is not None and studied:
-        confidence = 0.95 if wanted is None else wanted.confidence
-        agreement = run_study(
-            judge, made.dataset, made.predictions, study, progress, confidence, made.unreadable
-        )
-        made = replace(made, metrics={**made.metrics, "agreement": agreement})
-    if wanted is not None:
-        said = group_note(made.dataset.samples)
-        made = replace(made, notes=made.notes if said is None else (*made.notes, said))
-        made = replace(made, metrics={**made.metrics, "acceptance": accept(made.metrics, wanted).as_dict()})
-    if rival is not None:
-        made = _compared(made, rival, progress)
+        confidence = 0.95 if agreed is None else agreed.confidence
+        evaluation = _studied(loaded, evaluation, study, progress, confidence)
+    if agreed is not None:
+        evaluation = _accepted(evaluation, agreed)
+    if other_inspector is not None:
+        evaluation = _compared(evaluation, other_inspector, progress)
     if output is not None:
-        write_evaluation(judge, made, Path(output), progress)
-    return made
+        write_evaluation(loaded, evaluation, Path(output), progress)
+    return evaluation
 
 
-def _compared(made: Evaluation, rival: Inspector, progress: Progress | None) -> Evaluation:
-    """Return an evaluation with the differences from what another inspector makes of the same images."""
-    theirs = _evaluate(rival, made.dataset, split="all", progress=progress)
-    both = made.predictions.only(theirs.predictions.images)
-    found = {name: d.as_dict() for name, d in against(both, theirs.predictions).items()}
-    notes = tuple(f"the other inspector: {note}" for note in theirs.notes)
-    return replace(made, metrics={**made.metrics, "against": found}, notes=made.notes + notes)
+def _studied(
+    inspector: Inspector, evaluation: Evaluation, study: Study, progress: Progress | None, confidence: float
+) -> Evaluation:
+    """Return an evaluation with the figures of an agreement study."""
+    dataset, predictions = evaluation.dataset, evaluation.predictions
+    agreement = run_study(inspector, dataset, predictions, study, progress, confidence, evaluation.unreadable)
+    return replace(evaluation, metrics={**evaluation.metrics, "agreement": agreement})
+
+
+def _accepted(evaluation: Evaluation, limits: Limits) -> Evaluation:
+    """Return an evaluation with the outcome of acceptance limits, and a note on grouped pictures."""
+    note = group_note(evaluation.dataset.samples)
+    notes = evaluation.notes if note is None else (*evaluation.notes, note)
+    acceptance = accept(evaluation.metrics, limits).as_dict()
+    return replace(evaluation, notes=notes, metrics={**evaluation.metrics, "acceptance": acceptance})
+
+
+def _compared(evaluation: Evaluation, other_inspector: Inspector, progress: Progress | None) -> Evaluation:
+    """Return an evaluation with the differences to another inspector on the same images."""
+    of_other = _evaluate(other_inspector, evaluation.dataset, split="all", progress=progress)
+    both = evaluation.predictions.only(of_other.predictions.images)
+    differences = {name: d.as_dict() for name, d in against(both, of_other.predictions).items()}
+    notes = tuple(f"the other inspector: {note}" for note in of_other.notes)
+    return replace(
+        evaluation, metrics={**evaluation.metrics, "against": differences}, notes=evaluation.notes + notes
+    )

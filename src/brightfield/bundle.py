@@ -1,11 +1,11 @@
-"""The artefact on disk: a folder, or one zip of it (`.bfz`), checked whole before anything in it is used.
+"""Bundles: an inspector on disk as a folder or as one zip file (`.bfz`), verified before use.
 
 A bundle holds `manifest.json`, networks (`<name>.onnx`), tensors (`<stem>.safetensors`), arrays
-(`<stem>.npz`) and further files, side by side. The manifest carries the SHA-256 of each and of itself.
-Nothing is ever unpickled.
+(`<stem>.npz`) and further files. The manifest holds the SHA-256 of each file and of itself. Nothing is
+unpickled.
 
-A file that the manifest does not list is left unread, and its presence is no error: what was not checked
-cannot be used by mistake. Such a bundle is not overwritten, though, because that would delete the file.
+A file that the manifest does not list is never read, and is no error. A bundle with such a file is not
+overwritten, because that would delete the file.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ REQUIRED_KEYS = (
     "weights_licence",
     "created_with",
 )
-"""What every manifest says; a value may be None where there is nothing to say."""
+"""The keys of every manifest; a value may be None."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -69,12 +69,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Bundle:
-    """What was read from a bundle, every byte of it checked.
+    """The content of a bundle, verified against its checksums.
 
     Attributes:
-        path: Where it was asked for.
-        manifest: What the manifest says, as JSON's own types (a tuple written comes back as a list).
-        content: The bytes of each listed file by name.
+        path: The path it was read from.
+        manifest: The manifest as JSON types (a tuple that was written is read as a list).
+        content: The bytes of each listed file, by name.
     """
 
     path: Path
@@ -94,7 +94,7 @@ class Bundle:
             raise BundleError(f"{self.path}: {stem}.safetensors cannot be decoded ({error})") from error
 
     def arrays(self, stem: str) -> Arrays:
-        """Return the arrays of `<stem>.npz`; pickled objects are refused.
+        """Return the arrays of `<stem>.npz`, without unpickling.
 
         Raises:
             BundleError: If there is no such file, or it cannot be decoded without unpickling.
@@ -125,21 +125,22 @@ def write_bundle(
     arrays: Mapping[str, Mapping[str, npt.NDArray[Any]]],
     files: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Write a bundle in one step: `path` then holds the old one, the new one or nothing, never a half.
+    """Write a bundle atomically: `path` holds the old bundle, the new one or nothing, never a partial one.
 
-    The same content gives the same bytes. One process at a time may write to one path.
+    The same content gives the same bytes. Only one process may write to a path at a time.
 
     Args:
-        path: A folder to make or replace, or a file ending in `.bfz`.
-        manifest: The `REQUIRED_KEYS` and any more; `schema` may be left out, old checksums are taken afresh.
+        path: A folder to create or replace, or a file ending in `.bfz`.
+        manifest: Values for the `REQUIRED_KEYS` and any others; `schema` is optional, and checksums are
+            computed again.
         tensors: File stem to arrays by name, for `<stem>.safetensors`.
         arrays: File stem to arrays by name, for `<stem>.npz`.
         files: Further files by name.
 
     Raises:
-        BundleError: If the manifest lacks a key or holds what JSON cannot carry, a name is unusable, or
-            `path` is something else than a bundle.
-        WriteError: If the file system refuses.
+        BundleError: If the manifest lacks a key or holds a value that JSON cannot represent, if a name is
+            invalid, or if something that is not a bundle is at `path`.
+        WriteError: If the files cannot be written.
     """
     content = _encode(tensors, arrays, files or {})
     content[_MANIFEST] = _encode_manifest(manifest, content)
@@ -148,11 +149,11 @@ def write_bundle(
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Read a bundle, folder or zip, and check all of it.
+    """Read a bundle, a folder or a zip file, and verify all of it.
 
     Raises:
-        BundleError: If nothing is there, it is not a bundle or of another schema, a key is missing, or a file
-            is missing or was changed.
+        BundleError: If nothing is at `path`, if it is not a bundle or of another schema, or if a key or a
+            file is missing or was changed.
     """
     place = find_place(path)
     if place is None:
@@ -194,14 +195,14 @@ def _encode_tensors(stem: str, group: Mapping[str, npt.NDArray[Any]]) -> bytes:
     try:
         return safetensors.numpy.save({name: np.asarray(value, order="C") for name, value in group.items()})
     except (SafetensorError, KeyError, ValueError) as error:
-        found = ", ".join(sorted({str(np.asarray(value).dtype) for value in group.values()}))
+        dtypes = ", ".join(sorted({str(np.asarray(value).dtype) for value in group.values()}))
         raise BundleError(
-            f"{stem}.safetensors cannot hold its arrays ({error}); found dtypes {found}"
+            f"{stem}.safetensors cannot hold its arrays ({error}); found dtypes {dtypes}"
         ) from error
 
 
 def _encode_npz(stem: str, group: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    # Not np.savez: it cannot take an array that is named like one of its own parameters.
+    # np.savez cannot take an array named like one of its own parameters
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, value in group.items():
@@ -243,7 +244,9 @@ def _check_json(value: object, where: str) -> None:
         case None | bool() | int() | float() | str():
             pass
         case _:
-            raise BundleError(f"{where} is a {type(value).__name__}; expected what JSON can carry")
+            raise BundleError(
+                f"{where} is a {type(value).__name__}; expected a value that JSON can represent"
+            )
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:
@@ -290,10 +293,11 @@ def _check_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuse a place where a bundle cannot be written without deleting something else.
+    """Check that writing a bundle at a path deletes nothing but a bundle.
 
     Raises:
-        BundleError: If a file or folder is there that is not a bundle, or not of the kind the name asks for.
+        BundleError: If a file or folder at the path is not a bundle, or holds files that are not the
+            bundle's, or if the suffix asks for a file and a folder is there, or the reverse.
     """
     if not path.exists():
         return
@@ -308,7 +312,7 @@ def check_replaceable(path: Path) -> None:
         strangers = stored.names() - {*listed, _MANIFEST}
     except BundleError as error:
         raise BundleError(
-            f"{path} is not overwritten, as it is something else ({error}); choose another path"
+            f"{path} is not overwritten, as it is not a bundle ({error}); choose another path"
         ) from error
     if strangers:
         raise BundleError(

@@ -1,17 +1,17 @@
-"""Every error Brightfield raises on purpose.
+"""The exceptions of Brightfield.
 
-The tree:
+Their hierarchy:
 
     BrightfieldError
     ├── InputError              the user's input is wrong: exit code 2
     │   ├── DataError           a folder, manifest or image cannot be used
     │   │   └── ImageError      one image cannot be read
     │   ├── ConfigError         an option or a configuration file is wrong
-    │   ├── WeightsError        a backbone or its weights cannot be had
+    │   ├── WeightsError        a backbone or its weights cannot be loaded
     │   ├── BundleError         an inspector on disk cannot be read
-    │   ├── WriteError          something cannot be written: no room, no right, too long a name
-    │   └── MissingPackageError what a command needs is not installed
-    └── AgreementError          a saved inspector judges otherwise than the network that learned
+    │   ├── WriteError          a file cannot be written: full disk, no permission, name too long
+    │   └── MissingPackageError a package that a command needs is not installed
+    └── AgreementError          a saved inspector disagrees with the trained network
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from contextlib import contextmanager
 
 
 class BrightfieldError(Exception):
-    """The base of every error raised on purpose."""
+    """Base class of all errors that Brightfield raises."""
 
 
 class InputError(BrightfieldError):
-    """The user's input is wrong; the message names the value, the expectation and the mend."""
+    """The user's input is wrong; the message says what was found, what is expected and how to correct it."""
 
 
 class DataError(InputError):
@@ -41,7 +41,7 @@ class ConfigError(InputError):
 
 
 class WeightsError(InputError):
-    """A backbone or its weights cannot be had."""
+    """A backbone or its weights cannot be loaded."""
 
 
 class BundleError(InputError):
@@ -49,26 +49,25 @@ class BundleError(InputError):
 
 
 class WriteError(InputError):
-    """Something cannot be written; the message names the place, why, and the mend."""
+    """A file cannot be written; the message says which one, why, and what to do."""
 
 
 class MissingPackageError(InputError):
-    """What a command needs is not installed; the message has the line to run."""
+    """A package that a command needs is not installed; the message holds the command that installs it."""
 
     @classmethod
     def of(cls, error: ModuleNotFoundError) -> MissingPackageError:
         """Return the error for a package that could not be imported.
 
         Raises:
-            ModuleNotFoundError: The one given, if no part of Brightfield's installation brings the package.
+            ModuleNotFoundError: The given error, if no extra of Brightfield installs the package.
         """
         package = str(error.name or "").partition(".")[0]
         if package not in EXTRA_OF:
             raise error
         extra = EXTRA_OF[package]
         return cls(
-            f"{package} is not installed, which this needs. The line to run: "
-            f"pip install 'brightfield[{extra}]'"
+            f"{package} is needed and not installed. Install it with: pip install 'brightfield[{extra}]'"
         )
 
 
@@ -80,12 +79,12 @@ EXTRA_OF = {
     "tensorboardX": "tensorboard",
     "mlflow": "mlflow",
 }
-"""Which part of the installation brings a package."""
+"""The extra of Brightfield's installation that installs each package."""
 
 
 @contextmanager
 def said_if_missing() -> Iterator[None]:
-    """Turn an import inside the block that fails for a missing package into a `MissingPackageError`."""
+    """Raise `MissingPackageError` where an import inside the block fails for a missing package."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -93,4 +92,4 @@ def said_if_missing() -> Iterator[None]:
 
 
 class AgreementError(BrightfieldError):
-    """A saved inspector judges pictures otherwise than the network that learned; the message names them."""
+    """A saved inspector disagrees with the trained network; the message names the pictures."""

@@ -1,4 +1,4 @@
-"""The inspector: a fitted method, its calibration, its operating point and a reference, as one artefact."""
+"""The inspector: a fitted method with its calibration, operating point and reference scores."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ from brightfield.verdict import HeatmapKind, Verdict
 ImageLike = str | Path | bytes | Image.Image | npt.NDArray[Any]
 
 UNTYPED = "defect"
-"""What a part is called that does not pass, by a method that knows no types of defect."""
+"""The label of a part that does not pass, for a method that tells no defect types apart."""
 
-_TOGETHER = 32 * 256 * 256
-"""Pixels of the pictures that are judged together."""
+_BATCH_PIXELS = 32 * 256 * 256
+"""Pixels of a batch of pictures, at their working size."""
 
 FACTS = ("training", "fingerprints", "metrics", "agreement", "weights_licence", "created_with")
-"""What a manifest says beside what the inspector needs to work."""
+"""The keys of the manifest that describe the inspector but are not needed to judge."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """One picture and what an inspector says of it.
+    """One picture and the inspector's verdict on it.
 
     Attributes:
-        pixels: As decoded: (H, W) or (H, W, 3), uint8 or uint16.
-        verdict: What was said.
-        bits: The white level of 16-bit pixels, as a number of bits.
+        pixels: The decoded picture, (H, W) or (H, W, 3), uint8 or uint16.
+        verdict: The verdict.
+        bits: Bit depth of 16-bit pixels: their white level is 2^bits - 1.
     """
 
     pixels: Pixels
@@ -61,17 +61,17 @@ class Look:
 
     @property
     def picture(self) -> npt.NDArray[np.uint8]:
-        """The picture as people see it, uint8 (H, W, 3)."""
+        """The picture for display, uint8 (H, W, 3)."""
         return to_rgb8(self.pixels, self.bits)
 
     def _repr_html_(self) -> str:
-        """Show the picture, its heat and the decision in a notebook."""
+        """Return the picture, the heatmap and the decision as HTML for a notebook."""
         return self.verdict._repr_html_()
 
 
 @dataclass(frozen=True)
 class _Request:
-    """A picture to judge, decoded and at its working size."""
+    """A picture to judge, decoded (`pixels`) and resized for the method (`working`)."""
 
     name: str
     pixels: Pixels
@@ -81,19 +81,18 @@ class _Request:
 
 @dataclass(frozen=True)
 class Inspector:
-    """One judge of parts, ready for the line. It never changes, and several threads may use it at once.
+    """A calibrated inspector of parts; immutable, and safe to use from several threads.
 
     Attributes:
-        method: What scores.
-        preprocessing: What happens to every image first.
-        classes: The normal class first, where there is one.
-        normal: The class that counts as good, or None.
-        calibrator: From scores to probabilities or p-values.
-        operating_point: The threshold and what chose it; None without a normal class.
-        facts: What the manifest says beside: training, fingerprints, metrics, licence of the weights.
-        reference: Scores, labels and brightness of the images that calibrated it, against which drift is
-            measured.
-        splits: Which image (by SHA-256) was in which split.
+        method: The fitted method that scores pictures.
+        preprocessing: The preprocessing of every image.
+        classes: Names of the classes, the normal class first where there is one.
+        normal: The class of good parts, or None.
+        calibrator: Turns scores into probabilities or p-values.
+        operating_point: The threshold and the policy that chose it; None without a normal class.
+        facts: Values of the manifest by `FACTS`: training, fingerprints, metrics, licence of the weights.
+        reference: Scores, labels, brightness and logits of the calibration images, to measure drift.
+        splits: The split of each image of the data set, by the image's SHA-256.
     """
 
     method: Method
@@ -108,89 +107,89 @@ class Inspector:
 
     @property
     def normal_index(self) -> int | None:
-        """The normal class's index, or None."""
+        """Index of the normal class in `classes`, or None."""
         return None if self.normal is None else self.classes.index(self.normal)
 
     @property
     def out_of_fold(self) -> bool:
-        """Whether the training images calibrated it, each judged by networks that had not been shown it."""
+        """Whether out-of-fold scores of the training images calibrated the inspector."""
         return bool((self.facts.get("training") or {}).get("folds", 0))
 
     @property
     def reference_scores(self) -> Scores:
-        """The scores of the images that calibrated it."""
+        """The scores of the images that calibrated the inspector."""
         return Scores(self.reference["scores"], self.reference.get("logits"))
 
     def look(self, image: ImageLike, *, explain: bool = True, threshold: float | None = None) -> Look:
         """Judge one image and return its pixels with the verdict.
 
         Args:
-            image: A path, an encoded file's bytes, a Pillow image, or an array, uint8 or uint16, (H, W),
-                (H, W, 3) or (H, W, 4).
-            explain: Whether to make a heatmap, which takes a little longer.
-            threshold: Instead of the operating point's, on its scale.
+            image: A path, the bytes of an image file, a Pillow image, or a uint8 or uint16 array of shape
+                (H, W), (H, W, 3) or (H, W, 4).
+            explain: Whether to compute a heatmap, which takes a little longer.
+            threshold: A threshold to use instead of the operating point's, on the same scale.
 
         Raises:
-            ImageError: If the image cannot be read, or is too small to show a part.
+            ImageError: If the image cannot be read, or is too small.
             ConfigError: If the threshold is out of range, or there is no normal class.
         """
         point = self._point(threshold)
-        return self._judged([self._request(image, explain)], point)[0]
+        return self._judge([self._request(image, explain)], point)[0]
 
     def inspect(self, image: ImageLike, *, explain: bool = True, threshold: float | None = None) -> Verdict:
-        """Judge one image: the verdict of `look`."""
+        """Judge one image and return its verdict; the arguments are those of `look`."""
         return self.look(image, explain=explain, threshold=threshold).verdict
 
     def inspect_many(
         self, images: Iterable[ImageLike], *, explain: bool = False, threshold: float | None = None
     ) -> Iterator[Verdict]:
-        """Judge images in order, small ones several at once; without heatmaps unless asked for.
+        """Judge images in batches and yield their verdicts in order; the arguments are those of `look`.
 
         Raises:
-            ImageError: Of the first image that cannot be read, once those before it are judged.
+            ImageError: If an image cannot be read, after the verdicts on those before it.
         """
-        for found in self.looks(((image, explain) for image in images), threshold=threshold):
-            if isinstance(found, ImageError):
-                raise found
-            yield found.verdict
+        for look in self.looks(((image, explain) for image in images), threshold=threshold):
+            if isinstance(look, ImageError):
+                raise look
+            yield look.verdict
 
     def looks(
         self, images: Iterable[tuple[ImageLike, bool]], *, threshold: float | None = None
     ) -> Iterator[Look | ImageError]:
-        """Judge images in order, several at once; one that cannot be read becomes its error.
+        """Judge images in batches and yield in order a look, or the error of an image that cannot be read.
 
         Args:
-            images: Each with whether it gets a heatmap. Some are taken ahead.
+            images: Pairs of an image and whether to compute its heatmap; a batch is read in advance.
             threshold: As in `look`.
         """
         point = self._point(threshold)
-        waiting: list[_Request | ImageError] = []
+        batch: list[_Request | ImageError] = []
         pixels = 0
         for request in ordered_map(self._request_or_error, images):
-            waiting.append(request)
+            batch.append(request)
             if isinstance(request, _Request):
                 pixels += max(request.working[..., 0].size, request.pixels.size // 16)
-            if pixels >= _TOGETHER:
-                yield from self._looked(waiting, point)
-                waiting, pixels = [], 0
-        yield from self._looked(waiting, point)
+            if pixels >= _BATCH_PIXELS:
+                yield from self._judge_batch(batch, point)
+                batch, pixels = [], 0
+        yield from self._judge_batch(batch, point)
 
-    def _looked(
-        self, waiting: Sequence[_Request | ImageError], point: OperatingPoint | None
+    def _judge_batch(
+        self, batch: Sequence[_Request | ImageError], point: OperatingPoint | None
     ) -> Iterator[Look | ImageError]:
-        """Judge what was read, the explained ones apart, and yield all in their order."""
-        found: dict[int, Look] = {}
+        """Judge a batch and yield its looks and errors in order; those with heatmaps are judged apart."""
+        looks: dict[int, Look] = {}
         for explain in (False, True):
-            rows = [i for i, r in enumerate(waiting) if isinstance(r, _Request) and r.explain == explain]
-            requests = [r for r in waiting if isinstance(r, _Request) and r.explain == explain]
+            rows = [i for i, r in enumerate(batch) if isinstance(r, _Request) and r.explain == explain]
+            requests = [r for r in batch if isinstance(r, _Request) and r.explain == explain]
             if requests:
-                found |= dict(zip(rows, self._judged(requests, point), strict=True))
-        for i, request in enumerate(waiting):
-            yield request if isinstance(request, ImageError) else found[i]
+                looks |= dict(zip(rows, self._judge(requests, point), strict=True))
+        for i, request in enumerate(batch):
+            yield request if isinstance(request, ImageError) else looks[i]
 
-    def _request_or_error(self, asked: tuple[ImageLike, bool]) -> _Request | ImageError:
+    def _request_or_error(self, image_and_explain: tuple[ImageLike, bool]) -> _Request | ImageError:
         try:
-            return self._request(*asked)
+            return self._request(*image_and_explain)
         except ImageError as error:
             return error
 
@@ -203,8 +202,8 @@ class Inspector:
             raise ImageError(f"{name or 'the image'}: {error}") from error
         return _Request(name, pixels, working, explain)
 
-    def _judged(self, requests: Sequence[_Request], point: OperatingPoint | None) -> list[Look]:
-        """Judge pictures that are all explained or all not."""
+    def _judge(self, requests: Sequence[_Request], point: OperatingPoint | None) -> list[Look]:
+        """Judge pictures that all get a heatmap or all get none."""
         begin = time.perf_counter()
         judgements = self.method.judge([r.working for r in requests], explain=requests[0].explain)
         calibrated = self.calibrated(scores_of(judgements))
@@ -213,41 +212,38 @@ class Inspector:
             verdict = self._verdict(judgement, _row(calibrated, i), point, request)
             looks.append(Look(request.pixels, verdict, self.preprocessing.bits))
         each = (time.perf_counter() - begin) * 1000 / len(requests)
-        return [replace(one, verdict=replace(one.verdict, milliseconds=each)) for one in looks]
+        return [replace(look, verdict=replace(look.verdict, milliseconds=each)) for look in looks]
 
     def prepare(self, *, explain: bool = True) -> None:
-        """Do now what the first picture would otherwise wait for: memory is taken, matrices are made."""
+        """Warm up: allocate memory and build matrices, so that the first picture is as fast as others."""
         blank = self.preprocessing.working(np.zeros((64, 64), np.uint8))
         self.method.judge([blank], explain=explain)
 
     def calibrated(self, scores: Scores) -> Calibrated:
-        """Return probabilities or p-values of scores, as the calibration gives them."""
+        """Return the calibrated probabilities or p-values of scores."""
         return calibrate(self.calibrator, scores, self.normal_index)
 
     def probability_interval(self, score: float) -> tuple[float, float] | None:
-        """Return the Venn-Abers interval of the probability of a defect at a verdict's score.
+        """Return the Venn-Abers interval for the probability of a defect at a verdict's score.
 
-        It is wide where the calibration split showed few parts of such a score. One of its ends is calibrated
-        over all parts, whatever the scores are distributed like, where images held out of training calibrate;
-        where the training images did out of fold, by a few of the members, that holds nearly.
-
-        Returns:
-            (low, high) in [0, 1]; None without a normal class, or where good parts alone calibrate.
+        One of its ends is calibrated for any distribution of scores if held-out images calibrated the
+        inspector, and approximately so if out-of-fold scores did. Few calibration parts make it wide. It
+        is (low, high) in [0, 1]; None without a normal class, or where good parts alone calibrate.
         """
         if self.normal_index is None or isinstance(self.calibrator, Conformal):
             return None
-        from brightfield.decide.venn_abers import venn_abers  # here, as it needs scikit-learn
+        from brightfield.decide.venn_abers import venn_abers  # imported here, as it needs scikit-learn
 
         is_defect = self.reference["labels"] != self.normal_index
         low, high = venn_abers(self.reference["scores"], is_defect, [score])[0]
         return float(low), float(high)
 
     def with_operating_point(self, point: OperatingPoint) -> Inspector:
-        """Return the same inspector with another operating point."""
+        """Return a copy of the inspector with another operating point."""
         return replace(self, operating_point=point)
 
     def with_metrics(self, metrics: dict[str, Any] | None) -> Inspector:
-        """Return the same inspector with the figures of an evaluation for its manifest."""
+        """Return a copy of the inspector with the figures of an evaluation in its manifest."""
         return replace(self, facts={**self.facts, "metrics": metrics})
 
     def _point(self, threshold: float | None) -> OperatingPoint | None:
@@ -255,8 +251,10 @@ class Inspector:
         if threshold is None:
             return point
         if point is None:
-            raise ConfigError("--threshold needs a normal class; this inspector only names the class")
-        # only the threshold is asked of it: what the other one promised and counted does not hold here
+            raise ConfigError(
+                "--threshold needs a normal class, but this inspector has none and only names classes"
+            )
+        # counts and guarantees of the inspector's own threshold do not hold for this one
         return OperatingPoint(f"fixed={threshold:g}", threshold, 0, 0, 0, 0, scale=point.scale)
 
     def _verdict(
@@ -269,10 +267,10 @@ class Inspector:
         decision = None
         if point is not None:
             decision = point.decide(float(values.on(point.scale, np.array([judgement.score]))[0]))
-        named = self.label_of(shares, None if decision is None else str(decision))
-        bare = Verdict(
+        label = self.label_of(shares, None if decision is None else str(decision))
+        verdict = Verdict(
             decision=decision,
-            label=named,
+            label=label,
             score=judgement.score,
             threshold=None if point is None else point.threshold,
             scale=None if point is None else point.scale,
@@ -284,15 +282,15 @@ class Inspector:
             image=request.name,
         )
         if judgement.heat is None:
-            return bare
+            return verdict
         shape = (request.pixels.shape[0], request.pixels.shape[1])
         kind = self.method.heatmap_kind
         if kind is HeatmapKind.EVIDENCE and point is not None:
             heatmap = evidence_heatmap(judgement.heat, shape, score_at(self.calibrator, point))
         else:
-            heatmap = attribution_heatmap(judgement.heat, shape, peak_of(bare, point))
+            heatmap = attribution_heatmap(judgement.heat, shape, peak_of(verdict, point))
         return replace(
-            bare,
+            verdict,
             heatmap=heatmap,
             heatmap_kind=kind,
             mask=heatmap >= 1 if kind is HeatmapKind.EVIDENCE else None,
@@ -300,7 +298,7 @@ class Inspector:
         )
 
     def label_of(self, shares: npt.NDArray[np.float64] | None, decision: str | None) -> str:
-        """Return the class to name: the normal one for what passes, else the likeliest defect."""
+        """Return the label: the normal class for a part that passes, else the most probable defect type."""
         normal = self.normal_index
         if shares is None:
             others = [name for name in self.classes if name != self.normal]
@@ -315,7 +313,8 @@ class Inspector:
         """Write the inspector as a bundle: a folder, or one file where the path ends in `.bfz`.
 
         Raises:
-            BundleError: If the place cannot be written or holds something else.
+            BundleError: If something that is not a bundle is at the path.
+            WriteError: If the bundle cannot be written.
         """
         stored = self.method.stored()
         point = None if self.operating_point is None else self.operating_point.as_dict()
@@ -346,7 +345,7 @@ class Inspector:
         """Read an inspector that `save` wrote.
 
         Raises:
-            BundleError: If it is no bundle, of an unknown schema or method, incomplete or changed.
+            BundleError: If it is not a bundle, of an unknown schema or method, incomplete or changed.
         """
         bundle = read_bundle(Path(path))
         manifest = dict(bundle.manifest)
@@ -359,7 +358,9 @@ class Inspector:
             lines = bundle.file(_SPLITS).decode().splitlines()
             stored = _stored(bundle, manifest["settings"])
         except (KeyError, TypeError, ValueError) as e:
-            raise BundleError(f"{path}: the manifest lacks or garbles {e}; expected a whole bundle") from e
+            raise BundleError(
+                f"{path}: the manifest has a missing or wrong value ({e}); copy or train the bundle again"
+            ) from e
         return cls(
             method=load_method(stored, preprocessing, classes, normal),
             preprocessing=preprocessing,

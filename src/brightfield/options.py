@@ -1,4 +1,4 @@
-"""What a training can be told, alike in TOML, on the command line and in Python."""
+"""The options of a training, the same in TOML, on the command line and in Python."""
 
 from __future__ import annotations
 
@@ -14,49 +14,55 @@ from brightfield.methods.declared import Open, Option, check_all, option, option
 from brightfield.methods.registry import METHODS, options_class
 
 AUTO = "auto"
-"""The method is chosen by what the data are."""
+"""The value of `method` that has the method chosen by the labels of the data."""
 
 POLICY_HELP = (
-    "what chooses the threshold: auto (f1, or of good parts alone overkill=0.01), f1, youden, recall=R, "
+    "how the threshold is chosen: auto (f1, or of good parts alone overkill=0.01), f1, youden, recall=R, "
     "precision=P, fixed=T, overkill=O, 'escape<=0.02@0.95', 'overkill<=0.01@0.95', or "
-    "'cost escape=500 overkill=2 review=1 prevalence=0.003'; two joined by `and` leave a review band"
+    "'cost escape=500 overkill=2 review=1 prevalence=0.003'; two joined by `and` leave a review "
+    "band between them"
 )
 
 
 def methods() -> tuple[str, ...]:
-    """Return the names that `--method` takes."""
+    """Return the names that `--method` accepts."""
     return (AUTO, *METHODS)
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How an inspector is trained, whatever method learns; `make_options` makes them of values by name.
+    """The options that every method shares, and those given for one method; see `make_options`.
 
     Attributes:
-        method: One of `methods`.
-        normal: The class that counts as good, where its name does not tell.
-        policy: What chooses the threshold, as `parse_policy` takes it.
-        seed: Of the split and of everything random.
-        test: Share of the images kept to test on, where the data set does not fix its splits.
-        calibration: Share of the others kept to calibrate on, likewise; None has the training images
-            calibrate out of fold where the recipe can and the policy promises nothing, and else keeps 0.15.
-        resplit: Whether to share all images out again, whatever splits the data set came with.
-        own: What was given of the method's own options; `own_options` makes the method's dataclass of them.
+        method: Name of the method, one of `methods`.
+        normal: The class of good parts, where its name does not show that.
+        policy: How the threshold is chosen, as `parse_policy` takes it.
+        seed: Seed of the splits and of all random numbers, in [0, 2^31 - 1].
+        test: Share of the images for the test split, in [0, 0.9), unless the data set has splits of its own.
+        calibration: Share of the remaining images for the calibration split, in [0, 0.9). None calibrates
+            on out-of-fold scores of the training images where the recipe has folds and the policy needs no
+            held-out images, and otherwise takes 0.15.
+        resplit: Whether to ignore the data set's own splits and split all images again.
+        own: Options of the method itself, by name; `own_options` builds the method's dataclass from them.
     """
 
-    method: str = option("what learns", default=AUTO, choices=methods)
-    normal: str | None = option("the class that counts as good", metavar="NAME")
+    method: str = option("the method to train", default=AUTO, choices=methods)
+    normal: str | None = option("the class of good parts", metavar="NAME")
     policy: str = option(POLICY_HELP, default="auto", metavar="P")
-    seed: int = option("of the split and of everything random", default=0, metavar="N", low=0, high=2**31 - 1)
-    test: float = option("of the images, to test on", default=0.2, metavar="SHARE", low=0, high=Open(0.9))
+    seed: int = option(
+        "seed of the splits and of all random numbers", default=0, metavar="N", low=0, high=2**31 - 1
+    )
+    test: float = option(
+        "share of the images for the test split", default=0.2, metavar="SHARE", low=0, high=Open(0.9)
+    )
     calibration: float | None = option(
-        "of the others, to calibrate on (default: none where the training images can calibrate out of fold, "
-        "else 0.15)",
+        "share of the remaining images for the calibration split (default: 0 where out-of-fold scores of the "
+        "training images can calibrate, else 0.15)",
         metavar="SHARE",
         low=0,
         high=Open(0.9),
     )
-    resplit: bool = option("share all images out again", default=False)
+    resplit: bool = option("ignore the splits of the data set and split all images again", default=False)
     own: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -66,18 +72,20 @@ class TrainOptions:
         object.__setattr__(self, "own", given)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values for a manifest: those of every method, and what was given of its own."""
+        """Return the options as JSON values for a manifest."""
         common = {name: getattr(self, name) for name in options_of(TrainOptions)}
         return cast(dict[str, Any], plain({**common, **self.own}))
 
 
 def make_options(values: Mapping[str, Any], where: str = "") -> TrainOptions:
-    """Build options from values by name, the method's own among them; `where` says where they stand.
+    """Build options from values by name, including those of the method itself.
 
-    None stands for an option that is not given, where its default is None.
+    Args:
+        values: Values by name; None means not given where the default is None.
+        where: The source of the values for error messages, such as ` in FILE`.
 
     Raises:
-        ConfigError: If a name is unknown, or the method does not know it, or a value is out of range.
+        ConfigError: If an option is unknown to the method, or a value is out of range.
     """
     common = options_of(TrainOptions)
     for name, value in values.items():
@@ -89,10 +97,10 @@ def make_options(values: Mapping[str, Any], where: str = "") -> TrainOptions:
 
 
 def own_options(method: str, given: Mapping[str, Any]) -> Any:
-    """Return a method's options as the dataclass that declares them.
+    """Return a method's own options as the dataclass that declares them.
 
     Raises:
-        ConfigError: If the method does not know one of them, or a value is out of range.
+        ConfigError: If an option is unknown to the method, or a value is out of range.
     """
     _check_own(method, given, "")
     return options_class(method)(**given)
@@ -109,21 +117,22 @@ def _declared_at(_place: str, method: str) -> dict[str, Option]:
 
 
 def _check_own(method: str, given: Mapping[str, Any], where: str) -> None:
-    """Refuse an option that the method does not know; where it is yet to be chosen, one that none knows.
+    """Check a method's own options; with `auto`, each must be valid for at least one method.
 
-    A value must be right for the method, or for one of those that may be chosen.
+    Raises:
+        ConfigError: If an option is unknown, or a value is out of range.
     """
     candidates = {m: declared_by(m) for m in (METHODS if method == AUTO else (method,))}
     for name, value in given.items():
-        knowing = [declared[name] for declared in candidates.values() if name in declared]
-        if not knowing:
+        declared = [options[name] for options in candidates.values() if name in options]
+        if not declared:
             raise ConfigError(_unknown(name, method, where))
-        refused = [error for one in knowing if (error := _refusal(one, value, where)) is not None]
-        if len(refused) == len(knowing):
-            raise refused[0]
+        errors = [error for one in declared if (error := _error(one, value, where)) is not None]
+        if len(errors) == len(declared):
+            raise errors[0]
 
 
-def _refusal(declared: Option, value: Any, where: str) -> ConfigError | None:
+def _error(declared: Option, value: Any, where: str) -> ConfigError | None:
     try:
         declared.check(value, where)
     except ConfigError as error:
@@ -137,7 +146,7 @@ def _unknown(name: str, method: str, where: str) -> str:
     if others:
         return (
             f"{flag}{where} is no option of the method {method}, but of {', '.join(others)}: "
-            "leave it out, or name such a method with --method"
+            "remove it, or choose such a method with --method"
         )
     known = list(options_of(TrainOptions))
     for each in METHODS if method == AUTO else (method,):
@@ -146,21 +155,25 @@ def _unknown(name: str, method: str, where: str) -> str:
 
 
 def read_options(path: Path, given: Mapping[str, Any] | None = None) -> TrainOptions:
-    """Read options from a TOML file; what is `given` beside it wins.
+    """Read options from a TOML file; values in `given` take precedence.
 
     Raises:
-        ConfigError: If the file cannot be read, has an unknown key, or a value that is wrong.
+        ConfigError: If the file cannot be read, or holds an unknown option or a wrong value.
     """
-    found = read_toml(path, "--config")
-    make_options({**found, "method": (given or {}).get("method", found.get("method", AUTO))}, f" in {path}")
-    return make_options({**found, **(given or {})})
+    values = read_toml(path, "--config")
+    make_options({**values, "method": (given or {}).get("method", values.get("method", AUTO))}, f" in {path}")
+    return make_options({**values, **(given or {})})
 
 
 def read_toml(path: Path, option: str) -> dict[str, Any]:
-    """Read a TOML file that an option of the command line names.
+    """Read a TOML file.
+
+    Args:
+        path: The file.
+        option: The command-line option that names it, for error messages.
 
     Raises:
-        ConfigError: If it cannot be read or is no TOML.
+        ConfigError: If it cannot be read or is not TOML.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

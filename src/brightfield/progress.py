@@ -1,12 +1,12 @@
-"""How a function that lasts tells its caller how far it is."""
+"""The callback by which a long-running function reports its progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
-"""Called with the stage's name, the steps done and the steps in all."""
+"""A callback that takes the stage's name, the number of steps done and the total number of steps."""
 
 
 def silent(stage: str, done: int, total: int) -> None:
-    """Tell nobody."""
+    """Ignore a progress report."""

@@ -1,4 +1,4 @@
-"""The one result type: what an inspector says of one image."""
+"""The verdict of an inspector on one image, and its parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BoolMap = npt.NDArray[np.bool_]
 
 
 class Decision(StrEnum):
-    """What happens to the part: passed, sent to a person, or rejected."""
+    """The decision on a part: it passes, goes to review by a person, or is rejected."""
 
     OK = "OK"
     REVIEW = "REVIEW"
@@ -25,7 +25,7 @@ class Decision(StrEnum):
 
 
 class Scale(StrEnum):
-    """What a threshold is compared with; of the p-value alone, lower is more defective."""
+    """The scale of a threshold; lower is more defective for p-values, higher for the others."""
 
     PROBABILITY = "probability"
     P_VALUE = "p_value"
@@ -33,7 +33,7 @@ class Scale(StrEnum):
 
 
 class HeatmapKind(StrEnum):
-    """An attribution map says what moved the decision, an evidence map where the defect is."""
+    """The meaning of a heatmap: attribution shows what drove the decision, evidence where the defect is."""
 
     ATTRIBUTION = "attribution"
     EVIDENCE = "evidence"
@@ -41,30 +41,29 @@ class HeatmapKind(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an inspector says of one image.
+    """The verdict of an inspector on one image.
 
     Attributes:
         decision: OK, REVIEW or DEFECT; None for a classifier without a normal class.
         label: The most probable class, or the defect type found.
-        score: Any scale, higher is more defective.
-        threshold: On the scale that `scale` names; None without a normal class.
-        method: The method that scored the image.
-        milliseconds: Time from the decoded image to the verdict.
+        score: The method's score, any scale, higher is more defective.
+        threshold: The threshold, on `scale`; None without a normal class.
+        method: Name of the method that scored the image.
+        milliseconds: Time from the decoded image to the verdict, in milliseconds.
         probabilities: Calibrated probability of each class; sums to 1, or is empty.
         probability: Calibrated probability of a defect in [0, 1]; None where none can be given.
         p_value: Share of good parts at least as unusual, in [0, 1]; None where a probability is given.
-        heatmap: float32 (H, W) in the original image's pixels; 0 is calm, and the hottest place
-            stands where the probability does: 1 where the part no longer passes (without a normal
-            class, where the class named is as likely as not), 2 at certainty. All 0 where no place
-            spoke for it.
+        heatmap: float32 (H, W) at the original image's size, 0 where nothing suggests a defect. Its maximum
+            follows the probability: 1 at the threshold (without a normal class, at a probability of 0.5 of
+            the named class), 2 at probability 1. All 0 where no place suggests a defect.
         heatmap_kind: What the heatmap means; None without one.
-        mask: bool (H, W), the pixels called defective; None where the method finds none.
-        image: Where the picture came from, as the caller named it.
-        picture: The image as people see it, uint8 (H, W) or (H, W, 3), beside its heatmap; None without one.
-        scale: What the threshold was compared with; None without a threshold.
+        mask: bool (H, W), true for defective pixels; None where the method locates no defects.
+        image: Name of the picture, as the caller gave it.
+        picture: The image for display, uint8 (H, W) or (H, W, 3); None without a heatmap.
+        scale: The scale of the threshold; None without a threshold.
 
     Raises:
-        InputError: If a value is outside its range or two disagree.
+        InputError: If a value is outside its range, or two values contradict each other.
     """
 
     decision: Decision | None
@@ -91,7 +90,7 @@ class Verdict:
             if value is not None and not 0.0 <= value <= 1.0:
                 raise InputError(f"{name} is {value}; expected a number in [0, 1] or None")
         if self.scale is not None and self.value is None:
-            raise InputError(f"scale is {str(self.scale)!r}, but there is no {self.scale}; expected one")
+            raise InputError(f"scale is {str(self.scale)!r}, but {self.scale} is None; expected a value")
         if self.probabilities:
             total = sum(self.probabilities.values())
             if min(self.probabilities.values()) < 0 or not abs(total - 1.0) <= 1e-3:
@@ -100,13 +99,13 @@ class Verdict:
             found = f"{self.heatmap.dtype} {self.heatmap.shape}"
             raise InputError(f"heatmap is {found}; expected float32 of shape (H, W)")
         if (self.heatmap is None) != (self.heatmap_kind is None):
-            raise InputError("heatmap and heatmap_kind come together or not at all")
+            raise InputError("only one of heatmap and heatmap_kind is given; expected both or neither")
         if self.mask is not None and (self.mask.ndim != 2 or self.mask.dtype != np.bool_):
             raise InputError(f"mask is {self.mask.dtype} {self.mask.shape}; expected bool of shape (H, W)")
 
     @property
     def value(self) -> float | None:
-        """What the threshold was compared with, on the scale that `scale` names; None without one."""
+        """The value that was compared with the threshold, on `scale`; None without a threshold."""
         known = {
             Scale.PROBABILITY: self.probability,
             Scale.P_VALUE: self.p_value,
@@ -115,7 +114,7 @@ class Verdict:
         return None if self.scale is None else known[self.scale]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the JSON line of `brightfield inspect --json`, without the maps."""
+        """Return the verdict as `brightfield inspect --json` prints it, without heatmap and mask."""
         return {
             "image": self.image,
             "decision": None if self.decision is None else str(self.decision),
@@ -130,7 +129,7 @@ class Verdict:
         }
 
     def _repr_html_(self) -> str:
-        """Show the picture, its heat and the decision in a notebook."""
+        """Return the picture, the heatmap and the decision as HTML for a notebook."""
         from brightfield.explain.notebook import verdict_html
 
         return verdict_html(self)

@@ -42,8 +42,8 @@ def test_check_of_spoiled_data(parts: Path, capsys: pytest.CaptureFixture[str]) 
     assert run("check", str(parts)) == 2
     out = capsys.readouterr().out
     assert out.count("not an image") == 4
-    assert "2 more; --json has them all" in out
-    assert "Training would be spoiled." in out
+    assert "2 more; --json prints all" in out
+    assert "Not ready to train." in out
 
 
 def test_check_prints_one_json_document(parts: Path, capsys: pytest.CaptureFixture[str]) -> None:

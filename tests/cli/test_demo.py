@@ -55,5 +55,5 @@ def test_demo_spares_other_files(brightfield, synthetic_parts: Path, tmp_path: P
     (tmp_path / "report.html").write_text("mine")
     said = brightfield("demo", "-o", tmp_path, "--data", synthetic_parts)
     assert said.code == 2
-    assert "not an earlier demo's" in said.err
+    assert "not from an earlier demo" in said.err
     assert (tmp_path / "report.html").read_text() == "mine"

@@ -31,7 +31,7 @@ def test_json_is_the_document_of_the_file(
     assert said.document == json.loads((tmp_path / "metrics.json").read_text())
     assert said.document["n"] == 36
     assert len(said.document["notes"]) == 2
-    assert said.err.count("its figures on them flatter it") == 2
+    assert said.err.count("its figures on them are too good") == 2
     assert "pixel" in said.document
 
 
@@ -88,7 +88,7 @@ def test_wrong_input(brightfield, trained_bundle: Path, synthetic_parts: Path, t
         ((tmp_path / "gone", synthetic_parts), "gone does not exist; expected a bundle"),
         ((synthetic_parts, synthetic_parts), "manifest.json"),
         ((trained_bundle, tmp_path / "gone"), "there is no file or folder"),
-        ((trained_bundle, tmp_path / "others", "--split", "train"), "has no train split"),
+        ((trained_bundle, tmp_path / "others", "--split", "train"), "has no images of the train split"),
         ((trained_bundle, synthetic_parts, "-o", tmp_path / "file"), "expected a folder"),
         ((trained_bundle, tmp_path / "others", "--against", trained_bundle), "0 good and 2 defective parts"),
     ):
@@ -124,9 +124,9 @@ def test_no_result_among_the_images_or_over_what_is_read(
     limits.write_text("[limits]\nn_defect = 3\n", encoding="utf-8")
     everything = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     for words, message in (
-        ((parts, "-o", parts), "holds the images that are judged"),
-        ((parts, "-o", parts / "OK"), "holds the images that are judged"),
-        ((parts, "-o", bundle), "is the inspector's own folder"),
+        ((parts, "-o", parts), "holds the images to judge"),
+        ((parts, "-o", parts / "OK"), "holds the images to judge"),
+        ((parts, "-o", bundle), "is inside the inspector's bundle"),
         ((listed, "-o", parts), "predictions.csv would be written over"),
         ((parts, "-o", tmp_path, "--limits", limits), "metrics.json would be written over"),
     ):

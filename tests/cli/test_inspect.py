@@ -205,7 +205,7 @@ def test_no_result_is_written_over_an_image_or_into_the_inspector(
     assert (images / "a.heatmap.png").read_bytes() == before
     for place in (bundle, bundle / "maps"):
         said = brightfield("inspect", bundle, "a.png", "-o", place)
-        assert (said.code, "is the inspector's own folder" in said.err) == (2, True)
+        assert (said.code, "is inside the inspector's bundle" in said.err) == (2, True)
     # an overlay that is not asked for is written over nothing
     (images / "a.heatmap.png").rename(images / "a.overlay.png")
     assert brightfield("inspect", bundle, "a.png", "a.overlay.png", "-o", ".").code == 0

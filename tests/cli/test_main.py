@@ -79,8 +79,8 @@ def test_version_is_that_of_the_package() -> None:
             "--test is '20%'; expected a number from 0 to below 0.9",
         ),
         (["train", "x"], "required: -o/--output"),
-        (["inspect", "x", "y", "--threshold", "half"], "'half' is no number; expected one such as 0.5"),
-        (["evaluate", "x", "y", "--threshold", "nan"], "'nan' is no number"),
+        (["inspect", "x", "y", "--threshold", "half"], "'half' is not a number; expected one such as 0.5"),
+        (["evaluate", "x", "y", "--threshold", "nan"], "'nan' is not a number"),
         (["evaluate", "x", "y", "--split", "tset"], "invalid choice: 'tset'"),
         (["threshold", "x", "y"], "required: --policy"),
     ],
@@ -97,7 +97,7 @@ def test_a_place_that_cannot_be_written_is_wrong_input(brightfield, monkeypatch:
     monkeypatch.setattr(inspect, "run", fail_with(denied))
     said = brightfield("inspect", "x", "y")
     assert said.code == 2
-    assert said.err.startswith("error: cannot use /nowhere/x: Permission denied; choose a place")
+    assert said.err.startswith("error: cannot use /nowhere/x: Permission denied; choose a path")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_place_that_cannot_be_written_is_wrong_input(brightfield, monkeypatch:
     [
         (
             OSError(errno.ENOSPC, "No space left on device"),
-            "cannot write: No space left on device; make room",
+            "cannot write: No space left on device; free space",
         ),
         (
             OSError(errno.EFBIG, "File too large", "a/b"),
@@ -117,14 +117,14 @@ def test_a_place_that_cannot_be_written_is_wrong_input(brightfield, monkeypatch:
         ),
         (
             OSError(errno.ENAMETOOLONG, "File name too long", "a/b"),
-            "cannot use a/b: its name or its path is too",
+            "cannot use a/b: its path is too",
         ),
     ],
 )
 def test_what_the_system_refuses_is_wrong_input(
     brightfield, monkeypatch: pytest.MonkeyPatch, error: OSError, message: str
 ) -> None:
-    monkeypatch.setattr(main, "_let_stdout_go", lambda: None)
+    monkeypatch.setattr(main, "_discard_stdout", lambda: None)
     monkeypatch.setattr(inspect, "run", fail_with(error))
     said = brightfield("inspect", "a", "b")
     assert said.code == 2
@@ -144,7 +144,7 @@ def test_stdout_on_a_full_disk() -> None:
         )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("error: cannot write: No space left on device; make room where stdout")
+    assert done.stderr.startswith("error: cannot write: No space left on device; free space where stdout")
 
 
 def test_no_traceback_unless_asked_for(brightfield, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,11 +170,11 @@ def test_stopped_by_the_user(brightfield, monkeypatch: pytest.MonkeyPatch) -> No
     assert brightfield("inspect", "x", "y").err == "stopped: nothing is left half-written\n"
     said = brightfield("train", "x", "-o", "y")
     assert said.code == 130
-    assert "--resume goes on" in said.err
+    assert "--resume continues" in said.err
 
 
 def test_a_reader_that_left(brightfield, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(main, "_let_stdout_go", lambda: None)
+    monkeypatch.setattr(main, "_discard_stdout", lambda: None)
     monkeypatch.setattr(inspect, "run", fail_with(BrokenPipeError()))
     said = brightfield("inspect", "x", "y")
     assert (said.code, said.err) == (1, "")
@@ -231,7 +231,7 @@ def test_ctrl_c_while_training_leaves_no_inspector(synthetic_parts: Path, tmp_pa
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "stopped: the same command with --resume goes on from here"
+    assert said.splitlines()[-1] == "stopped: the same command with --resume continues from here"
     assert not (tmp_path / "i").exists()
 
 
@@ -249,7 +249,7 @@ def test_a_pipe_that_closes_early_leaves_no_traceback() -> None:
 
 def test_a_share() -> None:
     assert [share(text) for text in ("0", "1", "0.25")] == [0.0, 1.0, 0.25]
-    with pytest.raises(argparse.ArgumentTypeError, match="no probability"):
+    with pytest.raises(argparse.ArgumentTypeError, match="not a probability"):
         share("-0.1")
 
 

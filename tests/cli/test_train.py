@@ -44,7 +44,7 @@ def test_json_of_a_training(brightfield, synthetic_parts: Path, tmp_path: Path) 
     assert inspector.facts["metrics"]["auroc"] == document["metrics"]["auroc"]
     assert [p.name for p in bundle.parent.iterdir()] == ["inspector"]  # no workspace is left
     # few defects to calibrate on: said so, on stderr
-    assert "the threshold rests on 9 defects only" in said.err
+    assert "the threshold was chosen on only 9 defective parts" in said.err
     assert "warning: " in said.err
     assert "decode: 28" in said.err
 
@@ -127,8 +127,8 @@ def test_what_is_no_inspector_is_never_replaced(brightfield, synthetic_parts: Pa
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     (tmp_path / "file").write_text("")
     for output, message in (
-        (tmp_path / "mine", "not overwritten, as it is something else"),
-        (tmp_path / "file" / "inspector", "is a file, so that nothing can be written below it"),
+        (tmp_path / "mine", "not overwritten, as it is not a bundle"),
+        (tmp_path / "file" / "inspector", "is a file, so no folder can be created below it"),
         (tmp_path / "file", "expected a folder"),
     ):
         said = brightfield("train", synthetic_parts, "-o", output, *QUICK, "--force")
@@ -229,7 +229,7 @@ def test_stopped_and_resumed(
         patched.setattr("brightfield.methods.classifier.fit.fit", raise_interrupt)
         said = brightfield(*words)
     assert (said.code, said.out) == (130, "")
-    assert "the same command with --resume goes on" in said.err
+    assert "the same command with --resume continues" in said.err
     assert not bundle.exists()
     other_seed = brightfield(*words, "--resume", "--seed", "3")
     assert other_seed.code == 2
@@ -259,7 +259,7 @@ def test_a_full_disk_stops_a_training_that_goes_on_later(
     assert (said.code, said.out) == (2, "")
     assert re.fullmatch(
         r"error: cannot write .*/\.i\.training/features: the disk is full; .* are needed, .* are free; "
-        r"make room, or choose another place; the same command with --resume goes on from here\n",
+        r"make room, or choose another place; the same command with --resume continues from here\n",
         said.err,
     )
     said = brightfield(*words, "--resume", "--json")
@@ -277,7 +277,7 @@ def test_a_disk_that_is_mounted_full(brightfield, synthetic_parts: Path, small_d
         said = brightfield(*words)
         assert said.code == 2
         assert re.search(
-            r"error: cannot write .*: the disk is full; .* are needed, .* are free; .*--resume goes on",
+            r"error: cannot write .*: the disk is full; .* are needed, .* are free; .*--resume continues",
             said.err,
         )
     small_disk("100m")
@@ -291,7 +291,7 @@ def test_a_name_as_long_as_names_can_be(brightfield, synthetic_parts: Path, tmp_
     assert list(tmp_path.iterdir()) == [bundle]
     said = brightfield("train", synthetic_parts, "-o", tmp_path / ("n" * 256), *QUICK, "--quiet")
     assert said.code == 2
-    assert "its name or its path is too long" in said.err
+    assert "its path is too long" in said.err
 
 
 def test_no_report_among_the_images_or_in_the_inspector(
@@ -301,7 +301,7 @@ def test_no_report_among_the_images_or_in_the_inspector(
     for report in (synthetic_parts, synthetic_parts / "OK", tmp_path / "i", tmp_path / "i" / "report"):
         said = brightfield("train", synthetic_parts, "-o", tmp_path / "i", *QUICK, "--report", report)
         assert (said.code, said.out) == (2, "")
-        assert "name another" in said.err
+        assert "choose another folder" in said.err
     said = brightfield("train", synthetic_parts, "-o", synthetic_parts, *QUICK)
     assert (said.code, "is not overwritten" in said.err) == (2, True)
     assert sorted(synthetic_parts.iterdir()) == before
@@ -324,7 +324,7 @@ def test_a_warning_says_how_little_few_defects_prove(
     with caplog.at_level(logging.WARNING):
         _warn(inspector, None, None)
     # 0 of 2 missed: the exact 95% interval ends at 1 - 0.025 ** (1 / 2)
-    assert "2 defects only, of which 0 pass: the escape rate may be as high as 84%" in caplog.text
+    assert "only 2 defective parts, of which 0 pass: the escape rate may be as high as 84%" in caplog.text
     assert inspector.facts["metrics"] is None
 
 
@@ -334,7 +334,7 @@ def test_stopped_after_the_training_keeps_the_inspector(
     monkeypatch.setattr("brightfield.pipeline.train_and_test.evaluate", raise_interrupt)
     said = brightfield("train", synthetic_parts, "-o", tmp_path / "i", *QUICK)
     assert said.code == 130
-    assert "is whole; brightfield evaluate gives its figures" in said.err
+    assert "is complete; brightfield evaluate gives its figures" in said.err
     assert Inspector.load(tmp_path / "i").facts["metrics"] is None
 
 

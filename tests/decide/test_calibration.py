@@ -94,26 +94,28 @@ def test_temperature_without_a_mistake_is_finite_and_sharper_with_more_images() 
 
 def test_temperature_of_a_model_that_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert fit_temperature(np.zeros((4, 2)), [0, 1, 0, 1]) == Temperature(1.0)
-    assert "says nothing" in caplog.text
+    assert "tells no classes apart" in caplog.text
 
 
 def test_few_images_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         fit_platt([0.0, 1.0], [False, True])
-    assert "few images" in caplog.text
+    assert "few calibration images (1)" in caplog.text
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 0], [1, 1, 1], []])
 def test_one_class_only_is_refused(labels: list[int]) -> None:
     logits = np.random.default_rng(0).normal(size=(len(labels), 2))
-    with pytest.raises(DataError, match="expected two at least"):
+    with pytest.raises(DataError, match="expected at least two classes"):
         fit(logits, np.array(labels, dtype=int), None)
 
 
 @pytest.mark.parametrize("labels", [[1, 1, 1], []])
 def test_defective_parts_alone_are_refused(labels: list[int]) -> None:
     n = len(labels)
-    with pytest.raises(DataError, match=f"{n} of {n} calibration images are defective; expected good ones"):
+    with pytest.raises(
+        DataError, match=f"{n} of {n} calibration images are defective; expected good parts too"
+    ):
         fit_calibrator(Scores(np.arange(float(n))), np.array(labels, dtype=int), 0)
 
 
@@ -141,7 +143,7 @@ def test_scores_without_logits_get_a_curve() -> None:
 
 
 def test_logits_are_needed_where_nothing_is_normal() -> None:
-    with pytest.raises(DataError, match="no normal class, and the method gives one score"):
+    with pytest.raises(DataError, match="no normal class, and the method gives a score"):
         fit_calibrator(Scores(np.arange(4.0)), [0, 1, 0, 1], None)
     for calibrator in (Temperature(1.0), ByType(Platt(1.0, 0.0), 1.0)):
         with pytest.raises(DataError, match="logits"):
@@ -217,7 +219,7 @@ def test_one_type_seen_needs_no_temperature() -> None:
 def test_platt_for_three_classes_is_refused() -> None:
     with pytest.raises(DataError, match="found 3 classes"):
         by_class(Platt(1.0, 0.0), np.zeros((1, 3)), 0)
-    with pytest.raises(DataError, match="by_type curve serves"):
+    with pytest.raises(DataError, match="by_type calibrator needs"):
         by_class(ByType(Platt(1.0, 0.0), 1.0), np.zeros((1, 3)), None)
 
 
@@ -252,8 +254,14 @@ def test_a_calibrator_survives_json(calibrator: Calibrator) -> None:
         ({"kind": "by_type", "curve": {"kind": "temperature"}, "temperature": 1.0}, "missing or wrong"),
         ({"kind": "conformal"}, "missing or wrong value: 'good'"),
         ({"kind": "conformal", "good": []}, "the 0 scores of good parts"),
-        ({"kind": "conformal", "good": [2.0, 1.0]}, "not finite numbers in increasing order"),
-        ({"kind": "conformal", "good": [1.0, math.nan]}, "not finite numbers in increasing order"),
+        (
+            {"kind": "conformal", "good": [2.0, 1.0]},
+            "expected at least one, all finite and in increasing order",
+        ),
+        (
+            {"kind": "conformal", "good": [1.0, math.nan]},
+            "expected at least one, all finite and in increasing order",
+        ),
         ({"kind": "temperature", "temperature": None}, "missing or wrong value"),
         ({"kind": "temperature", "temperature": 0}, "temperature is 0.0"),
     ],
@@ -319,5 +327,5 @@ def test_of_scores_it_is_the_threshold_itself() -> None:
 def test_values_on_a_scale_that_is_not_there_are_refused() -> None:
     judged = calibrate(Conformal((0.0,)), Scores(np.array([1.0])), 0)
     assert judged.on(Scale.SCORE, [7.0]) == [7.0]
-    with pytest.raises(DataError, match="'probability', and these parts have values only on: p_value"):
+    with pytest.raises(DataError, match="'probability', but these parts have values only on: p_value"):
         judged.on(Scale.PROBABILITY, None)

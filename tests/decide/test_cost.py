@@ -41,7 +41,7 @@ def test_another_share_of_defects_by_counting() -> None:
     assert shifted(15 / 22, 30 / 100, 30 / 520) == pytest.approx(15 / (15 + 49))
     assert shifted([0.0, 1.0], 0.3, 0.001).tolist() == [0.0, 1.0]
     assert shifted(0.4, 0.3, 0.3) == pytest.approx(0.4)
-    with pytest.raises(ConfigError, match="share of defects after is 0"):
+    with pytest.raises(ConfigError, match="share of defects after the shift is 0"):
         shifted(0.5, 0.3, 0.0)
 
 

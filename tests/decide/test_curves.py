@@ -18,7 +18,7 @@ from brightfield.decide.fit_curves import (
     fit_curve,
     fit_isotonic,
     fit_platt,
-    left_out_losses,
+    out_of_fold_losses,
 )
 from brightfield.errors import DataError
 
@@ -82,7 +82,7 @@ def test_platt_on_scores_that_tell_nothing_is_flat_but_increasing(
     scores: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     found = fit_platt(scores, [False, False, False, True])
-    assert "do not tell" in caplog.text
+    assert "do not separate" in caplog.text
     calibrated = found.apply(scores)
     # The mean of the smoothed targets: three times 1 / 5 and once 2 / 3.
     np.testing.assert_allclose(calibrated, (3 / 5 + 2 / 3) / 4, atol=0.01)
@@ -176,7 +176,7 @@ def test_left_out_parts_have_no_say() -> None:
     fit, left = next(StratifiedKFold(5, shuffle=True, random_state=0).split(scores[:, None], defect))
     p = fit_platt(scores[fit], defect[fit]).apply(scores[left])
     wanted = -np.log(np.where(defect[left], p, 1 - p))
-    np.testing.assert_allclose(left_out_losses("platt", scores, defect)[left], wanted)
+    np.testing.assert_allclose(out_of_fold_losses("platt", scores, defect)[left], wanted)
 
 
 @pytest.mark.parametrize(

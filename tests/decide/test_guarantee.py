@@ -103,7 +103,7 @@ def test_too_few_parts(n: int) -> None:
     ("bound", "confidence"), [(0.0, 0.95), (1.0, 0.95), (0.05, 1.0), (0.05, float("nan"))]
 )
 def test_impossible_bounds(bound: float, confidence: float) -> None:
-    with pytest.raises(ConfigError, match="between 0 and 1"):
+    with pytest.raises(ConfigError, match="expected a share above 0 and below 1"):
         escape_threshold(np.zeros(100), bound, confidence)
 
 

@@ -14,14 +14,14 @@ def test_defect_score_is_the_log_odds() -> None:
     np.testing.assert_allclose(defect_score(logits, 0), np.log([0.5 / 0.5, 0.9 / 0.1]), atol=1e-12)
     np.testing.assert_allclose(defect_score(logits, 2), np.log([0.8 / 0.2, 0.2 / 0.8]), atol=1e-12)
     for missing in (3, -1):
-        with pytest.raises(DataError, match=f"column {missing} of 3"):
+        with pytest.raises(DataError, match=f"3 columns and the normal class is column {missing}"):
             defect_score(logits, missing)
 
 
 def test_without_a_normal_class_the_margin_counts() -> None:
     found = scores_of_logits([[1.0, 4.0, 2.5], [0.0, 0.0, -1.0]], None)
     np.testing.assert_array_equal(found.defect, [1.5, 0.0])
-    with pytest.raises(DataError, match="expected two classes at least"):
+    with pytest.raises(DataError, match="expected at least two, one per class"):
         scores_of_logits([[1.0]], None)
 
 

@@ -331,7 +331,7 @@ def test_too_few_good_parts_for_a_share() -> None:
     scores, judged, defect = good_alone(98)
     for known in (judged, Calibrated()):
         with pytest.raises(
-            DataError, match=r"98 good parts.*at least 99 of them, 1 more.*ask for 0\.0102 or more"
+            DataError, match=r"98 good parts.*at least 99, 1 more.*allow a share of 0\.0102 or more"
         ):
             choose(parse_policy("overkill=0.01"), known, defect, scores=scores)
     with pytest.raises(DataError, match="98 good parts.*at least 99"):
@@ -386,7 +386,7 @@ def test_auto_follows_the_parts(caplog: pytest.LogCaptureFixture) -> None:
     point = choose(auto, judged, good, scores=scores)
     assert (point.policy, point.scale, point.overkills) == ("overkill=0.05", Scale.P_VALUE, 0)
     assert "19 good parts calibrate" in caplog.text
-    assert "99 good parts would show 1%" in caplog.text
+    assert "99 good parts would allow 1%" in caplog.text
     check_enough(auto, good, ["OK"] * 19)
     assert resolve(parse_policy("youden"), good) == parse_policy("youden")
     with pytest.raises(DataError, match="2 of 2 calibration parts are defective"):
@@ -454,7 +454,7 @@ def test_counts_are_taken_on_the_points_own_scale() -> None:
         counted = count(point, found, bad, new)
         assert (counted.escapes, counted.overkills, counted.n_defect) == (1, 1, 2)
     assert count(by_score, new, bad).overkills == 1
-    with pytest.raises(DataError, match="'score', and these parts have values only on: p_value"):
+    with pytest.raises(DataError, match="'score', but these parts have values only on: p_value"):
         count(by_score, found, bad)
     with pytest.raises(DataError, match="a p-value is not in"):
         count(by_p, new, bad)

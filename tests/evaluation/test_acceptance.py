@@ -94,7 +94,7 @@ def test_another_error_never_gets_an_inspector_accepted() -> None:
 
 
 def test_a_study_it_needs() -> None:
-    with pytest.raises(ConfigError, match="about an agreement study.*--trials"):
+    with pytest.raises(ConfigError, match="needs an agreement study.*--trials"):
         accept(METRICS, Limits({"miss_rate": 0.02}))
 
 
@@ -129,10 +129,10 @@ def test_in_words() -> None:
     limits = Limits({"escape_rate": 0.05, "auroc": 0.96, "n_defect": 59}, {"stain": 0.1})
     assert acceptance_sentences(accept(METRICS, limits).as_dict()) == [
         "Not accepted: 2 of 4 limits are met.",
-        "Escape rate: at most 5.0% was agreed, 2.0% was found, which with 95% confidence means at most 6.2%: "
-        "not proven.",
-        "AUROC: at least 0.960 was agreed, 0.970 was found: met.",
-        "Defective parts: at least 59 was agreed, 100 was found: met.",
+        "Escape rate: at most 5.0% was agreed, 2.0% was measured, which with 95% confidence means at most "
+        "6.2%: not proven.",
+        "AUROC: at least 0.960 was agreed, 0.970 was measured: met.",
+        "Defective parts: at least 59 was agreed, 100 was measured: met.",
         "Escape rate of stain: at most 10.0% was agreed, no part of that kind was judged: not proven.",
     ]
 

@@ -120,7 +120,7 @@ def test_all_figures_of_two_inspectors() -> None:
     assert found["overkill_rate"].second == pytest.approx((second[~defect] >= 0.7).mean())
     assert found["accuracy"].first == pytest.approx((defect == (first >= 0.7)).mean())
     assert found["auroc"].value == pytest.approx(delong(defect, first, second).value)
-    with pytest.raises(DataError, match="did not judge the same images"):
+    with pytest.raises(DataError, match="judged different images"):
         against(one, replace(two, images=two.images[::-1]))
-    with pytest.raises(DataError, match="normal for both"):
+    with pytest.raises(DataError, match="same normal class for both"):
         against(one, replace(two, classes=("Defect", "OK"), normal="Defect"))

@@ -160,5 +160,5 @@ def test_values_follow_the_scale(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_csv(tmp_path / "p.csv", normal="OK").values, unusual.scores)
     back = read_csv(tmp_path / "p.csv", normal="OK", scale=Scale.P_VALUE)
     np.testing.assert_array_equal(back.values, unusual.values)
-    with pytest.raises(InputError, match="scale 'probability', which has no values here"):
+    with pytest.raises(InputError, match="scale 'probability', but no values are"):
         replace(unusual, scale=Scale.PROBABILITY)

@@ -28,7 +28,7 @@ def test_the_test_part_is_known_by_content_whatever_its_name(
     assert set(plain.predictions.splits) == {"test"}
     made = sum(part != "test" for part in spot_inspector.splits.values())
     assert plain.notes == (
-        f"{made} images that made the inspector are left out (--split all judges them too)",
+        f"{made} images that trained or calibrated the inspector are left out (--split all judges them too)",
     )
     for name in ("OK", "Defect"):
         (tmp_path / "renamed" / name).mkdir(parents=True)
@@ -43,7 +43,7 @@ def test_leaks_from_the_training_are_noted(spot_inspector: Inspector, spots: Pat
     counts = {part: made.predictions.splits.count(part) for part in ("train", "calibration", "test")}
     assert counts["test"] == 16
     for part in ("train", "calibration"):
-        assert any(f"{counts[part]} of these images were in the {part} part" in note for note in made.notes)
+        assert any(f"{counts[part]} of these images were in the {part} split" in note for note in made.notes)
     assert len(evaluate(spot_inspector, spots, split="calibration").notes) == 1
 
 
@@ -78,7 +78,10 @@ def test_pixels_are_judged_where_there_are_masks(
         Image.new("L", (20, 20), 255).save(mask)
     crooked = evaluate(spot_inspector, tmp_path / "crooked")
     assert crooked.metrics["pixel"]["images"] == 8  # the good ones
-    assert any("8 mask(s) are in no figure" in n and "20x20" in n and "96x64" in n for n in crooked.notes)
+    assert any(
+        "8 mask(s) are left out of the pixel figures" in n and "20x20" in n and "96x64" in n
+        for n in crooked.notes
+    )
 
 
 def fresh(folder: Path, each: int = 4) -> Path:
@@ -109,7 +112,7 @@ def test_a_folder_of_defects_alone_can_be_judged(spot_inspector: Inspector, tmp_
 def test_what_cannot_be_judged(spot_inspector: Inspector, spots: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'dev' is unknown.*test"):
         evaluate(spot_inspector, spots, split="dev")
-    with pytest.raises(DataError, match="no train split"):
+    with pytest.raises(DataError, match="no images of the train split"):
         evaluate(spot_inspector, fresh(tmp_path / "returns" / "Defect"), split="train")
     with pytest.raises(DataError, match="'OK'.*'good'"):
         evaluate(spot_inspector, fresh(tmp_path / "other" / "good"))

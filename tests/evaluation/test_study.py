@@ -66,7 +66,7 @@ def test_light_alone_changes_what_is_near_the_threshold(parts: tuple[Dataset, An
         assert (cause["scale"], 15 < cause["moves"] <= 16) == ("score", True)
     said = agreement_sentences(found)
     assert any(
-        "Darker as far as that goes, 1 of 6 decisions change; 95 of 100 scores move" in s for s in said
+        "Darker at the largest disturbance: 1 of 6 decisions change; 95 of 100 scores move" in s for s in said
     )
     assert (agreement_section(found) or {})["moved"] == "scores"
     one = found["appraisers"]["the inspector"]
@@ -79,7 +79,7 @@ def test_light_alone_changes_what_is_near_the_threshold(parts: tuple[Dataset, An
 
 def test_moving_an_even_picture_changes_nothing(parts: tuple[Dataset, Any]) -> None:
     found = studied(parts, Study(trials=3, disturbance=Disturbance(2, 0, 1)))
-    assert (agreement_section(found) or {})["title"] == "Does it decide alike when it looks again?"
+    assert (agreement_section(found) or {})["title"] == "Are its decisions repeatable?"
     one = found["appraisers"]["the inspector"]
     assert one["repeatability"]["value"] == one["effectiveness"] == 1
 
@@ -94,7 +94,7 @@ def test_pictures_of_a_group_are_shots_of_a_part(parts: tuple[Dataset, Any]) -> 
     one = found["appraisers"]["the inspector"]
     assert (found["parts"], one["parts"], one["decisions"], one["repeatability"]["k"]) == (3, 3, 6, 2)
     assert found["causes"] == {}
-    assert (agreement_section(found) or {})["title"] == "Does it decide alike when it looks again?"
+    assert (agreement_section(found) or {})["title"] == "Are its decisions repeatable?"
     alone = dataset.subset(replace(s, group=None) for s in dataset.samples)
     with pytest.raises(DataError, match="column group"):
         studied((alone, predictions), Study(repeated=True))
@@ -141,5 +141,5 @@ def test_what_is_refused(parts: tuple[Dataset, Any]) -> None:
     with pytest.raises(ConfigError, match="--trials is -1"):
         Study(trials=-1)
     names_only = SimpleNamespace(operating_point=None)
-    with pytest.raises(ConfigError, match="only names the class"):
+    with pytest.raises(ConfigError, match="only names classes"):
         run_study(names_only, *parts, Study(trials=1))  # type: ignore[arg-type]

@@ -183,7 +183,7 @@ def test_rates_are_said_in_words() -> None:
     rate = report.metrics["escape_rate"]
     assert f"{rate['k']} of 20 defective parts passed" in text
     assert "with 95% confidence between" in text
-    assert "A part passes below 0.4, is rejected from 0.6 on, and goes to a person between." in text
+    assert "A part passes below 0.4, is rejected from 0.6 on, and goes to review between." in text
 
 
 def test_what_cannot_be_seen_is_described() -> None:
@@ -296,7 +296,7 @@ def test_plain_classification_has_accuracy_pairs_and_a_matrix_up_to_100(k: int, 
     page = Page(text)
     assert page.sections() == ["verdicts", "rates", "confusion", "figures", "classes", "glossary"]
     assert "Most confused pairs" in text
-    assert "were called by their true class" in text
+    assert "were classified correctly" in text
     assert ('class="matrix"' in text, 'class="grid"' in text) == (kind == "table", kind == "svg")
     words = "".join(page.text)
     assert "Escape" not in words
@@ -364,9 +364,9 @@ def test_a_page_without_probabilities(scale: Scale, rule: str, said: str) -> Non
     assert rule in text
     assert said in text
     assert "looks most like" not in text  # it knows no types
-    assert "Where the parts lie" in text
-    assert "probabilities be believed" not in text
-    words = text[text.rindex("Words") :]
+    assert "Distribution of the parts" in text
+    assert "Are the probabilities calibrated" not in text
+    words = text[text.rindex("Glossary") :]
     assert "Probability" not in words
     assert [n for n, k in Counter(page.attributes("id")).items() if k > 1] == []
     data = json.loads(re.search(r'id="slider-data">(.*?)</script>', render(report), re.DOTALL)[1])  # type: ignore[index]

@@ -54,28 +54,28 @@ def test_the_band_and_the_money() -> None:
     )
     paid = 1000 * (0.01 * 5 / 100 * 500 + 0.99 * 4 / 200 * 20 + share * 5)
     assert f"a cost of {paid:,.0f} for 1,000 parts" in money
-    assert "To pass every part would cost 5,000, to reject every part 19,800." in money
+    assert "Passing every part would cost 5,000, rejecting every part 19,800." in money
 
 
 def test_a_look_that_never_pays_is_said() -> None:
     values, defect = [0.1, 0.2, 0.8, 0.9], [False, False, True, True]
     point = choose(parse_policy("cost escape=500 overkill=2 review=5 prevalence=0.003"), values, defect)
-    assert "No part goes to a person" in promises(point)[-1]
+    assert "No part goes to review" in promises(point)[-1]
 
 
 def test_a_band_without_costs() -> None:
     point = OperatingPoint("f1 and fixed=0.6", 0.6, 300, 100, 5, 4, 0.2, 40, 20)
     (band,) = promises(point)
     assert band == (
-        "A person is expected to see 10.0% of the good parts and 20.0% of the defective parts, as many as "
-        "among the parts that the thresholds were chosen on."
+        "A person is expected to review 10.0% of the good parts and 20.0% of the defective parts, the same "
+        "shares as among the parts that the thresholds were chosen on."
     )
 
 
 def test_several_promises_hold_together_less_often() -> None:
     promised = (Guarantee("escape", 0.02, 0.95, 149, 0), Guarantee("overkill", 0.02, 0.9, 149, 0))
     said = promises(OperatingPoint("...", 0.4, 298, 149, 0, 0, guarantees=promised))
-    assert said[2] == "That all of them hold together is at least 85% sure."
+    assert said[2] == "All of them hold together with at least 85% confidence."
 
 
 def test_an_expected_share_is_no_promise_with_a_confidence() -> None:
@@ -86,9 +86,9 @@ def test_an_expected_share_is_no_promise_with_a_confidence() -> None:
     assert "at most 1.5% are expected to be rejected, about 15 of 1,000" in expected
     # of 200 places three may be rejected, the new part's own among them
     assert "rests on the 199 good parts that the threshold was chosen on, of which 2 are rejected" in expected
-    assert "no confidence" in expected
-    assert "does not hold once the parts" in one_draw
-    assert "how many defects pass is not known" in escapes
+    assert "For a guarantee with a confidence" in expected
+    assert "no longer holds after the parts" in one_draw
+    assert "The escape rate is unknown and not guaranteed" in escapes
 
 
 def test_good_parts_alone_promise_nothing_of_escapes() -> None:
@@ -96,4 +96,4 @@ def test_good_parts_alone_promise_nothing_of_escapes() -> None:
     point = choose(parse_policy("overkill<=0.05"), Calibrated(), np.zeros(59, dtype=bool), scores=scores)
     said = promises(point)
     assert said[0].startswith("With 95% confidence at most 5% of all good parts are rejected")
-    assert "how many defects pass is not known" in said[-1]
+    assert "The escape rate is unknown and not guaranteed" in said[-1]

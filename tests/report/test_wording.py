@@ -67,10 +67,12 @@ def test_glossary_has_only_the_words_of_the_page() -> None:
 
 
 def test_policies_are_explained_on_their_scale() -> None:
-    assert "expected from the calibrated" in str(policy_sentence({"policy": "f1"}))
-    assert "on the parts that it was chosen on" in str(policy_sentence({"policy": "f1", "scale": "score"}))
-    assert "can be proven" in str(policy_sentence({"policy": "overkill<=0.01@0.95"}))
-    assert "are expected to be rejected" in str(policy_sentence({"policy": "overkill=0.01"}))
+    assert "expected F1, given the calibrated" in str(policy_sentence({"policy": "f1"}))
+    assert "for the best F1 on the calibration split" in str(
+        policy_sentence({"policy": "f1", "scale": "score"})
+    )
+    assert "proves the requested overkill rate" in str(policy_sentence({"policy": "overkill<=0.01@0.95"}))
+    assert "is expected to be rejected" in str(policy_sentence({"policy": "overkill=0.01"}))
 
 
 def test_probability_is_a_word_only_where_there_is_one() -> None:

@@ -1,1 +1,1 @@
-"""The command line: one module a command; each parses, calls the library and prints."""
+"""The command line, one module per command; each parses options, calls the library and prints."""

@@ -1,4 +1,4 @@
-"""`brightfield arch`: a network layer by layer, and what its units see."""
+"""`brightfield arch`: show the layers of a network and their receptive fields."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 _WIDTH = 120
-"""Of the table, in characters: a narrower terminal breaks its lines, rather than losing figures."""
+"""Width of the table in characters; a narrower terminal wraps its lines and shows all figures."""
 
 
 def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
@@ -42,49 +42,56 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         metavar="CxHxW",
         type=shape,
         default=(3, 32, 32),
-        help="the image's size (default: 3x32x32)",
+        help="channels, height and width of the image (default: 3x32x32)",
     )
-    parser.add_argument("--classes", metavar="N", type=int, default=10, help="outputs (default: 10)")
     parser.add_argument(
-        "--data", metavar="DATA", help="a data set with masks: what share of its defects fits in each field"
+        "--classes", metavar="N", type=int, default=10, help="number of classes (default: 10)"
+    )
+    parser.add_argument(
+        "--data",
+        metavar="DATA",
+        help="a data set with masks: show the share of its defects that fits into each receptive field",
     )
     parser.add_argument(
         "-o",
         "--output",
         metavar="PNG",
         type=Path,
-        help="draw the theoretical and the effective receptive fields there",
+        help="draw the theoretical and the effective receptive fields to this file",
     )
     parser.set_defaults(run=run)
 
 
 def shape(text: str) -> tuple[int, int, int]:
-    """Return the (C, H, W) that an option's value says."""
-    found = re.fullmatch(r"(\d+)x(\d+)x(\d+)", text)
-    values = tuple(int(v) for v in found.groups()) if found else ()
+    """Parse an image size such as 3x32x32 into (C, H, W)."""
+    match = re.fullmatch(r"(\d+)x(\d+)x(\d+)", text)
+    values = tuple(int(v) for v in match.groups()) if match else ()
     if len(values) != 3 or not all(1 <= v <= 4096 for v in values):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; expected CHANNELSxHEIGHTxWIDTH, as 3x32x32")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an image size; expected CHANNELSxHEIGHTxWIDTH, "
+            "each from 1 to 4096, such as 3x32x32"
+        )
     return values
 
 
 def run(args: argparse.Namespace) -> int:
-    """Take apart, print, draw; return 0."""
+    """Describe the network, print the table and draw the fields; return 0."""
     if args.output is not None and args.output.suffix.lower() != ".png":
-        raise ConfigError(f"-o {args.output} is no PNG; name a file that ends in .png")
+        raise ConfigError(f"-o {args.output} is not a PNG file; expected a name that ends in .png")
     if args.classes < 1:
         raise ConfigError(f"--classes is {args.classes}; expected 1 or more")
     from brightfield.arch.describe import describe
 
-    found = describe(args.name, args.input, args.classes)
+    architecture = describe(args.name, args.input, args.classes)
     extents = _extents(args) if args.data else None
     if args.output is not None:
         from brightfield.arch.drawing import draw_fields
 
-        draw_fields(found, args.output)
+        draw_fields(architecture, args.output)
     if args.json:
-        print(json.dumps(_document(found, extents, args.output)))
+        print(json.dumps(_document(architecture, extents, args.output)))
     else:
-        _print(found, extents, args.output)
+        _print(architecture, extents, args.output)
     return 0
 
 
@@ -100,38 +107,39 @@ def _extents(args: argparse.Namespace) -> Extents:
         return defect_extents(dataset, progress)
 
 
-def _print(found: Architecture, extents: Extents | None, picture: Path | None) -> None:
+def _print(architecture: Architecture, extents: Extents | None, picture: Path | None) -> None:
     console = stdout(_WIDTH)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
     table.add_column("layer", no_wrap=True, min_width=5)
     for name in ("does", "output", "parameters", "M mult-adds", "stride", "field", "centre"):
         table.add_column(name, justify="left" if name == "does" else "right", no_wrap=True)
-    for layer in found.layers:
+    for layer in architecture.layers:
         size = "x".join(str(s) for s in layer.output)
         work = f"{layer.multiply_adds / 1e6:.2f}" if layer.multiply_adds else ""
         table.add_row(layer.name, layer.kind, size, _number(layer.parameters), work, *_seen(layer))
     console.print(table)
     console.print(
-        f"{found.title}: {found.parameters:,} parameters, {found.multiply_adds:,} multiply-adds an image of "
-        f"{'x'.join(str(s) for s in found.input)}; norms, activations and biases are not counted, "
-        "activations not listed"
+        f"{architecture.title}: {architecture.parameters:,} parameters, "
+        f"{architecture.multiply_adds:,} multiply-adds per image of "
+        f"{'x'.join(str(s) for s in architecture.input)}; "
+        "norms, activations and biases are not counted, and activations are not listed"
     )
     if extents is not None:
-        _print_extents(found, extents)
+        _print_extents(architecture, extents)
     if picture is not None:
         console.print(f"picture: {picture}", markup=False)
 
 
-def _print_extents(found: Architecture, extents: Extents) -> None:
+def _print_extents(architecture: Architecture, extents: Extents) -> None:
     table = Table(
         "map",
         "stride",
         "field",
         "at their own size",
-        f"shrunk to {max(found.input[1:])} px",
-        title="defects that fit",
+        f"shrunk to {max(architecture.input[1:])} px",
+        title="share of the defects that fit into the receptive field",
     )
-    for row in _shares(found, extents):
+    for row in _shares(architecture, extents):
         field = "x".join(str(v) for v in row["field"])
         table.add_row(
             row["layer"], str(row["stride"]), field, f"{row['own_size']:.1%}", f"{row['shrunk']:.1%}"
@@ -141,9 +149,9 @@ def _print_extents(found: Architecture, extents: Extents) -> None:
     console.print(f"{len(extents.boxes)} defects (connected regions of the masks), by their bounding boxes")
 
 
-def _shares(found: Architecture, extents: Extents) -> list[dict[str, Any]]:
+def _shares(architecture: Architecture, extents: Extents) -> list[dict[str, Any]]:
     rows = []
-    for layer in found.stages():
+    for layer in architecture.stages():
         if isinstance(layer.seen, tuple):
             high, wide = (span.size for span in layer.seen)
             rows.append(
@@ -152,7 +160,7 @@ def _shares(found: Architecture, extents: Extents) -> list[dict[str, Any]]:
                     "stride": layer.stride,
                     "field": [high, wide],
                     "own_size": extents.share_within(high, wide),
-                    "shrunk": extents.share_within(high, wide, max(found.input[1:])),
+                    "shrunk": extents.share_within(high, wide, max(architecture.input[1:])),
                 }
             )
     return rows
@@ -176,9 +184,9 @@ def _seen(layer: Layer) -> tuple[str, str, str]:
     )
 
 
-def _document(found: Architecture, extents: Extents | None, picture: Path | None) -> dict[str, Any]:
+def _document(architecture: Architecture, extents: Extents | None, picture: Path | None) -> dict[str, Any]:
     layers = []
-    for layer in found.layers:
+    for layer in architecture.layers:
         spans = layer.seen if isinstance(layer.seen, tuple) else None
         layers.append(
             {
@@ -193,12 +201,14 @@ def _document(found: Architecture, extents: Extents | None, picture: Path | None
             }
         )
     return {
-        "name": found.name,
-        "variant": found.variant,
-        "input": list(found.input),
-        "parameters": found.parameters,
-        "multiply_adds": found.multiply_adds,
+        "name": architecture.name,
+        "variant": architecture.variant,
+        "input": list(architecture.input),
+        "parameters": architecture.parameters,
+        "multiply_adds": architecture.multiply_adds,
         "layers": layers,
-        "defects": None if extents is None else {"n": len(extents.boxes), "fit": _shares(found, extents)},
+        "defects": None
+        if extents is None
+        else {"n": len(extents.boxes), "fit": _shares(architecture, extents)},
         "picture": None if picture is None else str(picture),
     }

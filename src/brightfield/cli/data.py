@@ -1,4 +1,4 @@
-"""`brightfield data`: what is in a data set, what is wrong with it, which public ones there are."""
+"""`brightfield data`: check a data set, and list and fetch public ones."""
 
 from __future__ import annotations
 
@@ -24,25 +24,27 @@ _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
 def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
-    """Add the command and its own commands."""
+    """Add the command and its subcommands."""
     data = subparsers.add_parser(
         "data", help="check a data set, list and fetch public ones", allow_abbrev=False
     )
     commands = data.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
-    checking = add_command(commands, "check", "say what is wrong; exit 2 if it spoils training")
-    checking.add_argument("data", metavar="DATA", help="a folder, a manifest, or a name of the catalog")
-    checking.add_argument("--normal", metavar="NAME", help="the class that counts as good")
-    listing = add_command(commands, "list", "list the public data sets known by name")
-    fetching = add_command(commands, "fetch", "make a public data set ready, or say how to get it")
-    fetching.add_argument("name", metavar="NAME", help="a name of the catalog")
+    checking = add_command(
+        commands, "check", "report the faults of a data set; exit with 2 if they prevent training"
+    )
+    checking.add_argument("data", metavar="DATA", help="a folder, a manifest or a catalog name")
+    checking.add_argument("--normal", metavar="NAME", help="the class of good parts")
+    listing = add_command(commands, "list", "list the public data sets of the catalog")
+    fetching = add_command(commands, "fetch", "prepare a public data set, or explain how to get it")
+    fetching.add_argument("name", metavar="NAME", help="a catalog name")
     for command, run in ((checking, run_check), (listing, run_list), (fetching, run_fetch)):
         command.set_defaults(run=run)
 
 
 def run_check(args: argparse.Namespace) -> int:
-    """Print what is wrong with a data set; return 2 where it would spoil training, else 0."""
+    """Print the faults of a data set; return 2 if they prevent training, else 0."""
     from brightfield.data.load import load
-    from brightfield.pipeline.check import check_data  # here, as it loads SciPy
+    from brightfield.pipeline.check import check_data  # imported here, as it loads SciPy
 
     dataset = load(args.data, normal=args.normal)
     with show_progress(args.quiet) as progress:
@@ -55,23 +57,23 @@ def run_check(args: argparse.Namespace) -> int:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Print the public data sets known by name, and where those on this disk lie."""
+    """Print the public data sets of the catalog, and whether they are on this disk."""
     rows = [(entry, _place(name)) for name, entry in CATALOG.items()]
     if args.json:
         print(json.dumps([_entry_fields(name, place) for name, place in ((e.name, p) for e, p in rows)]))
         return 0
-    table = Table("name", "what", "terms", "size", "here")
+    table = Table("name", "content", "licence", "size", "on disk")
     for entry, place in rows:
         table.add_row(entry.name, entry.description, entry.licence, entry.size, "yes" if place else "no")
     console = stdout()
     console.print(table)
-    console.print(f"Looked in {data_root()}, which {DATA_VARIABLE} can change.")
-    console.print("`brightfield data fetch NAME` says how to get one.")
+    console.print(f"Searched in {data_root()}; set {DATA_VARIABLE} to search elsewhere.")
+    console.print("`brightfield data fetch NAME` prepares one, or explains how to get it.")
     return 0
 
 
 def run_fetch(args: argparse.Namespace) -> int:
-    """Print where a public data set lies, made ready where its files are at hand."""
+    """Prepare a public data set and print its folder."""
     place = str(fetch(args.name))
     if args.json:
         print(json.dumps(_entry_fields(args.name, place)))
@@ -81,7 +83,7 @@ def run_fetch(args: argparse.Namespace) -> int:
 
 
 def _place(name: str) -> str | None:
-    if name == MVTEC:  # its categories are what can be located
+    if name == MVTEC:  # only its categories can be located by name
         folder = data_root() / MVTEC
         return str(folder) if folder.is_dir() else None
     try:
@@ -114,21 +116,21 @@ def _print_report(report: CheckReport) -> None:
     for line in _finding_lines(report.findings):
         console.print(line)
     if report.spoils_training:
-        console.print("[bold red]Training would be spoiled.[/bold red] Mend the errors first.")
+        console.print("[bold red]Not ready to train.[/bold red] Correct the errors first.")
     else:
         console.print("[green]Ready to train.[/green]")
 
 
 def _finding_lines(findings: Iterable[Finding]) -> Iterable[str]:
-    """Yield one line a finding; of one kind with the same severity, only the first few."""
-    alike: dict[tuple[str, str], list[Finding]] = {}
+    """Yield one line per finding, and for many of one kind and severity only the first few."""
+    by_kind: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        alike.setdefault((str(finding.severity), finding.kind), []).append(finding)
-    for (severity, kind), of_kind in alike.items():
+        by_kind.setdefault((str(finding.severity), finding.kind), []).append(finding)
+    for (severity, kind), of_kind in by_kind.items():
         start = f"[{_COLOURS[severity]}]{severity}[/] {escape(kind)}: "
         yield from (start + escape(_described(finding)) for finding in of_kind[:_SHOWN])
         if len(of_kind) > _SHOWN:
-            yield f"{start}{len(of_kind) - _SHOWN} more; --json has them all"
+            yield f"{start}{len(of_kind) - _SHOWN} more; --json prints all"
 
 
 def _described(finding: Finding) -> str:

@@ -1,4 +1,4 @@
-"""`brightfield demo`: solar cells, from the images to a report and overlays."""
+"""`brightfield demo`: train and evaluate an inspector of solar cells, and write a report and overlays."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OF_EACH_KIND = 3
 
 @dataclass(frozen=True)
 class Shown:
-    """One image of the test split, as inspected."""
+    """One inspected image of the test split."""
 
     image: str
     truth: str
@@ -36,18 +36,28 @@ class Shown:
 
 def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    parser = add_command(subparsers, "demo", "solar cells, end to end: train, evaluate, report, inspect")
-    parser.add_argument(
-        "-o", "--output", metavar="DIR", type=Path, default=Path("brightfield-demo"), help="(%(default)s)"
+    parser = add_command(
+        subparsers, "demo", "run all steps on images of solar cells: train, evaluate, report, inspect"
     )
     parser.add_argument(
-        "--data", metavar="DATA", default="elpv", help="other images, as in train (%(default)s)"
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        default=Path("brightfield-demo"),
+        help="folder for the inspector, the report and overlays (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="DATA",
+        default="elpv",
+        help="a folder, a manifest or a catalog name (default: %(default)s)",
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train with the default recipe, evaluate, report, inspect six images, print; return 0."""
+    """Train with the default recipe, evaluate, write the report, inspect six images and print; return 0."""
     folder: Path = args.output
     _check_place(folder)
 
@@ -55,33 +65,36 @@ def run(args: argparse.Namespace) -> int:
 
     with show_progress(args.quiet) as progress:
         tested = train_and_test(args.data, folder / BUNDLE, report=folder, progress=progress)
-        inspector, made = tested.inspector, tested.evaluation
-        if made is None:
-            raise DataError(f"{args.data} has no images left to test on; the demo shows what becomes of some")
-        shown = [
-            show(inspector, made, row, folder / "overlays" / str(number))
-            for number, row in enumerate(pick(made), start=1)
+        inspector, evaluation = tested.inspector, tested.evaluation
+        if evaluation is None:
+            raise DataError(
+                f"{args.data} has no images in a test split, which the demo needs; add images or "
+                "name other data"
+            )
+        examples = [
+            show(inspector, evaluation, row, folder / "overlays" / str(number))
+            for number, row in enumerate(pick(evaluation), start=1)
         ]
     if args.json:
-        print(json.dumps(_document(folder, inspector, made, shown)))
+        print(json.dumps(_document(folder, inspector, evaluation, examples)))
     else:
-        _print(folder, inspector, made, shown)
+        _print(folder, inspector, evaluation, examples)
     return 0
 
 
 def _check_place(folder: Path) -> None:
-    """Take a new or empty folder, or that of an earlier demo, which is written over."""
+    """Check that the folder is new, empty or of an earlier demo, which is overwritten."""
     check_folder(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / BUNDLE).exists():
         raise ConfigError(
-            f"{folder} holds files that are not an earlier demo's; choose another folder with -o"
+            f"{folder} holds files that are not from an earlier demo; choose another folder with -o"
         )
     check_bundle_place(folder / BUNDLE, force=True)
 
 
-def pick(made: Evaluation) -> list[int]:
-    """Return the rows of three defective and three good images, evenly spaced, whatever became of them."""
-    p = made.predictions
+def pick(evaluation: Evaluation) -> list[int]:
+    """Return the rows of three defective and three good images, evenly spaced, whatever their decision."""
+    p = evaluation.predictions
     rows = list(range(len(p)))
     kinds = (
         [rows]
@@ -93,11 +106,11 @@ def pick(made: Evaluation) -> list[int]:
     ]
 
 
-def show(inspector: Inspector, made: Evaluation, row: int, start: Path) -> Shown:
-    """Inspect one image of the evaluation and write its maps; `start` begins their names."""
+def show(inspector: Inspector, evaluation: Evaluation, row: int, start: Path) -> Shown:
+    """Inspect one image of the evaluation and write its heatmap and overlay; `start` begins their paths."""
     from brightfield.explain.files import write_maps
 
-    sample = made.dataset.samples[row]
+    sample = evaluation.dataset.samples[row]
     look = inspector.look(sample.path)
     verdict = look.verdict
     name = re.sub(r"[^\w.-]", "_", f"{start.name}-{sample.label}-{Path(sample.image).stem}")
@@ -106,25 +119,31 @@ def show(inspector: Inspector, made: Evaluation, row: int, start: Path) -> Shown
     return Shown(sample.image, str(sample.label), decision, verdict.probability, files.overlay)
 
 
-def _document(folder: Path, inspector: Inspector, made: Evaluation, shown: list[Shown]) -> dict[str, object]:
+def _document(
+    folder: Path, inspector: Inspector, evaluation: Evaluation, examples: list[Shown]
+) -> dict[str, object]:
     from brightfield.evaluation.summary import summary
 
     return {
         "bundle": str(folder / BUNDLE),
         "report": str(folder / "report.html"),
         "seconds": inspector.facts["training"]["seconds"],
-        "metrics": summary(made.metrics),
-        "inspected": [{**vars(s), "overlay": None if s.overlay is None else str(s.overlay)} for s in shown],
+        "metrics": summary(evaluation.metrics),
+        "inspected": [
+            {**vars(s), "overlay": None if s.overlay is None else str(s.overlay)} for s in examples
+        ],
     }
 
 
-def _print(folder: Path, inspector: Inspector, made: Evaluation, shown: list[Shown]) -> None:
+def _print(folder: Path, inspector: Inspector, evaluation: Evaluation, examples: list[Shown]) -> None:
     console = stdout()
     seconds = inspector.facts["training"]["seconds"]
-    console.print(figures_table(made.metrics, title=f"{made.dataset.name}: the test split", seconds=seconds))
-    for one in shown:
-        sure = "" if one.probability is None else f" at {one.probability:.3f}"
-        console.print(f"{one.truth}: called {one.decision}{sure}, {one.overlay}", markup=False)
+    console.print(
+        figures_table(evaluation.metrics, title=f"{evaluation.dataset.name}: the test split", seconds=seconds)
+    )
+    for example in examples:
+        sure = "" if example.probability is None else f" at {example.probability:.3f}"
+        console.print(f"{example.truth}: called {example.decision}{sure}, {example.overlay}", markup=False)
     console.print(f"report: {folder / 'report.html'}", markup=False)
     console.print(f"inspector: {folder / BUNDLE}", markup=False)
     console.print(f"next: brightfield inspect {folder / BUNDLE} IMAGE ... -o DIR --overlay", markup=False)

@@ -1,4 +1,4 @@
-"""`brightfield evaluate`: what an inspector makes of a labelled data set."""
+"""`brightfield evaluate`: judge a labelled data set with an inspector and write a report."""
 
 from __future__ import annotations
 
@@ -25,9 +25,13 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = add_command(subparsers, "evaluate", "judge a labelled data set and write a report")
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="an inspector")
-    parser.add_argument("data", metavar="DATA", help="a folder, a manifest, or a name of the catalog")
+    parser.add_argument("data", metavar="DATA", help="a folder, a manifest or a catalog name")
     parser.add_argument(
-        "-o", "--output", metavar="DIR", type=Path, help="for metrics.json, predictions.csv and report.html"
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        help="folder for metrics.json, predictions.csv and report.html",
     )
     parser.add_argument(
         "--split",
@@ -35,39 +39,60 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         help="the split to judge (default: the test split where there is one, else everything)",
     )
     parser.add_argument(
-        "--threshold", metavar="T", type=number, help="instead of the inspector's own, on its scale"
+        "--threshold",
+        metavar="T",
+        type=number,
+        help="use this threshold, on the scale of the inspector's own",
     )
-    parser.add_argument("--limits", metavar="FILE", type=Path, help="accept it by the limits in a TOML file")
+    parser.add_argument("--limits", metavar="FILE", type=Path, help="TOML file of acceptance limits to check")
     parser.add_argument(
-        "--against", metavar="BUNDLE", type=Path, help="another inspector that judges the same images"
+        "--against", metavar="BUNDLE", type=Path, help="another inspector to compare with on the same images"
     )
-    add = parser.add_argument_group("does it decide alike when it looks again?").add_argument
+    _add_study_options(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_study_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("agreement study: are decisions repeatable?").add_argument
     add(
         "--trials",
         metavar="N",
         type=int,
         default=0,
-        help="judge N shots of every picture, each a little moved, brighter or darker, and out of focus",
+        help="judge N disturbed copies of every picture: moved, brighter or darker, out of focus",
     )
-    add("--shift", metavar="PX", type=float, default=2.0, help="move them by up to this (default: 2)")
-    add("--light", metavar="SHARE", type=float, default=0.1, help="of light, more or less (default: 0.1)")
-    add("--focus", metavar="PX", type=float, default=1.0, help="blur's standard deviation (default: 1)")
+    add(
+        "--shift", metavar="PX", type=float, default=2.0, help="largest move of a copy in pixels (default: 2)"
+    )
+    add(
+        "--light",
+        metavar="SHARE",
+        type=float,
+        default=0.1,
+        help="largest relative change of brightness (default: 0.1)",
+    )
+    add(
+        "--focus",
+        metavar="PX",
+        type=float,
+        default=1.0,
+        help="largest standard deviation of the blur in pixels (default: 1)",
+    )
     add(
         "--repeated-shots",
         action="store_true",
-        help="pictures of one group of the manifest are shots of one part",
+        help="pictures of one group of the manifest are repeated shots of one part",
     )
     add(
         "--appraisals",
         metavar="FILE",
         type=Path,
-        help="people's decisions to compare with: a CSV with the columns image,appraiser,decision",
+        help="people's decisions to compare with: a CSV file with the columns image,appraiser,decision",
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judge, write, print; return 2 if an image could not be read, else 0."""
+    """Evaluate, write the results and print the figures; return 2 if an image could not be read, else 0."""
     wait_asleep()
     if args.output is not None:
         check_folder(args.output)
@@ -80,8 +105,8 @@ def run(args: argparse.Namespace) -> int:
     from brightfield.report.compose import RESULTS
 
     if args.output is not None:
-        read = (Path(args.data), args.limits, args.appraisals)
-        check_overwrites((args.output / name for name in RESULTS), read)
+        inputs = (Path(args.data), args.limits, args.appraisals)
+        check_overwrites((args.output / name for name in RESULTS), inputs)
 
     study = _study(args)
     limits = None if args.limits is None else read_limits(args.limits)
@@ -90,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
     if args.threshold is not None:
         inspector = at_threshold(inspector, args.threshold)
     with show_progress(args.quiet) as progress:
-        made = evaluate(
+        evaluation = evaluate(
             inspector,
             args.data,
             args.output,
@@ -100,36 +125,36 @@ def run(args: argparse.Namespace) -> int:
             study=study,
             progress=progress,
         )
-    for note in made.notes:
+    for note in evaluation.notes:
         log.warning("%s", note)
     if args.json:
-        print(json.dumps(made.document))
+        print(json.dumps(evaluation.document))
     else:
-        _print(made, args.output)
-    return 2 if made.unreadable else 0
+        _print(evaluation, args.output)
+    return 2 if evaluation.unreadable else 0
 
 
 def _study(args: argparse.Namespace) -> Study:
     from brightfield.evaluation.disturb import Disturbance
     from brightfield.evaluation.study import Study
 
-    far = Disturbance(args.shift, args.light, args.focus)
-    return Study(args.trials, far, args.repeated_shots, args.appraisals)
+    disturbance = Disturbance(args.shift, args.light, args.focus)
+    return Study(args.trials, disturbance, args.repeated_shots, args.appraisals)
 
 
-def _print(made: Evaluation, output: Path | None) -> None:
+def _print(evaluation: Evaluation, output: Path | None) -> None:
     from brightfield.report.compose import RESULTS
     from brightfield.report.wording import acceptance_sentences, agreement_sentences, difference_sentences
 
     console = stdout()
-    splits = ", ".join(sorted({str(s.split) for s in made.dataset.samples}))
-    console.print(figures_table(made.metrics, title=f"{made.dataset.name}: {splits}"))
+    splits = ", ".join(sorted({str(s.split) for s in evaluation.dataset.samples}))
+    console.print(figures_table(evaluation.metrics, title=f"{evaluation.dataset.name}: {splits}"))
     for name, sentences in (
         ("agreement", agreement_sentences),
         ("against", difference_sentences),
         ("acceptance", acceptance_sentences),
     ):
-        for sentence in sentences(made.metrics[name]) if name in made.metrics else ():
+        for sentence in sentences(evaluation.metrics[name]) if name in evaluation.metrics else ():
             console.print(sentence, markup=False)
     if output is not None:
         for name in RESULTS:

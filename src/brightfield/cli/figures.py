@@ -1,4 +1,4 @@
-"""The key figures of an evaluation as a small table."""
+"""The key figures of an evaluation as a table, and numbers as text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RATES = (
 
 
 def figures_table(metrics: Mapping[str, Any], *, title: str, seconds: float | None = None) -> Table:
-    """Return the key figures as two columns, rates with their intervals."""
+    """Return a table of the key figures; rates are shown with their intervals."""
     table = Table(title=title, title_justify="left", show_header=False)
     defects = metrics["n_defect"]
     table.add_row("images", str(metrics["n"]) + ("" if defects is None else f", {defects} defective"))
@@ -40,7 +40,7 @@ def figures_table(metrics: Mapping[str, Any], *, title: str, seconds: float | No
 
 
 def on_scale(value: float | None, scale: str, digits: int) -> str:
-    """Return a value with what it is where it is no probability: `p-value 0.01`, `score -3.142`."""
+    """Return a value as text, with its scale unless it is a probability: `p-value 0.01`, `score -3.142`."""
     if value is None:
         return "none"
     named = {"p_value": "p-value", "score": "score"}
@@ -53,7 +53,7 @@ def in_words(rate: Mapping[str, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds, or minutes and seconds."""
+    """Return a duration as seconds, or from one minute on as minutes and seconds."""
     whole = round(seconds)
     return f"{seconds:.1f} s" if whole < 60 else f"{whole // 60} min {whole % 60:02} s"
 

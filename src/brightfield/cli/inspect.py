@@ -1,4 +1,4 @@
-"""`brightfield inspect`: a verdict on each image, and where it looked."""
+"""`brightfield inspect`: judge images, and write their heatmaps."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ log = logging.getLogger(__name__)
 
 _COLOURS = {"OK": "green", "REVIEW": "yellow", "DEFECT": "bold red"}
 RESULTS = (".heatmap.png", ".overlay.png", ".mask.png")
-"""How the names of results end."""
+"""Endings of the names of result files."""
 
 UNREADABLE, UNWRITTEN = "unreadable", "with results that cannot be written"
-"""What else images are counted as."""
+"""Counts of images beside those of the decisions."""
 
 _FORMAT = "{:<8} {:>{wide}}  {:<16} {:>7}  "
 
@@ -52,11 +52,14 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "--output",
         metavar="DIR",
         type=Path,
-        help="write <image>.heatmap.png there: 16-bit, 1000 is 1.0",
+        help="folder for <image>.heatmap.png: 16-bit, a value of 1000 is 1.0",
     )
-    parser.add_argument("--overlay", action="store_true", help="with -o: <image>.overlay.png besides")
+    parser.add_argument("--overlay", action="store_true", help="with -o: also write <image>.overlay.png")
     parser.add_argument(
-        "--threshold", metavar="T", type=number, help="instead of the inspector's own, on its scale"
+        "--threshold",
+        metavar="T",
+        type=number,
+        help="use this threshold, on the scale of the inspector's own",
     )
     parser.add_argument(
         "--interval", action="store_true", help="add the Venn-Abers interval of every probability of a defect"
@@ -65,7 +68,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judge every image and print a line for each; return 2 if one could not be read or written, else 0."""
+    """Judge every image and print a line each; return 2 if one could not be read or written, else 0."""
     wait_asleep()
     if args.overlay and args.output is None:
         raise ConfigError("--overlay needs a folder to write to; add -o DIR")
@@ -80,59 +83,59 @@ def run(args: argparse.Namespace) -> int:
     inspector = load(args.bundle)
     point = inspector.operating_point
     if args.interval and (point is None or point.scale != "probability"):
-        gives = "only names classes" if point is None else f"gives none, and judges by {_named(point.scale)}"
-        raise ConfigError(f"--interval is about the probability of a defect; this inspector {gives}")
+        reason = "only names classes" if point is None else f"gives none, and judges by {_named(point.scale)}"
+        raise ConfigError(f"--interval needs the probability of a defect; this inspector {reason}")
     if point is not None and args.threshold is not None:
-        replace(point, threshold=args.threshold, review=None)  # refuses what is not on its scale
+        replace(point, threshold=args.threshold, review=None)  # raises ConfigError outside the scale
     console = stdout()
     if not args.json:
         value = "probability" if point is None else _named(point.scale)
         heads = _columns("decision", f"{value} (interval)" if args.interval else value, "label", "ms")
         console.print(Text(f"{heads}image", style="bold"))
     counts: Counter[str] = Counter()
-    # where the lines themselves show how far it is, no bar is needed
+    # on a terminal the printed lines show the progress, so no bar is needed
     with show_progress(args.quiet or sys.stdout.isatty()) as progress:
-        asked = ((image, args.output is not None) for image in images)
-        looks = inspector.looks(asked, threshold=args.threshold)
+        requests = ((image, args.output is not None) for image in images)
+        looks = inspector.looks(requests, threshold=args.threshold)
         for done, (image, look) in enumerate(zip(images, looks, strict=True), start=1):
             counts.update(_report(inspector, look, (image, starts.get(image)), args, console))
             progress("inspect", done, len(images))
     if not args.json:
-        many = "1 image" if len(images) == 1 else f"{len(images)} images"
-        console.print(f"{many}: {', '.join(_in_words(counts, inspector))}", markup=False)
+        total = "1 image" if len(images) == 1 else f"{len(images)} images"
+        console.print(f"{total}: {', '.join(_in_words(counts, inspector))}", markup=False)
     return 2 if counts[UNREADABLE] or counts[UNWRITTEN] else 0
 
 
 def find_images(named: Sequence[Path], leave_out: Path | None = None) -> list[Path]:
-    """Return the files named, and the images below the folders named, each file once; masks are no images.
+    """Return the named files and the images below the named folders, each once and without masks.
 
     Args:
         named: Files and folders.
-        leave_out: A folder whose images are not meant: that of the results.
+        leave_out: The folder of results, whose images are left out.
 
     Raises:
-        DataError: If there are none.
+        DataError: If there are no images.
     """
-    found: dict[str, Path] = {}
+    images: dict[str, Path] = {}
     for place in named:
         inside = list(_images_below(place, leave_out)) if place.is_dir() else [place]
         if not inside:
             log.warning("no images in %s", place)
         for image in inside:
-            found.setdefault(os.path.abspath(image), image)
-    if not found:
+            images.setdefault(os.path.abspath(image), image)
+    if not images:
         from brightfield.data.decode import IMAGE_SUFFIXES
 
         suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
         raise DataError(f"no images in {', '.join(map(str, named))}; expected files ending in {suffixes}")
-    return list(found.values())
+    return list(images.values())
 
 
 def _images_below(folder: Path, leave_out: Path | None) -> Iterator[Path]:
     from brightfield.data.layouts import image_files
 
     results = None if leave_out is None else leave_out.resolve()
-    # where results lie among the images, or above them, only their names tell
+    # results written among the images, or above them, are recognised by their names alone
     apart = results is not None and not folder.resolve().is_relative_to(results)
     for image, _ in image_files(folder):
         inside = results is not None and image.resolve().is_relative_to(results)
@@ -141,10 +144,10 @@ def _images_below(folder: Path, leave_out: Path | None) -> Iterator[Path]:
 
 
 def output_names(images: Sequence[Path]) -> dict[Path, Path]:
-    """Return for each image the start of its results' names, below the folder of results, no two alike.
+    """Return a unique path for the results of each image, relative to the folder of results.
 
-    It is the image's path below the folder that all of them share, without its suffix; where that leaves two
-    images of one folder with one name, such as a.png and a.jpg, the images of that folder keep their suffix.
+    It is the image's path below the common folder of all images, without its suffix. If two images of a
+    folder differ in their suffix only, such as a.png and a.jpg, all images of that folder keep their suffix.
     """
     absolute = {image: Path(os.path.abspath(image)) for image in images}
     shared = os.path.commonpath([path.parent for path in absolute.values()])
@@ -157,10 +160,10 @@ def output_names(images: Sequence[Path]) -> dict[Path, Path]:
 
 
 def _starts(images: Sequence[Path], output: Path | None, overlaid: bool) -> dict[Path, Path]:
-    """Return for each image how its results' paths begin; none where nothing is written.
+    """Return for each image the start of the paths of its results; empty without an output folder.
 
     Raises:
-        ConfigError: If a result would be written over an image.
+        ConfigError: If a result would overwrite an image.
     """
     if output is None:
         return {}
@@ -179,9 +182,9 @@ def _report(
     args: argparse.Namespace,
     console: Console,
 ) -> list[str]:
-    """Write one image's results and print its line; return what to count it as.
+    """Write one image's results and print its line; return the counts that it belongs to.
 
-    `place` is the image, and how its results' paths begin.
+    `place` is the image's path and the start of the paths of its results.
     """
     image, start = place
     if isinstance(look, ImageError):

@@ -1,4 +1,4 @@
-"""`brightfield`: find the command, run it, and turn whatever goes wrong into a message and an exit code."""
+"""`brightfield`: run a command, and turn exceptions into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from brightfield.errors import InputError, MissingPackageError, WriteError
 from brightfield.version import __version__
 
 COMMANDS = {
-    "demo": "solar cells, end to end: train, evaluate, report, inspect",
-    "data": "what is in a data set, and what is wrong with it",
+    "demo": "run all steps on images of solar cells: train, evaluate, report, inspect",
+    "data": "check a data set, list and fetch public ones",
     "train": "train an inspector on a data set",
     "evaluate": "judge a labelled data set and write a report",
     "inspect": "judge images, one line each",
     "threshold": "choose the operating point again, without training",
-    "arch": "take a network apart: sizes, parameters, receptive fields",
+    "arch": "show a network layer by layer: sizes, parameters, multiply-adds, receptive fields",
 }
-"""What each command does. A command's module is imported when it is called: none pays for another."""
+"""Summary of each command. Only the module of the called command is imported."""
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
 
 NOTHING_LEFT = "nothing is left half-written"
-"""What is said of a command that was stopped, unless it says otherwise."""
+"""The message after Ctrl-C, unless the command sets another."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return 0 if done, 2 if the input is wrong, 130 if stopped, 1 for anything else.
+    """Run a command; return 0 on success, 2 for wrong input, 130 after Ctrl-C, 1 for any other error.
 
     Args:
-        argv: The words after `brightfield`; those of the process where None.
+        argv: The arguments after `brightfield`; None for those of the process.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
+            stream.reconfigure(errors="backslashreplace")  # a file name may not be valid text
     try:
         args = _parse(sys.argv[1:] if argv is None else argv)
-    except SystemExit as stop:  # argparse has said why: help, the version, or a mistake
+    except SystemExit as stop:  # argparse has printed the help, the version or an error
         return stop.code if isinstance(stop.code, int) else FAILED
     with messages(args.quiet, args.verbose, args.debug):
         return _run(args)
@@ -61,57 +61,59 @@ def _run(args: argparse.Namespace) -> int:
         code = int(args.run(args))
         sys.stdout.flush()
     except WriteError as error:
-        # what a stopped command leaves, one leaves too that had no room to go on
+        # a full disk leaves the same state as Ctrl-C
         _report(args, str(error) if args.stopped == NOTHING_LEFT else f"{error}; {args.stopped}")
         code = WRONG_INPUT
     except InputError as error:
         _report(args, str(error))
         code = WRONG_INPUT
     except ModuleNotFoundError as error:
-        code = _missing(args, error)
+        code = _missing_package(args, error)
     except KeyboardInterrupt:
         say("stopped", args.stopped, "yellow")
         code = STOPPED
     except BrokenPipeError:
-        _let_stdout_go()
+        _discard_stdout()
     except OSError as error:
-        code = _refused(args, error)
-    except SystemExit as stop:  # how rich leaves when nobody reads on
+        code = _os_error(args, error)
+    except SystemExit as stop:  # rich exits so when the reader of stdout is gone
         code = stop.code if isinstance(stop.code, int) else FAILED
-    except Exception as error:  # noqa: BLE001 - the last place where a message can be made of it
-        code = _surprise(args, error)
+    except Exception as error:  # noqa: BLE001 - the last handler, for errors that nothing else expects
+        code = _unexpected(args, error)
     return code
 
 
-def _refused(args: argparse.Namespace, error: OSError) -> int:
-    """Report what the system refused; only where it names a file, or room is short, is there a mend."""
+def _os_error(args: argparse.Namespace, error: OSError) -> int:
+    """Report an error of the operating system; return 2 where a file or a full disk caused it, else 1."""
     if error.filename is not None and error.errno in {*NO_ROOM, errno.EROFS}:
         _report(args, why_not_written(error, Path(os.fsdecode(error.filename))))
     elif error.errno == errno.ENAMETOOLONG:
-        _report(args, f"cannot use {error.filename}: its name or its path is too long; shorten it")
+        _report(args, f"cannot use {error.filename}: its path is too long; shorten it")
     elif error.filename is not None:
         _report(
             args,
-            f"cannot use {error.filename}: {error.strerror}; choose a place that can be read and written",
+            f"cannot use {error.filename}: {error.strerror}; choose a path that can be read and written",
         )
     elif error.errno in NO_ROOM:
-        _report(args, f"cannot write: {error.strerror}; make room where stdout or temporary files go")
-        _let_stdout_go()
+        _report(
+            args, f"cannot write: {error.strerror}; free space where stdout or temporary files are written"
+        )
+        _discard_stdout()
     else:
-        return _surprise(args, error)
+        return _unexpected(args, error)
     return WRONG_INPUT
 
 
-def _missing(args: argparse.Namespace, error: ModuleNotFoundError) -> int:
-    """Say which line installs what is missing; return the exit code."""
+def _missing_package(args: argparse.Namespace, error: ModuleNotFoundError) -> int:
+    """Report how to install a missing package; return the exit code."""
     try:
         _report(args, str(MissingPackageError.of(error)))
     except ModuleNotFoundError:
-        return _surprise(args, error)
+        return _unexpected(args, error)
     return WRONG_INPUT
 
 
-def _surprise(args: argparse.Namespace, error: Exception) -> int:
+def _unexpected(args: argparse.Namespace, error: Exception) -> int:
     hint = "" if args.debug else " (run it again with --debug for the traceback)"
     _report(args, f"{type(error).__name__}: {error}{hint}")
     return FAILED
@@ -124,27 +126,27 @@ def _report(args: argparse.Namespace, message: str) -> None:
     say("error", message, "bold red")
 
 
-def _let_stdout_go() -> None:
-    """Keep the interpreter from writing what is left to a reader that is gone."""
+def _discard_stdout() -> None:
+    """Redirect stdout to nowhere, so that flushing it at exit does not fail when its reader is gone."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that says which command was likely meant."""
+    """A parser that suggests the command that was probably meant."""
 
     def error(self, message: str) -> NoReturn:
-        found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
-        if found:
-            message += _hint(found[1], re.findall(r"[\w-]+", found[2]))
+        match = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if match:
+            message += _hint(match[1], re.findall(r"[\w-]+", match[2]))
         super().error(printable(message))
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(
         prog="brightfield",
-        description="Turns a folder of images of parts into an inspector, and proves how often it is wrong.",
-        epilog="`brightfield COMMAND --help` says what a command takes. `brightfield demo` shows all of it.",
+        description="Train a visual inspector from a folder of images of parts, and measure its errors.",
+        epilog="`brightfield COMMAND --help` explains a command. `brightfield demo` runs all steps.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"brightfield {__version__}")

@@ -1,4 +1,4 @@
-"""Whether something can be written where the user wants it, asked before any work is done."""
+"""Checks of output paths, made before any work is done."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from brightfield.errors import ConfigError
 
 
 def check_bundle_place(path: Path, *, force: bool) -> None:
-    """Refuse a place for a bundle that holds something already, or that cannot be written.
+    """Check that a bundle can be written at a path.
 
     Raises:
-        ConfigError: If an inspector is there and `force` is not given, or the folder cannot be written.
-        BundleError: If something else is there.
+        ConfigError: If an inspector is at the path and `force` is false, or the folder is not writable.
+        BundleError: If something that is not a bundle is at the path.
     """
-    from brightfield.bundle import check_replaceable  # here, as --help need not wait for it
+    from brightfield.bundle import check_replaceable  # imported here, as --help does not need it
 
     check_replaceable(path)
     if path.exists() and not force and not (path.is_dir() and not any(path.iterdir())):
@@ -27,37 +27,39 @@ def check_bundle_place(path: Path, *, force: bool) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Refuse a folder for results that is a file, or that cannot be written.
+    """Check that results can be written to a folder.
 
     Raises:
-        ConfigError: If so.
+        ConfigError: If the path is a file, or the folder is not writable.
     """
     if path.exists() and not path.is_dir():
-        raise ConfigError(f"{path} is a file; expected a folder, or a new name for one")
+        raise ConfigError(f"{path} is a file; expected a folder, or a path that does not exist yet")
     _check_writable(path.absolute())
 
 
 def check_apart(folder: Path, *, data: str | None = None, bundles: Iterable[Path | None] = ()) -> None:
-    """Refuse a folder for results that is an inspector's, or a data set's own.
+    """Check that a folder for results is separate from inspectors and from the images of a data set.
 
     Args:
-        folder: Where results are to be written.
-        data: What is judged, as the command line names it: its folder may not be it, nor one in it that
-            holds images.
-        bundles: Inspectors that are read or written; None for one that was not named.
+        folder: The folder for results.
+        data: The data set, as the command line names it. The folder must not be the data set's own, nor one
+            below it that holds images.
+        bundles: Inspectors that are read or written; None for one that is not given.
 
     Raises:
-        ConfigError: If so.
+        ConfigError: If the folder is not separate.
     """
     place = Path(os.path.realpath(folder))
     for bundle in bundles:
         if bundle is not None and place.is_relative_to(os.path.realpath(bundle)):
-            raise ConfigError(f"{folder} is the inspector's own folder; name another for the results")
+            raise ConfigError(
+                f"{folder} is inside the inspector's bundle; choose another folder for the results"
+            )
     root = None if data is None else Path(os.path.realpath(data))
     if root is None or not root.is_dir() or not place.is_relative_to(root):
         return
     if place == root or (place.is_dir() and _holds_images(place)):
-        raise ConfigError(f"{folder} holds the images that are judged; name another folder for the results")
+        raise ConfigError(f"{folder} holds the images to judge; choose another folder for the results")
 
 
 def _holds_images(folder: Path) -> bool:
@@ -67,8 +69,8 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _check_writable(folder: Path) -> None:
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    if not there.is_dir():
-        raise ConfigError(f"{there} is a file, so that nothing can be written below it; choose another place")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(f"{there} may not be written to; choose another place, or ask for the right to")
+    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    if not nearest.is_dir():
+        raise ConfigError(f"{nearest} is a file, so no folder can be created below it; choose another path")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError(f"{nearest} is not writable; choose another path, or change its permissions")

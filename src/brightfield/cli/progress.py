@@ -1,4 +1,4 @@
-"""How far it is: one bar a stage where stderr is a terminal, else one plain line a stage."""
+"""Progress on stderr: one bar per stage on a terminal, else one line per stage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from brightfield.progress import Progress, silent
 
 @contextmanager
 def show_progress(quiet: bool = False) -> Iterator[Progress]:
-    """Show on stderr what the yielded function is told; the bars vanish at the end."""
+    """Yield a callback that shows progress on stderr; bars are removed at the end."""
     if quiet:
         yield silent
     elif not stderr().is_terminal:
@@ -34,7 +34,7 @@ def show_progress(quiet: bool = False) -> Iterator[Progress]:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        # stdout stays itself: redirected, results would be drawn on stderr with the bars
+        # redirect_stdout would print results on stderr, between the bars
         with Bars(*columns, console=stderr(), transient=True, redirect_stdout=False) as bars:
             yield _bars(bars)
 
@@ -46,7 +46,7 @@ def _bars(bars: Bars) -> Progress:
     def show(stage: str, done: int, total: int) -> None:
         if stage not in tasks:
             tasks[stage] = bars.add_task(stage, total=total)
-        elif done < last[stage][0] or total != last[stage][1]:  # the same stage, begun again on other images
+        elif done < last[stage][0] or total != last[stage][1]:  # the stage starts again with other images
             bars.reset(tasks[stage], total=total)
         last[stage] = (done, total)
         bars.update(tasks[stage], completed=done)
@@ -55,11 +55,11 @@ def _bars(bars: Bars) -> Progress:
 
 
 def _lines() -> Progress:
-    said: set[tuple[str, int]] = set()
+    printed: set[tuple[str, int]] = set()
 
     def show(stage: str, done: int, total: int) -> None:
-        if (stage, total) not in said:
-            said.add((stage, total))
+        if (stage, total) not in printed:
+            printed.add((stage, total))
             stderr().print(f"{stage}: {total}", soft_wrap=True, markup=False)
 
     return show

@@ -1,4 +1,4 @@
-"""The terminal: what every command offers, the two consoles, and messages as lines on stderr."""
+"""The terminal: options of every command, the consoles of stdout and stderr, and messages on stderr."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
-Subparsers = argparse._SubParsersAction  # its element is the parser's class, which only the annotation needs
+Subparsers = argparse._SubParsersAction  # generic in the parser's class, for annotations only
 
 log = logging.getLogger(__name__)
 
@@ -26,61 +26,62 @@ _COLOURS = {"DEBUG": "dim", "INFO": "cyan", "WARNING": "yellow", "ERROR": "bold 
 def add_command(
     subparsers: Subparsers[argparse.ArgumentParser], name: str, summary: str
 ) -> argparse.ArgumentParser:
-    """Add a command with the options that all have; its options are only known by their whole names."""
+    """Add a command with the options of every command; abbreviated options are not accepted."""
     capital = f"{summary[0].upper()}{summary[1:]}."
     parser = subparsers.add_parser(name, help=summary, description=capital, allow_abbrev=False)
-    everywhere = parser.add_argument_group("options of every command")
-    everywhere.add_argument("--json", action="store_true", help="print JSON on stdout, all else on stderr")
-    everywhere.add_argument("--quiet", action="store_true", help="no progress, no warnings")
-    everywhere.add_argument("--verbose", action="store_true", help="say more of what is done")
-    everywhere.add_argument(
-        "--debug", action="store_true", help="say everything, errors with their traceback"
+    common = parser.add_argument_group("options of every command")
+    common.add_argument("--json", action="store_true", help="print JSON on stdout, everything else on stderr")
+    common.add_argument("--quiet", action="store_true", help="show no progress and no warnings")
+    common.add_argument("--verbose", action="store_true", help="log the steps of the work")
+    common.add_argument(
+        "--debug", action="store_true", help="log everything, and show errors with their traceback"
     )
     parser.set_defaults(parser=parser)
     return parser
 
 
 def share(text: str) -> float:
-    """Return the number in [0, 1] that an option's value says."""
+    """Parse an option's value as a number in [0, 1]."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no probability; expected a number from 0 to 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a probability; expected a number from 0 to 1")
     return value
 
 
 def number(text: str) -> float:
-    """Return the finite number that an option's value says."""
+    """Parse an option's value as a finite number."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number; expected one such as 0.5")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number; expected one such as 0.5")
     return value
 
 
 def wait_asleep() -> None:
-    """Have threads that wait for one another sleep, not spin; to be called before torch is imported.
+    """Make waiting OpenMP threads sleep instead of spin; call it before torch is imported.
 
-    A command that judges shares its processor with the cameras' software and whatever else runs on the line.
-    Threads that spin there keep it from the very thread they wait for, and a picture can take several times
-    as long; alone it takes as long either way. Training, which waits more often, is slower asleep.
+    A command that judges shares the processor with other programs, such as the cameras' software. Spinning
+    threads then take the processor from the thread that they wait for, and a picture can take several times
+    as long. On an idle machine it makes no difference. Training waits more often and is slower with sleeping
+    threads, so it does not call this.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""What makes a terminal write from right to left, so that a name looks like another."""
+"""Control characters of text direction, with which one name can be made to look like another."""
 
 
 def printable(text: str) -> str:
-    r"""Return text that fills one line and only shows: control characters in it are written as `\n`, `\x1b`.
+    r"""Return text with control characters escaped, such as `\n` and `\x1b`, so that it fills one line.
 
-    The names of files and classes come from elsewhere, and may hold what moves a terminal's cursor, colours
-    it, or pretends to be another line.
+    Names of files and classes are foreign input and may hold sequences that move the cursor, set colours or
+    imitate another line.
     """
     return "".join(map(_shown, text))
 
@@ -91,7 +92,7 @@ def _shown(character: str) -> str:
 
 
 class _Console(Console):
-    """A console on which plain text, in tables too, is always `printable`."""
+    """A console that makes all plain text `printable`, also in tables."""
 
     def render_str(self, text: str, **how: Any) -> Text:
         return super().render_str(printable(text), **how)
@@ -99,12 +100,12 @@ class _Console(Console):
 
 @cache
 def stderr() -> Console:
-    """Return the one console on stderr, which messages and bars share, lest they overwrite each other."""
+    """Return the single console on stderr; messages and bars share it, so that they do not overlap."""
     return _Console(stderr=True, highlight=False, emoji=False)
 
 
 def stdout(least: int = 0) -> Console:
-    """Return a console for results, which never breaks a line, at least so many characters wide."""
+    """Return a console for results that wraps no lines and is at least `least` characters wide."""
     console = _Console(highlight=False, emoji=False, soft_wrap=True)
     if console.width >= least:
         return console
@@ -112,12 +113,12 @@ def stdout(least: int = 0) -> Console:
 
 
 def say(kind: str, message: str, colour: str) -> None:
-    """Print one message on stderr, behind what kind it is."""
+    """Print one message on stderr, after its kind in colour."""
     stderr().print(Text.assemble((f"{kind}: ", colour), printable(message)), soft_wrap=True)
 
 
 class _Lines(logging.Handler):
-    """Log records as lines on stderr."""
+    """A handler that prints log records as lines on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(record.levelname.lower(), self.format(record), _COLOURS.get(record.levelname, ""))
@@ -125,17 +126,17 @@ class _Lines(logging.Handler):
 
 @contextmanager
 def messages(quiet: bool, verbose: bool, debug: bool) -> Iterator[None]:
-    """Show log messages and Python's warnings while a command runs; afterwards all is as it was.
+    """Show log messages and Python's warnings while a command runs, and restore all settings afterwards.
 
-    Warnings are taken where the interpreter shows them, once and for all threads: to catch them around each
-    picture would not do, as threads that decode side by side would undo each other's filters.
+    Warnings are intercepted in `warnings.showwarning`, for all threads at once. Catching them per picture
+    would fail, as threads that decode in parallel would overwrite each other's warning filters.
     """
     logger = logging.getLogger("brightfield")
     level = logging.WARNING
-    for wanted, of_wanted in ((quiet, logging.ERROR), (verbose, logging.INFO), (debug, logging.DEBUG)):
-        level = of_wanted if wanted else level
+    for flag, flag_level in ((quiet, logging.ERROR), (verbose, logging.INFO), (debug, logging.DEBUG)):
+        level = flag_level if flag else level
     handler = _Lines(level)
-    of_pillow = logging.NullHandler() if quiet else handler  # it logs what it raises, which is told anyway
+    of_pillow = logging.NullHandler() if quiet else handler  # Pillow also logs the errors it raises
     before, shown = logger.level, warnings.showwarning
     logger.addHandler(handler)
     logging.getLogger("PIL").addHandler(of_pillow)
@@ -158,7 +159,7 @@ def _log_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Log a warning, with the picture that it is about where one is being read."""
+    """Log a warning, prefixed with the picture that is being read, if any."""
     from brightfield.data.opening import picture_at_work
 
     picture = picture_at_work()

@@ -28,24 +28,30 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = add_command(subparsers, "threshold", "choose the operating point again, without training")
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="an inspector")
-    parser.add_argument("data", metavar="DATA", help="labelled images: see train")
+    parser.add_argument(
+        "data", metavar="DATA", help="labelled images: a folder, a manifest or a catalog name"
+    )
     parser.add_argument("--policy", metavar="P", required=True, help=POLICY_HELP)
     parser.add_argument(
         "--split",
         choices=("train", "calibration", "test", "all"),
-        help="the part to choose on (default: the calibration split where there is one, or what the "
-        "training images were given out of fold, else everything); "
-        "what trained the inspector is never used",
+        help="the split to choose on (default: the calibration split where there is one, else the "
+        "out-of-fold scores of the training images, else all); "
+        "images that trained the inspector are never judged",
     )
     parser.add_argument(
-        "-o", "--output", metavar="BUNDLE", type=Path, help="write the inspector there, not in its place"
+        "-o",
+        "--output",
+        metavar="BUNDLE",
+        type=Path,
+        help="write the new inspector there instead of replacing the old one",
     )
-    parser.add_argument("--force", action="store_true", help="replace the inspector that is at -o")
+    parser.add_argument("--force", action="store_true", help="replace an existing inspector at -o")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Choose, save, print; return 2 if an image could not be read, else 0."""
+    """Choose the operating point, save and print; return 2 if an image could not be read, else 0."""
     wait_asleep()
     from brightfield.decide.policy import parse_policy
 
@@ -60,34 +66,34 @@ def run(args: argparse.Namespace) -> int:
     place: Path = args.output or args.bundle
     check_bundle_place(place, force=args.force or args.output is None)
     with show_progress(args.quiet) as progress:
-        made = rethreshold(inspector, args.data, args.policy, split=args.split, progress=progress)
-    for note in made.notes:
+        result = rethreshold(inspector, args.data, args.policy, split=args.split, progress=progress)
+    for note in result.notes:
         log.warning("%s", note)
-    made.inspector.save(place)
+    result.inspector.save(place)
     from brightfield.report.promises import promises
 
     if args.json:
         document = {
             "bundle": str(place),
-            "images": made.images,
-            "before": made.before.as_dict(),
-            "after": made.after.as_dict(),
-            "promises": promises(made.after),
-            "notes": list(made.notes),
-            "unreadable": list(made.unreadable),
+            "images": result.images,
+            "before": result.before.as_dict(),
+            "after": result.after.as_dict(),
+            "promises": promises(result.after),
+            "notes": list(result.notes),
+            "unreadable": list(result.unreadable),
         }
         print(json.dumps(document))
     else:
-        _print(made, place)
-    return 2 if made.unreadable else 0
+        _print(result, place)
+    return 2 if result.unreadable else 0
 
 
-def _print(made: Rethresholded, place: Path) -> None:
+def _print(result: Rethresholded, place: Path) -> None:
     from brightfield.decide.policy import parse_policy
     from brightfield.report.promises import promises
 
     table = Table("", "before", "after")
-    before, after = made.before, made.after
+    before, after = result.before, result.after
     table.add_row("policy", escape(before.policy), escape(after.policy))
     table.add_row("threshold", *(on_scale(p.threshold, p.scale, 4) for p in (before, after)))
     if (before.review, after.review) != (None, None):
@@ -97,13 +103,15 @@ def _print(made: Rethresholded, place: Path) -> None:
     table.add_row("overkills", in_words(_overkills(before)), in_words(_overkills(after)))
     console = stdout()
     console.print(table)
-    splits = ", ".join(f"{n} {split}" for split, n in sorted(made.images.items()))
+    splits = ", ".join(f"{n} {split}" for split, n in sorted(result.images.items()))
     fixed = parse_policy(after.policy).is_fixed
-    chosen = "" if fixed else ", the very ones that the new threshold was chosen on"
+    chosen = "" if fixed else ", the same that the new threshold was chosen on"
     console.print(f"on {after.n_calibration} images ({splits}){chosen}")
     for sentence in promises(after):
         console.print(sentence, markup=False)
-    console.print(f"inspector: {place}; `brightfield evaluate` says what it does on others", markup=False)
+    console.print(
+        f"inspector: {place}; `brightfield evaluate` gives its figures on other images", markup=False
+    )
 
 
 def _reviewed(point: OperatingPoint) -> dict[str, Any]:

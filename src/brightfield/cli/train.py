@@ -1,4 +1,4 @@
-"""`brightfield train`: from a data set to an inspector, and what it makes of the test split."""
+"""`brightfield train`: train an inspector, and evaluate it on the test split."""
 
 from __future__ import annotations
 
@@ -21,39 +21,48 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FEW_DEFECTS = 20
-"""Below this many defects in the calibration split, the threshold rests on little."""
+"""With fewer defective calibration parts than this, a warning says that the threshold is uncertain."""
 
 
 def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = add_command(subparsers, "train", "train an inspector on a data set")
-    parser.add_argument("data", metavar="DATA", help="a folder, a manifest, or a name of the catalog")
+    parser.add_argument("data", metavar="DATA", help="a folder, a manifest or a catalog name")
     parser.add_argument(
-        "-o", "--output", metavar="BUNDLE", type=Path, required=True, help="a new folder, or a file in .bfz"
+        "-o",
+        "--output",
+        metavar="BUNDLE",
+        type=Path,
+        required=True,
+        help="the inspector to write: a new folder, or a file that ends in .bfz",
     )
     add_options(parser)
-    parser.add_argument("--config", metavar="FILE", type=Path, help="options in TOML; those given here win")
-    parser.add_argument("--report", metavar="DIR", type=Path, help="write the report on the test split there")
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, help="TOML file of options; the command line takes precedence"
+    )
+    parser.add_argument("--report", metavar="DIR", type=Path, help="folder for the report on the test split")
     parser.add_argument(
         "--log",
         metavar="PLACE",
         action="append",
         default=[],
-        help="write the figures of every epoch to tensorboard:FOLDER, mlflow (where "
-        "MLFLOW_TRACKING_URI says, else ./mlruns) or mlflow:URI too",
+        help="also log the figures of every epoch to tensorboard:FOLDER, to mlflow:URI or to mlflow (the URI "
+        "in MLFLOW_TRACKING_URI, else ./mlruns)",
     )
-    parser.add_argument("--resume", action="store_true", help="go on with a stopped training of this output")
-    parser.add_argument("--force", action="store_true", help="replace the inspector that is there")
-    parser.set_defaults(run=run, stopped="the same command with --resume goes on from here")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue an interrupted training of this output"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an existing inspector at -o")
+    parser.set_defaults(run=run, stopped="the same command with --resume continues from here")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, judge the test split, save, print; return 0."""
+    """Train, save, evaluate on the test split and print; return 0."""
     from brightfield.decide.policy import parse_policy
     from brightfield.learn.tracking import check_places
 
     options = given_options(args)
-    parse_policy(options.policy)  # before the data are read
+    parse_policy(options.policy)  # fails before the data are read
     check_places(args.log)
     check_bundle_place(args.output, force=args.force)
     if args.report is not None:
@@ -66,10 +75,12 @@ def run(args: argparse.Namespace) -> int:
 
     from brightfield.learn.processes import processes
     from brightfield.learn.tracking import tracked_by
-    from brightfield.pipeline.train_and_test import train_and_test  # after the data, as this takes a second
+    from brightfield.pipeline.train_and_test import (
+        train_and_test,
+    )  # imported after the data are read, as this takes a second
 
     def saved() -> None:
-        args.stopped = f"the inspector at {args.output} is whole; brightfield evaluate gives its figures"
+        args.stopped = f"the inspector at {args.output} is complete; brightfield evaluate gives its figures"
 
     places = args.log if processes().first else []
     with show_progress(args.quiet) as progress, tracked_by(places, args.output.stem):
@@ -83,18 +94,18 @@ def run(args: argparse.Namespace) -> int:
             saved=saved,
         )
     if not processes().first:
-        return 0  # the first of several processes says what came out
-    inspector, made = tested.inspector, tested.evaluation
-    _warn(inspector, made, args.report)
-    report = None if made is None or args.report is None else args.report / "report.html"
+        return 0  # only the first of several processes prints the results
+    inspector, evaluation = tested.inspector, tested.evaluation
+    _warn(inspector, evaluation, args.report)
+    report = None if evaluation is None or args.report is None else args.report / "report.html"
     if args.json:
-        print(json.dumps(_document(inspector, made, args.output, report)))
+        print(json.dumps(_document(inspector, evaluation, args.output, report)))
     else:
-        _print(inspector, made, args.output, report)
+        _print(inspector, evaluation, args.output, report)
     return 0
 
 
-def _warn(inspector: Inspector, made: Evaluation | None, report: Path | None) -> None:
+def _warn(inspector: Inspector, evaluation: Evaluation | None, report: Path | None) -> None:
     from brightfield.evaluation.intervals import clopper_pearson
 
     point = inspector.operating_point
@@ -102,22 +113,25 @@ def _warn(inspector: Inspector, made: Evaluation | None, report: Path | None) ->
         bound = clopper_pearson(point.escapes, point.n_defect)
         high = "100%" if bound.high is None else f"{bound.high:.0%}"
         log.warning(
-            "the threshold rests on %d defects only, of which %d pass: the escape rate may be as high "
-            "as %s. More pictures of defects%s would settle it",
+            "the threshold was chosen on only %d defective parts, of which %d pass: the escape rate may be "
+            "as high as %s. More pictures of defects%s narrow this down",
             point.n_defect,
             point.escapes,
             high,
             "" if inspector.out_of_fold else ", or a larger --calibration,",
         )
-    for note in () if made is None else made.notes:
+    for note in () if evaluation is None else evaluation.notes:
         log.warning("%s", note)
-    if made is None:
+    if evaluation is None:
         unwritten = ", and no report" if report is not None else ""
-        log.warning("there is no test split, so there are no figures%s: see brightfield evaluate", unwritten)
+        log.warning(
+            "there is no test split, so there are no figures%s; run brightfield evaluate on other images",
+            unwritten,
+        )
 
 
 def _document(
-    inspector: Inspector, made: Evaluation | None, bundle: Path, report: Path | None
+    inspector: Inspector, evaluation: Evaluation | None, bundle: Path, report: Path | None
 ) -> dict[str, Any]:
     from brightfield.evaluation.summary import summary
     from brightfield.report.promises import promises
@@ -134,12 +148,12 @@ def _document(
         "operating_point": None if point is None else point.as_dict(),
         "promises": [] if point is None else promises(point),
         "splits": inspector.facts["fingerprints"]["splits"],
-        "metrics": None if made is None else summary(made.metrics),
+        "metrics": None if evaluation is None else summary(evaluation.metrics),
         "report": None if report is None else str(report),
     }
 
 
-def _print(inspector: Inspector, made: Evaluation | None, bundle: Path, report: Path | None) -> None:
+def _print(inspector: Inspector, evaluation: Evaluation | None, bundle: Path, report: Path | None) -> None:
     from brightfield.report.promises import promises
 
     console = stdout()
@@ -147,7 +161,7 @@ def _print(inspector: Inspector, made: Evaluation | None, bundle: Path, report: 
     for name, counts in inspector.facts["fingerprints"]["splits"].items():
         if name == "calibration" and inspector.out_of_fold:
             folds = training["folds"]
-            console.print(f"calibrated by the training images, in {folds} folds, each judged out of fold")
+            console.print(f"calibrated on out-of-fold scores of the training images, in {folds} folds")
             continue
         console.print(f"{name}: {', '.join(f'{n} {c}' for c, n in counts.items())}", markup=False)
     if training.get("plan"):
@@ -159,8 +173,10 @@ def _print(inspector: Inspector, made: Evaluation | None, bundle: Path, report: 
             f"{views['milliseconds']:g} ms instead of {views['milliseconds_of_one']:g} in one",
             markup=False,
         )
-    if made is not None:
-        console.print(figures_table(made.metrics, title="On the test split", seconds=training["seconds"]))
+    if evaluation is not None:
+        console.print(
+            figures_table(evaluation.metrics, title="On the test split", seconds=training["seconds"])
+        )
     else:
         console.print(f"trained in {duration(training['seconds'])}")
     if inspector.operating_point is not None:

@@ -1,4 +1,4 @@
-"""From a method's scores to calibrated probabilities, or to p-values where only good parts are known."""
+"""Calibrators turn a method's scores into probabilities, or into p-values where only good parts calibrate."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Temperature:
-    """Softmax of the logits divided by one number, which never changes the most probable class.
+    """Temperature scaling: the softmax of the logits divided by one number.
 
-    Of two classes the ranking of the images is kept too; of three or more only each image's own ranking of
-    the classes is.
+    The most probable class of an image never changes. With two classes the ranking of the images does not
+    change either; with three or more it may.
 
     Guo et al., On Calibration of Modern Neural Networks, 2017, section 4.2.
 
     Attributes:
-        temperature: Above 1 where the model was too sure of itself, below 1 where it was not sure enough.
+        temperature: Above 0; above 1 for an overconfident model, below 1 for an underconfident one.
     """
 
     temperature: float
@@ -57,14 +57,14 @@ class Temperature:
 
 @dataclass(frozen=True)
 class ByType:
-    """A curve for the probability of any defect, which a softmax shares out among the types of defect.
+    """A curve gives the probability of any defect, and a softmax divides it among the defect types.
 
-    The curve only increases with the log-odds of a defect, so that the order of the parts, on which
-    guarantees rest, is the model's own; a softmax over all classes would change it a little.
+    The curve is increasing in the log-odds of a defect, so it keeps the model's ranking of the parts, on
+    which guarantees rest. A softmax over all classes would change that ranking a little.
 
     Attributes:
         curve: From the log-odds of any defect to its probability.
-        temperature: Of the softmax over the defect types' logits, above 0.
+        temperature: Temperature of the softmax over the defect types' logits, above 0.
     """
 
     curve: Curve
@@ -77,7 +77,7 @@ class ByType:
         """Return the probabilities (N, K) of logits (N, K); rows sum to 1.
 
         Raises:
-            DataError: If the logits are not finite numbers of shape (N, K), or have no such column.
+            DataError: If the logits are not finite numbers of shape (N, K), or have no column `normal`.
         """
         values = check_numbers(logits, "logits", 2)
         defect = self.curve.apply(defect_score(values, normal))  # (N,)
@@ -91,10 +91,10 @@ class ByType:
 
 @dataclass(frozen=True)
 class Conformal:
-    """Scores of good parts that trained nothing, which say how unusual another part is among good ones.
+    """Conformal p-values: the rank of a part's score among the scores of held-out good parts.
 
     Attributes:
-        good: The scores, in increasing order, one at least.
+        good: Scores of good parts that were not trained on, in increasing order, at least one.
     """
 
     good: tuple[float, ...]
@@ -103,8 +103,8 @@ class Conformal:
         finite = all(math.isfinite(score) for score in self.good)
         if not self.good or not finite or any(a > b for a, b in pairwise(self.good)):
             raise DataError(
-                f"the {len(self.good)} scores of good parts are not finite numbers in increasing order, one "
-                "at least"
+                f"the {len(self.good)} scores of good parts cannot calibrate; expected at least one, all "
+                "finite and in increasing order"
             )
 
     def apply(self, scores: npt.ArrayLike) -> FloatArray:
@@ -121,18 +121,19 @@ class Conformal:
 
 
 Calibrator = Temperature | Curve | ByType | Conformal
-"""What gives scores a meaning; made by a fit, kept in a bundle."""
+"""A fitted calibrator, as a bundle stores it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Calibrated:
-    """What is known of pictures once their scores are calibrated.
+    """The calibrated values of pictures.
 
     Attributes:
-        probability: float64 (N,) in [0, 1], of a defect; None without a normal class or of good parts alone.
+        probability: float64 (N,) in [0, 1], probability of a defect; None without a normal class, or where
+            good parts alone calibrate.
         p_value: float64 (N,) in [0, 1], the share of good parts at least as unusual; None where there are
             probabilities.
-        by_class: float64 (N, K), rows sum to 1; None without logits.
+        by_class: float64 (N, K), probability of each class, rows sum to 1; None without logits.
     """
 
     probability: FloatArray | None = None
@@ -140,11 +141,11 @@ class Calibrated:
     by_class: FloatArray | None = None
 
     def on(self, scale: Scale, scores: npt.ArrayLike | None) -> FloatArray:
-        """Return the values (N,) that a threshold on this scale is compared with.
+        """Return the values (N,) that are compared with a threshold on this scale.
 
         Args:
-            scale: Which one.
-            scores: (N,), of the same pictures; None where only the other scales are asked for.
+            scale: The scale of the threshold.
+            scores: (N,), scores of the same pictures; needed on the scale of scores only.
 
         Raises:
             DataError: If there are no values on this scale.
@@ -152,20 +153,20 @@ class Calibrated:
         known = {Scale.PROBABILITY: self.probability, Scale.P_VALUE: self.p_value, Scale.SCORE: scores}
         values = known[scale]
         if values is None:
-            there = ", ".join(str(name) for name, found in known.items() if found is not None)
+            available = ", ".join(str(name) for name, found in known.items() if found is not None)
             raise DataError(
-                f"the threshold is on the scale {str(scale)!r}, and these parts have values only on: "
-                f"{there or 'none'}"
+                f"the threshold is on the scale {str(scale)!r}, but these parts have values only on: "
+                f"{available or 'none'}"
             )
         return np.asarray(values, dtype=np.float64)
 
 
 def calibrate(calibrator: Calibrator, scores: Scores, normal: int | None) -> Calibrated:
-    """Apply whichever calibrator `fit_calibrator` chose.
+    """Return the calibrated values of scores.
 
     Args:
-        calibrator: What the fit gave.
-        scores: Of any pictures, by the method that was calibrated.
+        calibrator: The calibrator that `fit_calibrator` returned.
+        scores: Scores of any pictures, from the same method.
         normal: The index of the normal class; None without one.
 
     Raises:
@@ -175,20 +176,22 @@ def calibrate(calibrator: Calibrator, scores: Scores, normal: int | None) -> Cal
         return Calibrated(p_value=calibrator.apply(scores.defect))
     if isinstance(calibrator, Temperature):
         if scores.logits is None:
-            raise DataError("a temperature is for logits, and the method gives none; calibrate it anew")
+            raise DataError(
+                "a temperature calibrates logits, but the method gives none; calibrate the method again"
+            )
         by_class = calibrator.apply(scores.logits)
         defect = None if normal is None else (1.0 - by_class[:, normal]).clip(0.0, 1.0)
         return Calibrated(defect, None, by_class)
     if isinstance(calibrator, ByType):
         if scores.logits is None or normal is None:
-            raise DataError("a by_type curve serves logits of several classes, one of them normal")
+            raise DataError("a by_type calibrator needs logits of several classes, one of them normal")
         curve, by_class = calibrator.curve, calibrator.apply(scores.logits, normal)
         return Calibrated(curve.apply(scores.defect), None, by_class)
     if normal is None or (scores.logits is not None and scores.logits.shape[1] != 2):
         found = 0 if scores.logits is None else scores.logits.shape[1]
         raise DataError(
-            f"a {calibrator.as_dict()['kind']} curve serves two classes, one of them normal; found {found} "
-            f"classes, the normal one {'missing' if normal is None else 'among them'}"
+            f"a {calibrator.as_dict()['kind']} curve needs two classes, one of them normal; found {found} "
+            f"classes, the normal class {'missing' if normal is None else 'among them'}"
         )
     probability = calibrator.apply(scores.defect)
     if scores.logits is None:
@@ -200,10 +203,10 @@ def calibrate(calibrator: Calibrator, scores: Scores, normal: int | None) -> Cal
 def score_at(calibrator: Calibrator, point: OperatingPoint) -> float:
     """Return the least score at which a part stops passing.
 
-    Infinite where the threshold lets every part pass, minus infinity where it lets none.
+    It is infinite where every part passes, and minus infinity where no part passes.
 
     Args:
-        calibrator: What gives the scores their meaning.
+        calibrator: The calibrator of the scores.
         point: The operating point, on any scale.
 
     Raises:
@@ -219,37 +222,37 @@ def score_at(calibrator: Calibrator, point: OperatingPoint) -> float:
             return -math.inf
         return math.nextafter(calibrator.good[-1 - stopped], math.inf)
     if point.scale is Scale.PROBABILITY and isinstance(calibrator, Curve | ByType | Temperature):
-        return _reaches(calibrator, point.stops_at)
+        return _least_score(calibrator, point.stops_at)
     raise DataError(
         f"the operating point is on the scale {str(point.scale)!r}, which a calibration of kind "
         f"{calibrator.as_dict()['kind']!r} does not give"
     )
 
 
-def _reaches(calibrator: Curve | ByType | Temperature, probability: float) -> float:
-    """Return the least score whose probability of a defect is this or more, by bisection of floats.
+def _least_score(calibrator: Curve | ByType | Temperature, probability: float) -> float:
+    """Return the least score with at least this probability of a defect, by bisection down to one float.
 
-    A temperature alone is taken as one of two classes, as the score does not know how many there are.
+    A `Temperature` is taken to be of two classes, as a score does not tell the number of classes.
     """
     if probability <= 0.0:
         return -math.inf
 
-    def enough(score: float) -> bool:
+    def reaches(score: float) -> bool:
         if isinstance(calibrator, Temperature):
             return float(calibrator.apply([[0.0, score]])[0, 1]) >= probability
         curve = calibrator.curve if isinstance(calibrator, ByType) else calibrator
         return float(curve.apply([score])[0]) >= probability
 
     low, high = -1.0, 1.0
-    while enough(low):
+    while reaches(low):
         low *= 2.0
-    while not enough(high):
+    while not reaches(high):
         high *= 2.0
     while True:
         middle = low + (high - low) / 2.0
         if not low < middle < high:
             return high
-        low, high = (low, middle) if enough(middle) else (middle, high)
+        low, high = (low, middle) if reaches(middle) else (middle, high)
 
 
 def calibrator_from_dict(values: Mapping[str, Any]) -> Calibrator:

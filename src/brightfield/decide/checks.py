@@ -1,4 +1,4 @@
-"""What every fit of a calibrator asks of its scores and labels."""
+"""Checks of the scores and labels that a calibrator is fitted on."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from brightfield.errors import DataError
 FloatArray = npt.NDArray[np.float64]
 
 FEWEST = 10
-"""Images of a class below which a fit is logged as uncertain."""
+"""With fewer images of a class than this, a warning is logged that the fit is uncertain."""
 
 logger = logging.getLogger(__name__)
 
 
 def require(condition: bool, name: str, value: float) -> None:
-    """Refuse a parameter that is out of range."""
+    """Raise DataError for a parameter that is out of range."""
     if not condition:
         raise DataError(f"{name} is {value}; expected a finite number, above 0 unless it is an offset")
 
 
 def check_numbers(values: npt.ArrayLike, name: str, dimensions: int) -> FloatArray:
-    """Return finite numbers of shape (N,) or (N, K), or refuse them."""
+    """Return finite float64 values of shape (N,) or (N, K); raise DataError for any others."""
     array = np.asarray(values, dtype=np.float64)
     expected = "(N, K)" if dimensions == 2 else "(N,)"
     if array.ndim != dimensions:
@@ -38,7 +38,7 @@ def check_numbers(values: npt.ArrayLike, name: str, dimensions: int) -> FloatArr
 
 
 def check_labels(values: npt.ArrayLike, n: int, k: int) -> npt.NDArray[np.intp]:
-    """Return labels (N,) from 0 to k - 1, or refuse them."""
+    """Return labels (N,) from 0 to k - 1; raise DataError for other shapes or values."""
     array = np.asarray(values)
     if array.shape != (n,):
         raise DataError(f"labels have shape {array.shape}; expected ({n},), one for each image")
@@ -50,12 +50,15 @@ def check_labels(values: npt.ArrayLike, n: int, k: int) -> npt.NDArray[np.intp]:
 
 
 def check_counts(counts: npt.NDArray[np.intp]) -> None:
-    """Refuse fewer than two classes, given the images of each, and log where a class has few."""
+    """Raise DataError for fewer than two classes, given the images per class; warn where a class has few."""
     present = counts[counts > 0]
     if len(present) < 2:
         raise DataError(
-            f"the {counts.sum()} calibration images show {len(present)} of {len(counts)} classes; "
-            "expected two at least: add images, or give calibration a larger share"
+            f"the {counts.sum()} calibration images are of {len(present)} of {len(counts)} classes; "
+            "expected at least two classes: add images, or choose a larger --calibration"
         )
     if present.min() < FEWEST:
-        logger.warning("calibrated on few images of a class (%d): probabilities are uncertain", present.min())
+        logger.warning(
+            "the smallest class has few calibration images (%d): the probabilities are uncertain",
+            present.min(),
+        )

@@ -1,4 +1,4 @@
-"""How unusual a part is among good ones: what can be said where no defects are there to calibrate on."""
+"""Conformal p-values of a part among good parts, for data without defects to calibrate on."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def conformal_p_values(good: npt.ArrayLike, new: npt.ArrayLike) -> FloatArray:
-    """Return for each new score the share of good parts at least as unusual, the new one among them.
+    """Return for each new score the share of good parts at least as unusual, counting the new part itself.
 
-    Of good parts drawn like those of `good` at most a share a gets a p-value of a or less, whatever the
-    scores are distributed like. It is no probability of a defect: that would take defects to know their
-    scores and their share. Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005,
-    section 2.2; as a test for outliers Bates et al., 2023.
+    Of good parts from the same distribution as `good`, at most a share a gets a p-value of a or less,
+    whatever that distribution is. A p-value is not the probability of a defect: to estimate that takes scores
+    of defective parts and their prevalence. Vovk, Gammerman and Shafer, Algorithmic Learning in a Random
+    World, 2005, section 2.2; as a test for outliers Bates et al., 2023.
 
     Args:
-        good: (N,), scores of good parts that trained nothing, N at least 1, higher is more unusual.
+        good: (N,), scores of good parts that were not trained on, N at least 1, higher is more unusual.
         new: (M,), scores on the same scale.
 
     Returns:
@@ -33,7 +33,7 @@ def conformal_p_values(good: npt.ArrayLike, new: npt.ArrayLike) -> FloatArray:
     """
     known = np.sort(check_numbers(good, "scores", 1))
     if not len(known):
-        raise DataError("there are no good parts to compare with; expected one at least")
+        raise DataError("there are no good parts to compare with; expected at least one")
     at_least = len(known) - np.searchsorted(known, check_numbers(new, "scores", 1), side="left")
     return np.asarray((1 + at_least) / (1 + len(known)), dtype=np.float64)
 
@@ -52,34 +52,34 @@ def good_needed(share: float) -> int:
 
 
 def check_good_enough(n: int, share: float) -> None:
-    """Refuse a share of good parts that so few of them cannot show.
+    """Raise DataError where n good parts are too few for a p-value of the share.
 
     Raises:
-        DataError: If that is so; the message says how many more are needed.
+        DataError: If they are too few; the message says how many more are needed.
     """
     if good_allowed(n, share) >= 0:
         return
     needed = good_needed(share)
     raise DataError(
-        f"there are {n} good parts to choose on; to reject at most the share {share:.4g} of good parts takes "
-        f"at least {needed} of them, {needed - n} more: add images to choose on, or ask for "
-        f"{math.ceil(1e4 / (1 + n)) / 1e4:g} or more"
+        f"there are {n} good parts to choose the threshold on; to reject at most the share {share:.4g} of "
+        f"good parts takes at least {needed}, {needed - n} more: add images of good parts, or allow a share "
+        f"of {math.ceil(1e4 / (1 + n)) / 1e4:g} or more"
     )
 
 
 def expected_overkill_threshold(good: npt.ArrayLike, share: float) -> float:
-    """Return the lowest threshold from which on at most a share of good parts is expected to be rejected.
+    """Return the lowest threshold at which at most a share of good parts is expected to be rejected.
 
-    A part is rejected there if, and only if, its conformal p-value is the share or less: it lies above an
-    order statistic of the good parts. The expectation is over the draw of the parts as well; one draw's own
-    share may be higher, which `overkill_threshold` bounds with a confidence.
+    A part is rejected if and only if its conformal p-value is at most the share, that is, if its score lies
+    above an order statistic of the good parts. The expectation is also over the draw of the calibration
+    parts; for a single draw the share may be higher. `overkill_threshold` bounds it with a confidence.
 
     Args:
-        good: (N,), scores or probabilities of good parts that trained nothing.
-        share: In (0, 1).
+        good: (N,), scores or probabilities of good parts that were not trained on.
+        share: Share of good parts that may be rejected, in (0, 1).
 
     Raises:
-        DataError: If the scores are no finite numbers, or too few.
+        DataError: If the scores are not finite numbers, or are too few.
     """
     known = np.sort(check_numbers(good, "scores", 1))
     check_good_enough(len(known), share)

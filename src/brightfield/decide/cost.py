@@ -1,4 +1,4 @@
-"""What errors cost at the line's own share of defects, and the thresholds that cost least."""
+"""The expected cost of errors at the line's prevalence of defects, and the thresholds of least cost."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Costs:
-    """What each error costs, in any one currency, and how common defects are on the line.
+    """The cost of each error, in any one currency, and the prevalence of defects on the line.
 
     Attributes:
-        escape: Of a defective part that passes.
-        overkill: Of a good part that is rejected.
-        prevalence: The share of defective parts on the line, in (0, 1).
-        review: Of a part that a person looks at, who is taken to be right; None where nobody does.
+        escape: Cost of a defective part that passes, above 0.
+        overkill: Cost of a good part that is rejected, above 0.
+        prevalence: Share of defective parts on the line, in (0, 1).
+        review: Cost of one review by a person, who is taken to be right, above 0; None without review.
     """
 
     escape: float
@@ -52,43 +52,50 @@ class Costs:
 
         Raises:
             KeyError: If a value is missing.
-            ConfigError: If one is out of range.
+            ConfigError: If a value is out of range.
         """
         numbers = {f.name: values[f.name] for f in fields(Costs)}
         return Costs(**{name: None if v is None else float(v) for name, v in numbers.items()})  # type: ignore[arg-type]
 
 
 def shifted(probabilities: npt.ArrayLike, before: float, after: float) -> FloatArray:
-    """Return probabilities of a defect as they are where defects have another share.
+    """Return probabilities of a defect corrected for another prevalence (prior shift).
 
-    Bayes' rule, if only the share of defects changes and not what either kind looks like: the odds are
-    multiplied by the odds of the new share over those of the old (Saerens et al., 2002, equation 4).
+    Bayes' rule, where only the prevalence of defects changes and not the distribution of either kind: the
+    odds are multiplied by the odds of the new prevalence over those of the old (Saerens et al., 2002,
+    equation 4).
 
     Args:
         probabilities: Any shape, in [0, 1].
-        before: The share of defects where they were calibrated, in (0, 1).
-        after: The share where they are used, in (0, 1).
+        before: Prevalence of defects where they were calibrated, in (0, 1).
+        after: Prevalence of defects where they are used, in (0, 1).
 
     Raises:
         ConfigError: If a share is not between 0 and 1.
     """
     for name, share in (("before", before), ("after", after)):
         if not 0.0 < share < 1.0:
-            raise ConfigError(f"the share of defects {name} is {share:g}; expected one between 0 and 1")
+            raise ConfigError(
+                f"the share of defects {name} the shift is {share:g}; expected a number between 0 and 1"
+            )
     p = np.asarray(probabilities, dtype=np.float64)
     defect, good = p * (after / before), (1.0 - p) * ((1.0 - after) / (1.0 - before))
     return np.asarray(defect / (defect + good))
 
 
 def least_cost(costs: Costs, share: float) -> tuple[float, float]:
-    """Return (low, high) on probabilities calibrated where defects have a share: pass below, reject from.
+    """Return the thresholds (low, high) of least expected cost.
 
-    Between them a person looks, at the least expected cost of the three (Chow, 1970). They are equal where
-    a person never pays, as when a review costs as much as the overkill it may save.
+    Parts pass below low, are rejected from high on, and go to review between, where a review by a
+    person costs least (Chow, 1970). The thresholds are equal where a review never pays, as
+    when it costs as much as the overkill that it may save.
 
     Args:
-        costs: What errors cost, and the line's own share of defects.
-        share: The share of defects among the parts that the probabilities were calibrated on, in (0, 1).
+        costs: The costs, and the prevalence of defects on the line.
+        share: Share of defects among the parts that the probabilities were calibrated on, in (0, 1).
+
+    Returns:
+        Two probabilities on the scale of the calibration, in [0, 1].
     """
     pass_or_reject = costs.overkill / (costs.overkill + costs.escape)
     low = high = pass_or_reject
@@ -106,10 +113,10 @@ def expected_cost(
     """Return the expected cost of one part on the line.
 
     Args:
-        costs: What errors cost.
-        escape_rate: Escapes among defective parts.
-        overkill_rate: Overkills among good parts.
-        review: The share of all the line's parts that a person sees.
+        costs: The costs, and the prevalence of defects on the line.
+        escape_rate: Share of the defective parts that pass, in [0, 1].
+        overkill_rate: Share of the good parts that are rejected, in [0, 1].
+        review: Share of all parts that a person reviews, in [0, 1].
     """
     escapes = costs.prevalence * np.asarray(escape_rate) * costs.escape
     overkills = (1.0 - costs.prevalence) * np.asarray(overkill_rate) * costs.overkill

@@ -1,4 +1,4 @@
-"""Increasing curves from one score to the probability of a defect: Platt's, beta and isotonic."""
+"""Increasing calibration curves from a score to the probability of a defect: Platt, beta and isotonic."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Platt:
-    """A logistic curve on one score: strictly increasing, so that the ranking of the images is kept.
+    """Platt scaling: a logistic curve on one score.
 
-    Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.
+    It is strictly increasing, so it keeps the ranking of the images. Platt, Probabilistic Outputs for Support
+    Vector Machines, 1999, section 2.
 
     Attributes:
-        slope: Log-odds for each unit of the score, above 0.
+        slope: Log-odds per unit of the score, above 0.
         offset: Log-odds at score 0.
     """
 
@@ -55,15 +56,15 @@ class Platt:
 
 @dataclass(frozen=True)
 class Beta:
-    """A curve with one slope for scores above 0 and another below, strictly increasing.
+    """Beta calibration: a strictly increasing curve with one slope for scores above 0 and another below.
 
-    Log-odds of upper * log(1 + e^s) - lower * log(1 + e^-s) + offset for a score s, which is the beta
+    The log-odds at a score s are upper * log(1 + e^s) - lower * log(1 + e^-s) + offset, which is the beta
     calibration of expit(s). Kull, Silva Filho and Flach, Beta calibration, 2017, section 3.
 
     Attributes:
-        lower: Log-odds for each unit of the score far below 0, above 0.
-        upper: The same far above 0, above 0.
-        offset: Log-odds beside.
+        lower: Slope far below score 0, in log-odds per unit of the score, above 0.
+        upper: Slope far above score 0, in the same unit, above 0.
+        offset: Log-odds added at every score.
     """
 
     lower: float
@@ -97,15 +98,15 @@ class Beta:
 
 @dataclass(frozen=True)
 class Isotonic:
-    """A curve through the middles of an isotonic fit's steps, straight in log-odds between and beyond them.
+    """Centred isotonic regression: linear in log-odds between the centres of an isotonic fit's steps.
 
-    Where the plain fit has steps, on which images tie, this one increases: centred isotonic regression, Oron
-    and Flournoy, 2017.
+    A plain isotonic fit is flat on its steps, so that images tie; this curve is strictly increasing. Oron and
+    Flournoy, 2017.
 
     Attributes:
-        scores: Where the curve is pinned, increasing, one at least.
-        log_odds: Its values there, increasing.
-        slope: Log-odds for each unit of the score beyond the ends, above 0.
+        scores: Knots of the curve, strictly increasing, at least one.
+        log_odds: Log-odds at the knots, strictly increasing.
+        slope: Slope beyond the first and the last knot, in log-odds per unit of the score, above 0.
     """
 
     scores: tuple[float, ...]
@@ -150,5 +151,5 @@ CURVES: dict[str, type[Platt] | type[Beta] | type[Isotonic]] = {
 
 
 def sides(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return log expit(s) and -log(1 - expit(s)), which are straight below and above 0."""
+    """Return log expit(s) and -log(1 - expit(s)), the two features of beta calibration, for scores (N,)."""
     return -np.logaddexp(0, -scores), np.logaddexp(0, scores)

@@ -1,4 +1,4 @@
-"""Where to cut a row of values so that a figure is greatest, or a share is reached."""
+"""Thresholds on values: of the greatest F1 or Youden index, or that reach a recall or a precision."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def _cuts(values: FloatArray, floor: float | None) -> tuple[FloatArray, FloatArray, npt.NDArray[np.intp]]:
-    """Return each cut's next lower and next higher value, (M,), and where the values stand among them."""
+    """Return the values (M,) next below and next above each cut, and the cut index (N,) of each value."""
     uppers, position = np.unique(values, return_inverse=True)
     lowest = uppers[0] if floor is None else floor
     return np.concatenate(([lowest], uppers[:-1])), uppers, position
 
 
 def _middle(lowers: FloatArray, uppers: FloatArray, merit: FloatArray) -> float:
-    """Return the middle of the gap of the best cut; of equal ones that of the widest."""
+    """Return the middle of the gap with the greatest merit; of equal ones, of the widest gap."""
     best = np.flatnonzero(merit == merit.max())
     cut = best[np.argmax((uppers - lowers)[best])]
     return float((lowers[cut] + uppers[cut]) / 2)
@@ -32,38 +32,38 @@ def _at_or_above(position: npt.NDArray[np.intp], weights: npt.ArrayLike) -> Floa
 
 
 def best_f1(values: FloatArray, chance: FloatArray, floor: float | None) -> float:
-    """Return the cut of the greatest F1, in the middle of its gap; of equal ones that of the widest.
+    """Return the threshold of the greatest F1, in the middle of its gap; of equal ones, of the widest gap.
 
     Args:
-        values: (N,), what the cut is made in, N at least 1.
-        chance: (N,), of each part to be defective: the F1 is 2 E[found] / (rejected + E[defects]), the
-            plug-in rule of Lewis, 1995. Zeros and ones count.
-        floor: The least value there can be; None where there is no least.
+        values: (N,), values to put the threshold on, N at least 1.
+        chance: (N,), each part's probability of being defective: the F1 is 2 E[found] / (rejected +
+            E[defects]), the plug-in rule of Lewis, 1995. Zeros and ones count the labels.
+        floor: The least possible value; None where there is none.
     """
     lowers, uppers, position = _cuts(values, floor)
-    found, rejected = _at_or_above(position, chance), _at_or_above(position, np.ones(len(values)))
-    return _middle(lowers, uppers, 2 * found / (rejected + max(chance.sum(), np.finfo(float).tiny)))
+    defects_found, rejected = _at_or_above(position, chance), _at_or_above(position, np.ones(len(values)))
+    return _middle(lowers, uppers, 2 * defects_found / (rejected + max(chance.sum(), np.finfo(float).tiny)))
 
 
 def best_youden(values: FloatArray, defect: BoolArray, floor: float | None) -> float:
-    """Return the cut with the greatest recall + specificity - 1 (Youden, 1950), in the middle of its gap.
+    """Return the threshold of the greatest recall + specificity - 1 (Youden, 1950), in the middle of its gap.
 
     Args:
-        values: (N,), what the cut is made in.
-        defect: (N,), with parts of both kinds.
-        floor: The least value there can be; None where there is no least.
+        values: (N,), values to put the threshold on.
+        defect: bool (N,), true for a defective part, with parts of both kinds.
+        floor: The least possible value; None where there is none.
     """
     lowers, uppers, position = _cuts(values, floor)
     merit = _at_or_above(position, defect) / defect.sum() - _at_or_above(position, ~defect) / (~defect).sum()
-    # counts divided, so that equal ones may differ in their last digit
+    # equal merits may differ in the last digit, as the counts are divided
     return _middle(lowers, uppers, merit.round(12))
 
 
 def highest_with_recall(values: FloatArray, defect: BoolArray, recall: float) -> float:
-    """Return the highest threshold that finds at least a share of the defects.
+    """Return the highest threshold with at least this recall of the defects, in (0, 1].
 
     Raises:
-        DataError: If there are none.
+        DataError: If there are no defective parts.
     """
     scores = np.sort(values[defect])[::-1]
     n = len(scores)
@@ -77,10 +77,10 @@ def highest_with_recall(values: FloatArray, defect: BoolArray, recall: float) ->
 
 
 def lowest_with_precision(values: FloatArray, defect: BoolArray, precision: float) -> float:
-    """Return the lowest threshold at which at least a share of what is rejected is defective.
+    """Return the lowest threshold with at least this precision of the rejected parts, in (0, 1].
 
     Raises:
-        DataError: If none reaches it.
+        DataError: If no threshold reaches it.
     """
     uppers, position = np.unique(values, return_inverse=True)
     reached = _at_or_above(position, defect) / _at_or_above(position, np.ones(len(values)))
@@ -88,6 +88,6 @@ def lowest_with_precision(values: FloatArray, defect: BoolArray, precision: floa
     if not len(enough):
         raise DataError(
             f"no threshold rejects with precision {precision:g} on the calibration split; the best reaches "
-            f"{reached.max():.3f}: ask for less, or for a better inspector"
+            f"{reached.max():.3f}: ask for a lower precision, or train a better inspector"
         )
     return float(uppers[enough[0]])

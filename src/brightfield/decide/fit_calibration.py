@@ -1,4 +1,4 @@
-"""Fitting a calibrator on pictures that were not learned from."""
+"""Fit a calibrator on pictures that were not trained on."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from brightfield.decide.scores import Scores
 from brightfield.errors import DataError
 
 TEMPERATURES = (0.02, 50.0)
-"""The least and greatest temperature that a fit may give."""
+"""The least and the greatest temperature that a fit may return."""
 
 logger = logging.getLogger(__name__)
 
 
 def fit_calibrator(scores: Scores, labels: npt.ArrayLike, normal: int | None) -> Calibrator:
-    """Fit what the labels of the calibration pictures allow.
+    """Fit the calibrator that the labels of the calibration pictures allow.
 
-    Good and defective parts give an increasing curve on the score of a defect, beside it a temperature for
-    the types of defect where there are logits of three classes or more; good parts alone give conformal
-    p-values; without a normal class the logits get a temperature.
+    With good and defective parts it is an increasing curve on the score, and with logits of three classes or
+    more also a temperature for the defect types. With good parts alone it is conformal p-values. Without a
+    normal class it is a temperature for the logits.
 
     Args:
-        scores: Of the calibration pictures.
+        scores: Scores of the calibration pictures.
         labels: (N,), int, the index of each picture's class.
         normal: The index of the normal class; None without one.
 
     Raises:
-        DataError: If shapes or values are wrong, or there are no good parts, no logits where they are needed,
-            or one class only where there is no normal one.
+        DataError: If shapes or values are wrong, if there are no good parts, if logits are needed and
+            missing, or if there is no normal class and only one class is present.
     """
     k = _classes(scores, labels, normal)
     classes = check_labels(labels, len(scores), k)
     if normal is None:
         if scores.logits is None:
             raise DataError(
-                "there is no normal class, and the method gives one score for a defect and no logits of the "
-                "classes; name the class that counts as good, or use a method that tells classes apart"
+                "there is no normal class, and the method gives a score of a defect but no logits of the "
+                "classes; name the class of good parts with --normal, or use a method with logits"
             )
         return fit_temperature(scores.logits, classes)
     defective = classes != normal
@@ -52,13 +52,13 @@ def fit_calibrator(scores: Scores, labels: npt.ArrayLike, normal: int | None) ->
         return Conformal(tuple(np.sort(scores.defect).tolist()))
     if defective.all():
         raise DataError(
-            f"{int(defective.sum())} of {len(classes)} calibration images are defective; expected good ones "
-            "too: add images, or give calibration a larger share"
+            f"{int(defective.sum())} of {len(classes)} calibration images are defective; expected good "
+            "parts too: add images, or choose a larger --calibration"
         )
     curve = fit_curve(scores.defect, defective)
     if scores.logits is None or k == 2:
         return curve
-    types = classes[defective] - (classes[defective] > normal)  # as if the normal class were not there
+    types = classes[defective] - (classes[defective] > normal)  # indices without the normal class
     if len(np.unique(types)) < 2:
         return ByType(curve, 1.0)
     of_types = np.delete(scores.logits[defective], normal, axis=1)
@@ -66,7 +66,7 @@ def fit_calibrator(scores: Scores, labels: npt.ArrayLike, normal: int | None) ->
 
 
 def _classes(scores: Scores, labels: npt.ArrayLike, normal: int | None) -> int:
-    """Return how many classes the logits are of, or without logits the labels may be of."""
+    """Return the number of classes: of the logits, or without logits as many as the labels need."""
     if scores.logits is not None:
         return int(scores.logits.shape[1])
     named = np.asarray(labels)
@@ -76,23 +76,25 @@ def _classes(scores: Scores, labels: npt.ArrayLike, normal: int | None) -> int:
 def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Temperature:
     """Return the temperature with the least negative log-likelihood, within `TEMPERATURES`.
 
-    Where no image is mistaken the likelihood only grows as the temperature falls to 0, so the targets are
-    then smoothed as if one more image had been seen that could be of any class: finite, and sharper with
-    more images.
+    Where every image is classified correctly, the likelihood keeps growing as the temperature falls to 0. The
+    targets are then smoothed as if one more image of every class equally had been seen, which keeps the
+    temperature above 0.
 
     Args:
-        logits: (N, K), any scale.
+        logits: float (N, K), any scale.
         labels: (N,), the index of each image's class.
 
     Raises:
-        DataError: If shapes or values are wrong, or only one class is there.
+        DataError: If shapes or values are wrong, or only one class is present.
     """
     values = check_numbers(logits, "logits", 2)
     n, k = values.shape
     classes = check_labels(labels, n, k)
     check_counts(np.bincount(classes, minlength=k))
     if np.ptp(values, axis=1).max() == 0:
-        logger.warning("every class has the same logit on the calibration split: the model says nothing")
+        logger.warning(
+            "all classes have equal logits on every calibration image: the model tells no classes apart"
+        )
         return Temperature(1.0)
     targets = np.eye(k)[classes]  # (N, K)
     if np.array_equal(values.argmax(axis=1), classes):
@@ -102,5 +104,5 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Temperature
         return float(-(targets * log_softmax(values / math.exp(log_temperature), axis=1)).sum() / n)
 
     bounds = (math.log(TEMPERATURES[0]), math.log(TEMPERATURES[1]))
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9})
-    return Temperature(math.exp(found.x))
+    fit = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9})
+    return Temperature(math.exp(fit.x))

@@ -1,4 +1,4 @@
-"""Fitting the curves from one score to the probability of a defect, and choosing among them."""
+"""Fit the calibration curves from a score to the probability of a defect, and choose among them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ BoolArray = npt.NDArray[np.bool_]
 
 FOLDS = 5
 ENOUGH_TO_CHOOSE = 50
-"""Images of either kind from which on other curves than Platt's are tried."""
+"""From this many good and this many defective images on, curves other than Platt's are tried."""
 
-_FLATTEST = 1e-3  # the least slope a standard deviation of the scores, so that their order is never lost
+_FLATTEST = 1e-3  # least slope per standard deviation of the scores, so that the curve stays increasing
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ logger = logging.getLogger(__name__)
 def fit_platt(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> Platt:
     """Return the logistic curve with the least cross-entropy to Platt's smoothed targets.
 
-    The smoothing, (defects + 1) / (defects + 2) and 1 / (good + 2), keeps it finite where the scores separate
-    the parts. Where the scores rank the parts backwards, or not at all, the curve is all but flat at the
-    share of defects, still increasing, and a warning is logged.
+    The smoothed targets, (defects + 1) / (defects + 2) and 1 / (good + 2), keep the slope finite where the
+    scores separate the parts. Where the scores rank the parts in reverse, or not at all, the curve is nearly
+    flat at the share of defects, still increasing, and a warning is logged.
 
     Lin, Lin and Weng, A Note on Platt's Probabilistic Outputs, 2007, equation 5.
 
@@ -46,7 +46,7 @@ def fit_platt(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> Platt:
     mean, scale = float(values.mean()), _scale(values)
     (slope,), offset = _logistic(((values - mean) / scale)[:, None], defect)
     if slope <= _FLATTEST:
-        logger.warning("the scores do not tell defective parts from good ones on the calibration split")
+        logger.warning("the scores do not separate defective from good parts on the calibration split")
     return Platt(float(slope / scale), float(offset - slope * mean / scale))
 
 
@@ -67,7 +67,7 @@ def fit_beta(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> Beta:
 
 
 def fit_isotonic(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> Isotonic:
-    """Return the centred isotonic curve; no probability it is pinned at is nearer to 0 or 1 than 1 / (N + 2).
+    """Return the centred isotonic curve, with knots at probabilities in [1 / (N + 2), 1 - 1 / (N + 2)].
 
     Args:
         scores: (N,), any scale, higher is more defective.
@@ -80,11 +80,11 @@ def fit_isotonic(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> Isotonic:
 
     values, defect = _checked(scores, is_defect)
     n = len(values)
-    fitted = IsotonicRegression().fit_transform(values, defect.astype(np.float64))
-    shares, step = np.unique(fitted.clip(1 / (n + 2), (n + 1) / (n + 2)), return_inverse=True)
-    middles = np.bincount(step, weights=values) / np.bincount(step)
+    steps = IsotonicRegression().fit_transform(values, defect.astype(np.float64))  # (N,)
+    shares, step = np.unique(steps.clip(1 / (n + 2), (n + 1) / (n + 2)), return_inverse=True)
+    centres = np.bincount(step, weights=values) / np.bincount(step)  # (steps,)
     slope = fit_platt(values, defect).slope
-    return Isotonic(tuple(middles.tolist()), tuple(logit(shares).tolist()), slope)
+    return Isotonic(tuple(centres.tolist()), tuple(logit(shares).tolist()), slope)
 
 
 FITS: dict[str, Callable[[npt.ArrayLike, npt.ArrayLike], Curve]] = {
@@ -95,11 +95,11 @@ FITS: dict[str, Callable[[npt.ArrayLike, npt.ArrayLike], Curve]] = {
 
 
 def fit_curve(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> Curve:
-    """Return the curve that cross-validation on these parts prefers, fitted on all of them.
+    """Return the curve with the best cross-validated log loss, fitted on all parts.
 
-    In the order of `FITS`, each takes the place of the best before it where its log loss on the parts left
-    out is lower by more than twice the standard error of the difference. Platt's, the first, is taken always
-    where either kind has fewer than `ENOUGH_TO_CHOOSE`.
+    In the order of `FITS`, a curve replaces the best so far where its out-of-fold log loss is lower by more
+    than twice the standard error of the difference. With fewer than `ENOUGH_TO_CHOOSE` good or defective
+    parts it is always Platt's.
 
     Args:
         scores: (N,), log-odds of the model, higher is more defective.
@@ -111,32 +111,32 @@ def fit_curve(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> Curve:
     values, defect = _checked(scores, is_defect)
     best = "platt"
     if min(int(defect.sum()), int((~defect).sum())) >= ENOUGH_TO_CHOOSE:
-        losses = {name: left_out_losses(name, values, defect) for name in FITS}
+        losses = {name: out_of_fold_losses(name, values, defect) for name in FITS}
         for name in FITS:
-            ahead = losses[best] - losses[name]
-            if ahead.mean() > 2 * ahead.std() / math.sqrt(len(ahead)):
+            gain = losses[best] - losses[name]
+            if gain.mean() > 2 * gain.std() / math.sqrt(len(gain)):
                 best = name
-        said = ", ".join(f"{name} {loss.mean():.4f}" for name, loss in losses.items())
-        logger.info("calibration by %s; log loss on parts left out: %s", best, said)
+        means = ", ".join(f"{name} {loss.mean():.4f}" for name, loss in losses.items())
+        logger.info("calibration curve: %s; out-of-fold log loss: %s", best, means)
     return FITS[best](values, defect)
 
 
-def left_out_losses(name: str, scores: FloatArray, is_defect: BoolArray) -> FloatArray:
-    """Return the log loss (N,) of each part by a curve that was fitted without its fold.
+def out_of_fold_losses(name: str, scores: FloatArray, is_defect: BoolArray) -> FloatArray:
+    """Return the out-of-fold log loss (N,) of each part.
 
     Args:
-        name: One of `FITS`.
-        scores: (N,), log-odds of the model.
-        is_defect: (N,).
+        name: Name of the curve, one of `FITS`.
+        scores: float64 (N,), log-odds of the model.
+        is_defect: bool (N,).
     """
     from sklearn.model_selection import StratifiedKFold
 
-    shares = np.empty(len(scores))
+    probability = np.empty(len(scores))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    for fit, left in folds.split(scores[:, None], is_defect):
-        shares[left] = FITS[name](scores[fit], is_defect[fit]).apply(scores[left])
+    for fit, held_out in folds.split(scores[:, None], is_defect):
+        probability[held_out] = FITS[name](scores[fit], is_defect[fit]).apply(scores[held_out])
     least = np.finfo(np.float64).tiny
-    return np.asarray(-np.log(np.maximum(np.where(is_defect, shares, 1.0 - shares), least)))
+    return np.asarray(-np.log(np.maximum(np.where(is_defect, probability, 1.0 - probability), least)))
 
 
 def _checked(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:
@@ -152,7 +152,7 @@ def _scale(values: FloatArray) -> float:
 
 
 def _logistic(columns: FloatArray, defect: BoolArray) -> tuple[FloatArray, float]:
-    """Return the slopes (D,) of columns (N, D), each `_FLATTEST` at least, and the offset."""
+    """Return the slopes (D,), each at least `_FLATTEST`, and the offset of a logistic fit on (N, D)."""
     n_defect, n_good = int(defect.sum()), int((~defect).sum())
     targets = np.where(defect, (n_defect + 1) / (n_defect + 2), 1 / (n_good + 2))  # (N,)
 
@@ -166,5 +166,5 @@ def _logistic(columns: FloatArray, defect: BoolArray) -> tuple[FloatArray, float
     start = np.array([*[_FLATTEST] * slopes, logit(targets.mean())])
     bounds = [*[(_FLATTEST, None)] * slopes, (None, None)]
     options = {"ftol": 1e-15, "gtol": 1e-10, "maxiter": 1000}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
-    return found[:-1], float(found[-1])
+    fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    return fitted[:-1], float(fitted[-1])

@@ -1,4 +1,4 @@
-"""Thresholds whose error rate is bounded with a stated confidence, however the scores are distributed."""
+"""Distribution-free thresholds, whose error rate is bounded with a stated confidence."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ KINDS = ("escape", "overkill")
 
 @dataclass(frozen=True)
 class Guarantee:
-    """A bound on an error rate, and what it rests on.
+    """A proven upper bound on an error rate, with the counts that prove it.
 
     Attributes:
-        kind: One of `KINDS`.
-        bound: What the rate is at most, in (0, 1).
-        confidence: Of the draw of the calibration parts, in (0, 1).
-        n: Parts it was proven on: defective ones for escapes, good ones for overkills.
-        errors: Of these, how many are decided wrongly.
-        defect: The defect type it is about; None for all.
+        kind: The error rate, one of `KINDS`.
+        bound: Upper bound of the rate, in (0, 1).
+        confidence: Confidence of the bound, over the draw of the calibration parts, in (0, 1).
+        n: Number of parts that prove it: defective ones for escapes, good ones for overkills.
+        errors: How many of these parts are decided wrongly.
+        defect: The defect type that the bound is about; None for all types.
     """
 
     kind: str
@@ -56,7 +56,7 @@ class Guarantee:
 
         Raises:
             KeyError: If a value is missing.
-            ConfigError: If one is out of range.
+            ConfigError: If a value is out of range.
         """
         defect = values["defect"]
         return Guarantee(
@@ -70,25 +70,25 @@ class Guarantee:
 
 
 def check_bound(bound: float, confidence: float) -> None:
-    """Refuse a bound or a confidence that is not between 0 and 1.
+    """Check that a bound and a confidence lie between 0 and 1.
 
     Raises:
-        ConfigError: If one is not.
+        ConfigError: If one of them does not.
     """
     for name, value in (("bound", bound), ("confidence", confidence)):
         if not 0.0 < value < 1.0:
             raise ConfigError(
-                f"the {name} is {value:g}; expected a share between 0 and 1, both excluded: no number of "
-                "parts proves more"
+                f"the {name} is {value:g}; expected a share above 0 and below 1: no number of "
+                "parts proves 0 or 1"
             )
 
 
 def upper_bound(errors: int, n: int, confidence: float) -> float:
-    """Return the exact one-sided upper bound of a rate of which `errors` in `n` were seen; 1 where n is 0.
+    """Return the exact one-sided upper bound of a rate, given `errors` in `n` parts; 1 where n is 0.
 
     Clopper and Pearson, The use of confidence or fiducial limits, 1934.
     """
-    from scipy.stats import beta  # here, as what only judges does without SciPy
+    from scipy.stats import beta  # imported here, as judging must not need SciPy
 
     if errors >= n:
         return 1.0
@@ -96,10 +96,10 @@ def upper_bound(errors: int, n: int, confidence: float) -> float:
 
 
 def parts_needed(bound: float, confidence: float) -> int:
-    """Return the fewest parts that prove the bound without an error: 59, 149 and 299 for 5, 2 and 1%.
+    """Return the fewest parts that prove the bound if none is decided wrongly.
 
-    That is the least n for which a binomial with the bound as its rate shows no error with probability
-    1 - confidence at most.
+    With 95% confidence these are 59, 149 and 299 parts for bounds of 5%, 2% and 1%: the least n for which
+    (1 - bound)^n <= 1 - confidence.
     """
     check_bound(bound, confidence)
     n = max(1, math.ceil(math.log1p(-confidence) / math.log1p(-bound)) - 1)
@@ -109,39 +109,39 @@ def parts_needed(bound: float, confidence: float) -> int:
 
 
 def errors_allowed(n: int, bound: float, confidence: float) -> int:
-    """Return how many of n parts may be decided wrongly while the bound is still proven; -1 for none of n."""
+    """Return how many of n parts may be decided wrongly while the bound is proven; -1 where n is too few."""
     check_bound(bound, confidence)
-    # the tail only grows with the errors: the last that is small enough, or equal but for rounding
-    enough = math.log1p(-confidence) + 1e-12
-    return int(np.searchsorted(log_binomial_tail(n, bound), enough, side="right")) - 1
+    # the tail increases with the errors; 1e-12 accepts equality in spite of rounding
+    limit = math.log1p(-confidence) + 1e-12
+    return int(np.searchsorted(log_binomial_tail(n, bound), limit, side="right")) - 1
 
 
 def escape_threshold(
     defective: npt.ArrayLike, bound: float, confidence: float, what: str = "defective parts"
 ) -> tuple[float, int]:
-    """Return the highest threshold that proves the escape rate, and how many of the parts escape there.
+    """Return the highest threshold that proves the escape rate, and how many calibration parts escape at it.
 
-    Parts below a threshold pass. Thresholds are tested from the safest, 0, upwards: at each the hypothesis
-    that more than `bound` of all defective parts pass is rejected where an exact binomial test of the
-    escapes seen has a p-value of 1 - confidence at most; the last threshold before the first that fails is
-    taken. As the order is fixed beforehand no correction is due (Learn then Test, Angelopoulos et al., 2021,
-    section 3.2, fixed-sequence testing). As escapes are counted at order statistics, this is Wilks'
-    distribution-free tolerance limit of 1941, exact for continuous scores and cautious where they tie. It
-    holds for any scores that were not fitted to the order of these parts: a calibrator that only increases
-    changes nothing.
+    Parts below a threshold pass. Thresholds are tested from the safest, 0, upwards. At each, the hypothesis
+    that more than `bound` of all defective parts pass is rejected if an exact binomial test of the observed
+    escapes has a p-value of at most 1 - confidence. The result is the last threshold before the first that
+    fails. The order is fixed in advance, so no correction for multiple tests is needed (Learn then Test,
+    Angelopoulos et al., 2021, section 3.2, fixed-sequence testing). As escapes are counted at order
+    statistics, this is Wilks' distribution-free tolerance limit of 1941, exact for continuous scores and
+    conservative for tied ones. It holds for any scores whose ranking was not fitted on these parts; an
+    increasing calibrator keeps the ranking.
 
     Args:
         defective: (N,), probabilities or scores of the defective calibration parts.
-        bound: On the escape rate, in (0, 1).
-        confidence: In (0, 1).
-        what: How the message calls the parts.
+        bound: Upper bound of the escape rate, in (0, 1).
+        confidence: Confidence of the bound, in (0, 1).
+        what: Name of the parts in the error message.
 
     Raises:
         ConfigError: If the bound or the confidence is out of range.
-        DataError: If so few parts prove nothing; the message says how many more are needed.
+        DataError: If the parts are too few; the message says how many more are needed.
     """
     values = np.sort(np.asarray(defective, dtype=np.float64))
-    allowed = _enough(len(values), bound, confidence, "escape rate", what)
+    allowed = _errors_allowed(len(values), bound, confidence, "escape rate", what)
     threshold = float(values[allowed])
     return threshold, int((values < threshold).sum())
 
@@ -149,29 +149,30 @@ def escape_threshold(
 def overkill_threshold(
     good: npt.ArrayLike, bound: float, confidence: float, what: str = "good parts"
 ) -> tuple[float, int]:
-    """Return the lowest threshold that proves the overkill rate, and how many of the parts it rejects.
+    """Return the lowest threshold that proves the overkill rate, and how many calibration parts it rejects.
 
-    As `escape_threshold`, from the other end: parts at the threshold or above are rejected.
+    Parts at or above the threshold are rejected. The test is that of `escape_threshold`, from above.
 
     Raises:
         ConfigError: If the bound or the confidence is out of range.
-        DataError: If the parts do not suffice.
+        DataError: If the parts are too few; the message says how many more are needed.
     """
     values = np.sort(np.asarray(good, dtype=np.float64))[::-1]
-    allowed = _enough(len(values), bound, confidence, "overkill rate", what)
+    allowed = _errors_allowed(len(values), bound, confidence, "overkill rate", what)
     threshold = math.nextafter(float(values[allowed]), math.inf)
     return threshold, int((values >= threshold).sum())
 
 
-def _enough(n: int, bound: float, confidence: float, rate: str, what: str) -> int:
+def _errors_allowed(n: int, bound: float, confidence: float, rate: str, what: str) -> int:
+    """Return how many errors the bound allows among n parts; raise DataError where n is too few."""
     allowed = errors_allowed(n, bound, confidence)
     if allowed < 0:
         needed = parts_needed(bound, confidence)
         best = upper_bound(0, n, confidence)
         raise DataError(
-            f"there are {n} {what} to choose on; to prove an {rate} of at most {bound:.4g} with "
-            f"{confidence:.4g} confidence takes at least {needed} of them without an error, {needed - n} "
-            f"more. {n} prove {'nothing' if n == 0 else f'{best:.3g} at best'}: add images to "
-            "choose on, or ask for less"
+            f"there are {n} {what} to choose the threshold on; to prove an {rate} of at most {bound:.4g} "
+            f"with {confidence:.4g} confidence takes at least {needed} of them without an error, "
+            f"{needed - n} more. {n} prove {'nothing' if n == 0 else f'at best {best:.3g}'}: add images to "
+            "choose on, or ask for a higher bound or a lower confidence"
         )
     return allowed

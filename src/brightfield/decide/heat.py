@@ -1,4 +1,4 @@
-"""How hot a heatmap is: 1 is where the part no longer passes, whatever the method."""
+"""Scale heatmaps of any method so that 1 is the value at which a part no longer passes."""
 
 from __future__ import annotations
 
@@ -13,46 +13,52 @@ from brightfield.verdict import Scale, Verdict
 FloatMap = npt.NDArray[np.float32]
 
 NAMED = 0.5
-"""The probability of the class named at which heat is 1, where there is no normal class to reject against."""
+"""Without a normal class, the heat is 1 where the named class has this probability."""
 
 _TINY = float(np.finfo(np.float32).tiny)
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
 def evidence_heatmap(heat: FloatMap, shape: tuple[int, int], bound: float) -> FloatMap:
-    """Return an evidence map in the original image's pixels, in units of the score at which a part stops.
+    """Return an evidence map at the original image's size, 1 at the score at which a part no longer passes.
 
     Args:
-        heat: float32 (h, w), in the score's units, 0 where nothing is unusual.
+        heat: float32 (h, w), in units of the score, 0 where nothing is unusual.
         shape: (H, W) of the original image.
-        bound: The least score at which a part stops passing; infinite where all pass.
+        bound: The least score at which a part no longer passes; infinite where all parts pass.
+
+    Returns:
+        float32 (H, W).
     """
     picture = _resized(heat, shape)
     if np.isposinf(bound):
         return np.zeros_like(picture)
-    if bound <= _TINY:  # every part is stopped, wherever it is usual
+    if bound <= _TINY:  # no part passes, so every place is at 1 or more
         return np.maximum(picture, np.float32(1))
     return np.asarray(picture / np.float32(bound))
 
 
 def attribution_heatmap(heat: FloatMap, shape: tuple[int, int], peak: float) -> FloatMap:
-    """Return an attribution map in the original image's pixels, whose hottest place stands at a peak.
+    """Return an attribution map at the original image's size, scaled so that a heat of 1 becomes the peak.
 
     Args:
-        heat: float32 (h, w) in [0, 1]: the hottest place is at 1, or less where what decided has no place.
+        heat: float32 (h, w) in [0, 1]; its maximum is below 1 where part of the decision has no location.
         shape: (H, W) of the original image.
-        peak: What 1 becomes: see `peak_of`.
+        peak: The value that 1 becomes, as `peak_of` returns it.
+
+    Returns:
+        float32 (H, W).
     """
-    # what is below 1 must not be rounded up to it
+    # a peak below 1 must not be rounded up to 1
     top = np.float32(peak) if peak >= 1 else min(np.float32(peak), _BELOW_ONE)
     return at_peak(_resized(heat, shape), float(top * heat.max()))
 
 
 def peak_of(verdict: Verdict, point: OperatingPoint | None) -> float:
-    """Return how hot the hottest place of an attribution map is, in [0, 2].
+    """Return the greatest heat of an attribution map, in [0, 2].
 
-    It stands where the probability does: see `standing`. Where there is no probability only the decision
-    says how hot: 0.5 where the part passes, else 1.
+    It follows the probability of a defect relative to the threshold, as `standing` maps it. Without a
+    probability it is 0.5 for a part that passes and 1 for any other.
     """
     if point is None:
         return standing(verdict.probabilities[verdict.label], NAMED)

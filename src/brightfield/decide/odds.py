@@ -24,14 +24,17 @@ def logit(probability: float) -> float:
 
 
 def log_binomial_tail(n: int, rate: float) -> FloatArray:
-    """Return the logarithms (N,) of the chances of 0, 1, ... n - 1 or fewer events in n draws.
+    """Return the log of the binomial distribution function at 0, 1, ..., n - 1 events in n draws.
 
     Args:
-        n: Draws, 0 at least.
-        rate: The chance of an event in each, in (0, 1).
+        n: Number of draws, at least 0.
+        rate: Probability of an event in each draw, in (0, 1).
+
+    Returns:
+        float64 (n,).
     """
     k = np.arange(n, dtype=np.float64)
-    steps = np.log(n - k[:-1]) - np.log(k[1:])  # of the binomial coefficients
-    ways = np.concatenate((np.zeros(min(n, 1)), np.cumsum(steps)))
-    chances = ways + k * math.log(rate) + (n - k) * math.log1p(-rate)
-    return np.asarray(np.logaddexp.accumulate(chances), dtype=np.float64)
+    ratios = np.log(n - k[:-1]) - np.log(k[1:])  # of neighbouring binomial coefficients, (n - 1,)
+    log_coefficients = np.concatenate((np.zeros(min(n, 1)), np.cumsum(ratios)))
+    log_chances = log_coefficients + k * math.log(rate) + (n - k) * math.log1p(-rate)
+    return np.asarray(np.logaddexp.accumulate(log_chances), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The operating point: thresholds, what chose them, and what is promised of them."""
+"""The operating point: its thresholds, the policy that chose them, and the guarantees they carry."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 WORDS = {Scale.PROBABILITY: "probability of a defect", Scale.P_VALUE: "p-value", Scale.SCORE: "score"}
-"""What people call the scales."""
+"""Names of the scales in messages and reports."""
 
 VALUES = {
     Scale.PROBABILITY: "a probability in [0, 1]",
     Scale.P_VALUE: "a p-value in [0, 1]",
     Scale.SCORE: "a finite score",
 }
-"""What values there are on each scale."""
+"""Description of the values on each scale, for messages."""
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Thresholds, the policy that chose them, and what they did on the calibration split.
+    """Thresholds, the policy that chose them, and their counts on the calibration split.
 
-    On the scale of p-values lower is more defective: there, "or more" below reads "or less".
+    On the scale of p-values lower is more defective: there, read "at least" below as "at most".
 
     Attributes:
-        policy: As `parse_policy` takes it.
-        threshold: A part is DEFECT where its value is this or more; in [0, 1] unless on the scale of scores.
-        review: A part that is not DEFECT is REVIEW where its value is this or more; None for no band.
-        n_calibration: Parts it was chosen on.
-        n_defect: Defective ones among them.
-        escapes: Defective ones among them that it passes.
-        overkills: Good ones among them that it rejects.
-        reviewed: Parts among them that it leaves to a person.
-        reviewed_defect: Defective ones among those.
-        guarantees: What is promised of the rates, each with its own confidence.
-        costs: What errors cost, where the policy weighed them.
-        scale: What the thresholds are compared with.
+        policy: The policy, as `parse_policy` takes it.
+        threshold: A part is DEFECT if its value is at least this; in [0, 1] unless on the scale of scores.
+        review: A part that is not DEFECT is REVIEW if its value is at least this; None without a review band.
+        n_calibration: Number of parts that the thresholds were chosen on.
+        n_defect: Number of defective parts among them.
+        escapes: Number of defective parts among them that pass.
+        overkills: Number of good parts among them that are rejected.
+        reviewed: Number of parts among them that go to review.
+        reviewed_defect: Number of defective parts among the reviewed ones.
+        guarantees: Proven bounds of the error rates, each with its own confidence.
+        costs: Costs of errors, where the policy weighs them.
+        scale: The scale of the thresholds.
     """
 
     policy: str
@@ -82,32 +82,32 @@ class OperatingPoint:
             raise ConfigError(
                 f"{self.escapes} escapes and {self.reviewed_defect} reviewed of {self.n_defect} defective, "
                 f"{self.overkills} overkills and {reviewed_good} reviewed of {self.n_good} good parts; "
-                "expected counts no larger than the parts"
+                "expected no negative count and none larger than the number of parts"
             )
 
     @property
     def n_good(self) -> int:
-        """Good ones among the parts it was chosen on."""
+        """Number of good parts that the thresholds were chosen on."""
         return self.n_calibration - self.n_defect
 
     @property
     def stops_at(self) -> float:
-        """The value from which a part no longer passes: where the review band starts, if there is one."""
+        """The value from which a part no longer passes: `review`, or without a review band the threshold."""
         return self.threshold if self.review is None else self.review
 
     def rejected(self, values: npt.ArrayLike) -> BoolArray:
-        """Return bool: which parts are DEFECT, of values of any shape on the operating point's scale."""
+        """Return bool: which parts are DEFECT, given values of any shape on the operating point's scale."""
         return np.asarray(self._beyond(values, self.threshold), dtype=np.bool_)
 
     def stopped(self, values: npt.ArrayLike) -> BoolArray:
-        """Return bool: which parts do not pass, DEFECT or REVIEW; arguments as of `rejected`."""
+        """Return bool: which parts are DEFECT or REVIEW, given values as in `rejected`."""
         return np.asarray(self._beyond(values, self.stops_at), dtype=np.bool_)
 
     def decide(self, value: float) -> Decision:
-        """Return what happens to a part with this value on the operating point's scale.
+        """Return the decision on a part with this value on the operating point's scale.
 
         Raises:
-            DataError: If it is no value of that scale.
+            DataError: If the value is outside that scale.
         """
         if not _is_on(self.scale, value):
             raise DataError(f"the {WORDS[self.scale]} is {value}; expected {VALUES[self.scale]}")
@@ -120,13 +120,14 @@ class OperatingPoint:
         return numbers <= bound if self.scale is Scale.P_VALUE else numbers >= bound
 
     def review_share(self, prevalence: float | None = None) -> float | None:
-        """Return the share of parts that a person is to see, where defects have a share.
+        """Return the share of parts expected to go to review at a prevalence of defects.
 
         Args:
-            prevalence: The share of defective parts, in [0, 1]; None takes the calibration split as it is.
+            prevalence: Share of defective parts, in [0, 1]; None for that of the calibration split.
 
         Returns:
-            The forecast from the calibration split's counts; None where it lacks a kind that is there.
+            The share in [0, 1], from the calibration split's counts; None where that split lacks good or
+            defective parts that the prevalence implies.
         """
         if prevalence is None:
             return self.reviewed / self.n_calibration if self.n_calibration else None
@@ -163,12 +164,12 @@ class OperatingPoint:
                 escapes=int(values["escapes"]),
                 overkills=int(values["overkills"]),
                 review=None if review is None else float(review),
-                # bundles of the first version knew no band
+                # early bundles have no review band
                 reviewed=int(values.get("reviewed", 0)),
                 reviewed_defect=int(values.get("reviewed_defect", 0)),
                 guarantees=tuple(Guarantee.from_dict(g) for g in values.get("guarantees", ())),
                 costs=None if costs is None else Costs.from_dict(costs),
-                # bundles of the first version knew probabilities alone
+                # early bundles have thresholds on probabilities only
                 scale=Scale(values.get("scale", Scale.PROBABILITY)),
             )
         except (KeyError, TypeError, ValueError, ConfigError) as error:
@@ -180,9 +181,9 @@ def _is_on(scale: Scale, value: float) -> bool:
 
 
 def standing(probability: float, bound: float) -> float:
-    """Return where a probability stands against a bound, in [0, 2]: 1 and more from the bound on.
+    """Return the position of a probability relative to a bound, in [0, 2].
 
-    It is linear from 0 at a probability of 0 to 1 at the bound, and from there to 2 at a probability of 1.
+    It is piecewise linear: 0 at probability 0, 1 at the bound, 2 at probability 1.
     """
     if probability < bound:
         return probability / bound

@@ -1,4 +1,4 @@
-"""Policies: what is asked of an operating point, as text and as a choice of thresholds."""
+"""Policies: how thresholds are chosen, as text and as parsed clauses."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ POLICIES = {
     "cost": "cost escape=A overkill=B prevalence=P [review=C]: the least expected cost where the share P of "
     "the parts is defective",
 }
-"""What `parse_policy` takes, by name; two of them, joined by `and`, leave a review band between."""
+"""The policies that `parse_policy` takes, by name; two joined by `and` leave a review band between them."""
 
 PASSING = ("escape", "recall")
-"""Clauses about what passes: the highest threshold that does it."""
+"""Clauses about the parts that pass; each takes the highest threshold that satisfies it."""
 
 REJECTING = ("overkill", "precision")
-"""Clauses about what is rejected: the lowest threshold that does it."""
+"""Clauses about the parts that are rejected; each takes the lowest threshold that satisfies it."""
 
 NEED_DEFECTS = ("f1", "youden", "recall", "precision", "escape", "cost")
-"""Clauses that nothing can be chosen by where all parts are good."""
+"""Clauses that need defective parts to choose a threshold."""
 
 DEFAULT_CONFIDENCE = 0.95
 
 DEFAULT_OVERKILL = 0.01
-"""The share of good parts that `auto` lets be rejected where there are good parts alone."""
+"""The share of good parts that `auto` allows to be rejected where good parts alone calibrate."""
 
 _BOUND = re.compile(
     r"(?P<name>escape|overkill)\s*(?:\[(?P<defect>[^\]]*)\])?\s*(?:<=|<|≤)\s*(?P<bound>[^@]*)"
@@ -49,20 +49,20 @@ _BOUND = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(r"(?P<name>[^\s<>=≤≥]*)\s*(?P<sign>[<>=≤≥]*)\s*(?P<value>.*)", re.DOTALL)
-_AND = re.compile(r"\s+and\s+(?![^\[]*\])", re.IGNORECASE)  # not within the brackets of a type's name
+_AND = re.compile(r"\s+and\s+(?![^\[]*\])", re.IGNORECASE)  # not inside the brackets of a defect type
 _AT_LEAST = ("=", ">=", "≥")
 
 
 @dataclass(frozen=True)
 class Clause:
-    """One demand on a threshold.
+    """One condition on a threshold.
 
     Attributes:
-        name: One of `POLICIES`.
-        value: What stands after the sign; None for a clause without one.
-        confidence: Of a guarantee, in (0, 1).
-        defect: The defect type a guarantee is about; None for all.
-        costs: Of the clause `cost`.
+        name: Name of the policy, one of `POLICIES`.
+        value: The number after the sign; None for a clause without one.
+        confidence: Confidence of a guarantee, in (0, 1); None for a clause without one.
+        defect: The defect type that a guarantee is about; None for all types.
+        costs: The costs of the clause `cost`; None for any other.
     """
 
     name: str
@@ -83,18 +83,18 @@ class Clause:
 
 @dataclass(frozen=True)
 class Policy:
-    """How an operating point is chosen: by one clause, or by two that leave a review band between."""
+    """A rule that chooses an operating point: one clause, or two that bound a review band."""
 
     clauses: tuple[Clause, ...]
 
     @property
     def promises(self) -> bool:
-        """Whether a clause bounds a rate with a confidence, which takes parts that trained nothing."""
+        """Whether a clause bounds a rate with a confidence, which needs parts that were not trained on."""
         return any(clause.confidence is not None for clause in self.clauses)
 
     @property
     def is_fixed(self) -> bool:
-        """Whether thresholds are named, so that nothing is chosen on the parts."""
+        """Whether all thresholds are given as numbers, so that none is chosen on data."""
         return all(clause.name == "fixed" for clause in self.clauses)
 
     def __str__(self) -> str:
@@ -117,24 +117,24 @@ def parse_policy(text: str) -> Policy:
 def _check_together(text: str, clauses: Sequence[Clause]) -> None:
     names = [c.name for c in clauses]
     if len(clauses) > 1 and "auto" in names:
-        raise ConfigError(f"policy {text!r}: auto chooses by itself; expected it alone")
+        raise ConfigError(f"policy {text!r}: auto cannot be joined with another policy; expected auto alone")
     if len(clauses) > 1 and any(c.costs is not None and c.costs.review is not None for c in clauses):
         raise ConfigError(
-            f"policy {text!r}: cost with review= chooses both ends of the band itself; leave the rest out, "
-            "or leave review= out"
+            f"policy {text!r}: cost with review= chooses both ends of the review band; remove the other "
+            "policy, or remove review="
         )
     ends = any(n in PASSING for n in names) + any(n in REJECTING for n in names)
     ends += sum(n not in PASSING + REJECTING for n in names)
     if {"overkill", "precision"} <= set(names):
         raise ConfigError(
-            f"policy {text!r}: overkill and precision both choose where parts are rejected, and a threshold "
-            "that is raised for one may lose the other; expected one of them"
+            f"policy {text!r}: overkill and precision both choose where parts are rejected, and raising the "
+            "threshold for one can break the other; expected one of them"
         )
     if ends > 2 or len(set(clauses)) < len(clauses):
         raise ConfigError(
-            f"policy {text!r} names more than the two ends of a review band; expected one demand on what "
-            f"passes ({', '.join(PASSING)}), one on what is rejected ({', '.join(REJECTING)}), or another "
-            "in the place of one of them"
+            f"policy {text!r} sets more than the two ends of a review band; expected at most one condition "
+            f"on what passes ({', '.join(PASSING)}) and one on what is rejected ({', '.join(REJECTING)}), or "
+            "another policy in place of one of them"
         )
 
 
@@ -150,7 +150,7 @@ def _clause(text: str) -> Clause:
     if name not in POLICIES:
         close = difflib.get_close_matches(name, POLICIES, n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
-        raise ConfigError(f"policy {text!r} is unknown; there are: {'; '.join(POLICIES.values())}.{hint}")
+        raise ConfigError(f"policy {text!r} is unknown; known are: {'; '.join(POLICIES.values())}.{hint}")
     if name == "escape" or (name == "overkill" and sign != "="):
         raise ConfigError(f"policy {text!r} lacks its bound; expected {POLICIES[name]}")
     if name in ("auto", "f1", "youden"):
@@ -160,7 +160,7 @@ def _clause(text: str) -> Clause:
             )
         return Clause(name)
     if sign and sign not in (("=",) if name in ("fixed", "overkill") else _AT_LEAST):
-        raise ConfigError(f"policy {text!r}: {sign} is not what {name} takes; expected {POLICIES[name]}")
+        raise ConfigError(f"policy {text!r}: {name} does not take {sign}; expected {POLICIES[name]}")
     value = _share(text, after if sign else "", name, f"{name}=")
     top = {"fixed": math.inf, "overkill": math.nextafter(1.0, 0.0)}.get(name, 1.0)
     if not math.isfinite(value) or not (name == "fixed" or 0.0 < value <= top):
@@ -172,7 +172,7 @@ def _guarantee(text: str, found: re.Match[str]) -> Clause:
     name, defect = found["name"].lower(), found["defect"]
     if defect is not None and (name == "overkill" or not defect.strip()):
         raise ConfigError(
-            f"policy {text!r}: only escapes are told apart by defect type; expected {POLICIES[name]}"
+            f"policy {text!r}: only escape takes a defect type in brackets; expected {POLICIES[name]}"
         )
     bound = _share(text, found["bound"], name, "<=")
     after = found["confidence"]
@@ -204,7 +204,7 @@ def _costs(text: str, words: Sequence[str]) -> Costs:
 
 
 def _share(text: str, digits: str, name: str, after: str) -> float:
-    """Return a number, or a share given in percent."""
+    """Return the number that the digits spell, where 2% is 0.02."""
     digits = digits.strip()
     try:
         return float(digits[:-1]) / 100 if digits.endswith("%") else float(digits)
@@ -215,5 +215,5 @@ def _share(text: str, digits: str, name: str, after: str) -> float:
 
 
 def percent_hint(value: float) -> str:
-    """Return what to add to a message where a share was given as a percentage without its sign."""
+    """Return a hint for a share above 1, which may be a percentage without its sign; else an empty text."""
     return f" ({value:g}% is {value / 100:g})" if 1 < value <= 100 else ""

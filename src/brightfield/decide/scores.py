@@ -1,4 +1,4 @@
-"""What a method makes of pictures before calibration: a score each, on any scale."""
+"""Uncalibrated scores of pictures, on any scale."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """A score of every picture, and the logits of the classes where the method tells classes apart.
+    """The score of every picture, and its logits where the method tells classes apart.
 
     Attributes:
-        defect: float64 (N,), any scale, higher is more defective.
-        logits: float64 (N, K), any scale; None where the method knows no classes.
+        defect: float64 (N,), score of a defect, any scale, higher is more defective.
+        logits: float64 (N, K), any scale; None where the method tells no classes apart.
 
     Raises:
         DataError: If shapes are wrong or disagree, or a number is not finite.
@@ -36,14 +36,14 @@ class Scores:
             if len(self.logits) != len(self.defect):
                 raise DataError(
                     f"{len(self.defect)} scores and {len(self.logits)} rows of logits; expected one of each "
-                    "an image"
+                    "per image"
                 )
 
     def __len__(self) -> int:
         return len(self.defect)
 
     def only(self, rows: npt.ArrayLike) -> Scores:
-        """Return the scores of these rows: indices, or bool (N,)."""
+        """Return the scores of some rows, given as indices or as bool (N,)."""
         kept = np.asarray(rows)
         if kept.dtype != np.bool_:
             kept = kept.astype(np.intp)
@@ -51,20 +51,23 @@ class Scores:
 
 
 def scores_of_logits(logits: npt.ArrayLike, normal: int | None) -> Scores:
-    """Return the scores of logits: the log-odds of a defect, or the largest logit's margin over the second.
+    """Return scores computed from logits: the log-odds of a defect, or without a normal class the margin.
+
+    The margin is the difference of the two largest logits.
 
     Args:
         logits: (N, K), K at least 2.
-        normal: The column of the normal class; None without one, where a margin says how sure the class is.
+        normal: The column of the normal class; None without one.
 
     Raises:
-        DataError: If the logits are not finite numbers of shape (N, K), or have no such column or only that.
+        DataError: If the logits are not finite numbers of shape (N, K), or lack the normal column or any
+            other.
     """
     values = check_numbers(logits, "logits", 2)
     if normal is not None:
         return Scores(defect_score(values, normal), values)
     if values.shape[1] < 2:
-        raise DataError(f"the logits are of {values.shape[1]} class; expected two classes at least")
+        raise DataError(f"the logits have {values.shape[1]} column; expected at least two, one per class")
     top = np.sort(values, axis=1)
     return Scores(top[:, -1] - top[:, -2], values)
 
@@ -73,10 +76,14 @@ def defect_score(logits: npt.ArrayLike, normal: int) -> FloatArray:
     """Return the log-odds (N,) of any defect against the normal class, from logits (N, K).
 
     Raises:
-        DataError: If the logits are not finite numbers of shape (N, K), or have no such column or only that.
+        DataError: If the logits are not finite numbers of shape (N, K), or lack the normal column or any
+            other.
     """
     values = check_numbers(logits, "logits", 2)
     if values.shape[1] < 2 or not 0 <= normal < values.shape[1]:
-        raise DataError(f"column {normal} of {values.shape[1]} is the normal class; expected another too")
+        raise DataError(
+            f"the logits have {values.shape[1]} columns and the normal class is column {normal}; expected "
+            "that column and at least one of a defect"
+        )
     defects = np.delete(values, normal, axis=1)  # (N, K - 1)
     return np.asarray(logsumexp(defects) - values[:, normal])

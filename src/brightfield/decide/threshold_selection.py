@@ -1,4 +1,4 @@
-"""From a policy and the calibration split to an operating point."""
+"""Choose an operating point by a policy on the calibration split."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Parts:
-    """What is chosen on, and the share of defects where the probabilities were calibrated."""
+    """The parts that thresholds are chosen on; `share` is the prevalence where they were calibrated."""
 
     values: FloatArray
     defect: BoolArray
@@ -61,34 +61,36 @@ def choose(
     on good parts alone is a threshold on their p-values, and all else is chosen on the scores.
 
     Args:
-        policy: How to choose.
-        judged: The calibrated parts; an array (N,) holds probabilities of a defect, in [0, 1]. P-values are
-            those among the very parts that are chosen on: leave them out where other parts calibrated.
+        policy: The policy.
+        judged: The calibrated values of the parts; an array (N,) holds probabilities of a defect, in [0, 1].
+            P-values must be among these same parts: leave them out where other parts calibrated.
         is_defect: (N,), bool.
         types: (N,), each part's class, for guarantees of one defect type.
-        calibrated_share: The share of defects where the probabilities were calibrated; None if on these.
+        calibrated_share: Share of defects where the probabilities were calibrated; None for these parts'.
         scores: (N,), any scale, higher is more defective; needed where there are no probabilities.
 
     Raises:
         ConfigError: If the policy names a defect type that is not there, or a threshold out of range.
-        DataError: If shapes or values are wrong, or the parts do not suffice for the policy.
+        DataError: If shapes or values are wrong, or the parts are too few for the policy.
     """
-    known = judged if isinstance(judged, Calibrated) else Calibrated(np.asarray(judged, dtype=np.float64))
+    calibrated = (
+        judged if isinstance(judged, Calibrated) else Calibrated(np.asarray(judged, dtype=np.float64))
+    )
     defect = _labels(is_defect)
-    asked, policy = policy, resolve(policy, defect)
+    requested, policy = policy, resolve(policy, defect)
     _check_kinds(policy, defect)
-    if policy is not asked:
+    if policy is not requested:
         _warn_of_few(policy, len(defect))
-    scale = _scale_for(policy, known, defect)
+    scale = _scale_for(policy, calibrated, defect)
     if scale is Scale.P_VALUE:
-        return _unusual(policy, known, defect)
-    values = _checked(known.on(scale, scores), defect, scale)
+        return _by_p_value(policy, calibrated, defect)
+    values = _checked(calibrated.on(scale, scores), defect, scale)
     kinds = None if types is None else np.array(list(types), dtype=object)
     if kinds is not None and kinds.shape != values.shape:
         raise DataError(f"{values.shape} {scale} values and {kinds.shape} types; expected (N,) of both")
     parts = _Parts(values, defect, kinds, _share_of_defects(defect, calibrated_share), scale)
-    found = [(clause, _threshold(clause, parts)) for clause in policy.clauses]
-    low, high = _ends(found, parts)
+    thresholds = [(clause, _threshold(clause, parts)) for clause in policy.clauses]
+    low, high = _ends(thresholds, parts)
     for clause in policy.clauses:
         if clause.name == "precision" and clause.value is not None:
             _check_precision(values, defect, high, clause.value)
@@ -96,19 +98,19 @@ def choose(
     review = low if low < high else None
     point = OperatingPoint(str(policy), high, 0, 0, 0, 0, review=review, costs=costs, scale=scale)
     passed, rejected = ~point.stopped(values), point.rejected(values)
-    promises = [
-        _promise(clause, _members(clause, defect, kinds), passed, rejected)
+    guarantees = [
+        _guarantee(clause, _members(clause, defect, kinds), passed, rejected)
         for clause in policy.clauses
         if clause.confidence is not None
     ]
-    return replace(count(point, values, defect), guarantees=tuple(promises))
+    return replace(count(point, values, defect), guarantees=tuple(guarantees))
 
 
 def resolve(policy: Policy, is_defect: npt.ArrayLike) -> Policy:
-    """Return what `auto` stands for on these parts; any other policy as it is.
+    """Return the policy that `auto` stands for on these parts; any other policy unchanged.
 
     Args:
-        policy: Which one.
+        policy: The policy.
         is_defect: (N,), bool.
     """
     if policy.clauses != (Clause("auto"),):
@@ -120,24 +122,24 @@ def resolve(policy: Policy, is_defect: npt.ArrayLike) -> Policy:
 
 
 def check_enough(policy: Policy, is_defect: npt.ArrayLike, types: Sequence[str]) -> None:
-    """Refuse a policy that such parts cannot serve, whatever their scores are.
+    """Check that a policy can be satisfied on these parts, whatever their scores are.
 
     Args:
-        policy: What will be asked.
+        policy: The policy.
         is_defect: (N,), bool.
         types: (N,), each part's class.
 
     Raises:
         ConfigError: If the policy names a defect type that is not there, or a threshold out of range.
-        DataError: If the parts do not suffice; the message says how many are missing.
+        DataError: If the parts are too few; the message says how many are missing.
     """
     defect = np.asarray(is_defect, dtype=np.bool_)
     policy = resolve(policy, defect)
     _check_kinds(policy, defect)
-    alike = np.linspace(0.0, 0.5, len(defect))
+    placeholder = np.linspace(0.0, 0.5, len(defect))
     scale = Scale.PROBABILITY if defect.any() else Scale.SCORE
     kinds = np.array(list(types), dtype=object)
-    parts = _Parts(alike, defect, kinds, _share_of_defects(defect, None), scale)
+    parts = _Parts(placeholder, defect, kinds, _share_of_defects(defect, None), scale)
     for clause in policy.clauses:
         if clause.confidence is not None or clause.name in ("overkill", "fixed"):
             _threshold(clause, parts)
@@ -149,11 +151,11 @@ def count(
     is_defect: npt.ArrayLike,
     scores: npt.ArrayLike | None = None,
 ) -> OperatingPoint:
-    """Return an operating point with its counts taken on other parts, of which it promises nothing.
+    """Return an operating point with its counts taken on other parts, and without guarantees.
 
     Args:
-        point: Which one.
-        judged: The calibrated parts; an array (N,) holds values on the operating point's own scale.
+        point: The operating point.
+        judged: The calibrated values of the parts; an array (N,) holds values on the operating point's scale.
         is_defect: (N,), bool.
         scores: (N,), needed where the operating point is on the scale of scores and `judged` is no array.
 
@@ -177,30 +179,30 @@ def count(
     )
 
 
-def _scale_for(policy: Policy, judged: Calibrated, defect: BoolArray) -> Scale:
+def _scale_for(policy: Policy, calibrated: Calibrated, defect: BoolArray) -> Scale:
     """Return the scale that the policy's thresholds will be on."""
-    if judged.probability is not None:
+    if calibrated.probability is not None:
         return Scale.PROBABILITY
-    expected = [c.name == "overkill" and c.confidence is None for c in policy.clauses]
-    if expected == [True] and judged.p_value is not None and not defect.any():
+    by_expectation = [c.name == "overkill" and c.confidence is None for c in policy.clauses]
+    if by_expectation == [True] and calibrated.p_value is not None and not defect.any():
         return Scale.P_VALUE
     return Scale.SCORE
 
 
-def _unusual(policy: Policy, judged: Calibrated, defect: BoolArray) -> OperatingPoint:
-    """Return the operating point that rejects parts as unusual among good ones as the policy's share."""
+def _by_p_value(policy: Policy, calibrated: Calibrated, defect: BoolArray) -> OperatingPoint:
+    """Return the operating point that rejects parts whose p-value is at most the policy's share."""
     share = float(policy.clauses[0].value or 0.0)
     check_good_enough(len(defect), share)
-    return count(OperatingPoint(str(policy), share, 0, 0, 0, 0, scale=Scale.P_VALUE), judged, defect)
+    return count(OperatingPoint(str(policy), share, 0, 0, 0, 0, scale=Scale.P_VALUE), calibrated, defect)
 
 
 def _warn_of_few(policy: Policy, n_good: int) -> None:
-    """Say where `auto` had to let more good parts be rejected than it would with more of them to go by."""
+    """Warn where the good parts are too few for the share of overkills that `auto` aims at."""
     share = policy.clauses[0].value
     if share is not None and share > DEFAULT_OVERKILL:
         log.warning(
-            "%d good parts calibrate: the threshold lets %.2g%% of good parts be rejected, the least that so "
-            "few can show; %d good parts would show %g%%",
+            "only %d good parts calibrate: the threshold allows %.2g%% of good parts to be rejected, the "
+            "least that so few can show; %d good parts would allow %g%%",
             n_good,
             100 * share,
             good_needed(DEFAULT_OVERKILL),
@@ -209,12 +211,12 @@ def _warn_of_few(policy: Policy, n_good: int) -> None:
 
 
 def _check_kinds(policy: Policy, defect: BoolArray) -> None:
-    """Refuse a policy that needs defective parts where all are good."""
-    wanting = [c.name for c in policy.clauses if c.name in NEED_DEFECTS]
-    if wanting and len(defect) and not defect.any():
+    """Raise DataError where the policy needs defective parts and all parts are good."""
+    unmet = [c.name for c in policy.clauses if c.name in NEED_DEFECTS]
+    if unmet and len(defect) and not defect.any():
         raise DataError(
-            f"0 of {len(defect)} calibration parts are defective; policy {wanting[0]} needs some: add "
-            f"images, or choose by good parts alone with {_WITHOUT_DEFECTS}"
+            f"0 of {len(defect)} calibration parts are defective; policy {unmet[0]} needs some: add "
+            f"images of defects, or choose by good parts alone with {_WITHOUT_DEFECTS}"
         )
 
 
@@ -224,20 +226,20 @@ def _share_of_defects(defect: BoolArray, calibrated_share: float | None) -> floa
     return float(defect.mean()) if len(defect) else 0.0
 
 
-def _ends(found: Sequence[tuple[Clause, float]], parts: _Parts) -> tuple[float, float]:
-    """Return (low, high): parts pass below `low`, are rejected from `high` on, and go to a person between."""
-    first = found[0][0]
-    if len(found) == 1 and first.costs is not None:
+def _ends(thresholds: Sequence[tuple[Clause, float]], parts: _Parts) -> tuple[float, float]:
+    """Return (low, high): parts pass below `low`, are rejected from `high` on, and go to review between."""
+    first = thresholds[0][0]
+    if len(thresholds) == 1 and first.costs is not None:
         return least_cost(first.costs, parts.share)
-    passing = [t for clause, t in found if clause.name in PASSING]
-    rejecting = [t for clause, t in found if clause.name in REJECTING]
+    passing = [t for clause, t in thresholds if clause.name in PASSING]
+    rejecting = [t for clause, t in thresholds if clause.name in REJECTING]
     if passing and rejecting and max(rejecting) <= min(passing):
-        # one threshold serves both; the lowest of those that do lets the fewest defects pass
+        # one threshold satisfies both clauses; the lowest such one lets the fewest defects pass
         return max(rejecting), max(rejecting)
-    # what holds of a threshold holds of lower ones for what passes, and of higher ones for what is rejected
+    # a condition on what passes also holds at lower thresholds, one on what is rejected at higher ones
     ends = [min(passing)] if passing else []
     ends += [max(rejecting)] if rejecting else []
-    ends += [t for clause, t in found if clause.name not in PASSING + REJECTING]
+    ends += [t for clause, t in thresholds if clause.name not in PASSING + REJECTING]
     return min(ends), max(ends)
 
 
@@ -246,8 +248,8 @@ def _threshold(clause: Clause, parts: _Parts) -> float:
     if clause.costs is not None:
         if parts.scale is not Scale.PROBABILITY:
             raise DataError(
-                "policy cost weighs errors by the probability of a defect, and this inspector gives none, as "
-                "good parts alone calibrated it: choose by another policy, or train with defective parts too"
+                "policy cost weighs errors by the probability of a defect, but this inspector gives none, as "
+                "good parts alone calibrated it: choose another policy, or train with defective parts too"
             )
         _need_both(defect, clause.name, "name the threshold with fixed=T")
         return least_cost(clause.costs, parts.share)[1]
@@ -284,45 +286,44 @@ def _threshold(clause: Clause, parts: _Parts) -> float:
 
 
 def _chances(parts: _Parts) -> FloatArray:
-    """Return what F1 takes each part's chance of a defect to be.
+    """Return each part's probability of being defective (N,), by which the expected F1 is computed.
 
-    Counting the calibration split's own defects follows the luck of those few parts: the F1 on other parts is
-    lower, and the threshold varies several times as much, than under the calibrated probabilities. So the
-    parts are counted only where there are no probabilities.
+    These are the calibrated probabilities. Labels are used only where there are none: chosen by the labels of
+    few calibration parts, the threshold varies several times as much and the F1 on other parts is lower.
     """
     if parts.scale is not Scale.PROBABILITY:
         return parts.defect.astype(np.float64)
     here = float(parts.defect.mean())
-    # where defects are as common as in the calibration, its probabilities hold as they are
+    # at the prevalence of the calibration its probabilities need no correction
     return parts.values if here == parts.share else shifted(parts.values, parts.share, here)
 
 
 def _below_certainty(threshold: float, good: FloatArray, scale: Scale) -> float:
-    """Refuse a threshold on probabilities that spares the good parts only above 1."""
+    """Return the threshold; raise DataError if it is a probability above 1."""
     if scale is Scale.PROBABILITY and threshold > 1.0:
         raise DataError(
             f"{int((good >= 1.0).sum())} of {len(good)} good parts have probability 1 of a defect, so no "
-            "threshold keeps the overkill rate asked for: look at their labels"
+            "threshold reaches the requested overkill rate: check their labels"
         )
     return threshold
 
 
 def _members(clause: Clause, defect: BoolArray, kinds: Kinds | None) -> BoolArray:
-    """Return which parts a guarantee is about."""
+    """Return bool (N,): the parts that a clause's guarantee is about."""
     if clause.name == "overkill":
         return ~defect
     if clause.defect is None:
         return defect
-    there = sorted({str(k) for k in kinds[defect]}) if kinds is not None else []
-    if kinds is None or clause.defect not in there:
+    present = sorted({str(k) for k in kinds[defect]}) if kinds is not None else []
+    if kinds is None or clause.defect not in present:
         raise ConfigError(
             f"policy {str(clause)!r} is about defects of type {clause.defect!r}; the calibration split holds "
-            f"{', '.join(there) or 'no types'}"
+            f"{', '.join(present) or 'no types'}"
         )
     return np.asarray(defect & (kinds == clause.defect), dtype=np.bool_)
 
 
-def _promise(clause: Clause, members: BoolArray, passed: BoolArray, rejected: BoolArray) -> Guarantee:
+def _guarantee(clause: Clause, members: BoolArray, passed: BoolArray, rejected: BoolArray) -> Guarantee:
     wrong = rejected if clause.name == "overkill" else passed
     return Guarantee(
         kind=clause.name,
@@ -335,22 +336,22 @@ def _promise(clause: Clause, members: BoolArray, passed: BoolArray, rejected: Bo
 
 
 def _check_precision(values: FloatArray, defect: BoolArray, threshold: float, precision: float) -> None:
-    """Refuse a threshold that another clause moved up to where the precision, which may fall, is lost."""
+    """Raise DataError where another clause raised the threshold so far that the precision is lost."""
     rejected = values >= threshold
     reached = float(defect[rejected].mean()) if rejected.any() else 1.0
     if reached < precision:
         raise DataError(
-            f"beside the other policy parts are rejected from {threshold:.4g} on, with precision "
-            f"{reached:.3f} instead of {precision:g}: ask for one of the two"
+            f"together with the other policy, parts are rejected from {threshold:.4g} on, with precision "
+            f"{reached:.3f} instead of {precision:g}: ask for one of the two only"
         )
 
 
-def _need_both(defect: BoolArray, policy: str, mend: str) -> None:
+def _need_both(defect: BoolArray, policy: str, remedy: str) -> None:
     n_defect = int(defect.sum())
     if n_defect in (0, len(defect)):
         raise DataError(
-            f"{n_defect} of {len(defect)} calibration parts are defective; policy {policy} needs good ones "
-            f"and defective ones: {mend}"
+            f"{n_defect} of {len(defect)} calibration parts are defective; policy {policy} needs good "
+            f"and defective parts: {remedy}"
         )
 
 
@@ -365,12 +366,12 @@ def _labels(is_defect: npt.ArrayLike) -> BoolArray:
 
 
 def _checked(values: npt.ArrayLike, defect: BoolArray, scale: Scale) -> FloatArray:
-    """Return values on a scale, one a part, or refuse them."""
-    found = np.asarray(values, dtype=np.float64)
-    if found.shape != defect.shape:
-        raise DataError(f"{found.shape} {scale} values and {defect.shape} labels; expected (N,) of both")
-    if scale is Scale.SCORE and not np.isfinite(found).all():
+    """Return values (N,) on a scale; raise DataError for another shape or a value outside the scale."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape != defect.shape:
+        raise DataError(f"{array.shape} {scale} values and {defect.shape} labels; expected (N,) of both")
+    if scale is Scale.SCORE and not np.isfinite(array).all():
         raise DataError("a score is not finite; the model diverged or an image is broken")
-    if scale is not Scale.SCORE and not ((found >= 0) & (found <= 1)).all():
+    if scale is not Scale.SCORE and not ((array >= 0) & (array <= 1)).all():
         raise DataError(f"a {WORDS[scale]} is not in [0, 1]; scores must be calibrated first")
-    return found
+    return array

@@ -1,4 +1,4 @@
-"""Venn-Abers: two probabilities of a defect, one of which is calibrated, from the calibration parts alone."""
+"""Venn-Abers prediction: an interval for the probability of a defect, from the calibration parts alone."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def venn_abers(scores: npt.ArrayLike, is_defect: npt.ArrayLike, new: npt.ArrayLike) -> FloatArray:
-    """Return an interval of the probability of a defect for each new score.
+    """Return an interval for the probability of a defect at each new score.
 
-    Each part is added to the calibration parts once as good and once as defective; an isotonic fit of either
-    gives an end of the interval. One of the two is exactly calibrated, whatever the scores are distributed
-    like, as long as all the parts are drawn alike; the wider the interval, the less the calibration parts say
-    about such a score. Vovk and Petej, Venn-Abers predictors, 2014, section 4.
+    Each new part is added to the calibration parts, once as good and once as defective; the isotonic fit of
+    each case gives one end of the interval. One of the two is exactly calibrated for any distribution of
+    scores, as long as all parts are exchangeable. A wide interval means few calibration parts near the score.
+    Vovk and Petej, Venn-Abers predictors, 2014, section 4.
 
     Args:
-        scores: (N,), of the calibration parts, any scale, higher is more defective.
+        scores: (N,), scores of the calibration parts, any scale, higher is more defective.
         is_defect: (N,), bool.
         new: (M,), scores on the same scale.
 
@@ -33,10 +33,10 @@ def venn_abers(scores: npt.ArrayLike, is_defect: npt.ArrayLike, new: npt.ArrayLi
 
     values = check_numbers(scores, "scores", 1)
     defect = check_labels(is_defect, len(values), 2).astype(np.float64)
-    found = np.empty((len(np.atleast_1d(np.asarray(new))), 2))
+    intervals = np.empty((len(np.atleast_1d(np.asarray(new))), 2))
     for i, score in enumerate(check_numbers(new, "scores", 1)):
-        at = np.append(values, score)
-        for side in (0, 1):
-            fitted = IsotonicRegression().fit(at, np.append(defect, float(side)))
-            found[i, side] = fitted.predict([score])[0]
-    return found
+        augmented = np.append(values, score)
+        for label in (0, 1):
+            isotonic = IsotonicRegression().fit(augmented, np.append(defect, float(label)))
+            intervals[i, label] = isotonic.predict([score])[0]
+    return intervals

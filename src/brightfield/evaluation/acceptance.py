@@ -1,4 +1,4 @@
-"""Acceptance: the figures of an evaluation against limits that were agreed before it."""
+"""Acceptance: compare the figures of an evaluation with limits that were agreed in advance."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ AT_LEAST = ("accuracy", "auroc", "average_precision", "f1", "precision", "recall
 COUNTS = ("n", "n_defect")
 STUDIED_AT_MOST = ("miss_rate", "false_alarm_rate")
 STUDIED_AT_LEAST = ("effectiveness", "repeatability", "kappa_truth")
-"""Of the inspector in an agreement study; see `attribute_agreement`."""
+"""Figures of the inspector in an agreement study; see `attribute_agreement`."""
 
 MET, OPEN, MISSED = "met", "not proven", "missed"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an inspector must reach to be accepted.
+    """The limits that an inspector must meet to be accepted.
 
     Attributes:
-        figures: Limits by name, of `AT_MOST` and `AT_LEAST`, and those of an agreement study.
-        escape_rates: The greatest escape rate by defect type.
-        confidence: With which rates must keep their limit, in (0, 1).
+        figures: Limits by name of the figure: `AT_MOST`, `AT_LEAST`, and those of an agreement study.
+        escape_rates: Greatest escape rate by defect type.
+        confidence: Confidence with which rates must meet their limit, in (0, 1).
     """
 
     figures: dict[str, float] = field(default_factory=dict)
@@ -40,15 +40,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Check:
-    """One limit, and what was found.
+    """The outcome of one limit.
 
     Attributes:
-        name: Of the figure; `escape_rate of TYPE` for a defect type.
-        limit: What was agreed.
-        at_most: Whether the figure must not exceed it; else it must not fall below it.
-        value: What was found; None where it could not be.
-        bound: What the true rate is at most (or at least) with the confidence; None of what is not a rate.
-        outcome: `met`; `missed`; or `not proven`, where the count keeps the limit but is too small a sample.
+        name: Name of the figure; `escape_rate of TYPE` for a defect type.
+        limit: The agreed limit.
+        at_most: Whether the limit is an upper one; else it is a lower one.
+        value: The measured figure; None where it could not be measured.
+        bound: Confidence bound of the true rate, on the side of the limit; None for a figure that is no rate.
+        outcome: `met`, `missed`, or `not proven` where the value meets the limit but its bound does not.
     """
 
     name: str
@@ -61,11 +61,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Every check, in the order of the limits.
+    """The outcome of all limits.
 
     Attributes:
-        checks: One a limit.
-        confidence: Of the bounds.
+        checks: One check per limit, in the order of the limits.
+        confidence: Confidence of the bounds, in (0, 1).
     """
 
     checks: tuple[Check, ...]
@@ -88,12 +88,13 @@ class Acceptance:
 def read_limits(path: Path) -> Limits:
     """Read limits from a TOML file.
 
-    `[limits]` names figures of metrics.json, the greatest of `AT_MOST` and the least of `AT_LEAST`, and
-    those of an agreement study of the inspector, `STUDIED_AT_MOST` and `STUDIED_AT_LEAST`;
-    `[limits.escape_rates]` names defect types. `confidence` stands above them, by default 0.95.
+    The table `[limits]` holds upper limits for the figures `AT_MOST` and `STUDIED_AT_MOST`, and lower limits
+    for `AT_LEAST` and `STUDIED_AT_LEAST`; the studied figures need an agreement study. The table
+    `[limits.escape_rates]` holds upper limits by defect type. `confidence`, by default 0.95, is set above the
+    tables.
 
     Raises:
-        ConfigError: If the file cannot be read, names something else, or a value is out of range.
+        ConfigError: If the file cannot be read, has an unknown name, or a value is out of range.
     """
     content = read_toml(path, "--limits")
     _check_names(content, ("confidence", "limits"), str(path))
@@ -104,7 +105,7 @@ def read_limits(path: Path) -> Limits:
     if not isinstance(types, dict):
         raise ConfigError(f"{path}: escape_rates is {types!r}; expected a table of defect types")
     if not figures and not types:
-        raise ConfigError(f"{path} holds no limits; expected one at least, such as escape_rate = 0.02")
+        raise ConfigError(f"{path} holds no limits; expected at least one, such as escape_rate = 0.02")
     known = (*AT_MOST, *AT_LEAST, *STUDIED_AT_MOST, *STUDIED_AT_LEAST, "escape_rates")
     _check_names(figures, known, f"{path}, [limits]")
     confidence = _number(content.get("confidence", 0.95), "confidence", path)
@@ -118,15 +119,15 @@ def read_limits(path: Path) -> Limits:
 
 
 def accept(metrics: Mapping[str, Any], limits: Limits) -> Acceptance:
-    """Check the figures of an evaluation.
+    """Check the figures of an evaluation against limits.
 
-    A rate must keep its limit with the confidence: its exact one-sided bound (Clopper and Pearson, 1934) is
-    compared, not the count alone. Of a study's rates, whose looks at one part are not independent, it is
-    that of the parts on which any look erred. Figures that are no rates are compared as they are.
+    A rate must meet its limit with the confidence: its exact one-sided bound (Clopper and Pearson, 1934) is
+    compared, not the observed rate. In an agreement study the looks at one part are not independent, so the
+    bound is that of the share of parts with any wrong look. Figures that are no rates are compared directly.
 
     Args:
-        metrics: What `summarise` returned.
-        limits: What was agreed.
+        metrics: The figures that `summarise` returned.
+        limits: The agreed limits.
 
     Raises:
         ConfigError: If a limit is about a figure or defect type that this evaluation does not have.
@@ -135,20 +136,20 @@ def accept(metrics: Mapping[str, Any], limits: Limits) -> Acceptance:
 
 
 def check_applies(limits: Limits, types: Collection[str], studied: bool) -> None:
-    """Refuse limits that an evaluation cannot check, before it judges anything.
+    """Check before an evaluation that it can check the limits.
 
     Args:
-        limits: What was agreed.
+        limits: The agreed limits.
         types: The defect types of the parts.
-        studied: Whether an agreement study is made.
+        studied: Whether the evaluation includes an agreement study.
 
     Raises:
-        ConfigError: If a limit is about a study that is not made, or a defect type that is not there.
+        ConfigError: If a limit needs an agreement study and there is none, or its defect type does not occur.
     """
     for name in limits.figures:
         if name in STUDIED_AT_MOST + STUDIED_AT_LEAST and not studied:
             raise ConfigError(
-                f"the limit on {name} is about an agreement study; ask for one, as with --trials 3"
+                f"the limit on {name} needs an agreement study; request one, for example with --trials 3"
             )
     for name in limits.escape_rates:
         if name not in types:
@@ -162,19 +163,24 @@ def _checks(metrics: Mapping[str, Any], limits: Limits) -> Iterator[Check]:
     types = {n: e["escape_rate"] for n, e in metrics["per_class"].items() if "escape_rate" in e}
     check_applies(limits, types, "agreement" in metrics)
     for name, limit in limits.figures.items():
-        found = _found(metrics, name)
-        if found is None:
+        figure = _figure(metrics, name)
+        if figure is None:
             raise ConfigError(f"the limit on {name} does not apply: this evaluation has no such figure")
-        yield _check(name, limit, name in AT_MOST + STUDIED_AT_MOST, found, limits.confidence)
+        yield _check(name, limit, name in AT_MOST + STUDIED_AT_MOST, figure, limits.confidence)
     for name, limit in limits.escape_rates.items():
         yield _check(f"escape_rate of {name}", limit, True, types[name], limits.confidence)
 
 
-def _found(metrics: Mapping[str, Any], name: str) -> Any:
+def _figure(metrics: Mapping[str, Any], name: str) -> Any:
+    """Return a figure as a number, or a rate as its counts `k` and `n`; None where there is none."""
     if name in STUDIED_AT_MOST + STUDIED_AT_LEAST:
-        found = metrics["agreement"]["appraisers"][THE_INSPECTOR]
-        erring = found["erring"].get(name)
-        return found[name] if erring is None else {"share": found[name], "k": erring["k"], "n": erring["n"]}
+        appraiser = metrics["agreement"]["appraisers"][THE_INSPECTOR]
+        erring = appraiser["erring"].get(name)
+        return (
+            appraiser[name]
+            if erring is None
+            else {"share": appraiser[name], "k": erring["k"], "n": erring["n"]}
+        )
     if name == "accuracy":
         return metrics["accuracy_interval"]
     escapes = metrics["escape_rate"]
@@ -184,26 +190,28 @@ def _found(metrics: Mapping[str, Any], name: str) -> Any:
     return metrics[name]
 
 
-def _check(name: str, limit: float, at_most: bool, found: Any, confidence: float) -> Check:
-    if not isinstance(found, Mapping):
-        value = float(found)
-        kept = value <= limit if at_most else value >= limit
-        return Check(name, limit, at_most, value, None, MET if kept else MISSED)
-    if "share" in found and found["n"]:  # of looks: no more of them can err than of parts with any that does
-        worst = upper_bound(int(found["k"]), int(found["n"]), confidence)
-        value, bound = float(found["share"]), worst if at_most else 1.0 - worst
-        kept, proven = (v <= limit if at_most else v >= limit for v in (value, bound))
-        return Check(name, limit, at_most, value, bound, MET if proven else OPEN if kept else MISSED)
-    k, n = int(found["k"]), int(found["n"])
+def _check(name: str, limit: float, at_most: bool, figure: Any, confidence: float) -> Check:
+    if not isinstance(figure, Mapping):
+        value = float(figure)
+        within = value <= limit if at_most else value >= limit
+        return Check(name, limit, at_most, value, None, MET if within else MISSED)
+    if (
+        "share" in figure and figure["n"]
+    ):  # a share of looks, bounded by the share of parts with any wrong look
+        bound_of_parts = upper_bound(int(figure["k"]), int(figure["n"]), confidence)
+        value, bound = float(figure["share"]), bound_of_parts if at_most else 1.0 - bound_of_parts
+        within, proven = (v <= limit if at_most else v >= limit for v in (value, bound))
+        return Check(name, limit, at_most, value, bound, MET if proven else OPEN if within else MISSED)
+    k, n = int(figure["k"]), int(figure["n"])
     if n == 0:
         return Check(name, limit, at_most, None, None, OPEN)
     if at_most:
         bound = upper_bound(k, n, confidence)
-        kept, proven = k / n <= limit, bound <= limit
+        within, proven = k / n <= limit, bound <= limit
     else:
         bound = 1.0 - upper_bound(n - k, n, confidence)
-        kept, proven = k / n >= limit, bound >= limit
-    return Check(name, limit, at_most, k / n, bound, MET if proven else OPEN if kept else MISSED)
+        within, proven = k / n >= limit, bound >= limit
+    return Check(name, limit, at_most, k / n, bound, MET if proven else OPEN if within else MISSED)
 
 
 def _check_names(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

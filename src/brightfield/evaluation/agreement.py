@@ -1,7 +1,7 @@
-"""Attribute agreement: do appraisers, machines or people, decide alike, and rightly, when they look again?
+"""Attribute agreement analysis: repeatability and correctness of the decisions of inspectors and people.
 
-The study that quality handbooks call attribute agreement analysis, or gauge repeatability and reproducibility
-for decisions: AIAG, Measurement Systems Analysis, 4th edition, 2010, chapter III, section C.
+It is also known as gauge repeatability and reproducibility (R&R) for attribute data: AIAG, Measurement
+Systems Analysis, 4th edition, 2010, chapter III, section C.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ from brightfield.evaluation.intervals import Rate, clopper_pearson
 DECISIONS = ("OK", "REVIEW", "DEFECT")
 
 THE_INSPECTOR = "the inspector"
-"""Its name among the appraisers."""
+"""The inspector's name among the appraisers."""
 
 ACCEPTABLE = {"effectiveness": 0.90, "miss_rate": 0.02, "false_alarm_rate": 0.05}
 MARGINAL = {"effectiveness": 0.80, "miss_rate": 0.05, "false_alarm_rate": 0.10}
-"""The handbook's limits."""
+"""The handbook's limits for a rating."""
 
 UNRATED = "not rated"
 
 _DRAWS = 2000
 
 Shots = Sequence[Sequence[str]]
-"""For each part, the decisions that one appraiser took on it, one a look; none where it was not shown."""
+"""For each part the decisions of one appraiser, one per look; empty where the part was not shown."""
 
 
 @dataclass(frozen=True)
 class Appraiser:
-    """How one appraiser decided.
+    """The figures of one appraiser.
 
     Attributes:
-        parts: Parts it was shown.
-        decisions: Looks in all.
-        effectiveness: Right decisions / decisions; a part for review is neither right nor a miss.
-        miss_rate: Defective parts passed / looks at defective parts; None without any.
-        false_alarm_rate: Good parts rejected / looks at good parts; None without any.
-        review_share: Looks that ended with a person's.
-        intervals: Bootstrap intervals (low, high) of the four, over parts, whose looks are not independent;
-            of a share of 0 or 1 the exact interval over parts.
-        erring: For effectiveness, misses and false alarms the parts on which any look was not right, ended in
-            a miss or in a false alarm, of those that it is about.
-        repeatability: Parts on which all looks ended alike, of those looked at several times.
-        always_right: Parts on which every look ended right, of all.
-        kappa: Fleiss' kappa of its own looks; None where they were single or all decisions the same.
-        kappa_truth: Cohen's kappa of its decisions and the truth; None where neither varies.
-        rating: `acceptable`, `marginal` or `unacceptable` by the handbook's limits; `not rated` by one kind
-            of parts alone.
+        parts: Number of parts shown.
+        decisions: Number of decisions, one per look.
+        effectiveness: Correct decisions / decisions; REVIEW is neither correct nor a miss.
+        miss_rate: Looks at defective parts decided OK / looks at defective parts; None without any.
+        false_alarm_rate: Looks at good parts decided DEFECT / looks at good parts; None without any.
+        review_share: Decisions REVIEW / decisions.
+        intervals: Bootstrap intervals (low, high) of these four shares. Parts are resampled, as the looks at
+            one part are not independent. For a share of 0 or 1 it is the exact interval over parts.
+        erring: For effectiveness, misses and false alarms, the share of the parts concerned with any wrong
+            look, any miss or any false alarm.
+        repeatability: Share of the parts looked at several times on which all decisions are equal.
+        always_right: Share of the parts on which every decision is correct.
+        kappa: Fleiss' kappa of repeated looks; None without any, or where all decisions are equal.
+        kappa_truth: Cohen's kappa of decisions and truth; None where neither varies.
+        rating: `acceptable`, `marginal` or `unacceptable` by the handbook's limits; `not rated` without both
+            good and defective parts.
     """
 
     parts: int
@@ -83,13 +83,13 @@ class Appraiser:
 
 @dataclass(frozen=True)
 class Agreement:
-    """A study.
+    """The result of an agreement study.
 
     Attributes:
-        appraisers: By name.
-        all_alike: Parts on which everybody always decided alike, of those everybody was shown.
-        all_right: Parts on which everybody always decided rightly, likewise.
-        kappa: Fleiss' kappa of all decisions on those; None of one appraiser, or one decision.
+        appraisers: Figures of each appraiser, by name.
+        all_alike: Share of the parts shown to every appraiser on which all decisions are equal.
+        all_right: Share of the parts shown to every appraiser on which all decisions are correct.
+        kappa: Fleiss' kappa of all decisions on those parts; None for one appraiser, or equal decisions.
     """
 
     appraisers: dict[str, Appraiser]
@@ -110,19 +110,19 @@ class Agreement:
 def attribute_agreement(
     is_defect: npt.ArrayLike, shots: Mapping[str, Shots], confidence: float = 0.95
 ) -> Agreement:
-    """Return how appraisers agree with themselves, with each other and with the truth.
+    """Return the agreement of appraisers with themselves, with each other and with the truth.
 
     Args:
-        is_defect: (P,), the truth of each part.
-        shots: By appraiser, the decisions on each of the P parts, of `DECISIONS`.
-        confidence: Of the intervals.
+        is_defect: bool (P,), whether each part is truly defective.
+        shots: For each appraiser the decisions on each of the P parts, values of `DECISIONS`.
+        confidence: Confidence level of the intervals, in (0, 1).
 
     Raises:
         DataError: If shapes or decisions are wrong, or an appraiser was shown nothing.
     """
     truth = np.asarray(is_defect, dtype=np.bool_)
     if not shots:
-        raise DataError("no appraiser decided anything; expected one at least")
+        raise DataError("there are no appraisers; expected at least one")
     for name, looks in shots.items():
         _check(name, looks, len(truth))
     appraisers = {name: _appraiser(truth, looks, confidence) for name, looks in shots.items()}
@@ -140,21 +140,21 @@ def attribute_agreement(
 def fleiss_kappa(looks: Shots) -> float | None:
     """Return Fleiss' kappa: agreement beyond chance, 1 for perfect, 0 for chance.
 
-    Parts may have been looked at differently often; those looked at once tell nothing. None where no part was
-    looked at twice, or all decisions are the same. Fleiss, Measuring nominal scale agreement among many
+    The number of looks may differ between parts; parts with a single look are left out. It is None where no
+    part has two looks, or all decisions are equal. Fleiss, Measuring nominal scale agreement among many
     raters, 1971, equations 2 to 7.
     """
     counts = np.array([[Counter(d)[k] for k in DECISIONS] for d in looks if len(d) > 1], dtype=np.float64)
     if not len(counts):
         return None
-    n = counts.sum(1)
-    alike = ((counts**2).sum(1) - n) / (n * (n - 1))
+    n = counts.sum(1)  # looks of each part, (P,)
+    agreement = ((counts**2).sum(1) - n) / (n * (n - 1))  # share of agreeing pairs of looks, (P,)
     chance = float(((counts.sum(0) / counts.sum()) ** 2).sum())
-    return None if chance == 1.0 else float((alike.mean() - chance) / (1.0 - chance))
+    return None if chance == 1.0 else float((agreement.mean() - chance) / (1.0 - chance))
 
 
 def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
-    """Return Cohen's kappa of two lists of decisions on the same looks (Cohen, 1960); None if all are one."""
+    """Return Cohen's kappa of two lists of decisions on the same looks (Cohen, 1960); None if all equal."""
     if len({*first, *second}) < 2:
         return None
     return float(cohen_kappa_score(first, second))
@@ -163,29 +163,29 @@ def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
 def _appraiser(truth: npt.NDArray[np.bool_], looks: Shots, confidence: float) -> Appraiser:
     shown = [i for i, decisions in enumerate(looks) if len(decisions)]
     defect = truth[shown]
-    # for each part: looks, right ones, passed, rejected, for review
+    # (P, 5), counts of each part: looks, correct decisions, OK, DEFECT, REVIEW
     table = np.array([_counted(looks[i], bool(truth[i])) for i in shown], dtype=np.float64)
-    found = {name: _ratio(table, defect, name) for name in _RATIOS}
+    shares = {name: _ratio(table, defect, name) for name in _RATIOS}
     intervals = _intervals(table, defect, confidence)
     several = [i for i in shown if len(looks[i]) > 1]
     alike = sum(len(set(looks[i])) == 1 for i in several)
     right = sum(_all_right(looks[i], bool(truth[i])) for i in shown)
     decided = [d for i in shown for d in looks[i]]
-    aimed = [_right(bool(truth[i])) for i in shown for _ in looks[i]]
+    correct = [_right(bool(truth[i])) for i in shown for _ in looks[i]]
     return Appraiser(
         parts=len(shown),
         decisions=len(decided),
-        effectiveness=float(found["effectiveness"] or 0.0),
-        miss_rate=found["miss_rate"],
-        false_alarm_rate=found["false_alarm_rate"],
-        review_share=float(found["review_share"] or 0.0),
+        effectiveness=float(shares["effectiveness"] or 0.0),
+        miss_rate=shares["miss_rate"],
+        false_alarm_rate=shares["false_alarm_rate"],
+        review_share=float(shares["review_share"] or 0.0),
         intervals=intervals,
         erring=_erring(table, defect, confidence),
         repeatability=clopper_pearson(alike, len(several), confidence),
         always_right=clopper_pearson(right, len(shown), confidence),
         kappa=fleiss_kappa([looks[i] for i in several]),
-        kappa_truth=cohen_kappa(decided, aimed),
-        rating=_rating(found),
+        kappa_truth=cohen_kappa(decided, correct),
+        rating=_rating(shares),
     )
 
 
@@ -195,7 +195,7 @@ _RATIOS = {
     "false_alarm_rate": (3, False),
     "review_share": (4, None),
 }
-"""Which column of a part's counts is meant, and of which kind of parts; None of all."""
+"""For each share, the column of the count table, and whether it is over defective parts; None for all."""
 
 
 def _counted(decisions: Sequence[str], defect: bool) -> list[int]:
@@ -223,7 +223,7 @@ def _erring(
 def _intervals(
     table: npt.NDArray[np.float64], defect: npt.NDArray[np.bool_], confidence: float
 ) -> dict[str, tuple[float, float] | None]:
-    """Return percentile intervals over parts drawn again with replacement, good and defective ones apart."""
+    """Return bootstrap percentile intervals over parts, resampled separately for good and defective ones."""
     rng = np.random.default_rng(0)
     kinds = [np.flatnonzero(defect == kind) for kind in (False, True)]
     drawn: dict[str, list[float]] = {name: [] for name in _RATIOS}
@@ -237,7 +237,10 @@ def _intervals(
     found: dict[str, tuple[float, float] | None] = {}
     for name, values in drawn.items():
         share = _ratio(table, defect, name)
-        if share in (0.0, 1.0):  # draws of parts without an error never show one: the exact interval can
+        if share in (
+            0.0,
+            1.0,
+        ):  # resampling parts without errors gives no width, so the exact interval is used
             n = len(table) if _RATIOS[name][1] is None else int((defect == _RATIOS[name][1]).sum())
             exact = clopper_pearson(n if share else 0, n, confidence)
             found[name] = (float(exact.low or 0.0), float(1.0 if exact.high is None else exact.high))
@@ -247,16 +250,16 @@ def _intervals(
     return found
 
 
-def _rating(found: Mapping[str, float | None]) -> str:
-    if found["miss_rate"] is None or found["false_alarm_rate"] is None:
+def _rating(shares: Mapping[str, float | None]) -> str:
+    if shares["miss_rate"] is None or shares["false_alarm_rate"] is None:
         return UNRATED
     for name, limits in (("acceptable", ACCEPTABLE), ("marginal", MARGINAL)):
-        kept = [
+        within = [
             value is None or (value >= limit if figure == "effectiveness" else value <= limit)
             for figure, limit in limits.items()
-            for value in [found[figure]]
+            for value in [shares[figure]]
         ]
-        if all(kept):
+        if all(within):
             return name
     return "unacceptable"
 
@@ -276,4 +279,4 @@ def _check(name: str, looks: Shots, parts: int) -> None:
     if wrong is not None:
         raise DataError(f"{name} decided {wrong!r}; expected one of {', '.join(DECISIONS)}")
     if not any(len(decisions) for decisions in looks):
-        raise DataError(f"{name} was shown no part; expected one decision at least")
+        raise DataError(f"{name} was shown no part; expected at least one decision")

@@ -1,4 +1,4 @@
-"""Two inspectors on the same parts: is one better, or was it luck?"""
+"""Paired comparison of two inspectors on the same parts, with tests of significance."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from brightfield.evaluation.predictions import Predictions
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure of one inspector less that of another, on the same parts.
+    """The difference of a figure between two inspectors on the same parts.
 
     Attributes:
-        first: The figure of the first.
-        second: The figure of the second.
-        value: First less second.
-        low: Lower end of the difference's interval.
-        high: Upper end.
-        confidence: Of the interval, in (0, 1).
-        p_value: Chance of so large a difference if there were none; None where no test was made.
-        test: What made the interval and the p-value.
+        first: The figure of the first inspector.
+        second: The figure of the second inspector.
+        value: `first` - `second`.
+        low: Lower end of the confidence interval of the difference.
+        high: Upper end of the confidence interval of the difference.
+        confidence: Confidence level of the interval, in (0, 1).
+        p_value: P-value of the hypothesis of no difference; None without a test.
+        test: Name of the test, `DeLong` or `McNemar`.
     """
 
     first: float
@@ -40,25 +40,25 @@ class Difference:
     test: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the difference as JSON writes it."""
+        """Return the difference as metrics.json writes it."""
         return asdict(self)
 
 
 def check_comparable(first: str | None, second: str | None, truth: Sequence[str]) -> None:
-    """Refuse two inspectors that cannot be compared on such parts, which is known before anything is judged.
+    """Check before judging that two inspectors can be compared on some parts.
 
     Args:
-        first: The normal class of the first.
-        second: That of the second.
-        truth: The class of every part.
+        first: The normal class of the first inspector.
+        second: The normal class of the second inspector.
+        truth: The true class of every part.
 
     Raises:
-        DataError: If there is no normal class that both share, or either kind has fewer than two parts.
+        DataError: If the normal classes differ, or there are fewer than two good or two defective parts.
     """
     if first is None or first != second:
         raise DataError(
-            f"the normal classes are {first!r} and {second!r}; expected one class that is normal for both "
-            "inspectors"
+            f"the normal classes are {first!r} and {second!r}; expected the same normal class for "
+            "both inspectors"
         )
     _check_enough(
         n_defect=sum(label != first for label in truth), n_good=sum(label == first for label in truth)
@@ -68,32 +68,35 @@ def check_comparable(first: str | None, second: str | None, truth: Sequence[str]
 def _check_enough(n_defect: int, n_good: int) -> None:
     if min(n_defect, n_good) < 2:
         raise DataError(
-            f"{n_good} good and {n_defect} defective parts; to compare inspectors takes two of either kind"
+            f"{n_good} good and {n_defect} defective parts; expected at least two of each to compare"
         )
 
 
 def against(first: Predictions, second: Predictions, confidence: float = 0.95) -> dict[str, Difference]:
-    """Return the differences between two inspectors' judgements of the same parts, by figure.
+    """Return the differences between two inspectors on the same parts, by figure.
 
     Args:
-        first: One row an image.
-        second: The same images in the same order.
-        confidence: Of the intervals.
+        first: Predictions of the first inspector.
+        second: Predictions of the second inspector for the same images in the same order.
+        confidence: Confidence level of the intervals, in (0, 1).
 
     Raises:
-        DataError: If the images differ, there is no normal class, or either kind has fewer than two parts.
+        DataError: If the images differ, there is no normal class, or there are fewer than two good or two
+            defective parts.
     """
     if first.images != second.images or first.truth != second.truth:
-        raise DataError("the two inspectors did not judge the same images; expected the same data set")
+        raise DataError(
+            "the two inspectors judged different images; expected the same images in the same order"
+        )
     check_comparable(first.normal, second.normal, first.truth)
     defect = first.is_defect
     passed, rejected = ([p.decided(kind) for p in (first, second)] for kind in ("OK", "DEFECT"))
-    found = {"auroc": delong(defect, first.scores, second.scores, confidence)}
+    differences = {"auroc": delong(defect, first.scores, second.scores, confidence)}
     right = [defect == ~each for each in passed]
-    found["accuracy"] = mcnemar(right[0], right[1], confidence)
-    found["escape_rate"] = mcnemar(passed[0][defect], passed[1][defect], confidence)
-    found["overkill_rate"] = mcnemar(rejected[0][~defect], rejected[1][~defect], confidence)
-    return found
+    differences["accuracy"] = mcnemar(right[0], right[1], confidence)
+    differences["escape_rate"] = mcnemar(passed[0][defect], passed[1][defect], confidence)
+    differences["overkill_rate"] = mcnemar(rejected[0][~defect], rejected[1][~defect], confidence)
+    return differences
 
 
 def delong(
@@ -105,61 +108,63 @@ def delong(
     characteristic curves", 1988.
 
     Args:
-        is_defect: bool (N,), two parts of either kind at the least.
+        is_defect: bool (N,), at least two good and two defective parts.
         first: float64 (N,), scores of the first inspector, on any scale, higher is more defective.
-        second: float64 (N,), those of the second.
-        confidence: Of the interval.
+        second: float64 (N,), scores of the second inspector.
+        confidence: Confidence level of the interval, in (0, 1).
 
     Raises:
         DataError: If there are fewer than two good or two defective parts.
     """
     n_defect, n_good = int(is_defect.sum()), int((~is_defect).sum())
     _check_enough(n_defect, n_good)
-    shares = [_placements(values, is_defect) for values in (first, second)]
-    areas = [float(above.mean()) for above, _ in shares]
-    # how often each defective part stands above the good ones, and each good one below the defective ones
+    placements = [_placements(values, is_defect) for values in (first, second)]
+    areas = [float(above.mean()) for above, _ in placements]
+    # variance of the placement values of defective and of good parts, (2, 2)
     covariance = (
-        np.cov(np.stack([above for above, _ in shares])) / n_defect
-        + np.cov(np.stack([below for _, below in shares])) / n_good
+        np.cov(np.stack([above for above, _ in placements])) / n_defect
+        + np.cov(np.stack([below for _, below in placements])) / n_good
     )
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     value, error = areas[0] - areas[1], math.sqrt(max(0.0, variance))
-    reach = float(norm.ppf((1 + confidence) / 2)) * error
+    half_width = float(norm.ppf((1 + confidence) / 2)) * error
     if error == 0.0 and not np.array_equal(first, second):
-        # nothing varies, as where both are perfect: so many parts would hide this share of parts that does
-        reach = 1.0 - ((1.0 - confidence) / 2) ** (1.0 / min(n_defect, n_good))
+        # no variance, as if both are perfect: the bound of an event that none of so many parts shows
+        half_width = 1.0 - ((1.0 - confidence) / 2) ** (1.0 / min(n_defect, n_good))
     p_value = float(2 * norm.sf(abs(value) / error)) if error > 0 else (1.0 if value == 0 else 0.0)
-    low, high = max(-1.0, value - reach), min(1.0, value + reach)
+    low, high = max(-1.0, value - half_width), min(1.0, value + half_width)
     return Difference(areas[0], areas[1], value, low, high, confidence, p_value, "DeLong")
 
 
 def mcnemar(first: BoolArray, second: BoolArray, confidence: float = 0.95) -> Difference:
     """Return the difference of two shares of the same parts, with McNemar's exact test.
 
-    Only parts on which the two differ count in the test (McNemar, 1947). The interval is Wald's after half a
-    part is added to each of the four counts (Agresti and Min, Simple improved confidence intervals for
-    comparing matched proportions, 2005), so that it has a width where the two never differ.
+    Only parts on which the two inspectors differ count in the test (McNemar, 1947). The interval is Wald's
+    after adding 0.5 to each of the four counts (Agresti and Min, Simple improved confidence intervals for
+    comparing matched proportions, 2005), so that it has a width even where they never differ.
 
     Args:
-        first: bool (N,), such as whether the first decides each part rightly, N at least 1.
-        second: bool (N,), the same of the second.
-        confidence: Of the interval.
+        first: bool (N,), such as whether the first inspector decides each part correctly, N at least 1.
+        second: bool (N,), the same for the second inspector.
+        confidence: Confidence level of the interval, in (0, 1).
     """
     only_first = int((first & ~second).sum())
     only_second = int((~first & second).sum())
-    apart = only_first + only_second
-    p_value = float(binomtest(only_first, apart).pvalue) if apart else 1.0
+    discordant = only_first + only_second
+    p_value = float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
     n = len(first) + 2.0
-    middle = (only_first - only_second) / n
-    reach = float(norm.ppf((1 + confidence) / 2)) * math.sqrt((apart + 1.0) / n - middle**2) / math.sqrt(n)
-    low, high = max(-1.0, middle - reach), min(1.0, middle + reach)
+    centre = (only_first - only_second) / n
+    half_width = (
+        float(norm.ppf((1 + confidence) / 2)) * math.sqrt((discordant + 1.0) / n - centre**2) / math.sqrt(n)
+    )
+    low, high = max(-1.0, centre - half_width), min(1.0, centre + half_width)
     means = float(first.mean()), float(second.mean())
     value = (only_first - only_second) / len(first)
     return Difference(means[0], means[1], value, low, high, confidence, p_value, "McNemar")
 
 
 def _placements(values: FloatArray, is_defect: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """Return each defective part's share of good ones below it, and each good one's of defective above it."""
+    """Return the placement values: each defective part's share of good parts below it, and the reverse."""
     good, defective = np.sort(values[~is_defect]), np.sort(values[is_defect])
 
     def below(sorted_values: FloatArray, at: FloatArray) -> FloatArray:

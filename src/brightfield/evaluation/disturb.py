@@ -1,4 +1,4 @@
-"""Shots as a line takes them: the part a little moved, the light a little off, the lens out of focus."""
+"""Disturbed copies of a picture: moved, brighter or darker, out of focus."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MOST_PIXELS = 200.0
 
 @dataclass(frozen=True)
 class Disturbance:
-    """How far shots of one part may differ, at the most.
+    """The largest disturbance of a picture.
 
     Attributes:
-        shift: Pixels that the part is moved by in each direction.
-        light: Share by which it is brighter or darker.
-        focus: Pixels of a Gaussian blur's standard deviation.
+        shift: Largest translation in each direction, in pixels of the original picture.
+        light: Largest relative change of brightness, in [0, 0.9].
+        focus: Largest standard deviation of a Gaussian blur, in pixels.
     """
 
     shift: float = 2.0
@@ -37,17 +37,17 @@ class Disturbance:
                 raise ConfigError(f"--{name} is {value:g}; expected {unit} from 0 to {top:g}")
 
     def causes(self) -> dict[str, Shot]:
-        """Return each cause alone, as far as it goes; none that is 0."""
-        found = {
+        """Return the largest disturbance of each cause alone, by name, without those that are 0."""
+        shots = {
             "moved": Shot(move=(self.shift, self.shift)),
             "darker": Shot(gain=1 - self.light),
             "brighter": Shot(gain=1 + self.light),
             "out of focus": Shot(blur=self.focus),
         }
-        return {name: shot for name, shot in found.items() if shot != Shot()}
+        return {name: shot for name, shot in shots.items() if shot != Shot()}
 
     def draw(self, rng: np.random.Generator) -> Shot:
-        """Return a shot with all causes together, each uniform up to its end."""
+        """Return a random shot with all causes, each drawn uniformly up to its largest value."""
         down, right = rng.uniform(-self.shift, self.shift, 2)
         gain = 1 + rng.uniform(-self.light, self.light)
         return Shot((float(down), float(right)), float(gain), float(rng.uniform(0, self.focus)))
@@ -55,12 +55,12 @@ class Disturbance:
 
 @dataclass(frozen=True)
 class Shot:
-    """How one shot differs from the picture.
+    """One disturbance of a picture.
 
     Attributes:
-        move: Pixels down and to the right; what comes in repeats the rim.
-        gain: Times the light.
-        blur: Standard deviation of a Gaussian blur in pixels.
+        move: Translation down and to the right, in pixels; new pixels repeat the border.
+        gain: Factor of brightness.
+        blur: Standard deviation of a Gaussian blur, in pixels.
     """
 
     move: tuple[float, float] = (0.0, 0.0)
@@ -68,13 +68,13 @@ class Shot:
     blur: float = 0.0
 
     def of(self, pixels: Pixels) -> Pixels:
-        """Return the picture, (H, W) or (H, W, 3), as this shot would have shown it."""
+        """Return the disturbed copy of a picture, (H, W) or (H, W, 3), with the same dtype."""
         values = pixels.astype(np.float32)
-        rest = (0.0,) * (pixels.ndim - 2)
+        channels = (0.0,) * (pixels.ndim - 2)  # no blur or move across channels
         if self.blur:
-            values = ndimage.gaussian_filter(values, (self.blur, self.blur, *rest), mode="nearest")
+            values = ndimage.gaussian_filter(values, (self.blur, self.blur, *channels), mode="nearest")
         if any(self.move):
-            values = ndimage.shift(values, (*self.move, *rest), order=1, mode="nearest")
+            values = ndimage.shift(values, (*self.move, *channels), order=1, mode="nearest")
         top = np.iinfo(pixels.dtype).max
-        seen: Pixels = np.clip(np.rint(values * self.gain), 0, top).astype(pixels.dtype)
-        return seen
+        disturbed: Pixels = np.clip(np.rint(values * self.gain), 0, top).astype(pixels.dtype)
+        return disturbed

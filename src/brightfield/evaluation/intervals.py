@@ -18,9 +18,9 @@ class Rate:
         value: k / n in [0, 1]; None where n is 0.
         low: Lower end of the interval in [0, 1]; None where n is 0.
         high: Upper end of the interval in [0, 1]; None where n is 0.
-        confidence: Probability, in (0, 1), that such an interval holds the true rate.
-        k: How many of them.
-        n: Of how many.
+        confidence: Probability, in (0, 1), that such an interval contains the true rate.
+        k: Number of events.
+        n: Number of trials.
     """
 
     value: float | None
@@ -45,13 +45,18 @@ class Rate:
 def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Rate:
     """Return the share k of n with its exact two-sided interval (Clopper and Pearson, 1934).
 
-    The interval holds the true rate with at least the given confidence, whatever it is and however small n.
+    The interval contains the true rate with at least the given confidence, for any rate and any n.
+
+    Args:
+        k: Number of events, in [0, n].
+        n: Number of trials.
+        confidence: Confidence level, in (0, 1).
 
     Raises:
         InputError: If k is not between 0 and n, or the confidence is not between 0 and 1.
     """
     if not 0 <= k <= n:
-        raise InputError(f"{k} of {n} is no share; expected 0 <= k <= n")
+        raise InputError(f"{k} of {n} is not a share; expected 0 <= k <= n")
     if not 0.0 < confidence < 1.0:
         raise InputError(f"confidence is {confidence}; expected a number between 0 and 1, such as 0.95")
     if n == 0:

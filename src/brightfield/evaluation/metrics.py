@@ -28,7 +28,7 @@ class CalibrationBins:
         edges: float64 (B + 1,).
         counts: int64 (B,), predictions in each bin.
         predicted: float64 (B,), their mean probability; NaN where a bin is empty.
-        observed: float64 (B,), how often the event came; NaN where a bin is empty.
+        observed: float64 (B,), share of the events that happened; NaN where a bin is empty.
     """
 
     edges: FloatArray
@@ -43,7 +43,7 @@ def escape_rate(is_defect: BoolArray, passed: BoolArray, confidence: float = 0.9
     Args:
         is_defect: bool (N,), whether the part is truly defective.
         passed: bool (N,), whether it was decided OK. A part sent to REVIEW did not pass, so it is no escape.
-        confidence: Of the Clopper-Pearson interval.
+        confidence: Confidence level of the Clopper-Pearson interval, in (0, 1).
     """
     return clopper_pearson(int((is_defect & passed).sum()), int(is_defect.sum()), confidence)
 
@@ -53,18 +53,19 @@ def overkill_rate(is_defect: BoolArray, rejected: BoolArray, confidence: float =
 
     Args:
         is_defect: bool (N,), whether the part is truly defective.
-        rejected: bool (N,), whether it was decided DEFECT. One sent to REVIEW is not: no overkill.
-        confidence: Of the Clopper-Pearson interval.
+        rejected: bool (N,), whether it was decided DEFECT. A part sent to REVIEW was not rejected, so it is
+            no overkill.
+        confidence: Confidence level of the Clopper-Pearson interval, in (0, 1).
     """
     return clopper_pearson(int((~is_defect & rejected).sum()), int((~is_defect).sum()), confidence)
 
 
 def review_share(reviewed: BoolArray, confidence: float = 0.95) -> Rate:
-    """Return parts sent to a person / all parts.
+    """Return parts sent to review / all parts.
 
     Args:
         reviewed: bool (N,), whether the part was decided REVIEW.
-        confidence: Of the Clopper-Pearson interval.
+        confidence: Confidence level of the Clopper-Pearson interval, in (0, 1).
     """
     return clopper_pearson(int(reviewed.sum()), len(reviewed), confidence)
 
@@ -98,12 +99,12 @@ def defect_figures(is_defect: BoolArray, stopped: BoolArray) -> dict[str, float 
 
 
 def calibration_bins(event: BoolArray, probability: FloatArray, bins: int = BINS) -> CalibrationBins:
-    """Sort probabilities into bins of equal width and compare them with what happened.
+    """Return the reliability diagram of probabilities: predicted and observed shares in bins of equal width.
 
     Args:
-        event: bool (N,), whether the thing predicted came true.
-        probability: float64 (N,) in [0, 1], its predicted probability.
-        bins: How many; 15 as in Guo et al., "On Calibration of Modern Neural Networks", 2017.
+        event: bool (N,), whether the predicted event happened.
+        probability: float64 (N,) in [0, 1], predicted probability of the event.
+        bins: Number of bins; 15 as in Guo et al., "On Calibration of Modern Neural Networks", 2017.
 
     Raises:
         InputError: If a probability is outside [0, 1].
@@ -125,15 +126,15 @@ def expected_calibration_error(event: BoolArray, probability: FloatArray, bins: 
     """Return the ECE over bins of equal width (Guo et al., 2017, equation 3); None without predictions.
 
     Args:
-        event: bool (N,): "the part is defective", or "the label is right".
-        probability: float64 (N,) in [0, 1] of that event.
-        bins: How many bins.
+        event: bool (N,), such as whether the part is defective, or the label is correct.
+        probability: float64 (N,) in [0, 1], predicted probability of the event.
+        bins: Number of bins.
     """
-    found = calibration_bins(event, probability, bins)
-    if not found.counts.sum():
+    diagram = calibration_bins(event, probability, bins)
+    if not diagram.counts.sum():
         return None
-    gaps = np.nan_to_num(np.abs(found.predicted - found.observed))
-    return float((found.counts * gaps).sum() / found.counts.sum())
+    gaps = np.nan_to_num(np.abs(diagram.predicted - diagram.observed))
+    return float((diagram.counts * gaps).sum() / diagram.counts.sum())
 
 
 def brier_score(event: BoolArray, probability: FloatArray) -> float:
@@ -161,7 +162,7 @@ def confusion_matrix(truth: Sequence[str], called: Sequence[str], classes: Seque
 def classification_report(truth: Sequence[str], called: Sequence[str]) -> dict[str, Any]:
     """Return scikit-learn's `classification_report` of the classes that occur, with its default figures.
 
-    A figure that is 0 / 0 is 0, as there, but without the warning.
+    A figure of 0 / 0 is 0, without scikit-learn's warning.
     """
     report = sk.classification_report(list(truth), list(called), output_dict=True, zero_division=0.0)
     return {name: _plain(entry) for name, entry in report.items()}

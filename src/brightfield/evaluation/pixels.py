@@ -1,4 +1,4 @@
-"""How well heatmaps find the defective pixels, counted image by image in constant memory."""
+"""Pixel-level figures of heatmaps against masks, in constant memory."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class PixelMetrics:
     """Agreement of heatmaps with masks over all pixels of all images.
 
     Attributes:
-        auroc: Area under the pixels' ROC curve; None without defective or without calm pixels.
+        auroc: Area under the pixels' ROC curve; None without defective or without good pixels.
         aupro: Area under the per-region-overlap curve up to a false positive rate of 0.3, divided by 0.3.
         iou: Intersection over union of heatmap >= 1 and mask, all pixels pooled; None where both are empty.
         dice: 2 x intersection / (sum of both areas), all pixels pooled; None where both are empty.
-        images: How many images were counted.
-        regions: How many connected defects their masks hold.
+        images: Number of images counted.
+        regions: Number of connected defects in their masks.
     """
 
     auroc: float | None
@@ -48,14 +48,14 @@ class PixelMetrics:
 
 
 class PixelMeter:
-    """Counts pixels into histograms of heatmap values, so that memory does not grow with the images.
+    """A running count of pixels in histograms of heatmap values, so that memory does not grow.
 
-    Values go through x / (1 + |x|), which keeps their order, into 131,072 bins; one edge lies exactly at 1,
-    the threshold. Areas are those of the binned values: exact but for ties inside a bin (6e-5 wide at 1).
+    Values are mapped by the increasing function x / (1 + |x|) into 131,072 bins, with one edge exactly at 1,
+    the threshold. Areas are exact except for ties within a bin (6e-5 wide at 1).
     """
 
     def __init__(self) -> None:
-        """Start with nothing counted."""
+        """Start with empty counts."""
         self._calm: npt.NDArray[np.int64] = np.zeros(BINS, dtype=np.int64)
         self._defective: npt.NDArray[np.int64] = np.zeros(BINS, dtype=np.int64)
         self._overlap: npt.NDArray[np.float64] = np.zeros(BINS, dtype=np.float64)
@@ -78,35 +78,37 @@ class PixelMeter:
             )
         if not np.isfinite(heatmap).all():
             raise InputError("the heatmap holds a value that is not finite; expected numbers")
-        place = _bin(heatmap).ravel()
+        bins = _bin(heatmap).ravel()  # (H * W,)
         self._images += 1
         if mask is None or not mask.any():
-            self._calm += np.bincount(place, minlength=BINS)
+            self._calm += np.bincount(bins, minlength=BINS)
             return
         flat = mask.ravel() != 0
-        self._calm += np.bincount(place[~flat], minlength=BINS)
-        self._defective += np.bincount(place[flat], minlength=BINS)
+        self._calm += np.bincount(bins[~flat], minlength=BINS)
+        self._defective += np.bincount(bins[flat], minlength=BINS)
         # Regions touch at corners too, as in the evaluation code of MVTec AD.
         regions, count = ndimage.label(mask, structure=np.ones((3, 3), dtype=np.int64))
         region = regions.ravel()[flat]
         weight = 1.0 / np.bincount(region, minlength=count + 1)[region]
-        self._overlap += np.bincount(place[flat], weights=weight, minlength=BINS)
+        self._overlap += np.bincount(bins[flat], weights=weight, minlength=BINS)
         self._regions += int(count)
 
     def result(self) -> PixelMetrics:
         """Return the figures of all images counted so far."""
-        calm, defective = _from_above(self._calm), _from_above(self._defective)
-        both = bool(calm[-1]) and bool(defective[-1])
-        false_positive_rate = calm / max(calm[-1], 1.0)
+        good, defective = _from_above(self._calm), _from_above(self._defective)
+        both = bool(good[-1]) and bool(defective[-1])
+        false_positive_rate = good / max(good[-1], 1.0)
         at_threshold = BINS - int(_bin(np.ones(1, dtype=np.float32))[0])
-        hit, false = defective[at_threshold], calm[at_threshold]
-        union = defective[-1] + false
-        found = hit + false
+        true_positives, false_positives = defective[at_threshold], good[at_threshold]
+        union = defective[-1] + false_positives
+        predicted = true_positives + false_positives
         return PixelMetrics(
             auroc=float(np.trapezoid(defective / defective[-1], false_positive_rate)) if both else None,
             aupro=_aupro(false_positive_rate, _from_above(self._overlap), self._regions) if both else None,
-            iou=float(hit / union) if union else None,
-            dice=float(2 * hit / (defective[-1] + found)) if defective[-1] + found else None,
+            iou=float(true_positives / union) if union else None,
+            dice=float(2 * true_positives / (defective[-1] + predicted))
+            if defective[-1] + predicted
+            else None,
             images=self._images,
             regions=self._regions,
         )
@@ -119,7 +121,7 @@ def _bin(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
 
 
 def _from_above(histogram: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return (BINS + 1,): how much lies in the highest 0, 1, 2, ... bins."""
+    """Return (BINS + 1,): the sums of the highest 0, 1, 2, ... bins."""
     return np.concatenate([[0.0], np.cumsum(histogram[::-1], dtype=np.float64)])
 
 

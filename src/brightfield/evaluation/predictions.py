@@ -1,4 +1,4 @@
-"""What an inspector said of every image of an evaluation, and what is true of it."""
+"""Predictions of an inspector for every image of an evaluation, with the truth."""
 
 from __future__ import annotations
 
@@ -31,22 +31,23 @@ CLASS_PREFIX = "p:"
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """One row an image: its true class, and what the inspector said.
+    """The true class and the inspector's verdict for each of N images.
 
     Attributes:
-        images: The image as the data set names it.
-        truth: The true class, one of `classes`.
-        splits: The split each image came from.
-        decisions: OK, REVIEW or DEFECT; None throughout where there is no normal class.
-        labels: What the inspector called it; a word outside `classes` from a method that knows no types.
+        images: Names of the images in the data set.
+        truth: True class of each image, one of `classes`.
+        splits: Split of each image.
+        decisions: OK, REVIEW or DEFECT for each image; all None without a normal class.
+        labels: Predicted label of each image; not one of `classes` where the method tells no defect types
+            apart.
         scores: float64 (N,), any scale, higher is more defective.
         probabilities: float64 (N,) in [0, 1], of a defect; None where the method gives none.
         p_values: float64 (N,) in [0, 1]; None where the method gives none.
         thresholds: float64 (N,), on the scale of `values`; None without an operating point.
         class_probabilities: float64 (N, K), rows sum to 1; None where the method gives none.
         classes: The K classes, the normal class first where there is one.
-        normal: The class that counts as good; None for a plain classification problem.
-        scale: What the thresholds were compared with; None without an operating point.
+        normal: The class of good parts; None for a plain classification problem.
+        scale: The scale of the thresholds; None without an operating point.
 
     Raises:
         InputError: If lengths, shapes, ranges or classes disagree.
@@ -71,8 +72,8 @@ class Predictions:
             raise InputError("there are no predictions; expected at least one image to evaluate")
         for name in ("truth", "splits", "decisions", "labels"):
             if len(getattr(self, name)) != len(self.images):
-                found = f"{len(getattr(self, name))} {name} for {len(self.images)} images"
-                raise InputError(f"{found}; expected one an image")
+                lengths = f"{len(getattr(self, name))} {name} for {len(self.images)} images"
+                raise InputError(f"{lengths}; expected one per image")
         _check_classes(self)
         _check_decisions(self)
         _check_numbers("scores", self.scores, (len(self.images),))
@@ -82,9 +83,8 @@ class Predictions:
                 _check_numbers(name, values, (len(self.images),), unit_interval=name != "thresholds")
         if self.class_probabilities is not None:
             _check_class_probabilities(self.class_probabilities, (len(self.images), len(self.classes)))
-
         if self.scale is not None and self._on(self.scale) is None:
-            raise InputError(f"the thresholds are on the scale {str(self.scale)!r}, which has no values here")
+            raise InputError(f"the thresholds are on the scale {str(self.scale)!r}, but no values are")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -97,24 +97,26 @@ class Predictions:
             InputError: If there is no normal class.
         """
         if self.normal is None:
-            raise InputError("there is no normal class here, so no image is a defect; name one with --normal")
+            raise InputError(
+                "there is no normal class, so no image is a defect; name that of good parts with --normal"
+            )
         return np.array([name != self.normal for name in self.truth], dtype=np.bool_)
 
     @property
     def compared_on(self) -> Scale:
-        """The scale of `values`: that of the operating point; without one probability, or else score."""
+        """The scale of `values`: the operating point's, else probability if known, else score."""
         if self.scale is not None:
             return self.scale
         return Scale.SCORE if self.probabilities is None else Scale.PROBABILITY
 
     @property
     def values(self) -> FloatArray:
-        """float64 (N,): what the threshold is compared with; of p-values lower is more defective.
+        """float64 (N,): the values on the scale of the threshold; for p-values, lower is more defective.
 
-        Ranking is always by `scores`, on which parts do not tie where probabilities are 0 or 1.
+        Parts are ranked by `scores` instead, as probabilities of 0 or 1 tie.
         """
-        found = self._on(self.compared_on)
-        return self.scores if found is None else found
+        values = self._on(self.compared_on)
+        return self.scores if values is None else values
 
     def _on(self, scale: Scale) -> FloatArray | None:
         known = {
@@ -125,11 +127,11 @@ class Predictions:
         return known[scale]
 
     def decided(self, decision: str) -> BoolArray:
-        """Return bool (N,): whether the part was decided so (OK, REVIEW or DEFECT)."""
-        return np.array([found == decision for found in self.decisions], dtype=np.bool_)
+        """Return bool (N,): whether the decision on each image is this one (OK, REVIEW or DEFECT)."""
+        return np.array([one == decision for one in self.decisions], dtype=np.bool_)
 
     def only(self, images: Collection[str]) -> Predictions:
-        """Return the rows of these images."""
+        """Return the predictions for these images."""
         rows = [i for i, image in enumerate(self.images) if image in images]
         kept: dict[str, Any] = {}
         for name in ("images", "truth", "splits", "decisions", "labels"):
@@ -141,10 +143,10 @@ class Predictions:
         return replace(self, **kept)
 
     def write_csv(self, path: Path) -> None:
-        """Write predictions.csv, one line an image, and a column `p:<class>` a class where these are known.
+        """Write predictions.csv: one row per image, and a column `p:<class>` per class if known.
 
-        Numbers read back as the same float64. A value that is not there is empty. Names that a spreadsheet
-        would run as a formula are defused: see `defused`.
+        Numbers are read back as the same float64. Missing values are empty. Names that a spreadsheet would
+        run as a formula are escaped: see `defused`.
         """
         known = self.class_probabilities is not None
         header = [*COLUMNS, *(CLASS_PREFIX + name for name in self.classes if known)]
@@ -169,20 +171,20 @@ def read_csv(
 
     Args:
         path: The file.
-        normal: The class that counts as good; None for a plain classification problem.
-        classes: Every class in order; default: the `p:<class>` columns, else the classes met in `truth`.
-        scale: What the thresholds were compared with, which the file does not say.
+        normal: The class of good parts; None for a plain classification problem.
+        classes: All classes in order; by default those of the `p:<class>` columns, else those in `truth`.
+        scale: The scale of the thresholds, which the file does not hold.
 
     Raises:
-        DataError: If the file cannot be read, a column is missing or a value is no number.
-        InputError: If the values disagree with each other.
+        DataError: If the file cannot be read, a column is missing or a value is not a number.
+        InputError: If the values contradict each other.
     """
     header, rows = _read_rows(path)
     column = {name: [row[i] for row in rows] for i, name in enumerate(header)}
     column |= {name: [restored(cell) for cell in column[name]] for name in _NAMES}
     named = tuple(name.removeprefix(CLASS_PREFIX) for name in header[len(COLUMNS) :])
-    found = tuple(classes or named or order_classes(column["truth"], normal))
-    by_class = [_numbers(path, column, CLASS_PREFIX + name) for name in found] if named else []
+    ordered = tuple(classes or named or order_classes(column["truth"], normal))
+    by_class = [_numbers(path, column, CLASS_PREFIX + name) for name in ordered] if named else []
     if any(values is None for values in by_class):
         raise DataError(f"{path}: a class probability is empty; write the file again with `evaluate`")
     scores = _numbers(path, column, "score")
@@ -199,7 +201,7 @@ def read_csv(
         p_values=_numbers(path, column, "p_value"),
         thresholds=_numbers(path, column, "threshold"),
         class_probabilities=np.stack([v for v in by_class if v is not None], axis=1) if by_class else None,
-        classes=found,
+        classes=ordered,
         normal=normal,
         scale=scale,
     )

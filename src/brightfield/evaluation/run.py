@@ -1,4 +1,4 @@
-"""Judging a data set with an inspector: predictions, figures, pictures of the worst mistakes, a report."""
+"""Evaluate an inspector on a data set: predictions and figures."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an inspector made of a data set.
+    """The evaluation of an inspector on a data set.
 
     Attributes:
-        predictions: One row an image.
-        metrics: The figures, as JSON's own types.
+        predictions: The predictions, one per image.
+        metrics: The figures, as JSON types.
         dataset: The images judged.
-        notes: What the reader should know: seen in training, unreadable files, masks.
-        unreadable: The images that could not be read, as the data set names them; they are in no figure.
+        notes: Notes for the reader, on images seen in training, unreadable files and masks.
+        unreadable: Names of the images that could not be read; no figure includes them.
     """
 
     predictions: Predictions
@@ -47,7 +47,7 @@ class Evaluation:
 
     @property
     def document(self) -> dict[str, Any]:
-        """What `metrics.json` holds: the figures and the notes."""
+        """The content of `metrics.json`: the figures and the notes."""
         return {**self.metrics, "notes": list(self.notes), "unreadable": list(self.unreadable)}
 
     def _repr_html_(self) -> str:
@@ -67,13 +67,13 @@ def evaluate(
     """Judge one split of a data set; images that cannot be read are noted and left out.
 
     Args:
-        inspector: What judges.
+        inspector: The inspector.
         data: As in `train`.
         split: `train`, `calibration`, `test` or `all`; by default the test split if there is one, else all.
-        progress: Told of every image.
+        progress: Callback for progress reports.
 
     Raises:
-        DataError: If the part is empty, has classes the inspector does not know, or no image can be read.
+        DataError: If the split is empty, has classes the inspector does not know, or no image can be read.
         ConfigError: If there is no such split.
     """
     dataset = data if isinstance(data, Dataset) else load_for(inspector, data)
@@ -99,14 +99,14 @@ def evaluate_split(inspector: Inspector, picked: Picked, progress: Progress | No
 
 @dataclass(frozen=True)
 class Judged:
-    """What an inspector said of images.
+    """The predictions of an inspector on a data set, before figures are computed.
 
     Attributes:
-        predictions: One row an image that could be read.
+        predictions: The predictions, one per readable image.
         dataset: These images, with the inspector's classes and those it does not know.
-        pixel: Figures of the heatmaps where there are masks.
-        notes: What the reader should know: classes, unreadable files, masks.
-        unreadable: The images that could not be read, as the data set names them.
+        pixel: Pixel-level figures of the heatmaps; None without masks.
+        notes: Notes for the reader, on classes, unreadable files and masks.
+        unreadable: Names of the images that could not be read.
     """
 
     predictions: Predictions
@@ -117,25 +117,27 @@ class Judged:
 
 
 def judge(inspector: Inspector, dataset: Dataset, progress: Progress | None = None) -> Judged:
-    """Judge every image of a data set that can be read.
+    """Judge every readable image of a data set.
 
     Raises:
         DataError: If it has classes that the inspector does not know, or no image can be read.
     """
-    chosen = _known_classes(inspector, dataset)
-    notes = _on_classes(inspector, chosen)
-    found = _verdicts(inspector, chosen, progress)
-    if found.errors:
-        notes.append(_on_unreadable(found.errors))
-        chosen = chosen.subset(s for s in chosen.samples if s.image not in found.errors)
-    if found.masks:
-        notes.append(f"{len(found.masks)} mask(s) are in no figure of pixels, first {found.masks[0]}")
-    predictions = _predictions(inspector, chosen, found.verdicts)
-    return Judged(predictions, chosen, found.pixel, tuple(notes), tuple(found.errors))
+    judged = _known_classes(inspector, dataset)
+    notes = _on_classes(inspector, judged)
+    outcome = _verdicts(inspector, judged, progress)
+    if outcome.errors:
+        notes.append(_on_unreadable(outcome.errors))
+        judged = judged.subset(s for s in judged.samples if s.image not in outcome.errors)
+    if outcome.masks:
+        notes.append(
+            f"{len(outcome.masks)} mask(s) are left out of the pixel figures; the first: {outcome.masks[0]}"
+        )
+    predictions = _predictions(inspector, judged, outcome.verdicts)
+    return Judged(predictions, judged, outcome.pixel, tuple(notes), tuple(outcome.errors))
 
 
 def load_for(inspector: Inspector, data: str | Path) -> Dataset:
-    """Load a data set with the inspector's normal class, which a folder of defects alone need not hold."""
+    """Load a data set with the inspector's normal class; a folder of defects alone may lack that class."""
     try:
         return load_dataset(data, normal=inspector.normal)
     except DataError:
@@ -145,12 +147,12 @@ def load_for(inspector: Inspector, data: str | Path) -> Dataset:
 
 
 def _on_classes(inspector: Inspector, dataset: Dataset) -> list[str]:
-    """Return notes on classes that are new to the inspector, or missing."""
+    """Return notes on classes that the inspector does not know, and on a missing normal class."""
     notes: list[str] = []
     new = [name for name in dataset.classes if name not in inspector.classes]
     if new and inspector.classes != (
         inspector.normal,
-    ):  # one that learned from good parts alone expects them
+    ):  # an inspector trained on good parts alone knows no other class
         notes.append(f"the inspector was never shown {', '.join(new)}: such images count as defects")
     if inspector.normal is not None and inspector.normal not in dataset.labels:
         notes.append(f"no image is of the normal class {inspector.normal!r}: all count as defects")
@@ -159,7 +161,7 @@ def _on_classes(inspector: Inspector, dataset: Dataset) -> list[str]:
 
 @dataclass(frozen=True)
 class Picked:
-    """The split to judge, notes on what of it the inspector has seen, and how many of that by split."""
+    """The split to judge, notes on it, and the number of its images known to the inspector, by split."""
 
     dataset: Dataset
     notes: tuple[str, ...]
@@ -169,8 +171,17 @@ class Picked:
 def choose_split(inspector: Inspector, dataset: Dataset, split: str | None) -> Picked:
     """Return the split to judge.
 
-    Images are known again by their content: those the inspector was trained or calibrated on keep that split,
-    under whatever name they come.
+    Images are recognised by their SHA-256: those that the inspector was trained or calibrated on keep that
+    split, whatever their name.
+
+    Args:
+        inspector: The inspector.
+        dataset: The data set.
+        split: `train`, `calibration`, `test`, `all`, or None for the test split if there is one, else all.
+
+    Raises:
+        DataError: If the split is empty.
+        ConfigError: If there is no such split.
     """
     if split not in (None, "all", "train", "calibration", "test"):
         raise ConfigError(f"--split {split!r} is unknown; known are: train, calibration, test, all")
@@ -179,51 +190,56 @@ def choose_split(inspector: Inspector, dataset: Dataset, split: str | None) -> P
     wanted = split or ("test" if any(s.split == "test" for s in samples) else "all")
     rows = [i for i, s in enumerate(samples) if wanted in ("all", s.split)]
     if not rows:
-        raise DataError(f"the data set has no {wanted} split; choose another with --split, or --split all")
+        raise DataError(
+            f"the data set has no images of the {wanted} split; choose another with --split, or --split all"
+        )
     known = Counter(str(seen[i]) for i in rows if seen[i] in ("train", "calibration"))
     notes = [
-        f"{n} of these images were in the {name} split when the inspector was made: "
-        "its figures on them flatter it"
+        f"{n} of these images were in the {name} split when the inspector was trained: "
+        "its figures on them are too good"
         for name, n in sorted(known.items())
     ]
     left = sum(p is not None and s.split != wanted for s, p in zip(samples, seen, strict=True))
     if left and split is None and wanted == "test":
-        notes.append(f"{left:,} images that made the inspector are left out (--split all judges them too)")
+        notes.append(
+            f"{left:,} images that trained or calibrated the inspector are left out (--split all judges them "
+            "too)"
+        )
     return Picked(dataset.subset(samples[i] for i in rows), tuple(notes), dict(known))
 
 
 def splits_seen(inspector: Inspector, content: Sequence[str]) -> list[str | None]:
-    """Return the split each image was in when the inspector was made, by its SHA-256; None for new ones."""
+    """Return the split of each image, by its SHA-256, when the inspector was trained; None for new images."""
     return [inspector.splits.get(digest) for digest in content]
 
 
 def digests(dataset: Dataset) -> list[str]:
-    """Return the SHA-256 of each image's file."""
+    """Return the SHA-256 of each image's file; empty for a file that cannot be read."""
     return list(ordered_map(_digest, [s.path for s in dataset.samples]))
 
 
 def _known_classes(inspector: Inspector, dataset: Dataset) -> Dataset:
-    """Return the data set with the inspector's classes; defect types it never saw stay names of defects."""
-    found = {str(s.label) for s in dataset.samples if s.label is not None}
+    """Return the data set with the inspector's classes, then the defect types that it does not know."""
+    outcome = {str(s.label) for s in dataset.samples if s.label is not None}
     if any(s.label is None for s in dataset.samples):
-        raise DataError("evaluation needs a label for every image; inspect takes images without one")
-    unknown = sorted(found - set(inspector.classes))
+        raise DataError("evaluation needs a label for every image; use inspect for images without labels")
+    unknown = sorted(outcome - set(inspector.classes))
     if unknown and inspector.normal is None:
         raise DataError(
             f"the inspector knows the classes {', '.join(inspector.classes)}; "
             f"the data set also has {', '.join(unknown)}"
         )
-    if inspector.normal is not None and inspector.normal not in found and dataset.normal is not None:
+    if inspector.normal is not None and inspector.normal not in outcome and dataset.normal is not None:
         raise DataError(
             f"the inspector's normal class is {inspector.normal!r}, the data set's is {dataset.normal!r}: "
-            f"call the data set's {inspector.normal!r} too"
+            f"rename the data set's to {inspector.normal!r}"
         )
     return replace(dataset, classes=(*inspector.classes, *unknown), normal=inspector.normal)
 
 
 @dataclass(frozen=True)
-class _Found:
-    """Verdicts of the images that could be read, why others and masks could not, and figures of pixels."""
+class _Outcome:
+    """Verdicts of the readable images, errors of unreadable images and masks, and pixel-level figures."""
 
     verdicts: list[Verdict]
     errors: dict[str, str]
@@ -231,23 +247,23 @@ class _Found:
     pixel: dict[str, Any] | None
 
 
-def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None) -> _Found:
+def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None) -> _Outcome:
     tell = progress or silent
     masked = inspector.normal is not None and any(s.mask for s in dataset.samples)
     meter = PixelMeter() if masked else None
     verdicts: list[Verdict] = []
     errors: dict[str, str] = {}
     masks: list[str] = []
-    asked = [(s.path, meter is not None and _mask_is_known(s, dataset.normal)) for s in dataset.samples]
-    for done, (sample, found) in enumerate(
-        zip(dataset.samples, inspector.looks(asked), strict=True), start=1
+    requests = [(s.path, meter is not None and _mask_is_known(s, dataset.normal)) for s in dataset.samples]
+    for done, (sample, look) in enumerate(
+        zip(dataset.samples, inspector.looks(requests), strict=True), start=1
     ):
         tell("judge", done, len(dataset))
-        if isinstance(found, ImageError):
-            errors[sample.image] = str(found)
-            log.error("%s", found)  # as a command ends with 2 for it, it is said however quiet that is
+        if isinstance(look, ImageError):
+            errors[sample.image] = str(look)
+            log.error("%s", look)  # not a warning, so that --quiet shows the cause of exit code 2
             continue
-        verdict = found.verdict
+        verdict = look.verdict
         if meter is not None and verdict.heatmap is not None:
             try:
                 meter.update(verdict.heatmap, _mask_of(sample, verdict.heatmap.shape))
@@ -257,12 +273,12 @@ def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None)
     if not verdicts:
         raise DataError(_on_unreadable(errors))
     pixel = None if meter is None or len(masks) == len(verdicts) else meter.result().as_dict()
-    return _Found(verdicts, errors, masks, pixel)
+    return _Outcome(verdicts, errors, masks, pixel)
 
 
 def _on_unreadable(errors: Mapping[str, str]) -> str:
     return (
-        f"{len(errors)} image(s) cannot be judged and are in no figure, first {next(iter(errors.values()))}"
+        f"{len(errors)} image(s) cannot be judged and are left out; the first: {next(iter(errors.values()))}"
     )
 
 
@@ -279,7 +295,7 @@ def _mask_of(sample: Sample, shape: tuple[int, ...]) -> BoolMap | None:
 
 
 def _mask_is_known(sample: Sample, normal: str | None) -> bool:
-    """Tell whether we know which pixels are defective: from a mask, or because the part is good."""
+    """Return whether the defective pixels are known: from a mask, or because the part is good."""
     return sample.mask is not None or sample.label == normal
 
 
@@ -315,4 +331,4 @@ def _digest(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
-        return ""  # judging says why
+        return ""  # judging reports the error

@@ -1,4 +1,4 @@
-"""An agreement study of an inspector: repeated or disturbed shots of labelled parts, beside people."""
+"""Agreement study of an inspector: repeated or disturbed shots of labelled parts, compared with people."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Study:
-    """What is asked of an agreement study.
+    """The settings of an agreement study.
 
     Attributes:
-        trials: Disturbed shots made of every picture; 0 for none.
-        disturbance: How far they go.
-        repeated: Whether pictures of one group are shots of one part.
-        appraisals: Decisions of people on the same images, a CSV file, or None.
-        seed: Of what is drawn.
+        trials: Number of disturbed copies of every picture, from 0 to 1,000.
+        disturbance: The largest disturbance of a copy.
+        repeated: Whether pictures of one group are repeated shots of one part.
+        appraisals: CSV file of people's decisions on the same images, or None.
+        seed: Seed of the random disturbances.
     """
 
     trials: int = 0
@@ -49,18 +49,26 @@ class Study:
         if not 0 <= self.trials <= MOST_TRIALS:
             raise ConfigError(f"--trials is {self.trials}; expected a whole number from 0 to {MOST_TRIALS}")
         if self.appraisals is not None and not self.appraisals.is_file():
-            raise ConfigError(f"--appraisals {self.appraisals} is not a file; expected a CSV of decisions")
+            raise ConfigError(
+                f"--appraisals {self.appraisals} is not a file; expected a CSV file of decisions"
+            )
 
     @property
     def asked(self) -> bool:
-        """Whether there is anything to study."""
+        """Whether the settings ask for a study at all."""
         return self.trials > 0 or self.repeated or self.appraisals is not None
 
 
 def check_can_decide(inspector: Inspector) -> None:
-    """Raise ConfigError if an inspector decides nothing that could agree with anybody."""
+    """Check that an inspector takes decisions.
+
+    Raises:
+        ConfigError: If it has no operating point.
+    """
     if inspector.operating_point is None:
-        raise ConfigError("an agreement study is about OK and DEFECT; this inspector only names the class")
+        raise ConfigError(
+            "an agreement study compares decisions; this inspector has no normal class and only names classes"
+        )
 
 
 def run_study(
@@ -72,30 +80,30 @@ def run_study(
     confidence: float = 0.95,
     unreadable: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return how the inspector agrees with itself, with the truth and with people, for metrics.json.
+    """Return the agreement of the inspector with itself, with the truth and with people, for metrics.json.
 
     Args:
-        inspector: Who judges.
-        dataset: The parts.
-        predictions: What it made of them as they are.
-        study: What is asked.
-        progress: Told of every picture.
-        confidence: Of the intervals.
-        unreadable: Images that were left out, which people may have seen.
+        inspector: The inspector.
+        dataset: The images.
+        predictions: Its predictions on these images.
+        study: The settings of the study.
+        progress: Callback for progress reports.
+        confidence: Confidence level of the intervals, in (0, 1).
+        unreadable: Names of images that were left out; people's decisions on them are ignored.
 
     Raises:
         ConfigError: If the inspector has no operating point.
-        DataError: If shots of one part differ in their label, or the people's file is wrong.
+        DataError: If shots of one part have different labels, or the file of people's decisions is wrong.
     """
     check_can_decide(inspector)
     rng = np.random.default_rng(study.seed)
     tell = progress or silent
     causes = study.disturbance.causes() if study.trials else {}
-    plain = [str(d) for d in predictions.decisions]
+    undisturbed = [str(d) for d in predictions.decisions]
     looks: list[list[str]] = []
-    seen: dict[str, list[tuple[str, float]]] = {name: [] for name in causes}
+    by_cause: dict[str, list[tuple[str, float]]] = {name: [] for name in causes}
     for i, sample in enumerate(dataset.samples):
-        decisions = [] if study.trials else [plain[i]]
+        decisions = [] if study.trials else [undisturbed[i]]
         if study.trials:
             pixels = decode(sample.path)
             for _ in range(study.trials):
@@ -103,7 +111,7 @@ def run_study(
                 decisions.append(str(inspector.inspect(shot, explain=False).decision))
             for name, shot_of in causes.items():
                 verdict = inspector.inspect(shot_of.of(pixels), explain=False)
-                seen[name].append((str(verdict.decision), _value(verdict)))
+                by_cause[name].append((str(verdict.decision), _value(verdict)))
             tell("look again", i + 1, len(dataset))
         looks.append(decisions)
     parts = _parts(dataset, study.repeated)
@@ -117,29 +125,29 @@ def run_study(
         "trials": study.trials,
         "repeated_shots": study.repeated,
         "disturbance": asdict(study.disturbance) if study.trials else None,
-        "causes": {name: _cause(predictions, plain, found) for name, found in seen.items()},
+        "causes": {name: _cause(predictions, undisturbed, found) for name, found in by_cause.items()},
     }
 
 
 def _value(verdict: Verdict) -> float:
     if verdict.value is None:
         raise ConfigError(
-            "a verdict has no value on the scale of its threshold, so it cannot be seen to move"
+            "a verdict has no value on the scale of its threshold, so its change cannot be measured"
         )
     return verdict.value
 
 
 def _cause(
-    predictions: Predictions, plain: Sequence[str], found: Sequence[tuple[str, float]]
+    predictions: Predictions, undisturbed: Sequence[str], disturbed: Sequence[tuple[str, float]]
 ) -> dict[str, Any]:
-    """Return what one cause alone does: changed decisions, rates under it, and how far the values move."""
-    decisions = np.array([d for d, _ in found], dtype=object)
-    moved = np.abs(np.array([value for _, value in found]) - predictions.values)
+    """Return the effect of one cause alone: changed decisions, error rates, and the change of the values."""
+    decisions = np.array([d for d, _ in disturbed], dtype=object)
+    moved = np.abs(np.array([value for _, value in disturbed]) - predictions.values)
     defect = predictions.is_defect
-    changed = int((decisions != np.array(plain, dtype=object)).sum())
+    changed = int((decisions != np.array(undisturbed, dtype=object)).sum())
     passed, rejected = int((decisions[defect] == "OK").sum()), int((decisions[~defect] == "DEFECT").sum())
     return {
-        "changed": clopper_pearson(changed, len(found)).as_dict(),
+        "changed": clopper_pearson(changed, len(disturbed)).as_dict(),
         "escape_rate": clopper_pearson(passed, int(defect.sum())).as_dict(),
         "overkill_rate": clopper_pearson(rejected, int((~defect).sum())).as_dict(),
         "moves": float(np.quantile(moved, 0.95)),
@@ -148,7 +156,7 @@ def _cause(
 
 
 def _parts(dataset: Dataset, repeated: bool) -> dict[str, list[int]]:
-    """Return the rows of each part's pictures, by its name: its group where shots are repeated."""
+    """Return the rows of the pictures of each part, by the part's name: its group if shots are repeated."""
     rows: dict[str, list[int]] = defaultdict(list)
     for i, sample in enumerate(dataset.samples):
         rows[sample.group if repeated and sample.group is not None else sample.image].append(i)
@@ -156,8 +164,8 @@ def _parts(dataset: Dataset, repeated: bool) -> dict[str, list[int]]:
         return dict(rows)
     if all(sample.group is None for sample in dataset.samples):
         raise DataError(
-            "--repeated-shots needs to know which pictures show the same part; name it in the column group "
-            "of a manifest"
+            "--repeated-shots needs to know which pictures show the same part; give each picture's part in "
+            "the column group of a manifest"
         )
     for name, shown in rows.items():
         labels = sorted({str(dataset.samples[i].label == dataset.normal) for i in shown})
@@ -174,36 +182,38 @@ def _named(sample: Sample) -> str:
 def read_appraisals(
     path: Path, dataset: Dataset, parts: Mapping[str, Sequence[int]], left_out: Sequence[str] = ()
 ) -> dict[str, list[list[str]]]:
-    """Read people's decisions: a CSV file with the columns image, appraiser, decision, one look a row.
+    """Read people's decisions from a CSV file with the columns image, appraiser, decision; one look per row.
 
-    A decision is OK, REVIEW or DEFECT, or a class of the data set. An image that was looked at several times
-    has several rows.
+    A decision is OK, REVIEW, DEFECT or a class of the data set. An image with several looks has several rows.
 
     Args:
         path: The file.
         dataset: The images.
-        parts: Rows of the data set by part.
-        left_out: Images whose rows do not count.
+        parts: Rows of the data set of each part.
+        left_out: Images whose rows are ignored.
+
+    Returns:
+        For each appraiser the decisions on each part.
 
     Raises:
-        DataError: If the file cannot be read, a column is missing, or a row names what is not there.
+        DataError: If the file cannot be read, a column is missing, or a row has an unknown image or decision.
     """
-    place = {dataset.samples[i].image: k for k, rows in enumerate(parts.values()) for i in rows}
-    found: dict[str, list[list[str]]] = {}
+    part_of = {dataset.samples[i].image: k for k, rows in enumerate(parts.values()) for i in rows}
+    decisions: dict[str, list[list[str]]] = {}
     for number, row in enumerate(read_csv(path, _COLUMNS), start=1):
         where = f"{path}, row {number}"
         image, appraiser, decision = (row.get(name, "") for name in _COLUMNS)
         if image in left_out:
             continue
-        if image not in place:
+        if image not in part_of:
             raise DataError(f"{where}: image {image!r} is not among the images judged")
         if not appraiser or appraiser == THE_INSPECTOR:
             raise DataError(f"{where}: appraiser is {appraiser!r}; expected a person's name")
-        looks = found.setdefault(appraiser, [[] for _ in parts])
-        looks[place[image]].append(_decision(decision, dataset, where))
-    if not found:
-        raise DataError(f"{path} has no rows; expected one look a row, with {', '.join(_COLUMNS)}")
-    return found
+        looks = decisions.setdefault(appraiser, [[] for _ in parts])
+        looks[part_of[image]].append(_decision(decision, dataset, where))
+    if not decisions:
+        raise DataError(f"{path} has no rows; expected one look per row, with {', '.join(_COLUMNS)}")
+    return decisions
 
 
 def _decision(text: str, dataset: Dataset, where: str) -> str:

@@ -1,4 +1,4 @@
-"""The figures of one evaluation: the document that becomes metrics.json."""
+"""The figures of one evaluation, as metrics.json holds them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUMMARY = (
     *("n", "n_defect", "accuracy", "auroc", "average_precision", "f1", "precision", "recall"),
     *("escape_rate", "overkill_rate", "review_share", "ece", "brier"),
 )
-"""What of an evaluation's figures the JSON of a training carries."""
+"""The key figures, which `train --json` prints."""
 
 
 def summarise(
@@ -28,29 +28,29 @@ def summarise(
     pixel: dict[str, Any] | None = None,
     confidence: float = 0.95,
 ) -> dict[str, Any]:
-    """Return metrics.json: JSON values only, None for a figure that cannot be had.
+    """Return the figures of an evaluation as JSON values; None for a figure that does not exist.
 
     With a normal class, accuracy, precision, recall and F1 are about defect against OK at the operating
-    point; a part sent to REVIEW did not pass, so there it counts as called defective. The escape and overkill
-    rates count it as neither. AUROC and average precision rank by score. ECE and Brier score are those of the
-    probability of a defect, and None where there is none.
+    point; a part sent to REVIEW did not pass, so they count it as predicted defective. The escape and
+    overkill rates count it as neither. AUROC and average precision rank by score. ECE and Brier score are
+    those of the probability of a defect, and None without such a probability.
 
     Without a normal class, accuracy is over all classes, the other figures are means over classes (AUROC and
     average precision one class against the rest), ECE is that of the most probable class (Guo et al., 2017),
-    the Brier score sums over classes, and what needs a defect (`n_defect`, `escape_rate`, `overkill_rate`,
-    `review_share`, `verdict_counts`) is None.
+    the Brier score sums over classes, and the figures that need defects (`n_defect`, `escape_rate`,
+    `overkill_rate`, `review_share`, `verdict_counts`) are None.
 
-    `calibration_spread` holds the bootstrap intervals of `ece` and `brier`, and as `ece_if_calibrated` what
-    exactly right probabilities would show on as many images.
+    `calibration_spread` holds the bootstrap intervals of `ece` and `brier`, and in `ece_if_calibrated` the
+    ECE of perfectly calibrated probabilities on as many images.
 
-    `confusion_matrix` counts [true class][called class] in the order of `classes`. A method that cannot tell
-    defect types apart gets two classes there: the normal class and "any defect".
+    `confusion_matrix` counts [true class][predicted class] in the order of `classes`. For a method that tells
+    no defect types apart it has two classes: the normal class and "any defect".
 
     Args:
-        predictions: One row an image.
-        operating_point: What chose the threshold; copied into the document.
-        pixel: `PixelMetrics.as_dict()` where there are masks.
-        confidence: Of every interval.
+        predictions: The predictions.
+        operating_point: `OperatingPoint.as_dict()`, copied into the result; empty without one.
+        pixel: `PixelMetrics.as_dict()`; None without masks.
+        confidence: Confidence level of every interval, in (0, 1).
     """
     called, shown = called_classes(predictions)
     truth = [name if name in shown else ANY_DEFECT for name in predictions.truth]
@@ -72,21 +72,22 @@ def summarise(
 
 
 def summary(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the key figures of a `metrics.json` document."""
+    """Return the key figures of metrics.json."""
     return {name: metrics.get(name) for name in SUMMARY}
 
 
 def key_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the key figures that there are as plain numbers, a rate without its interval."""
+    """Return the key figures that are not None as numbers; a rate is given without its interval."""
     plain = {name: v["value"] if isinstance(v, Mapping) else v for name, v in summary(metrics).items()}
     return {name: float(value) for name, value in plain.items() if value is not None}
 
 
 def called_classes(predictions: Predictions) -> tuple[list[str], tuple[str, ...]]:
-    """Return the class each part is called at the operating point, and the classes that can be called.
+    """Return the predicted class of each part at the operating point, and the classes that can be predicted.
 
-    With a normal class, a part that passed is called normal; one that did not (DEFECT or REVIEW) is called
-    its most probable defect type. Where a type is unknown for any such part, all become one: "any defect".
+    With a normal class, that class is predicted for a part that passed; for any other (DEFECT or REVIEW) it
+    is the most probable defect type. Where that type is unknown for any such part, all types become "any
+    defect".
     """
     normal = predictions.normal
     if normal is None:
@@ -103,33 +104,33 @@ def called_classes(predictions: Predictions) -> tuple[list[str], tuple[str, ...]
 def per_class(
     predictions: Predictions, report: Mapping[str, Any], confidence: float
 ) -> dict[str, dict[str, Any]]:
-    """Return n, precision, recall, F1 and AUROC against the rest by class, and escape rates by defect type.
+    """Return n, precision, recall, F1 and one-vs-rest AUROC by class, and escape rates by defect type.
 
     Args:
-        predictions: One row an image.
-        report: `classification_report` of the called classes; a class that is not in it gets None.
-        confidence: Of the escape rates' intervals.
+        predictions: The predictions.
+        report: `classification_report` of the predicted classes; the figures of a class not in it are None.
+        confidence: Confidence level of the escape rates' intervals, in (0, 1).
     """
-    found: dict[str, dict[str, Any]] = {}
+    by_class: dict[str, dict[str, Any]] = {}
     truth = np.array(predictions.truth, dtype=object)
     for k, name in enumerate(predictions.classes):
-        mine = np.asarray(truth == name, dtype=np.bool_)
+        of_class = np.asarray(truth == name, dtype=np.bool_)
         figures = report.get(name, {})
-        entry: dict[str, Any] = {"n": int(mine.sum())}
+        entry: dict[str, Any] = {"n": int(of_class.sum())}
         entry |= {
             key: figures.get(f"{key}-score" if key == "f1" else key) for key in ("precision", "recall", "f1")
         }
         table = predictions.class_probabilities
-        entry["auroc"] = None if table is None else metrics.auroc(mine, table[:, k])
+        entry["auroc"] = None if table is None else metrics.auroc(of_class, table[:, k])
         if predictions.normal is not None and name != predictions.normal:
-            passed = int((mine & predictions.decided("OK")).sum())
-            entry["escape_rate"] = clopper_pearson(passed, int(mine.sum()), confidence).as_dict()
-        found[name] = entry
-    return found
+            passed = int((of_class & predictions.decided("OK")).sum())
+            entry["escape_rate"] = clopper_pearson(passed, int(of_class.sum()), confidence).as_dict()
+        by_class[name] = entry
+    return by_class
 
 
 def _defect_type(predictions: Predictions, i: int) -> str | None:
-    """Return the defect type part i is called if it does not pass, or None where that is unknown."""
+    """Return the predicted defect type of part i, were it not to pass; None where the type is unknown."""
     label, types = predictions.labels[i], predictions.classes[1:]
     if label in types:
         return label
@@ -143,7 +144,7 @@ def _defect_type(predictions: Predictions, i: int) -> str | None:
 def _calibration_spread(
     predictions: Predictions, called: list[str], confidence: float
 ) -> dict[str, Any] | None:
-    """Return how far ECE and Brier score can be trusted; None where there are no probabilities."""
+    """Return the bootstrap spread of ECE and Brier score; None without probabilities."""
     table = predictions.class_probabilities
     if predictions.normal is not None:
         event, probability = predictions.is_defect, predictions.probabilities
@@ -152,14 +153,14 @@ def _calibration_spread(
         probability = None if table is None else table.max(axis=1)
     if probability is None or not len(probability):
         return None
-    found = calibration_spread(event, probability, confidence)
+    spreads = calibration_spread(event, probability, confidence)
     if predictions.normal is None:
-        del found["brier"]  # that of all classes together is another figure
-    return {name: spread.as_dict() for name, spread in found.items()}
+        del spreads["brier"]  # the Brier score over all classes is another figure
+    return {name: spread.as_dict() for name, spread in spreads.items()}
 
 
 def _of_defects(predictions: Predictions, confidence: float) -> dict[str, Any]:
-    """Return the figures about defect against OK."""
+    """Return the figures of defects against good parts."""
     defect, scores = predictions.is_defect, predictions.scores
     probability = predictions.probabilities
     passed, reviewed = predictions.decided("OK"), predictions.decided("REVIEW")
@@ -206,16 +207,16 @@ def _of_classes(predictions: Predictions, called: list[str], confidence: float) 
 
 
 def _mean_over_classes(figure: Any, truth: Any, table: Any) -> float | None:
-    """Return the mean over the classes for which the one-against-the-rest figure exists."""
+    """Return the mean of a one-vs-rest figure over the classes for which it exists."""
     if table is None:
         return None
-    found = [figure(truth == k, table[:, k]) for k in range(table.shape[1])]
-    known = [value for value in found if value is not None]
+    by_class = [figure(truth == k, table[:, k]) for k in range(table.shape[1])]
+    known = [value for value in by_class if value is not None]
     return float(np.mean(known)) if known else None
 
 
 def _verdict_counts(predictions: Predictions) -> dict[str, dict[str, int]]:
-    """Return [true class][decision] counts."""
+    """Return the counts [true class][decision]."""
     counts = {name: dict.fromkeys(DECISIONS, 0) for name in predictions.classes}
     for name, decision in zip(predictions.truth, predictions.decisions, strict=True):
         counts[name][str(decision)] += 1

@@ -1,4 +1,4 @@
-"""How far calibration figures can be trusted: counting few images leaves doubt in them too."""
+"""Sampling uncertainty of calibration figures."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy.typing as npt
 from brightfield.evaluation.metrics import BINS, BoolArray, FloatArray
 
 DRAWS = 1000
-_AT_ONCE = 4_000_000  # numbers in memory
+_AT_ONCE = 4_000_000  # numbers in memory at once
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Where a figure lies over many draws.
+    """The distribution of a figure over many resamples.
 
     Attributes:
-        mean: Over the draws.
+        mean: Mean over the resamples.
         low: Lower end of the interval.
         high: Upper end of the interval.
-        confidence: Share of the draws inside, in (0, 1).
+        confidence: Confidence level of the interval, in (0, 1).
     """
 
     mean: float
@@ -38,23 +38,23 @@ class Spread:
 def calibration_spread(
     event: BoolArray, probability: FloatArray, confidence: float = 0.95, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Spread]:
-    """Return the bootstrap spreads of `ece` and `brier`, and what `ece_if_calibrated` would be.
+    """Return the bootstrap spreads of `ece` and `brier`, and the spread `ece_if_calibrated`.
 
-    The bootstrap's intervals are the basic ones, mirrored about the figure itself and not below 0: drawing
-    again from few images adds chance to the ECE, and its plain quantiles would lie too high. As chance has
-    lifted the figure itself too, the upper end may be the figure.
+    The intervals of `ece` and `brier` are basic bootstrap intervals, mirrored about the figure and cut at 0:
+    resampling few images adds noise that raises the ECE, so its percentiles would be too high. As noise has
+    also raised the figure itself, the upper end may equal the figure.
 
-    The last is the ECE of an inspector whose probabilities are exactly right, on as many images with the same
-    probabilities: events are drawn from the probabilities themselves (consistency resampling, Broecker and
-    Smith, "Increasing the Reliability of Reliability Diagrams", 2007). As each bin's share strays from its
-    probability by chance alone, that is not 0. An ECE within this spread shows no fault.
+    `ece_if_calibrated` is the ECE of perfectly calibrated probabilities on as many images: events are drawn
+    from the probabilities themselves (consistency resampling, Broecker and Smith, "Increasing the Reliability
+    of Reliability Diagrams", 2007). It is above 0, as the share in each bin varies by chance. An ECE within
+    this spread is no evidence of miscalibration.
 
     Args:
-        event: bool (N,), whether the thing predicted came true, N at least 1.
-        probability: float64 (N,) in [0, 1], its predicted probability.
-        confidence: Of the intervals.
-        draws: How many.
-        seed: Of the draws.
+        event: bool (N,), whether the predicted event happened, N at least 1.
+        probability: float64 (N,) in [0, 1], predicted probability of the event.
+        confidence: Confidence level of the intervals, in (0, 1).
+        draws: Number of resamples.
+        seed: Seed of the resamples.
     """
     rng = np.random.default_rng(seed)
     n = len(probability)
@@ -63,17 +63,17 @@ def calibration_spread(
     member[np.arange(n), place] = 1.0  # (N, B)
     gaps = member * (probability - event)[:, None]  # (N, B)
     squares = (probability - event) ** 2
-    found: dict[str, list[npt.NDArray[np.float64]]] = {"ece": [], "brier": [], "ece_if_calibrated": []}
+    values: dict[str, list[npt.NDArray[np.float64]]] = {"ece": [], "brier": [], "ece_if_calibrated": []}
     size = max(1, _AT_ONCE // n)
     for at in range(0, draws, size):
-        few = min(size, draws - at)
-        picked = rng.integers(0, n, (few, n))
+        batch = min(size, draws - at)
+        picked = rng.integers(0, n, (batch, n))
         times = np.stack([np.bincount(row, minlength=n) for row in picked])  # (D, N)
-        found["ece"].append(np.abs(times @ gaps).sum(1) / n)
-        found["brier"].append(times @ squares / n)
-        drawn = probability - (rng.random((few, n)) < probability)  # (D, N)
-        found["ece_if_calibrated"].append(np.abs(drawn @ member).sum(1) / n)
-    spreads = {name: _spread(np.concatenate(values), confidence) for name, values in found.items()}
+        values["ece"].append(np.abs(times @ gaps).sum(1) / n)
+        values["brier"].append(times @ squares / n)
+        drawn = probability - (rng.random((batch, n)) < probability)  # (D, N)
+        values["ece_if_calibrated"].append(np.abs(drawn @ member).sum(1) / n)
+    spreads = {name: _spread(np.concatenate(batches), confidence) for name, batches in values.items()}
     for name, value in (("ece", float(np.abs(gaps.sum(0)).sum() / n)), ("brier", float(squares.mean()))):
         s = spreads[name]
         low, high = max(0.0, 2 * value - s.high), 2 * value - s.low

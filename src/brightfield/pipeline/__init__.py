@@ -1,1 +1,1 @@
-"""The job: from a folder to an inspector on disk, and choosing its operating point again."""
+"""Pipelines: train an inspector and save it, and choose its operating point again."""

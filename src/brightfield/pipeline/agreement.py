@@ -1,4 +1,4 @@
-"""The gate: what is saved must judge pictures as the network that learned does."""
+"""Check before saving that the exported inspector agrees with the trained network."""
 
 from __future__ import annotations
 
@@ -25,53 +25,54 @@ log = logging.getLogger(__name__)
 MOST_PICTURES = 200
 LEAST_PICTURES = 16
 SECONDS = 4.0
-"""That the comparison may take, once `LEAST_PICTURES` are compared."""
+"""Time limit of the comparison, after the first `LEAST_PICTURES`."""
 
 TOLERANCE = 1e-3
-"""Of a probability or p-value; of a score, as a share of the scores' range."""
+"""Largest difference allowed, of a probability or p-value, or of a score relative to the range of scores."""
 
 TIE = 1e-5
-"""By which two values may differ and lie on either side of a threshold; of large scores, as a share."""
+"""Values that differ by no more count as ties, on which decisions may differ; of large scores, relative."""
 
 
 def compare(
     inspector: Inspector, fitted: Fitted, images: Sequence[str], progress: Progress
 ) -> dict[str, Any]:
-    """Judge pictures by the inspector and by what learned, and return how far the two differ.
+    """Compare the exported inspector with the trained network on calibration pictures.
 
-    Of the calibrating pictures up to 200 are compared, evenly spaced, fewer where that takes long.
+    At most 200 pictures, evenly spaced, are compared; fewer where that takes longer than `SECONDS`.
 
     Args:
-        inspector: As whoever loads it will have it.
-        fitted: What learned, and the pictures that calibrate.
-        images: The names of these pictures.
-        progress: Told of every batch.
+        inspector: The inspector as it will be loaded.
+        fitted: The fit result, with the trained network and the calibration pictures.
+        images: Names of these pictures.
+        progress: Callback for progress reports.
 
     Returns:
-        `pictures` compared, `largest_difference` and its `scale`, for the manifest.
+        The number of `pictures` compared, the `largest_difference` and its `scale`, for the manifest.
 
     Raises:
-        AgreementError: If a decision differs, or a value by more than `TOLERANCE`.
+        AgreementError: If a decision differs, or a value differs by more than `TOLERANCE`.
     """
     cache = fitted.cache
     rows = np.unique(np.linspace(0, len(cache) - 1, min(MOST_PICTURES, len(cache))).round().astype(int))
-    rows = np.random.default_rng(0).permutation(rows)  # whatever is left out for time is spread evenly
-    judged: list[Scores] = []
-    learned: list[Scores] = []
+    # in random order, so that pictures skipped at the time limit are spread evenly
+    rows = np.random.default_rng(0).permutation(rows)
+    exported: list[Scores] = []
+    trained: list[Scores] = []
     begin, done = time.perf_counter(), 0
     for pictures in batches((cache[int(i)] for i in rows), LEAST_PICTURES):
-        judged.append(scores_of(inspector.method.judge(pictures, explain=False)))
-        learned.append(fitted.learned(pictures))
+        exported.append(scores_of(inspector.method.judge(pictures, explain=False)))
+        trained.append(fitted.learned(pictures))
         done += len(pictures)
         progress("agree", done, len(rows))
         if done >= LEAST_PICTURES and time.perf_counter() - begin > SECONDS:
             break
     progress("agree", len(rows), len(rows))
-    return _agreement(inspector, joined(judged), joined(learned), [images[int(i)] for i in rows[:done]])
+    return _agreement(inspector, joined(exported), joined(trained), [images[int(i)] for i in rows[:done]])
 
 
 def joined(scores: list[Scores]) -> Scores:
-    """Return scores one behind the other."""
+    """Concatenate the scores of batches."""
     logits = [s.logits for s in scores if s.logits is not None]
     return Scores(
         np.concatenate([s.defect for s in scores]),
@@ -80,26 +81,29 @@ def joined(scores: list[Scores]) -> Scores:
 
 
 def _agreement(
-    inspector: Inspector, judged: Scores, learned: Scores, images: Sequence[str]
+    inspector: Inspector, exported: Scores, trained: Scores, images: Sequence[str]
 ) -> dict[str, Any]:
-    ours, theirs = inspector.calibrated(judged), inspector.calibrated(learned)
-    scale, found, expected = _comparable(ours), _values(ours, judged), _values(theirs, learned)
-    spread = max(float(np.ptp(judged.defect)), 1e-12) if scale is Scale.SCORE else 1.0
-    apart = np.abs(found - expected).reshape(len(images), -1).max(1) / spread
+    of_exported, of_trained = inspector.calibrated(exported), inspector.calibrated(trained)
+    scale = _comparable(of_exported)
+    values, expected = _values(of_exported, exported), _values(of_trained, trained)
+    spread = max(float(np.ptp(exported.defect)), 1e-12) if scale is Scale.SCORE else 1.0
+    difference = np.abs(values - expected).reshape(len(images), -1).max(1) / spread  # (N,)
     point = inspector.operating_point
-    wrong = apart > TOLERANCE
+    wrong = difference > TOLERANCE
     if point is not None:
-        wrong |= _decided_otherwise(point, (ours, judged), (theirs, learned))
+        wrong |= _decided_otherwise(point, (of_exported, exported), (of_trained, trained))
     if wrong.any():
         named = sorted(image for image, differs in zip(images, wrong, strict=True) if differs)
         more = f" and {len(named) - 5} more" if len(named) > 5 else ""
         raise AgreementError(
-            f"{len(named)} of {len(images)} pictures are judged otherwise by the saved inspector than by the "
-            f"network that learned: {', '.join(named[:5])}{more} (largest difference {apart.max():.2g}; at "
-            f"most {TOLERANCE:g} is expected). Choose another --backbone, or report it"
+            f"the inspector to be saved disagrees with the trained network on {len(named)} of {len(images)} "
+            f"pictures: {', '.join(named[:5])}{more} (largest difference {difference.max():.2g}, expected "
+            f"at most {TOLERANCE:g}). Choose another --backbone, and report this as a bug"
         )
-    log.info("%d pictures are judged alike, to %.2g", len(images), apart.max())
-    return {"pictures": len(images), "largest_difference": float(apart.max()), "scale": str(scale)}
+    log.info(
+        "exported and trained network agree on %d pictures to within %.2g", len(images), difference.max()
+    )
+    return {"pictures": len(images), "largest_difference": float(difference.max()), "scale": str(scale)}
 
 
 def _comparable(values: Calibrated) -> Scale:
@@ -108,21 +112,21 @@ def _comparable(values: Calibrated) -> Scale:
 
 
 def _values(values: Calibrated, scores: Scores) -> npt.NDArray[np.float64]:
-    """Return what is compared: probabilities by class, or of a defect, or scores."""
+    """Return the values to compare: probabilities by class (N, K) or of a defect (N,), else scores (N,)."""
     if values.by_class is not None:
         return values.by_class
     return scores.defect if values.probability is None else values.probability
 
 
 def _decided_otherwise(
-    point: OperatingPoint, ours: tuple[Calibrated, Scores], theirs: tuple[Calibrated, Scores]
+    point: OperatingPoint, exported: tuple[Calibrated, Scores], trained: tuple[Calibrated, Scores]
 ) -> npt.NDArray[np.bool_]:
-    """Return of which pictures the decisions differ, and the values by more than a tie.
+    """Return bool (N,): pictures whose decisions differ and whose values differ by more than a tie.
 
-    Values that are nearly the same and decided otherwise have a threshold between them.
+    Values that are nearly equal and decided differently have a threshold between them.
     """
-    a, b = (values.on(point.scale, scores.defect) for values, scores in (ours, theirs))
+    a, b = (values.on(point.scale, scores.defect) for values, scores in (exported, trained))
     differ = np.array([point.decide(float(x)) != point.decide(float(y)) for x, y in zip(a, b, strict=True)])
-    if point.scale is Scale.P_VALUE:  # which jumps at every calibrating part's score, and such are compared
-        a, b = ours[1].defect, theirs[1].defect
+    if point.scale is Scale.P_VALUE:  # p-values jump at the scores of the very parts that are compared here
+        a, b = exported[1].defect, trained[1].defect
     return np.asarray(differ & (np.abs(a - b) > TIE * np.maximum(1.0, np.abs(a))), dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""From a fitted method to an inspector: calibrate it and choose its operating point."""
+"""Build an inspector from a fit result: calibrate it and choose its operating point."""
 
 from __future__ import annotations
 
@@ -25,14 +25,20 @@ from brightfield.methods.scoring import score
 from brightfield.pipeline.preflight import Ready
 from brightfield.progress import Progress
 
-STEP = 4  # pixels apart in either direction: brightness and contrast need no more
+STEP = 4  # brightness and contrast are taken from every fourth pixel in both directions
 
 
 def assemble(ready: Ready, fitted: Fitted, policy: Policy, progress: Progress) -> Inspector:
-    """Calibrate a fitted method, and choose the operating point on the same images.
+    """Calibrate a fitted method and choose the operating point on the same images.
+
+    Args:
+        ready: The data with their splits.
+        fitted: The fit result.
+        policy: How the threshold is chosen.
+        progress: Callback for progress reports.
 
     Raises:
-        DataError: If the images do not suffice for the policy.
+        DataError: If the images are too few for the policy.
     """
     data, calibration = ready.data, ready.calibration
     labels = np.array([data.classes.index(str(s.label)) for s in calibration.samples])
@@ -59,7 +65,7 @@ def assemble(ready: Ready, fitted: Fitted, policy: Policy, progress: Progress) -
 
 
 def _as_stored(fitted: Fitted, data: Dataset) -> Method:
-    """Return the method as whoever loads the bundle will have it."""
+    """Return the method as it will be loaded from the bundle."""
     load = loader(fitted.method.name)
     method: Method = load(fitted.method.stored(), fitted.preprocessing, data.classes, data.normal)
     return method
@@ -68,17 +74,17 @@ def _as_stored(fitted: Fitted, data: Dataset) -> Method:
 def _reference(
     cache: PixelCache, scores: Scores, labels: npt.NDArray[np.intp]
 ) -> dict[str, npt.NDArray[Any]]:
-    thin = (cache[i][::STEP, ::STEP] for i in range(len(cache)))
-    found: dict[str, npt.NDArray[Any]] = {
+    thumbnails = (cache[i][::STEP, ::STEP] for i in range(len(cache)))
+    reference: dict[str, npt.NDArray[Any]] = {
         "scores": scores.defect,
         "labels": labels,
-        "brightness_contrast": np.asarray([(float(p.mean()), float(p.std())) for p in thin]),
+        "brightness_contrast": np.asarray([(float(p.mean()), float(p.std())) for p in thumbnails]),
     }
-    return found if scores.logits is None else {**found, "logits": scores.logits}
+    return reference if scores.logits is None else {**reference, "logits": scores.logits}
 
 
 def _splits(dataset: Dataset) -> dict[str, str]:
-    """Return each picture's split by its content; of one that is in several, the one that it trained in."""
+    """Return each picture's split by its SHA-256; `train` where the same content is in several splits."""
     rank: Mapping[str, int] = {"train": 2, "calibration": 1}
     by_rank = sorted(dataset.samples, key=lambda s: rank.get(str(s.split), 0))
     return {_digest(s.path): str(s.split) for s in by_rank}

@@ -1,4 +1,4 @@
-"""What is wrong with a data set, and whether a training would refuse it."""
+"""Check a data set: its own faults, and whether training would refuse it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from brightfield.progress import Progress
 def check_data(
     dataset: Dataset, options: TrainOptions | None = None, *, progress: Progress | None = None
 ) -> CheckReport:
-    """Return what is wrong with a data set, asking what a training with these options would ask.
+    """Return the faults of a data set, including those that training with these options would refuse.
 
     Args:
         dataset: The data set.
-        options: How it would be trained; the defaults where None.
-        progress: Told of every image.
+        options: The options of the training; None for the defaults.
+        progress: Callback for progress reports.
     """
-    asked = partial(_trainable, options or TrainOptions())
-    return check(dataset, further=(asked,), progress=progress)
+    trainable = partial(_trainable, options or TrainOptions())
+    return check(dataset, further=(trainable,), progress=progress)
 
 
 def _trainable(options: TrainOptions, dataset: Dataset, groups: Sequence[int]) -> Iterator[Finding]:
-    """Yield why a training would refuse the data set, or could hold no images out for a promise."""
+    """Yield a finding if training would refuse the data set, or could not hold images out for a guarantee."""
     try:
         learner = make_learner(dataset, options)
         ready = prepare(dataset, learner, options, groups)
@@ -42,5 +42,5 @@ def _trainable(options: TrainOptions, dataset: Dataset, groups: Sequence[int]) -
     try:
         prepare(dataset, learner, replace(options, calibration=HELD_OUT), groups)
     except DataError as error:
-        message = f"a policy that promises a rate needs images held out of training: {error}"
+        message = f"a policy that guarantees a rate needs images held out of training: {error}"
         yield Finding(Severity.WARNING, "cannot-hold-out", message)

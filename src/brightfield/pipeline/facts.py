@@ -1,4 +1,4 @@
-"""What a manifest says of a training beside what the inspector needs to work."""
+"""The manifest's record of a training: options, history, fingerprints, versions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from brightfield.version import __version__
 
 
 def facts_of(ready: Ready, fitted: Fitted, options: TrainOptions, seconds: float) -> dict[str, Any]:
-    """Return the manifest's `training`, `fingerprints` and what else describes how it was made.
+    """Return the manifest's keys that describe the training, such as `training` and `fingerprints`.
 
     Args:
-        ready: The data, with their splits.
-        fitted: What was learned.
-        options: How.
-        seconds: That all of it took.
+        ready: The data with their splits.
+        fitted: The fit result.
+        options: The options of the training.
+        seconds: Duration of the training in seconds.
     """
     data = ready.data
     return {
@@ -45,7 +45,7 @@ def facts_of(ready: Ready, fitted: Fitted, options: TrainOptions, seconds: float
         "created_with": {
             "brightfield": __version__,
             "python": platform.python_version(),
-            **{name: found for name in ("torch", "onnxruntime") if (found := _version(name))},
+            **{name: version for name in ("torch", "onnxruntime") if (version := _version(name))},
         },
     }
 

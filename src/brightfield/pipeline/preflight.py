@@ -1,4 +1,4 @@
-"""What a data set must hold before a training begins, and which images train, calibrate and test."""
+"""Checks before a training, and the splits of the data set that it uses."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from brightfield.progress import Progress
 log = logging.getLogger(__name__)
 
 HELD_OUT = 0.15
-"""Share of the images that calibrate where the training images cannot."""
+"""Default share of the images for the calibration split, where out-of-fold scores cannot calibrate."""
 
 ENOUGH_FOR_A_TEMPERATURE = 2000
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A data set that a learner can learn from.
+    """A checked data set with its splits.
 
     Attributes:
-        data: Every image with its split; its classes are those that train or calibrate.
-        calibration: The images that calibrate: the training images where they do so out of fold.
-        duplicates: (N,) of the training images, equal for near-duplicates.
-        folds: (N,) of the training images, where they calibrate out of fold; else None.
+        data: Every image with its split; its classes are those of the train and calibration splits.
+        calibration: The images that calibrate: with folds, the training images.
+        duplicates: int (N,), a group number for each training image, equal for near-duplicates.
+        folds: int (N,), the fold of each training image; None where no out-of-fold scores calibrate.
     """
 
     data: Dataset
@@ -49,38 +49,37 @@ class Ready:
     folds: npt.NDArray[np.intp] | None
 
 
-def choose_method(dataset: Dataset, asked: str) -> str:
-    """Return the method that `--method` names, or for `auto` the one that suits the labels.
+def choose_method(dataset: Dataset, method: str) -> str:
+    """Return the method that `--method` names; for `auto`, the one that the labels allow.
 
-    Raises:
-        ConfigError: If there is no such method.
+    With `auto`, good parts alone are learned by the first method that needs no others, if there is one.
     """
-    if asked != "auto":
-        return asked
+    if method != "auto":
+        return method
     alone = [name for name, entry in METHODS.items() if entry.good_parts_alone]
     return alone[0] if alone and set(dataset.labels) == {dataset.normal} else "classifier"
 
 
 def make_learner(dataset: Dataset, options: TrainOptions) -> Learner:
-    """Return what learns the method that the options ask for.
+    """Return the learner of the method that the options name.
 
     Raises:
         DataError: If an image has no label.
-        ConfigError: If the options do not go together, or the method does not know one of them.
+        ConfigError: If options contradict each other, or one is unknown to the method.
     """
     check_labels(dataset)
     if dataset.normal is None and options.policy not in ("auto", "f1"):
         raise ConfigError(
-            f"--policy {options.policy!r} chooses a threshold, and where no class is normal there is none: "
-            f"name the class of good parts with --normal ({', '.join(dataset.classes)}), or leave it out"
+            f"--policy {options.policy!r} chooses a threshold, and there is none where no class is normal: "
+            f"name the class of good parts with --normal ({', '.join(dataset.classes)}), or remove --policy"
         )
     method = choose_method(dataset, options.method)
-    made: Learner = learner(method)(own_options(method, options.own), dataset)
-    return made
+    chosen: Learner = learner(method)(own_options(method, options.own), dataset)
+    return chosen
 
 
 def near_duplicates(dataset: Dataset, folder: Path, progress: Progress) -> npt.NDArray[np.intp]:
-    """Return a number for each image, equal for near-duplicates; a resumed training finds them again."""
+    """Return a group number for each image, equal for near-duplicates; `folder` keeps them for `--resume`."""
     note = folder / "near-duplicates.json"
     if note.exists():
         return np.asarray(json.loads(note.read_text(encoding="utf-8")), dtype=np.intp)
@@ -95,18 +94,18 @@ def prepare(
     options: TrainOptions,
     duplicates: Sequence[int] | npt.NDArray[np.intp],
 ) -> Ready:
-    """Share the images out and refuse what would only fail later.
+    """Split the data set, and check what would otherwise fail after the training.
 
-    Where the splits are chosen here, near-duplicates stay together.
+    Near-duplicates stay in one split, except where the data set has splits of its own.
 
     Args:
-        dataset: With splits of its own, or none.
-        learner: What will learn.
-        options: How.
-        duplicates: (N,), equal for near-duplicates.
+        dataset: The data set, with or without splits of its own.
+        learner: The learner of the method.
+        options: The options of the training.
+        duplicates: (N,), a group number for each image, equal for near-duplicates.
 
     Raises:
-        DataError: If a class is missing or too small, or the images do not suffice for the policy.
+        DataError: If a class is missing or too small, or the images are too few for the policy.
         ConfigError: If the policy names a defect type that is not there.
     """
     policy = parse_policy(options.policy)
@@ -114,7 +113,7 @@ def prepare(
     out_of_fold = calibrates_out_of_fold(dataset, learner, options, policy)
     share = 0.0 if out_of_fold else HELD_OUT if options.calibration is None else options.calibration
     if dataset.normal is None:
-        # there is no threshold to choose, and a temperature does not get better with more
+        # no threshold is chosen, and more images do not improve a temperature
         share = min(share, ENOUGH_FOR_A_TEMPERATURE / len(dataset))
     shared_out = split(dataset, test=options.test, calibration=share, seed=options.seed, duplicates=groups)
     train = shared_out.split("train")
@@ -131,59 +130,62 @@ def prepare(
 
 
 def calibrates_out_of_fold(dataset: Dataset, learner: Learner, options: TrainOptions, policy: Policy) -> bool:
-    """Tell whether the training images calibrate too, so that none has to be held out for that.
+    """Return whether out-of-fold scores of the training images calibrate, so that no images are held out.
 
-    A guarantee needs images that trained nothing; a split that the data set names for calibration is used.
+    They do not where the policy guarantees a rate, which needs held-out images, or where the data set or the
+    options define a calibration split.
     """
     own = any(s.split == "calibration" for s in dataset.samples)
     return learner.folds > 0 and options.calibration is None and not policy.promises and not own
 
 
 def check_labels(dataset: Dataset) -> None:
-    """Refuse a data set without a label for every image.
+    """Check that every image has a label.
 
     Raises:
-        DataError: If one is missing.
+        DataError: If a label is missing.
     """
     unlabelled = [s.image for s in dataset.samples if s.label is None]
     if unlabelled:
         more = f" and {len(unlabelled) - 3} more" if len(unlabelled) > 3 else ""
-        raise DataError(f"training needs a label for every image; none for {', '.join(unlabelled[:3])}{more}")
+        raise DataError(
+            f"training needs a label for every image; there is none for {', '.join(unlabelled[:3])}{more}"
+        )
 
 
 def check_calibration(calibration: Dataset, policy: Policy) -> None:
-    """Refuse before the training what would only fail after it.
+    """Check before the training that the policy can choose a threshold on the calibration images.
 
     Args:
         calibration: The images that will calibrate.
-        policy: What will choose the threshold on them.
+        policy: How the threshold will be chosen.
 
     Raises:
-        DataError: If there are too few for the policy.
+        DataError: If there are too few images for the policy.
         ConfigError: If the policy names a defect type that is not there.
     """
     if calibration.normal is not None:
         labels = [str(s.label) for s in calibration.samples]
-        said = group_note(calibration.samples) if policy.promises else None
-        if said is not None:
-            log.warning("%s", said)
+        note = group_note(calibration.samples) if policy.promises else None
+        if note is not None:
+            log.warning("%s", note)
         try:
             check_enough(policy, [label != calibration.normal for label in labels], labels)
         except DataError as error:
             raise DataError(
-                f"{error}. A larger --calibration SHARE of the images to choose on helps too"
+                f"{error}. A larger --calibration SHARE also gives more images to choose on"
             ) from error
 
 
 def warn_of_near_duplicates(
     shared_out: Dataset, numbers: Sequence[int] | npt.NDArray[np.intp], policy: Policy
 ) -> None:
-    """Warn of near-duplicates that the data set's own splits tear apart, and that a promise counts as parts.
+    """Warn of near-duplicates in different splits, and of those that a guarantee counts as separate parts.
 
     Args:
-        shared_out: With a split for every image.
-        numbers: One an image, equal for near-duplicates.
-        policy: What will choose the threshold.
+        shared_out: The data set with a split for every image.
+        numbers: A group number for each image, equal for near-duplicates.
+        policy: How the threshold will be chosen.
     """
     splits = [str(s.split) for s in shared_out.samples]
     of_number: dict[int, set[str]] = defaultdict(set)
@@ -192,26 +194,26 @@ def warn_of_near_duplicates(
     torn = [number for number in numbers if len(of_number[number]) > 1]
     if torn:
         log.warning(
-            "%d pictures are nearly the same as one in another split (%s): what is measured there is "
-            "flattered. `brightfield data check` names them",
+            "%d pictures are nearly the same as one in another split (%s): figures measured there are "
+            "too good. `brightfield data check` names the pictures",
             len(torn),
             " and ".join(sorted(set.union(*(of_number[number] for number in torn)))),
         )
     held = [number for split_name, number in zip(splits, numbers, strict=True) if split_name == "calibration"]
     if policy.promises and len(set(held)) < len(held):
         log.warning(
-            "%d pictures of the calibration split are nearly the same as another: each counts as a part of "
-            "its own, and the promise proves less than it says if they show one part",
+            "%d pictures of the calibration split are nearly the same as another: each counts as a separate "
+            "part, so the guarantee is weaker than stated if they show one part",
             len(held) - len(set(held)),
         )
 
 
 def group_note(samples: Sequence[Sample]) -> str | None:
-    """Return what to say of samples whose groups show several pictures, to somebody who counts parts."""
+    """Return a note if groups hold several pictures, which are counted as separate parts; else None."""
     groups = [s.group for s in samples if s.group is not None]
     if len(set(groups)) == len(groups):
         return None
     return (
-        f"{len(groups)} pictures show {len(set(groups))} groups: each picture counts as a part of its own, "
-        "which proves less than it seems if pictures of a group are alike"
+        f"{len(groups)} pictures show {len(set(groups))} groups: each picture counts as a separate part, "
+        "so the evidence is weaker than the count suggests if pictures of a group are alike"
     )

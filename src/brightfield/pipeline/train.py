@@ -1,4 +1,4 @@
-"""From a folder to an inspector: split, learn, calibrate, choose the threshold, compare, save."""
+"""Train an inspector: split, fit, calibrate, choose the threshold, check the export, save."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from brightfield.progress import Progress, silent
 
 @dataclass(frozen=True)
 class Request:
-    """What a training was asked for.
+    """A request to train an inspector.
 
     Attributes:
-        options: How to train.
-        policy: What chooses the threshold.
-        output: The bundle, or None.
-        resume: Whether to go on with a training that was stopped.
-        progress: Told of every stage.
+        options: The options of the training.
+        policy: How the threshold is chosen.
+        output: The bundle to write, or None.
+        resume: Whether to continue an interrupted training.
+        progress: Callback for progress reports.
     """
 
     options: TrainOptions
@@ -58,80 +58,80 @@ def train(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Inspector:
-    """Train an inspector on a data set, and save it where an output is named.
+    """Train an inspector on a data set, and save it where an output is given.
 
-    The training keeps its state in `.NAME.training` beside the output until it is done; with `resume`, one
-    that was stopped goes on from there and ends with the same figures.
+    Until the training is done, its state is kept in `.NAME.training` beside the output. With `resume`, an
+    interrupted training continues from that state and ends with the same figures.
 
     Args:
-        data: A folder, a manifest, a name of the catalog, or a data set.
-        output: The bundle: a folder, or one file if it ends in `.bfz`; None saves nothing.
-        options: How to train.
-        resume: Whether to go on with a training of the same output, data and options.
-        progress: Told of every stage.
+        data: A folder, a manifest, a catalog name or a data set.
+        output: The bundle: a folder, or one file if it ends in `.bfz`; None does not save.
+        options: The options of the training; None for the defaults.
+        resume: Whether to continue an interrupted training of the same output, data and options.
+        progress: Callback for progress reports.
 
     Raises:
-        InputError: If the data or the options are wrong; the message says how to mend it.
-        AgreementError: If what would be saved judges otherwise than the network that learned.
+        InputError: If the data or the options are wrong; the message says how to correct it.
+        AgreementError: If the inspector to be saved disagrees with the trained network.
     """
     begin = time.perf_counter()
     options = options or TrainOptions()
     place = None if output is None else Path(output)
     if place is not None:
         check_replaceable(place)
-    asked = Request(options, parse_policy(options.policy), place, resume, progress or silent)
+    request = Request(options, parse_policy(options.policy), place, resume, progress or silent)
     dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=options.normal)
     dataset = resplit(dataset) if options.resplit else dataset
     learner = make_learner(dataset, options)
     group = processes()
     learner.check_processes(group)
     take_device(group)
-    return _train(dataset, learner, group, asked, begin)
+    return _train(dataset, learner, group, request, begin)
 
 
-def _train(dataset: Dataset, learner: Learner, group: Processes, asked: Request, begin: float) -> Inspector:
-    options = asked.options
-    tell = asked.progress if group.first else silent
-    workspace = Workspace(asked.output, options, dataset, asked.resume, group, learner.identity)
+def _train(dataset: Dataset, learner: Learner, group: Processes, request: Request, begin: float) -> Inspector:
+    options = request.options
+    progress = request.progress if group.first else silent
+    workspace = Workspace(request.output, options, dataset, request.resume, group, learner.identity)
     with joined(group), workspace as folder:
         record_settings(
             {"data": dataset.name, "options": options.as_dict(), "recipe": dict(learner.identity)}
         )
         with group.first_goes_first():
-            duplicates = near_duplicates(dataset, folder, tell)
+            duplicates = near_duplicates(dataset, folder, progress)
             ready = prepare(dataset, learner, options, duplicates)
-            warn_of_near_duplicates(ready.data, duplicates, asked.policy)
+            warn_of_near_duplicates(ready.data, duplicates, request.policy)
         job = Job(
             data=ready.data,
-            policy=asked.policy,
+            policy=request.policy,
             seed=options.seed,
             folder=folder,
             duplicates=ready.duplicates,
             folds=ready.folds,
             process_group=group,
-            progress=tell,
+            progress=progress,
         )
         fitted = learner.fit(job)
         workspace.keep_on_failure = True
-        inspector = _calibrated(ready, fitted, asked, tell)
+        inspector = _calibrated(ready, fitted, request, progress)
         images = [s.image for s in ready.calibration.samples]
-        agreement = compare(inspector, fitted, images, tell)
-        seconds = workspace.spent + time.perf_counter() - begin  # all but the saving
+        agreement = compare(inspector, fitted, images, progress)
+        seconds = workspace.spent + time.perf_counter() - begin  # without the time to save
         facts = facts_of(ready, fitted, options, seconds)
         inspector = replace(inspector, facts={**facts, "agreement": agreement})
-        if asked.output is not None and group.first:
-            inspector.save(asked.output)
+        if request.output is not None and group.first:
+            inspector.save(request.output)
     return inspector
 
 
-def _calibrated(ready: Ready, fitted: Fitted, asked: Request, tell: Progress) -> Inspector:
+def _calibrated(ready: Ready, fitted: Fitted, request: Request, progress: Progress) -> Inspector:
     try:
-        return assemble(ready, fitted, asked.policy, tell)
+        return assemble(ready, fitted, request.policy, progress)
     except DataError as error:
-        if asked.output is None:
+        if request.output is None:
             raise
-        kind = "that promises a rate too" if asked.policy.promises else "that promises no rate"
+        kind = "that promises a rate too" if request.policy.promises else "that promises no rate"
         raise DataError(
-            f"{error}. What was learned is kept: the same command with another --policy, {kind}, and "
-            "--resume goes on from there"
+            f"{error}. What was learned is kept: run the same command with another --policy, {kind}, and "
+            "--resume"
         ) from error

@@ -1,4 +1,4 @@
-"""From a folder to an inspector that was tested: train, judge the test split once, write the report."""
+"""Train an inspector, judge the test split once and write the report."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from brightfield.report.compose import write_evaluation
 
 @dataclass(frozen=True)
 class Tested:
-    """A trained inspector, and what it made of the test split.
+    """A trained inspector and its evaluation on the test split.
 
     Attributes:
-        inspector: With the figures in its manifest.
-        evaluation: None where there is no test split, or another process tests.
+        inspector: The inspector, with the figures in its manifest.
+        evaluation: The evaluation; None without a test split, or where another process evaluates.
     """
 
     inspector: Inspector
@@ -42,19 +42,19 @@ def train_and_test(
     progress: Progress | None = None,
     saved: Callable[[], None] | None = None,
 ) -> Tested:
-    """Train an inspector, save it, judge the test split once and keep the figures in the bundle.
+    """Train an inspector, save it, judge the test split once and store the figures in the bundle.
 
     Args:
         data: As in `train`.
-        output: The bundle.
-        options: How to train.
+        output: The bundle, as in `train`.
+        options: The options of the training; None for the defaults.
         report: A folder for metrics.json, predictions.csv and report.html, or None.
         resume: As in `train`.
-        progress: Told of every stage.
-        saved: Called once the inspector is saved, before it is tested.
+        progress: Callback for progress reports.
+        saved: Callback for the moment after the inspector is saved and before it is tested.
 
     Raises:
-        InputError: If the data or the options are wrong; the message says how to mend it.
+        InputError: If the data or the options are wrong; the message says how to correct it.
     """
     options = options or TrainOptions()
     dataset = data if isinstance(data, Dataset) else load(data, normal=options.normal)

@@ -1,4 +1,4 @@
-"""Where a training keeps what it would need to go on after it was killed."""
+"""The folder in which a training keeps its state, from which an interrupted one can be resumed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ log = logging.getLogger(__name__)
 
 
 class Workspace:
-    """A folder beside the output that is removed once the training is done, or refused before it was fitted.
+    """A folder beside the output that holds the state of a training and is removed when it is done.
+
+    It is also removed if wrong data or options end the training before the fit.
 
     Attributes:
-        spent: Seconds that the runs before a resumed one took until they last saved something.
-        keep_on_failure: Whether a refusal must not cost what it holds: all is learned, or an earlier run's
-            work.
+        spent: Seconds of the earlier runs of a resumed training, up to what they last saved.
+        keep_on_failure: Whether to keep the folder after any error, because it holds a fit result or the
+            state of an earlier run.
     """
 
     def __init__(
@@ -46,10 +48,10 @@ class Workspace:
         self.folder = (
             _workspace_of(Path(output)) if output is not None else Path(tempfile.mkdtemp("-brightfield"))
         )
-        # what another policy changes comes after the fit, except that a promise holds images out
+        # another policy does not change the fit, unless it holds images out for a guarantee
         promises = parse_policy(options.policy).promises
         wanted = {**options.as_dict(), "policy": "a promise" if promises else "any other"}
-        # what a recipe stands for may differ from version to version
+        # a recipe's settings may differ between versions
         kept_settings = json.loads(json.dumps(settings))
         self.identity = {"options": wanted, "data": dataset.fingerprint(), "settings": kept_settings}
         self.resume = resume
@@ -70,7 +72,7 @@ class Workspace:
         return self.folder
 
     def _lock(self) -> None:
-        """Keep other processes from the folder for as long as this one works there."""
+        """Lock the folder against other processes while this one works there."""
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self._locked = os.open(self.folder, os.O_RDONLY)
@@ -97,7 +99,7 @@ class Workspace:
                 if before.get(what) != value:
                     raise ConfigError(
                         f"--resume: the {what} are not those of the training that {self.folder} keeps; "
-                        "give the same again, or train anew without --resume"
+                        "give the same again, or train from the start without --resume"
                     )
             self.keep_on_failure = True
             self.spent = before["spent"] + self._latest() - note.stat().st_mtime
@@ -106,7 +108,10 @@ class Workspace:
             self._clear()
         else:
             if note.exists():
-                log.warning("%s held a stopped training, which --resume would have gone on with", self.folder)
+                log.warning(
+                    "%s held an interrupted training and is cleared; --resume would have continued it",
+                    self.folder,
+                )
             self._clear()
         write_atomically(note, json.dumps({**self.identity, "spent": self.spent}).encode())
 
@@ -118,7 +123,7 @@ class Workspace:
                 entry.unlink()
 
     def _latest(self) -> float:
-        """Return when anything was last written; what came after it is done again."""
+        """Return the time of the last write; work after it is done again."""
         return max(file.stat().st_mtime for file in self.folder.rglob("*"))
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
@@ -131,10 +136,9 @@ class Workspace:
 
 
 def _is_refusal(kind: type[BaseException]) -> bool:
-    """Tell whether the data or the options are wrong, so that nothing can go on from here.
+    """Return whether an error means wrong data or options, so that a resumed training would fail again.
 
-    An image that cannot be read may be there again later, as when a network drive was away; and so may room
-    on a disk, for what it lacks is no refusal.
+    An unreadable image or a full disk does not: the network drive or the space may be back later.
     """
     return issubclass(kind, DataError | ConfigError) and not issubclass(kind, ImageError)
 

@@ -1,4 +1,4 @@
-"""An agreement study as the report prints it."""
+"""The report's section on an agreement study."""
 
 from __future__ import annotations
 
@@ -20,33 +20,36 @@ _SHARES = ("effectiveness", "miss_rate", "false_alarm_rate")
 
 
 def agreement_section(study: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return the template's variables of a study, None without one."""
+    """Return the template's variables for an agreement study; None without one."""
     if study is None:
         return None
-    again = study["trials"] or study["repeated_shots"]
+    repeated = study["trials"] or study["repeated_shots"]
     return {
-        "title": "Does it decide alike when it looks again?" if again else "Does it decide as people do?",
+        "title": "Are its decisions repeatable?" if repeated else "Does it decide as people do?",
         "how": agreement_sentences(study)[0],
-        "appraisers": [_appraiser(name, one) for name, one in study["appraisers"].items()],
+        "appraisers": [_appraiser(name, figures) for name, figures in study["appraisers"].items()],
         "together": together_sentence(study) if len(study["appraisers"]) > 1 else None,
-        "moved": next((SEVERAL[Scale(found["scale"])] for found in study["causes"].values()), ""),
-        "causes": [_cause(name, found) for name, found in study["causes"].items()],
+        "moved": next((SEVERAL[Scale(figures["scale"])] for figures in study["causes"].values()), ""),
+        "causes": [_cause(name, figures) for name, figures in study["causes"].items()],
     }
 
 
-def _appraiser(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    shares = [_share(found[key], found["intervals"][key]) for key in _SHARES]
-    alike = found["repeatability"]
+def _appraiser(name: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+    shares = [_share(figures[key], figures["intervals"][key]) for key in _SHARES]
+    repeatability = figures["repeatability"]
     return {
         "name": name,
-        "decisions": f"{found['decisions']:,}",
+        "decisions": f"{figures['decisions']:,}",
         "cells": [
             *shares,
-            _share(alike["value"], None if alike["value"] is None else (alike["low"], alike["high"])),
+            _share(
+                repeatability["value"],
+                None if repeatability["value"] is None else (repeatability["low"], repeatability["high"]),
+            ),
         ],
-        "kappas": [figure(found["kappa_truth"]), figure(found["kappa"])],
-        "rating": found["rating"],
-        "tone": _TONES[found["rating"]],
+        "kappas": [figure(figures["kappa_truth"]), figure(figures["kappa"])],
+        "rating": figures["rating"],
+        "tone": _TONES[figures["rating"]],
     }
 
 
@@ -55,7 +58,7 @@ def _share(value: float | None, interval: Any) -> dict[str, str]:
     return {"value": percent(value), "between": between}
 
 
-def _cause(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    cells = [f"{found['changed']['k']:,} of {found['changed']['n']:,}"]
-    cells += [percent(found[key]["value"]) for key in ("escape_rate", "overkill_rate")]
-    return {"name": name, "cells": [*cells, number(found["moves"])]}
+def _cause(name: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+    cells = [f"{figures['changed']['k']:,} of {figures['changed']['n']:,}"]
+    cells += [percent(figures[key]["value"]) for key in ("escape_rate", "overkill_rate")]
+    return {"name": name, "cells": [*cells, number(figures["moves"])]}

@@ -34,7 +34,7 @@ def roc(defect: BoolArray, scores: FloatArray, marks: Mapping[str, BoolArray], a
     Args:
         defect: bool (N,), the truth.
         scores: float64 (N,), higher is more defective.
-        marks: Name to bool (N,), the parts stopped there: where the operating point lies.
+        marks: Operating points by name, each as bool (N,) of the parts that it stops.
         area: The AUROC, for the description.
     """
     false_positive, true_positive, _ = roc_curve(defect, scores)
@@ -75,7 +75,7 @@ def precision_recall(
 
 
 def calibration(bins: CalibrationBins, event: str) -> str:
-    """Return the reliability diagram with the counts below it; `event` is what the probability is of."""
+    """Return the reliability diagram with image counts below it; `event` names the predicted event."""
     from matplotlib.ticker import MaxNLocator
 
     filled = bins.counts > 0
@@ -89,7 +89,7 @@ def calibration(bins: CalibrationBins, event: str) -> str:
         upper.vlines(bins.predicted[filled], low, high, color=ACCENT, linewidth=1.0, alpha=0.7)
         frame(upper, "", f"share {event}")
         _unit_square(upper)
-        upper.legend(loc="lower center", ncols=2, bbox_to_anchor=(0.5, 1.0))  # bars fill the square
+        upper.legend(loc="lower center", ncols=2, bbox_to_anchor=(0.5, 1.0))  # the bars fill the plot
         lower.bar(centres, bins.counts, width=0.9 / len(centres), color=ACCENT, alpha=0.55, linewidth=0)
         lower.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=2))
         frame(lower, f"predicted probability: {event}", "images")
@@ -98,7 +98,7 @@ def calibration(bins: CalibrationBins, event: str) -> str:
 
 
 def _true_shares(bins: CalibrationBins, filled: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """Return the ends of the exact intervals of each filled bin's share."""
+    """Return the ends (B,) of the exact confidence intervals of the filled bins' observed shares."""
     rates = [
         clopper_pearson(round(float(share * n)), int(n))
         for share, n in zip(bins.observed[filled], bins.counts[filled], strict=True)
@@ -107,13 +107,13 @@ def _true_shares(bins: CalibrationBins, filled: BoolArray) -> tuple[FloatArray, 
 
 
 def histogram(defect: BoolArray, values: FloatArray, thresholds: Sequence[float], scale: Scale) -> str:
-    """Return how values spread, good and defective parts apart.
+    """Return the histogram of values, separately for good and defective parts.
 
     Args:
         defect: bool (N,), the truth.
-        values: float64 (N,).
-        thresholds: Where to draw lines; may be empty.
-        scale: What the values are.
+        values: float64 (N,), values on the scale.
+        thresholds: Thresholds to draw as lines; may be empty.
+        scale: The scale of the values.
     """
     edges = _edges(values, thresholds, scale)
     with drawing(WIDTH, HEIGHT + 40.0) as figure:
@@ -124,7 +124,7 @@ def histogram(defect: BoolArray, values: FloatArray, thresholds: Sequence[float]
             counts, _ = np.histogram(values[mine], edges)
             axes.stairs(counts, edges, fill=True, color=colour, alpha=0.28)
             axes.stairs(counts, edges, color=colour, linewidth=1.6, label=name)
-        # Logarithmic above 1, so that one escape among thousands of good parts can still be seen.
+        # logarithmic above 1, so that one escape among thousands of good parts is visible
         axes.set_yscale("symlog", linthresh=1.0)
         axes.set_ylim(bottom=0.0)
         axes.yaxis.set_major_formatter(lambda count, _: f"{count:g}")
@@ -150,46 +150,46 @@ def histogram(defect: BoolArray, values: FloatArray, thresholds: Sequence[float]
 
 
 def _edges(values: FloatArray, thresholds: Sequence[float], scale: Scale) -> FloatArray:
-    """Return the edges of 30 bins that hold every value and threshold."""
+    """Return the edges (31,) of bins that contain all values and thresholds."""
     if scale is Scale.PROBABILITY:
         return np.linspace(0.0, 1.0, 31)
-    if scale is Scale.P_VALUE:  # the few that matter lie near 0, where bins of equal width would be one
+    if scale is Scale.P_VALUE:  # logarithmic bins, as the p-values of interest lie near 0
         positive = [value for value in (*values, *thresholds) if value > 0.0]
         return np.geomspace(0.8 * min(positive, default=0.01), 1.0, 31)
     return np.histogram_bin_edges(np.concatenate((values, thresholds)), bins=30)
 
 
 def cost(defect: BoolArray, values: FloatArray, costs: Costs, chosen: tuple[float, float]) -> str:
-    """Return what 1,000 parts are expected to cost by threshold, with the thresholds in use.
+    """Return the expected cost of 1,000 parts by threshold, with the thresholds in use.
 
     Args:
-        defect: bool (N,), the truth, of both kinds.
-        values: float64 (N,).
-        costs: Of errors, and the line's own share of defects.
-        chosen: Below the first a part passes, from the second on it is rejected.
+        defect: bool (N,), the truth, with good and defective parts.
+        values: float64 (N,), probabilities of a defect.
+        costs: The costs of errors, and the line's share of defects.
+        chosen: The thresholds in use: parts pass below the first and are rejected from the second on.
     """
     cuts = np.unique(np.concatenate((values, [0.0, np.nextafter(values.max(), np.inf), *chosen])))
     escapes = np.searchsorted(np.sort(values[defect]), cuts) / defect.sum()
     overkills = 1.0 - np.searchsorted(np.sort(values[~defect]), cuts) / (~defect).sum()
-    paid = 1000.0 * expected_cost(costs, escapes, overkills)
+    cost_of_1000 = 1000.0 * expected_cost(costs, escapes, overkills)
     with drawing(2 * WIDTH, HEIGHT) as figure:
         axes = figure.add_subplot()
-        axes.step(cuts, paid, where="pre", color=ACCENT, linewidth=2.0, label="one threshold")
+        axes.step(cuts, cost_of_1000, where="pre", color=ACCENT, linewidth=2.0, label="one threshold")
         for value in sorted(set(chosen)):
             axes.axvline(value, color=INK, linewidth=1.2, linestyle="--")
         axes.plot([], [], color=INK, linewidth=1.2, linestyle="--", label="in use")
-        # near 0 almost every part is rejected: the cost there would press the rest of the curve flat
+        # cut the axis: near 0 almost every part is rejected, at a cost that would flatten the rest
         flat = 1000.0 * float(min(expected_cost(costs, 1.0, 0.0), expected_cost(costs, 0.0, 1.0)))
-        axes.set_ylim(0.0, 1.05 * min(paid.max(), 2 * max(flat, paid.min())))
+        axes.set_ylim(0.0, 1.05 * min(cost_of_1000.max(), 2 * max(flat, cost_of_1000.min())))
         frame(axes, "threshold", "cost of 1,000 parts")
         axes.legend(loc="best")
         return as_svg(figure, "cost", "Expected cost of 1,000 parts by threshold")
 
 
 def training_curves(history: Sequence[Mapping[str, float]]) -> list[str]:
-    """Return one chart for each kind of series in the rows: losses, shares in [0, 1], and others one each.
+    """Return charts of the training history: one of losses, one of scores in [0, 1], one per other series.
 
-    Where a validation figure chose the epoch whose weights were taken, each chart marks it.
+    Each chart marks the epoch of the chosen weights, where a validation figure chose it.
     """
     names = [name for name in dict.fromkeys(key for row in history for key in row) if name != "epoch"]
     epochs = [float(row.get("epoch", i + 1)) for i, row in enumerate(history)]

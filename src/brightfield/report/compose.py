@@ -1,4 +1,4 @@
-"""From an evaluation to the three files of a report folder."""
+"""Write the files of an evaluation: metrics.json, predictions.csv and report.html."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from brightfield.report.report import Exhibit, Report
 from brightfield.verdict import HeatmapKind
 
 RESULTS = ("report.html", "metrics.json", "predictions.csv")
-"""What is written into the folder of an evaluation."""
+"""Names of the files in the folder of an evaluation."""
 
 MOST_OF_A_KIND = 8
 MOST_PAIRS, MOST_OF_A_PAIR = 6, 3
@@ -31,41 +31,43 @@ _PICTURE_SIDE = 640
 
 
 def write_evaluation(
-    inspector: Inspector, made: Evaluation, folder: Path, progress: Progress | None = None
+    inspector: Inspector, evaluation: Evaluation, folder: Path, progress: Progress | None = None
 ) -> None:
-    """Write `metrics.json`, `predictions.csv` and `report.html` into a folder, each whole or not at all.
+    """Write `metrics.json`, `predictions.csv` and `report.html` into a folder, each atomically.
 
     Raises:
-        ConfigError: If one of them would be written over a file of the data set.
-        WriteError: If the file system refuses.
+        ConfigError: If one of them would overwrite a file of the data set.
+        WriteError: If a file cannot be written.
     """
-    read = (file for sample in made.dataset.samples for file in (sample.path, sample.mask))
-    check_overwrites((folder / name for name in RESULTS), read)
-    made.predictions.write_csv(folder / "predictions.csv")
-    write_atomically(folder / "metrics.json", json.dumps(made.document, indent=2, allow_nan=False).encode())
+    inputs = (file for sample in evaluation.dataset.samples for file in (sample.path, sample.mask))
+    check_overwrites((folder / name for name in RESULTS), inputs)
+    evaluation.predictions.write_csv(folder / "predictions.csv")
+    write_atomically(
+        folder / "metrics.json", json.dumps(evaluation.document, indent=2, allow_nan=False).encode()
+    )
     training = inspector.facts.get("training") or {}
     report = Report(
-        title=f"{made.dataset.name}: what the inspector makes of it",
-        predictions=made.predictions,
-        metrics=made.metrics,
+        title=f"{evaluation.dataset.name}: evaluation of the inspector",
+        predictions=evaluation.predictions,
+        metrics=evaluation.metrics,
         history=training.get("history", []),
-        exhibits=list(_exhibits(inspector, made, progress)),
-        facts=_facts(inspector, made),
-        notes=made.notes,
+        exhibits=list(_exhibits(inspector, evaluation, progress)),
+        facts=_facts(inspector, evaluation),
+        notes=evaluation.notes,
         heatmap_kind=inspector.method.heatmap_kind,
     )
     write_report(folder / "report.html", report)
 
 
-def worst(made: Evaluation) -> dict[str, list[int]]:
-    """Return the rows of the worst mistakes by kind, the worst first, at most eight of each.
+def worst(evaluation: Evaluation) -> dict[str, list[int]]:
+    """Return the rows of the worst errors by kind, the worst first, at most eight of each.
 
-    The worst escape is the defect that looked best; the worst overkill the good part that looked worst.
-    Without a normal class they are the surest mistakes of the pairs of classes confused most often.
+    The worst escape is the one with the lowest score; the worst overkill the one with the highest. Without a
+    normal class they are the most confident errors of the pairs of classes confused most often.
     """
-    p = made.predictions
+    p = evaluation.predictions
     if p.normal is None:
-        return {"confusion": _confusions(made)}
+        return {"confusion": _confusions(evaluation)}
     defect, scores = p.is_defect, p.scores
     escapes = np.flatnonzero(defect & p.decided("OK"))
     overkills = np.flatnonzero(~defect & p.decided("DEFECT"))
@@ -77,32 +79,32 @@ def worst(made: Evaluation) -> dict[str, list[int]]:
     }
 
 
-def _confusions(made: Evaluation) -> list[int]:
-    """Return the rows of the surest mistakes of each of the pairs of classes that are confused most often."""
-    p = made.predictions
-    sure = np.zeros(len(p)) if p.class_probabilities is None else p.class_probabilities.max(1)
+def _confusions(evaluation: Evaluation) -> list[int]:
+    """Return the rows of the most confident errors of the pairs of classes that are confused most often."""
+    p = evaluation.predictions
+    confidence = np.zeros(len(p)) if p.class_probabilities is None else p.class_probabilities.max(1)
     pairs: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for i in sorted(range(len(p)), key=lambda i: -sure[i]):
+    for i in sorted(range(len(p)), key=lambda i: -confidence[i]):
         if p.labels[i] != p.truth[i]:
             pairs[p.truth[i], p.labels[i]].append(i)
-    often = sorted(pairs.values(), key=len, reverse=True)[:MOST_PAIRS]
-    return [i for rows in often for i in rows[:MOST_OF_A_PAIR]]
+    most_frequent = sorted(pairs.values(), key=len, reverse=True)[:MOST_PAIRS]
+    return [i for rows in most_frequent for i in rows[:MOST_OF_A_PAIR]]
 
 
-def _exhibits(inspector: Inspector, made: Evaluation, progress: Progress | None) -> Iterator[Exhibit]:
-    tell = progress or silent
-    rows = [(kind, i) for kind, found in worst(made).items() for i in found]
-    p, samples = made.predictions, made.dataset.samples
+def _exhibits(inspector: Inspector, evaluation: Evaluation, progress: Progress | None) -> Iterator[Exhibit]:
+    report_progress = progress or silent
+    rows = [(kind, i) for kind, found in worst(evaluation).items() for i in found]
+    p, samples = evaluation.predictions, evaluation.dataset.samples
     looks = inspector.looks((samples[i].path, True) for _, i in rows)
     for done, ((kind, i), look) in enumerate(zip(rows, looks, strict=True), start=1):
-        tell("pictures", done, len(rows))
+        report_progress("pictures", done, len(rows))
         if isinstance(look, ImageError):
-            continue  # it was there a moment ago, when it was judged
+            continue  # it has become unreadable since it was judged
         image, heatmap = shrink(look.picture, _PICTURE_SIDE), look.verdict.heatmap
         attribution = look.verdict.heatmap_kind is HeatmapKind.ATTRIBUTION
         if kind == "escape" and heatmap is not None and attribution:
             heatmap = at_peak(heatmap, HOTTEST)
-        laid = None if heatmap is None else as_png(overlay(image, shrink_heat(heatmap, image.shape)))
+        overlaid = None if heatmap is None else as_png(overlay(image, shrink_heat(heatmap, image.shape)))
         yield Exhibit(
             image=samples[i].image,
             kind=kind,
@@ -111,12 +113,12 @@ def _exhibits(inspector: Inspector, made: Evaluation, progress: Progress | None)
             value=_shown_value(p, i),
             threshold=None if p.thresholds is None else float(p.thresholds[i]),
             picture_png=as_png(image),
-            overlay_png=laid,
+            overlay_png=overlaid,
         )
 
 
 def _shown_value(predictions: Predictions, row: int) -> float | None:
-    """Return what an exhibit says of how sure the inspector was: without a normal class, of the label."""
+    """Return the value on the threshold's scale, or without a normal class the label's probability."""
     if predictions.normal is not None:
         return float(predictions.values[row])
     shares, label = predictions.class_probabilities, predictions.labels[row]
@@ -125,33 +127,33 @@ def _shown_value(predictions: Predictions, row: int) -> float | None:
     return float(shares[row, predictions.classes.index(label)])
 
 
-def _facts(inspector: Inspector, made: Evaluation) -> dict[str, dict[str, str]]:
+def _facts(inspector: Inspector, evaluation: Evaluation) -> dict[str, dict[str, str]]:
     facts = inspector.facts
-    training, prints = facts.get("training") or {}, facts.get("fingerprints") or {}
+    training, fingerprints = facts.get("training") or {}, facts.get("fingerprints") or {}
     settings = inspector.method.stored().settings
     recipe = training.get("recipe") or {}
     options = training.get("options") or {}
     created = facts.get("created_with") or {}
     splits = {
         f"images of the {name} split": ", ".join(f"{n} {c}" for c, n in counts.items())
-        for name, counts in (prints.get("splits") or {}).items()
+        for name, counts in (fingerprints.get("splits") or {}).items()
     }
     return {
-        "Judged here": {
-            "data set": made.dataset.name,
-            "images": str(len(made.dataset)),
-            "terms of the images": made.dataset.licence or "not stated",
-            "fingerprint (SHA-256)": made.dataset.fingerprint(),
+        "Evaluation": {
+            "data set": evaluation.dataset.name,
+            "images": str(len(evaluation.dataset)),
+            "licence of the images": evaluation.dataset.licence or "not stated",
+            "fingerprint (SHA-256)": evaluation.dataset.fingerprint(),
         },
         "Training data": {
-            "data set": str(prints.get("data_name")),
+            "data set": str(fingerprints.get("data_name")),
             **splits,
-            "fingerprint (SHA-256)": str(prints.get("data")),
+            "fingerprint (SHA-256)": str(fingerprints.get("data")),
         },
         "Model": {
             "method": inspector.method.name,
             "backbone": str(settings.get("backbone", {}).get("name", "")),
-            "weights": str(facts.get("weights_licence")),
+            "licence of the weights": str(facts.get("weights_licence")),
             "working size": str(training.get("plan")),
             "recipe": str(recipe.get("name")),
             "seed": str(options.get("seed")),
@@ -159,6 +161,6 @@ def _facts(inspector: Inspector, made: Evaluation) -> dict[str, dict[str, str]]:
         },
         "Code": {
             **{name: str(version) for name, version in created.items()},
-            "fingerprint (SHA-256)": str(prints.get("code")),
+            "fingerprint (SHA-256)": str(fingerprints.get("code")),
         },
     }

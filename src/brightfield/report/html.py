@@ -12,7 +12,7 @@ from brightfield.report.report import Report
 
 
 def environment() -> Environment:
-    """Return what reads the templates of this package; what they print is escaped."""
+    """Return the Jinja environment of this package's templates, which escapes what they print."""
     return Environment(
         loader=PackageLoader("brightfield.report", "."),
         autoescape=True,
@@ -23,10 +23,10 @@ def environment() -> Environment:
 
 
 def render(report: Report) -> str:
-    """Return the page: one HTML document that loads nothing from anywhere."""
+    """Return the report as one HTML document that loads no other file."""
     return environment().get_template("template.html.j2").render(context(report))
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Write the report as one self-contained HTML file, whole or not at all."""
+    """Write the report as one self-contained HTML file, atomically."""
     write_atomically(path, render(report).encode("utf-8"))

@@ -1,4 +1,4 @@
-"""From a report to what its template prints: numbers as text, charts as SVG, no section without data."""
+"""The variables of the report's template: numbers as text, charts as SVG."""
 
 from __future__ import annotations
 
@@ -43,45 +43,47 @@ from brightfield.report.wording import (
 )
 from brightfield.verdict import HeatmapKind, Scale
 
-_SAID_IN_SENTENCES = ("guarantees", "costs", "reviewed", "reviewed_defect", "scale")
+_IN_SENTENCES = ("guarantees", "costs", "reviewed", "reviewed_defect", "scale")
 
 
 def context(report: Report) -> dict[str, Any]:
-    """Return the template's variables; None or empty leaves a section out."""
-    predictions, found = report.predictions, report.metrics
-    chosen = chosen_thresholds(predictions, found["operating_point"])
+    """Return the template's variables; a section whose variable is None or empty is left out."""
+    predictions, figures = report.predictions, report.metrics
+    chosen = chosen_thresholds(predictions, figures["operating_point"])
     return {
         "title": report.title,
         "splits": _splits_in_words(predictions),
-        "tiles": _class_tiles(found) if predictions.normal is None else _verdict_tiles(predictions),
-        "rates": _rates(found),
-        "operating_point": _operating_point(predictions, found, chosen),
-        "acceptance": _acceptance(found.get("acceptance")),
-        "agreement": agreement_section(found.get("agreement")),
-        "against": difference_sentences(found.get("against", {})),
+        "tiles": _class_tiles(figures) if predictions.normal is None else _verdict_tiles(predictions),
+        "rates": _rates(figures),
+        "operating_point": _operating_point(predictions, figures, chosen),
+        "acceptance": _acceptance(figures.get("acceptance")),
+        "agreement": agreement_section(figures.get("agreement")),
+        "against": difference_sentences(figures.get("against", {})),
         "slider": None if chosen is None else slider_data(predictions, chosen),
         "scale": WORDS[predictions.compared_on],
         "verdicts": None
         if predictions.normal is None
-        else verdict_table(predictions, found["verdict_counts"]),
-        # With two classes the table of verdicts is the confusion matrix.
-        "confusion": confusion(found) if found["escape_rate"] is None or len(found["classes"]) > 2 else None,
-        "pairs": confused_pairs(found) if predictions.normal is None else [],
+        else verdict_table(predictions, figures["verdict_counts"]),
+        # with two classes the table of verdicts is the confusion matrix
+        "confusion": confusion(figures)
+        if figures["escape_rate"] is None or len(figures["classes"]) > 2
+        else None,
+        "pairs": confused_pairs(figures) if predictions.normal is None else [],
         "charts": _charts(report, chosen),
-        "figures": _figures(found),
+        "figures": _figures(figures),
         "normal": predictions.normal,
         "about_figures": ABOUT_CLASSES if predictions.normal is None else ABOUT_DEFECTS,
-        "calibration": calibration_sentence(found),
-        "pixel": _figures_of_pixels(found.get("pixel")),
-        "classes": class_table(found),
-        "types": type_table(found),
+        "calibration": calibration_sentence(figures),
+        "pixel": _pixel_figures(figures.get("pixel")),
+        "classes": class_table(figures),
+        "types": type_table(figures),
         "exhibits": _exhibits(report),
         "facts": {name: facts for name, facts in report.facts.items() if facts},
         "notes": list(report.notes),
         "glossary": glossary(
             predictions.normal is not None,
-            found.get("pixel") is not None,
-            "agreement" in found,
+            figures.get("pixel") is not None,
+            "agreement" in figures,
             predictions.compared_on,
         ),
     }
@@ -121,12 +123,12 @@ def _of_those(count: int, what: str, word: str) -> str:
     return f"{count:,} of them {what}: {word}{'s' if count > 1 else ''}"
 
 
-def _class_tiles(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    right, n = found["accuracy_interval"]["k"], found["n"]
+def _class_tiles(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    right, n = figures["accuracy_interval"]["k"], figures["n"]
     return [
-        _tile("judged", n, n, f"{len(found['classes']):,} classes", ""),
-        _tile("called right", right, n, f"accuracy {percent(found['accuracy'])}", "ok"),
-        _tile("called wrong", n - right, n, f"error {percent(1.0 - found['accuracy'])}", "defect"),
+        _tile("judged", n, n, f"{len(figures['classes']):,} classes", ""),
+        _tile("correct", right, n, f"accuracy {percent(figures['accuracy'])}", "ok"),
+        _tile("wrong", n - right, n, f"error {percent(1.0 - figures['accuracy'])}", "defect"),
     ]
 
 
@@ -142,18 +144,16 @@ def _tile(name: str, count: int, n: int, detail: str, tone: str, alarm: bool = F
     }
 
 
-def _rates(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if found["escape_rate"] is None:
-        rates = [
-            ("Accuracy", found["accuracy_interval"], "images", "{were} called by their true class", "ok")
-        ]
+def _rates(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if figures["escape_rate"] is None:
+        rates = [("Accuracy", figures["accuracy_interval"], "images", "{were} classified correctly", "ok")]
     else:
         rates = [
-            ("Escape rate", found["escape_rate"], "defective parts", "passed", "defect"),
-            ("Overkill rate", found["overkill_rate"], "good parts", "{were} rejected", "defect"),
+            ("Escape rate", figures["escape_rate"], "defective parts", "passed", "defect"),
+            ("Overkill rate", figures["overkill_rate"], "good parts", "{were} rejected", "defect"),
         ]
-        if found["review_share"]["k"]:
-            rates.append(("Review share", found["review_share"], "parts", "went to a person", "review"))
+        if figures["review_share"]["k"]:
+            rates.append(("Review share", figures["review_share"], "parts", "went to review", "review"))
     ends = [rate["high"] for _, rate, *_ in rates if rate["high"] is not None]
     top = next(step for step in (0.05, 0.1, 0.2, 0.5, 1.0) if step >= max(ends, default=1.0))
     return [_rate(name, rate, parts, what, tone, top) for name, rate, parts, what, tone in rates]
@@ -173,9 +173,9 @@ def _rate(name: str, rate: Mapping[str, Any], parts: str, what: str, tone: str, 
 
 
 def _operating_point(
-    predictions: Predictions, found: Mapping[str, Any], chosen: Thresholds | None
+    predictions: Predictions, figures: Mapping[str, Any], chosen: Thresholds | None
 ) -> dict[str, Any] | None:
-    point = found["operating_point"]
+    point = figures["operating_point"]
     if predictions.normal is None or not (point or chosen):
         return None
     rule = None if chosen is None else _rule(chosen, predictions.compared_on)
@@ -189,19 +189,19 @@ def _operating_point(
 
 
 def _left_out(point: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what is said in sentences, and of good parts alone what there can be none of."""
-    return (*_SAID_IN_SENTENCES, "escapes") if not point.get("n_defect") else _SAID_IN_SENTENCES
+    """Return keys not to list: those that sentences cover, and escapes if there were no defects."""
+    return (*_IN_SENTENCES, "escapes") if not point.get("n_defect") else _IN_SENTENCES
 
 
 def _rule(chosen: Thresholds, scale: Scale) -> str:
     stops, rejects = (number(value) for value in chosen)
     band = chosen[0] != chosen[1]
     if scale is Scale.P_VALUE and band:
-        return f"A part is rejected at {rejects} or less, passes above {stops}, and goes to a person between."
+        return f"A part is rejected at {rejects} or less, passes above {stops}, and goes to review between."
     if scale is Scale.P_VALUE:
         return f"A part is rejected at {rejects} or less, and passes above."
     if band:
-        return f"A part passes below {stops}, is rejected from {rejects} on, and goes to a person between."
+        return f"A part passes below {stops}, is rejected from {rejects} on, and goes to review between."
     return f"A part passes below {stops} and is rejected from there on."
 
 
@@ -226,32 +226,32 @@ def _acceptance(acceptance: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _charts(report: Report, chosen: Thresholds | None) -> dict[str, list[Markup]]:
-    """Return charts by section; no user's text reaches them, so they need no escaping."""
-    predictions, found = report.predictions, report.metrics
+    """Return charts by section; they hold no text from the user, so they need no escaping."""
+    predictions, figures = report.predictions, report.metrics
     drawn: dict[str, list[str]] = {
         name: [] for name in ("ranking", "calibration", "histogram", "training", "cost")
     }
     if predictions.normal is not None:
         defect, values = predictions.is_defect, predictions.values
-        if found["auroc"] is not None:
+        if figures["auroc"] is not None:
             rejected, stopped = predictions.decided("DEFECT"), ~predictions.decided("OK")
             marks = {"operating point": stopped}
             if not np.array_equal(rejected, stopped):
                 marks = {"rejected": rejected, "rejected or for review": stopped}
-            drawn["ranking"].append(charts.roc(defect, predictions.scores, marks, found["auroc"]))
+            drawn["ranking"].append(charts.roc(defect, predictions.scores, marks, figures["auroc"]))
             drawn["ranking"].append(
-                charts.precision_recall(defect, predictions.scores, marks, found["average_precision"])
+                charts.precision_recall(defect, predictions.scores, marks, figures["average_precision"])
             )
-        costs = found["operating_point"].get("costs")
+        costs = figures["operating_point"].get("costs")
         if costs and chosen is not None and defect.any() and not defect.all():
             drawn["cost"].append(charts.cost(defect, values, Costs.from_dict(costs), chosen))
         lines = [] if chosen is None else sorted(set(chosen))
         drawn["histogram"].append(charts.histogram(defect, values, lines, predictions.compared_on))
-        if predictions.compared_on is Scale.P_VALUE:  # on which all that no good part looks like tie
+        if predictions.compared_on is Scale.P_VALUE:  # on which all parts beyond the good ones tie
             drawn["histogram"].append(charts.histogram(defect, predictions.scores, [], Scale.SCORE))
     bins = _calibration(predictions)
     if bins is not None:
-        event = "called right" if predictions.normal is None else "defective"
+        event = "classified correctly" if predictions.normal is None else "defective"
         drawn["calibration"].append(charts.calibration(bins, event))
     if report.history:
         drawn["training"] = charts.training_curves(report.history)
@@ -269,11 +269,11 @@ def _calibration(predictions: Predictions) -> metrics.CalibrationBins | None:
     return metrics.calibration_bins(right, table.max(axis=1))
 
 
-def _figures(found: Mapping[str, Any]) -> dict[str, str]:
-    return {name: figure(found[key]) for key, name in FIGURES.items() if found[key] is not None}
+def _figures(figures: Mapping[str, Any]) -> dict[str, str]:
+    return {name: figure(figures[key]) for key, name in FIGURES.items() if figures[key] is not None}
 
 
-def _figures_of_pixels(pixel: Mapping[str, Any] | None) -> dict[str, str]:
+def _pixel_figures(pixel: Mapping[str, Any] | None) -> dict[str, str]:
     names = {"auroc": "Pixel AUROC", "aupro": "AUPRO", "iou": "IoU", "dice": "Dice"}
     return {name: figure(pixel[key]) for key, name in names.items() if pixel and pixel[key] is not None}
 
@@ -291,16 +291,16 @@ def _exhibits(report: Report) -> list[dict[str, Any]]:
 
 def _exhibit(item: Exhibit, predictions: Predictions) -> dict[str, Any]:
     word = SCALES[Scale.PROBABILITY if predictions.normal is None else predictions.compared_on]
-    said = [] if item.value is None else [f"{word} {number(item.value)}"]
+    values = [] if item.value is None else [f"{word} {number(item.value)}"]
     if item.threshold is not None:
-        said.append(f"threshold {number(item.threshold)}")
-    tells = item.label in predictions.classes and item.label not in (item.truth, predictions.normal)
+        values.append(f"threshold {number(item.threshold)}")
+    names_type = item.label in predictions.classes and item.label not in (item.truth, predictions.normal)
     return {
         "image": item.image,
         "truth": item.truth,
         "verdict": VERDICTS[item.kind],
-        "label": item.label if item.kind == "confusion" or tells else None,
-        "said": ", ".join(said),
+        "label": item.label if item.kind == "confusion" or names_type else None,
+        "values": ", ".join(values),
         "picture": _data_uri(item.picture_png),
         "overlay": None if item.overlay_png is None else _data_uri(item.overlay_png),
     }

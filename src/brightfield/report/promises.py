@@ -1,4 +1,4 @@
-"""What an operating point promises, forecasts and costs, in sentences that a QA manager can sign."""
+"""Sentences on the guarantees, forecasts and costs of an operating point, for quality managers."""
 
 from __future__ import annotations
 
@@ -11,40 +11,43 @@ from brightfield.decide.operating_point import OperatingPoint
 from brightfield.report.wording import percent, percent_word
 
 ONE_DRAW = (
-    "This holds for parts that come from the same line as those it rests on, as if drawn from one lot, "
-    "each pictured once. It does not hold once the parts, the camera or the light have changed."
+    "This holds for parts from the same line as the calibration parts, as if all were drawn at random from "
+    "one "
+    "lot and each pictured once. It no longer holds after the parts, the camera or the light have changed."
 )
 
 
 NO_DEFECTS = (
-    "No defective part was there to choose the threshold on: how many defects pass is not known, and nothing "
-    "is promised of it, until defective parts are judged."
+    "The threshold was chosen without defective parts. The escape rate is unknown and not guaranteed until "
+    "defective parts are judged."
 )
 
 
 def promises(point: OperatingPoint) -> list[str]:
-    """Return what is promised, forecast and expected to be paid, one sentence or two each."""
-    said = [guarantee_sentence(g) for g in point.guarantees]
-    if len(said) > 1:
+    """Return sentences on the guarantees, the forecast of the review share and the expected costs."""
+    sentences = [guarantee_sentence(g) for g in point.guarantees]
+    if len(sentences) > 1:
         together = 1.0 - sum(1.0 - g.confidence for g in point.guarantees)
-        said.append(f"That all of them hold together is at least {_exactly(max(0.0, together))} sure.")
+        sentences.append(
+            f"All of them hold together with at least {_exactly(max(0.0, together))} confidence."
+        )
     expected = _expected_sentence(point)
     if expected is not None:
-        said.append(expected)
-    if said:
-        said.append(ONE_DRAW)
+        sentences.append(expected)
+    if sentences:
+        sentences.append(ONE_DRAW)
     if point.n_calibration and not point.n_defect:
-        said.append(NO_DEFECTS)
-    return [*said, *_band(point), *_money(point)]
+        sentences.append(NO_DEFECTS)
+    return [*sentences, *_band(point), *_money(point)]
 
 
 def guarantee_sentence(promise: Guarantee) -> str:
-    """Return the promise, what it rests on, and what one more error would do to it."""
+    """Return sentences on a guarantee, the counts that prove it, and the effect of one more error."""
     what, done = _subject(promise)
     now = upper_bound(promise.errors, promise.n, promise.confidence)
     then = upper_bound(promise.errors + 1, promise.n, promise.confidence)
     word = "escape" if promise.kind == "escape" else "overkill"
-    # the bound that was asked for, not the count's own, is what was promised before the parts were seen
+    # the guarantee is the requested bound, which was set before the parts were seen
     kept = "the promise would still hold" if then <= promise.bound else "the promise would be lost"
     return (
         f"With {percent_word(promise.confidence)} confidence at most {_exactly(promise.bound)} of all {what} "
@@ -55,7 +58,7 @@ def guarantee_sentence(promise: Guarantee) -> str:
 
 
 def _expected_sentence(point: OperatingPoint) -> str | None:
-    """Return what `overkill=O` says of good parts, None where the policy has no such clause."""
+    """Return the sentence on a policy `overkill=O`; None for another policy."""
     found = re.search(r"(?:^| and )overkill=(\S+)", point.policy)
     if found is None:
         return None
@@ -64,8 +67,9 @@ def _expected_sentence(point: OperatingPoint) -> str | None:
         f"Of good parts at most {_exactly(share)} are expected to be rejected, about "
         f"{_amount(1000 * share)} of 1,000. It rests on the {point.n_good:,} good parts that the threshold "
         f"was chosen on, of which {point.overkills:,} {'is' if point.overkills == 1 else 'are'} rejected. "
-        "That is an average over such choices of parts, with no confidence for this one: overkill<=O@C gives "
-        "one."
+        "That is an average over random choices of calibration parts. For a guarantee with a confidence, use "
+        "the "
+        "policy overkill<=O@C."
     )
 
 
@@ -84,13 +88,13 @@ def _band(point: OperatingPoint) -> Iterator[str]:
         for kind, share in (("good", good), ("defective", defective))
         if share is not None
     ]
-    said = f"A person is expected to see {' and '.join(shares)}"
+    forecast = f"A person is expected to review {' and '.join(shares)}"
     line = None if point.costs is None else point.review_share(point.costs.prevalence)
     if point.costs is not None and line is not None:
         share = percent(point.costs.prevalence)
-        yield f"{said}: {percent(line)} of all parts where {share} are defective, as on this line."
+        yield f"{forecast}: {percent(line)} of all parts where {share} are defective, as on this line."
     else:
-        yield f"{said}, as many as among the parts that the thresholds were chosen on."
+        yield f"{forecast}, the same shares as among the parts that the thresholds were chosen on."
 
 
 def _money(point: OperatingPoint) -> Iterator[str]:
@@ -105,17 +109,20 @@ def _money(point: OperatingPoint) -> Iterator[str]:
             point.review_share(costs.prevalence) or 0.0,
         )
     )
-    free = " beside that of the reviews" if point.review is not None and costs.review is None else ""
+    without_reviews = (
+        ", without that of the reviews" if point.review is not None and costs.review is None else ""
+    )
     yield (
         f"At {_amount(costs.escape)} an escape, {_amount(costs.overkill)} an overkill"
         f"{'' if costs.review is None else f', {_amount(costs.review)} a review'} and "
         f"{percent(costs.prevalence)} of the parts defective, the counts forecast a cost of {_amount(paid)} "
-        f"for 1,000 parts{free}. To pass every part would cost "
-        f"{_amount(_flat(costs, 'pass'))}, to reject every part {_amount(_flat(costs, 'reject'))}."
+        f"for 1,000 parts{without_reviews}. Passing every part would cost "
+        f"{_amount(_flat(costs, 'pass'))}, rejecting every part {_amount(_flat(costs, 'reject'))}."
     )
     if costs.review is not None and point.review is None:
         yield (
-            f"No part goes to a person: at {_amount(costs.review)} a look never costs less than it may save."
+            f"No part goes to review: at {_amount(costs.review)} a review never costs less than the error it "
+            "may save."
         )
 
 
@@ -125,7 +132,7 @@ def _flat(costs: Costs, what: str) -> float:
 
 
 def _exactly(share: float) -> str:
-    """Return a share as a percentage with all its digits: what is promised is not rounded."""
+    """Return a share as an unrounded percentage."""
     return f"{100.0 * share:.10g}%"
 
 

@@ -1,4 +1,4 @@
-"""The report as a value."""
+"""The content of a report."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ KINDS = ("escape", "overkill", "review", "confusion")
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One image worth looking at.
+    """One image shown in the report.
 
     Attributes:
-        image: The image as the data set names it.
-        kind: `escape`, `overkill`, `review` or `confusion` (called another class than the true one).
+        image: Name of the image in the data set.
+        kind: `escape`, `overkill`, `review` or `confusion` (a wrong class was predicted).
         truth: The true class.
-        label: What the inspector called it.
-        value: What the threshold is compared with; of a confusion the label's probability; None where there
-            is none.
-        threshold: What the value was compared with; None where nothing was.
+        label: The predicted label.
+        value: The value on the threshold's scale; for a confusion the label's probability; None where
+            unknown.
+        threshold: The threshold; None without one.
         picture_png: The image as PNG.
         overlay_png: The image with the heatmap on it as PNG, of the same size; None without a heatmap.
 
@@ -50,17 +50,17 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything report.html shows.
+    """The content of report.html.
 
     Attributes:
         title: The heading.
-        predictions: One row an image.
-        metrics: What `summarise` returned for them.
-        history: One row an epoch, any numeric series by name (`epoch` is the horizontal axis); may be empty.
+        predictions: The predictions, one per image.
+        metrics: The figures that `summarise` returned for them.
+        history: One row per epoch with numeric series by name (`epoch` is the horizontal axis); may be empty.
         exhibits: Images to show, the worst first within each kind.
-        facts: Section (data, model, training, fingerprints, ...) to name to value.
-        notes: Sentences the reader must know, such as how few parts there were.
-        heatmap_kind: What the heatmaps beside the exhibits mean.
+        facts: Values by name, in sections (data, model, training, ...).
+        notes: Notes for the reader, such as a warning about few parts.
+        heatmap_kind: The meaning of the heatmaps beside the exhibits.
     """
 
     title: str

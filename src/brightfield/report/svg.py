@@ -1,4 +1,4 @@
-"""A matplotlib figure as SVG inside a page: in the colours of the page's theme, with ids of its own."""
+"""Matplotlib figures as inline SVG, in the colours of the page's theme and with unique ids."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Colours that stand for the page's own: CSS variables cannot pass through matplotlib, these near-blacks can.
+# near-black placeholders for the page's CSS variables, which matplotlib does not accept as colours
 INK, SOFT, LINE = "#010101", "#020202", "#030303"
 OK, REVIEW, DEFECT, ACCENT = "#040404", "#050505", "#060606", "#070707"
 PAPER = "#080808"
@@ -54,7 +54,7 @@ STYLE = {
 
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Figure]:
-    """Give a figure of this many points in the page's style, and put matplotlib's settings back after."""
+    """Yield a figure in the page's style, sized in points; restore matplotlib's settings afterwards."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -66,9 +66,9 @@ def as_svg(figure: Figure, name: str, description: str) -> str:
     """Return the figure as an `<svg>` element; call it inside `drawing`.
 
     Args:
-        figure: What was drawn.
-        name: A word of its own in the page; every id begins with it.
-        description: What the chart shows, for those who cannot see it.
+        figure: The figure.
+        name: A name unique in the page; every id begins with it.
+        description: Text alternative of the chart for screen readers.
     """
     buffer = io.StringIO()
     bare = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -88,7 +88,7 @@ def as_svg(figure: Figure, name: str, description: str) -> str:
 
 
 def frame(axes: Axes, x: str, y: str) -> None:
-    """Name the axes and take away what says nothing."""
+    """Label the axes and remove tick marks."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.tick_params(length=0)

@@ -15,7 +15,7 @@ PAIRS = 12
 
 
 def verdict_table(predictions: Predictions, counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-    """Return truth against verdict: a row a class, and what each cell means."""
+    """Return the table of true classes (rows) against decisions (columns), with the meaning of each cell."""
     with_review = any(row["REVIEW"] for row in counts.values())
     decisions = ("OK", "REVIEW", "DEFECT") if with_review else ("OK", "DEFECT")
     names = {"OK": "passed", "REVIEW": "for review", "DEFECT": "rejected"}
@@ -34,7 +34,7 @@ def verdict_table(predictions: Predictions, counts: Mapping[str, Mapping[str, in
 
 
 def confusion(found: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the confusion matrix: with numbers up to 12 classes, as a picture up to 100, None beyond."""
+    """Return the confusion matrix: with numbers up to 12 classes, as an image up to 100, else None."""
     classes, matrix = found["classes"], found["confusion_matrix"]
     if len(classes) > CELLS_AT_MOST:
         return None
@@ -48,7 +48,7 @@ def confusion(found: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def confused_pairs(found: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the pairs of classes most often taken for each other, the worst first."""
+    """Return the pairs of classes that are confused most often, the most frequent first."""
     classes, matrix = found["classes"], found["confusion_matrix"]
     pairs = []
     for i, counts in enumerate(matrix):
@@ -63,7 +63,7 @@ def confused_pairs(found: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def class_table(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the figures of scikit-learn's classification_report, a row a class, and its means."""
+    """Return scikit-learn's classification_report: one row per class, and the means."""
     report = found["classification_report"]
     means = {"macro avg": "mean of classes", "weighted avg": "mean weighted by images"}
     rows = [_class_row(name, report[name]) for name in found["classes"] if name in report]
@@ -75,7 +75,7 @@ def class_table(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def type_table(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return escapes by defect type, the leakiest first; empty where there are not several types."""
+    """Return escapes by defect type, the highest rate first; empty for fewer than two types."""
     rows = []
     for name, entry in found["per_class"].items():
         rate = entry.get("escape_rate")
@@ -105,7 +105,7 @@ def type_table(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _cell(count: int, total: int, tone: str) -> dict[str, Any]:
     share = count / total if total else 0.0
-    # At most 45%, so that ink stays readable on it; a few in many still show a tint.
+    # at most 45%, so that text stays readable; small shares still show a tint
     weight = 0.0 if not count else 8.0 + 37.0 * share
     cell = {"count": f"{count:,}", "tone": tone, "weight": f"{weight:.1f}%"}
     return cell | {"opacity": f"{0.15 + 0.85 * share:.3f}" if count else "0", "share": percent(share)}

@@ -1,4 +1,4 @@
-"""The numbers behind the threshold slider."""
+"""The data of the report's threshold slider."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ _WORDS = {False: ("Passes below", "Rejected from"), True: ("Passes above", "Reje
 def chosen_thresholds(predictions: Predictions, operating_point: Mapping[str, Any]) -> Thresholds | None:
     """Return (stops, rejects): the values from which parts no longer pass, and from which they are rejected.
 
-    Between the two a part goes to review. On the scale of p-values both hold from there down.
+    Between the two a part goes to review. On the scale of p-values both hold from the value downwards.
 
-    Takes the thresholds the operating point names, else those of the predictions, else the values at which
-    the decisions change; the first that reproduce every decision. None where none do, or all are None.
+    Candidates are the thresholds of the operating point, those of the predictions, and the values at which
+    the decisions change. The first that reproduce every decision are returned; None if none do, or without a
+    normal class.
     """
     if predictions.normal is None:
         return None
     for stops, rejects in _candidates(predictions, operating_point):
-        found = decide(predictions, stops, rejects)
-        if np.array_equal(found, np.array(predictions.decisions, dtype=object)):
+        decisions = decide(predictions, stops, rejects)
+        if np.array_equal(decisions, np.array(predictions.decisions, dtype=object)):
             return stops, rejects
     return None
 
@@ -41,9 +42,9 @@ def decide(predictions: Predictions, stops: float, rejects: float) -> np.ndarray
 
 
 def slider_data(predictions: Predictions, chosen: Thresholds) -> dict[str, Any]:
-    """Return what the page's script needs: each part's value and truth, the scale, the chosen thresholds.
+    """Return the data of the page's script: values and truth of parts, range of the slider, thresholds.
 
-    The slider of p-values is logarithmic, as those that matter are small.
+    The slider of p-values is logarithmic, as thresholds on them are small.
     """
     down = _is_down(predictions)
     return {
@@ -62,13 +63,13 @@ def _is_down(predictions: Predictions) -> bool:
 
 
 def _span(predictions: Predictions, chosen: Thresholds) -> list[float]:
-    """Return the ends of the slider."""
+    """Return the lower and the upper end of the slider."""
     values, scale = predictions.values, predictions.compared_on
     if scale is Scale.PROBABILITY:
         return [0.0, 1.0]
     if scale is Scale.P_VALUE:
         positive = [float(value) for value in (*values, *chosen) if value > 0.0]
-        return [0.5 * min(positive, default=1.0), 1.0]  # half of the least one stops nothing
+        return [0.5 * min(positive, default=1.0), 1.0]  # half the smallest p-value stops no part
     low, high = float(values.min()), float(values.max())
     margin = 0.02 * (high - low or 1.0)
     return [min(low - margin, *chosen), max(high + margin, *chosen)]

@@ -1,4 +1,4 @@
-"""How the report says numbers: in the words of a person who answers for the quality of a line."""
+"""Texts of the report: figures as sentences for quality managers, and the glossary."""
 
 from __future__ import annotations
 
@@ -15,25 +15,29 @@ SEVERAL = {Scale.PROBABILITY: "probabilities", Scale.P_VALUE: "p-values", Scale.
 GLOSSARY = {
     "Escape": "A defective part that passed. The escape rate is missed defects / all defects.",
     "Overkill": "A good part that was rejected. The overkill rate is rejected good parts / all good parts.",
-    "For review": "The inspector was not sure: the part goes to a person. It counts as neither escape nor "
+    "For review": "The inspector is not sure, so a person decides on the part. It counts as neither escape "
+    "nor "
     "overkill. Accuracy, precision, recall and F1 count it as stopped, like a rejected part.",
     "Score": "How defective a part looks, on the method's own scale. Higher is more defective.",
     "Probability": "The calibrated chance, from 0 to 1, that the part is defective.",
     "P-value": "The share of good parts that look at least as unusual as this one, itself among them. The "
-    "lower, the more unusual. It is no chance of a defect: no defective parts were there to learn that from.",
+    "lower, the more unusual. It is not the probability of a defect, which cannot be estimated without "
+    "defective parts.",
     "Threshold": "The value from which a part no longer passes.",
     "Operating point": "The threshold or thresholds in use, and the policy that chose them.",
-    "95% confidence": "Counting few parts leaves doubt. The interval (Clopper-Pearson) holds the true rate "
+    "95% confidence": "A rate from few parts is uncertain. The interval (Clopper-Pearson) contains the true "
+    "rate "
     "in at least 95 of 100 such evaluations.",
-    "Precision": "Of the parts called so, the share that truly is so.",
-    "Recall": "Of the parts that truly are so, the share that was called so.",
+    "Precision": "Of the parts predicted as a class, the share that truly is of that class.",
+    "Recall": "Of the parts of a class, the share that was predicted as that class.",
     "F1": "One figure from precision and recall (their harmonic mean).",
     "AUROC": "The chance that a defective part looks worse than a good one; 1 is perfect, 0.5 is chance.",
     "Average precision": "Precision averaged over all recalls; 1 is perfect.",
-    "ECE": "Expected calibration error: how far probabilities lie from what happened, on average over "
-    "15 bins of equal width; 0 is perfect.",
+    "ECE": "Expected calibration error: difference of predicted probabilities and observed shares, averaged "
+    "over 15 bins of equal width; 0 is perfect.",
     "Brier score": "The mean squared distance between probability and truth; 0 is perfect.",
-    "Effectiveness": "Right decisions / all decisions, over every look at every part. With the miss rate and "
+    "Effectiveness": "Correct decisions / all decisions, over every look at every part. With the miss rate "
+    "and "
     "the false alarm rate the handbook of measurement system analysis (AIAG) calls it acceptable from 90%, "
     "2% and 5% on, marginal from 80%, 5% and 10%.",
     "Kappa": "Agreement beyond what chance would give: 1 is perfect, 0 is chance (Cohen's with the truth, "
@@ -58,7 +62,7 @@ FIGURES = {
     "brier": "Brier score",
 }
 
-# What `OperatingPoint.as_dict()` calls them, and what a reader would.
+# keys of `OperatingPoint.as_dict()`, and their names in the report
 POINT = {
     "n_calibration": "Parts it was chosen on",
     "n_defect": "Defective ones among them",
@@ -69,65 +73,70 @@ POINT = {
     "reviewed_defect": "Defective ones among those",
 }
 
-ABOUT_DEFECTS = "Of telling defective from good parts at the operating point; for review counts as stopped."
-ABOUT_CLASSES = "Means over classes, but for accuracy, ECE and Brier score, which are over images."
+ABOUT_DEFECTS = (
+    "Figures of separating defective from good parts at the operating point; parts for review count as "
+    "stopped."
+)
+ABOUT_CLASSES = "Means over classes; accuracy, ECE and Brier score are means over images."
 
 POLICIES = {
-    "f1": "The threshold was chosen for the best F1 to be expected from the calibrated probabilities.",
-    "f1 by counting": "The threshold was chosen for the best F1 on the parts that it was chosen on.",
-    "youden": "The threshold was chosen for the greatest sum of recall and specificity on the parts that "
-    "calibrated it.",
-    "recall": "The threshold was chosen to reach the recall asked for on the parts that calibrated it.",
-    "precision": "The threshold was chosen to reach the precision asked for on the parts that calibrated it.",
-    "escape": "Parts pass as far up as the escape rate asked for can be proven on the calibration split.",
-    "overkill": "Parts are rejected as far down as the overkill rate asked for can be proven on the "
+    "f1": "The threshold was chosen for the best expected F1, given the calibrated probabilities.",
+    "f1 by counting": "The threshold was chosen for the best F1 on the calibration split.",
+    "youden": "The threshold was chosen for the greatest sum of recall and specificity on the "
     "calibration split.",
-    "overkill by expectation": "The threshold stops as much as it can while no more good parts than asked "
-    "for are expected to be rejected.",
-    "auto": "The threshold was chosen by what the calibration split holds.",
-    "cost": "Each part meets the decision of the least expected cost at the line's own share of defects.",
+    "recall": "The threshold was chosen to reach the requested recall on the calibration split.",
+    "precision": "The threshold was chosen to reach the requested precision on the calibration split.",
+    "escape": "The threshold is the highest that proves the requested escape rate on the calibration split.",
+    "overkill": "The threshold is the lowest that proves the requested overkill rate on the calibration "
+    "split.",
+    "overkill by expectation": "The threshold is the lowest at which no more than the requested share of "
+    "good "
+    "parts is expected to be rejected.",
+    "auto": "The policy was chosen by the labels of the calibration split.",
+    "cost": "Each part gets the decision of least expected cost at the line's share of defects.",
     "fixed": "The threshold was given by hand; no data chose it.",
 }
 
 _SPOKE = (
-    "Beside each is its heatmap: where it speaks for a defect, the hotter the likelier that was. "
-    "The white line goes around what speaks most; without one, no single place did."
+    "Beside each is its heatmap: what made a defect likely, hotter for a higher probability. "
+    "The white line surrounds the strongest places; without it, no single place decided."
 )
 OF_EVIDENCE = (
-    "Beside each is its map: how unusual each place is. The colour begins shortly before the value at which "
-    "a part no longer passes, and the white line goes around what is beyond it."
+    "Beside each is its heatmap: how unusual each place is. Colour begins just below the value at which a "
+    "part "
+    "no longer passes; the white line surrounds the places beyond that value."
 )
-"""What evidence maps beside exhibits mean."""
+"""Explanation of evidence heatmaps beside exhibits."""
 
 EXHIBITS = {
     "escape": (
         "Worst escapes",
         "Defective parts that passed, the least suspected first.",
-        "Beside each is its heatmap, drawn in full strength as if the part had been rejected: "
-        "where the little lay that spoke for a defect.",
+        "Beside each is its heatmap, drawn at full strength as if the part had been rejected: "
+        "it shows the weak evidence for a defect.",
     ),
     "overkill": ("Worst overkills", "Good parts that were rejected, the most suspected first.", _SPOKE),
-    "review": ("For review", "Parts the inspector leaves to a person.", _SPOKE),
+    "review": ("For review", "Parts that the inspector sends to review by a person.", _SPOKE),
     "confusion": (
         "Most confused",
-        "The surest mistakes of the pairs of classes that are most often taken for each other.",
-        "Beside each is its heatmap: what spoke for the class that was named, the hotter the "
-        "likelier that was. The white line goes around what spoke most, where it was likelier than not.",
+        "The most confident errors of the pairs of classes that are confused most often.",
+        "Beside each is its heatmap: what made the predicted class likely, hotter for a higher "
+        "probability. The white line surrounds the strongest places if the probability is above 0.5.",
     ),
 }
-"""Of each kind: its name, what is shown, and what the heatmaps beside it mean."""
+"""Heading, caption and explanation of the heatmaps, by kind of exhibit."""
 
 
 VERDICTS = {
     "escape": "passed",
     "overkill": "rejected",
     "review": "for review",
-    "confusion": "called",
+    "confusion": "predicted",
 }
 
 
 def percent(share: float | None) -> str:
-    """Return a share in [0, 1] as a percentage that never rounds to a bare 0% or 100% what is not."""
+    """Return a share in [0, 1] as a percentage; only exactly 0 and 1 are shown as 0% and 100%."""
     if share is None:
         return "n/a"
     if 0.0 < share < 0.0001:
@@ -135,12 +144,12 @@ def percent(share: float | None) -> str:
     if 0.9999 < share < 1.0:
         return "above 99.99%"
     step = Decimal("0.01") if 0.0 < share < 0.001 or 0.999 < share < 1.0 else Decimal("0.1")
-    # Half up, as people round and as the page's script does: 1 of 400 is 0.3% in both.
+    # half up, as the page's script rounds: 1 of 400 is 0.3% in both
     return f"{Decimal(100.0 * share).quantize(step, ROUND_HALF_UP)}%"
 
 
 def figure(value: Any) -> str:
-    """Return a figure such as a metric with three digits behind the point, and n/a for None."""
+    """Return a figure with three decimals, or n/a for None."""
     return "n/a" if value is None else f"{float(value):.3f}"
 
 
@@ -154,8 +163,8 @@ def rate_sentence(rate: Mapping[str, Any], parts: str, what: str) -> str:
 
     Args:
         rate: `Rate.as_dict()`.
-        parts: Such as "defective parts".
-        what: Such as "{were} rejected"; `{were}` becomes "was" for one.
+        parts: The parts counted, such as "defective parts".
+        what: What happened to them, such as "{were} rejected"; `{were}` becomes "was" for one part.
     """
     if rate["value"] is None:
         return f"No {parts} were judged, so this rate is not known."
@@ -166,7 +175,7 @@ def rate_sentence(rate: Mapping[str, Any], parts: str, what: str) -> str:
 
 
 def acceptance_sentences(acceptance: Mapping[str, Any]) -> list[str]:
-    """Return the verdict on an inspector, then one sentence a limit.
+    """Return the verdict of acceptance, and one sentence per limit.
 
     Args:
         acceptance: `Acceptance.as_dict()`.
@@ -181,7 +190,7 @@ def acceptance_sentences(acceptance: Mapping[str, Any]) -> list[str]:
 
 
 def difference_sentences(differences: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return one sentence a figure on how an inspector differs from another.
+    """Return one sentence per figure on the difference between two inspectors.
 
     Args:
         differences: `Difference.as_dict()` by figure.
@@ -201,12 +210,12 @@ def _difference(name: str, found: Mapping[str, Any]) -> str:
 
 
 def agreement_sentences(study: Mapping[str, Any]) -> list[str]:
-    """Return what an agreement study found: how it was made, who decided how, and what changes decisions.
+    """Return the results of an agreement study: setup, each appraiser, causes of changed decisions.
 
     Args:
-        study: As `run_study` returns it.
+        study: The figures that `run_study` returned.
     """
-    said = [_looks(study)]
+    text = [_looks(study)]
     for name, one in study["appraisers"].items():
         alike = one["repeatability"]
         twice = (
@@ -216,48 +225,49 @@ def agreement_sentences(study: Mapping[str, Any]) -> list[str]:
         alarms = (
             "" if one["false_alarm_rate"] is None else f", false alarms {percent(one['false_alarm_rate'])}"
         )
-        said.append(
-            f"{name[:1].upper()}{name[1:]}: right in {percent(one['effectiveness'])} of {one['decisions']:,} "
+        text.append(
+            f"{name[:1].upper()}{name[1:]}: correct in {percent(one['effectiveness'])} of "
+            f"{one['decisions']:,} "
             f"decisions{misses}{alarms}{twice}: {one['rating']}."
         )
     if len(study["appraisers"]) > 1:
-        said.append(together_sentence(study))
+        text.append(together_sentence(study))
     for cause, found in study["causes"].items():
         change = found["changed"]
-        said.append(
-            f"{cause[:1].upper()}{cause[1:]} as far as that goes, {change['k']:,} of {change['n']:,} "
+        text.append(
+            f"{cause[:1].upper()}{cause[1:]} at the largest disturbance: {change['k']:,} of {change['n']:,} "
             f"decisions change; 95 of 100 {SEVERAL[Scale(found['scale'])]} move by at most "
             f"{number(found['moves'])}."
         )
-    return said
+    return text
 
 
 def together_sentence(study: Mapping[str, Any]) -> str:
-    """Return on how many parts all appraisers of a study always agreed."""
+    """Return the sentence on the parts on which all appraisers of a study agreed."""
     alike, right = study["all_alike"], study["all_right"]
     kappa = "" if study["kappa"] is None else f" Fleiss' kappa of all decisions is {figure(study['kappa'])}."
     return (
-        f"Of {alike['n']:,} parts that all were shown, everybody always decided alike on {alike['k']:,} and "
-        f"rightly on {right['k']:,}.{kappa}"
+        f"Of {alike['n']:,} parts shown to all, all decisions are equal on {alike['k']:,} and correct on "
+        f"{right['k']:,}.{kappa}"
     )
 
 
 def _looks(study: Mapping[str, Any]) -> str:
     parts = "1 part" if study["parts"] == 1 else f"{study['parts']:,} parts"
-    kind = "the shots of each as they were taken" if study["repeated_shots"] else "each in one picture"
+    kind = "with repeated shots of each" if study["repeated_shots"] else "each in one picture"
     how = f"{parts}, {kind}"
     if not study["trials"]:
         return f"{how}."
     far = study["disturbance"]
-    times = "one shot" if study["trials"] == 1 else f"{study['trials']:,} shots"
+    times = "one disturbed copy" if study["trials"] == 1 else f"{study['trials']:,} disturbed copies"
     return (
-        f"{how}; {times} made of every picture, moved by up to {far['shift']:g} px, up to "
+        f"{how}; {times} of every picture, moved by up to {far['shift']:g} px, up to "
         f"{percent_word(far['light'])} brighter or darker, out of focus by up to {far['focus']:g} px."
     )
 
 
 def check_name(check: Mapping[str, Any]) -> str:
-    """Return what a check is about."""
+    """Return the name of the figure that a check is about."""
     name = str(check["name"])
     counts = {"n": "images", "n_defect": "defective parts"}
     plain = counts.get(name) or FIGURES.get(name) or name.replace("_", " ")
@@ -265,19 +275,19 @@ def check_name(check: Mapping[str, Any]) -> str:
 
 
 def check_sentence(check: Mapping[str, Any], confidence: float) -> str:
-    """Return a limit, what was found and what follows."""
+    """Return the sentence on a check: the limit, the measured figure and the outcome."""
     share = "rate" in check["name"] or check["name"] == "effectiveness" or check["bound"] is not None
     shown = percent if share else figure
     if check["name"] in ("n", "n_defect"):
         shown = _count
-    wanted = f"{'at most' if check['at_most'] else 'at least'} {shown(check['limit'])} was agreed"
+    limit = f"{'at most' if check['at_most'] else 'at least'} {shown(check['limit'])} was agreed"
     if check["value"] is None:
-        return f"{wanted}, no part of that kind was judged: {check['outcome']}."
-    said = f"{wanted}, {shown(check['value'])} was found"
+        return f"{limit}, no part of that kind was judged: {check['outcome']}."
+    text = f"{limit}, {shown(check['value'])} was measured"
     if check["bound"] is not None:
         end = "at most" if check["at_most"] else "at least"
-        said += f", which with {percent_word(confidence)} confidence means {end} {percent(check['bound'])}"
-    return f"{said}: {check['outcome']}."
+        text += f", which with {percent_word(confidence)} confidence means {end} {percent(check['bound'])}"
+    return f"{text}: {check['outcome']}."
 
 
 def _count(value: float) -> str:
@@ -285,22 +295,24 @@ def _count(value: float) -> str:
 
 
 def calibration_sentence(found: Mapping[str, Any]) -> str:
-    """Return ECE and Brier score with their intervals, and what exactly right probabilities would show."""
+    """Return ECE and Brier score with their intervals, and the ECE of perfectly calibrated probabilities."""
     spread = found.get("calibration_spread") or {}
     parts = []
     for key, name in (("ece", "ECE"), ("brier", "Brier score")):
         within = spread.get(key)
         between = "" if within is None else f" ({figure(within['low'])} to {figure(within['high'])})"
         parts.append(f"{name} {figure(found[key])}{between}")
-    said = f"{', '.join(parts)}."
+    text = f"{', '.join(parts)}."
     perfect = spread.get("ece_if_calibrated")
     if perfect is not None:
-        said += (
-            f" Exactly right probabilities would show an ECE of {figure(perfect['mean'])} on as many images, "
-            f"and in {percent_word(perfect['confidence'])} of the cases {figure(perfect['low'])} to "
-            f"{figure(perfect['high'])}: chance alone."
+        text += (
+            f" Perfectly calibrated probabilities would have an ECE of {figure(perfect['mean'])} on as many "
+            "images by "
+            f"chance alone, in {percent_word(perfect['confidence'])} of cases from {figure(perfect['low'])} "
+            "to "
+            f"{figure(perfect['high'])}."
         )
-    return said
+    return text
 
 
 def percent_word(confidence: float) -> str:
@@ -309,7 +321,7 @@ def percent_word(confidence: float) -> str:
 
 
 def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return a nested document as readable names and values, in order; None is left out."""
+    """Return a nested document as names and values in order, without those that are None."""
     found: dict[str, str] = {}
     for key, value in document.items():
         name = f"{prefix}{POINT.get(key, key)}".replace("_", " ")
@@ -323,7 +335,7 @@ def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def policy_sentence(operating_point: Mapping[str, Any]) -> str | None:
-    """Return what chose the threshold in words, or None for a policy this page does not know."""
+    """Return the sentence on the policy that chose the threshold; None for an unknown policy."""
     scale = Scale(operating_point.get("scale", Scale.PROBABILITY))
     clauses = str(operating_point.get("policy", "")).split(" and ")
     found = [POLICIES.get(_sentence_name(clause, scale)) for clause in clauses]
@@ -341,19 +353,21 @@ def _sentence_name(clause: str, scale: Scale) -> str:
 def glossary(
     has_normal: bool, has_pixels: bool, has_study: bool = False, scale: Scale = Scale.PROBABILITY
 ) -> dict[str, str]:
-    """Return the words this page uses and what they mean.
+    """Return the terms used in the report and their meanings.
 
     Args:
         has_normal: Whether there is a normal class.
         has_pixels: Whether heatmaps were compared with masks.
         has_study: Whether there is an agreement study.
-        scale: What the threshold is compared with.
+        scale: The scale of the threshold.
     """
     words = dict(GLOSSARY)
     if not has_normal:
         words["Probability"] = "The calibrated chance, from 0 to 1, that the label is right."
         words["AUROC"] = (
-            "The chance that an image of a class looks more like it than another does, averaged over classes."
+            "The chance that an image of a class scores higher for it than an image of another, averaged "
+            "over "
+            "classes."
         )
     if scale is Scale.P_VALUE:
         words["Threshold"] = "The p-value at which, and below which, a part no longer passes."
