@@ -96,7 +96,7 @@ def test_a_value_apart_is_refused_by_name_though_the_decision_is_the_same() -> N
     here = np.arange(30) == 16
     # at a probability of a half it moves by a quarter of the score
     assert compared(ours, ours + 0.003 * here, point=at(0.9))["largest_difference"] < 1e-3
-    said = r"^1 of 30 pictures.*learned: 16\.png \(largest difference 0\.0015;.*--backbone"
+    said = r"on 1 of 30 pictures: 16\.png \(largest difference 0\.0015,.*--backbone"
     with pytest.raises(AgreementError, match=said):
         compared(ours, ours + 0.006 * here, point=at(0.9))
 
@@ -104,7 +104,7 @@ def test_a_value_apart_is_refused_by_name_though_the_decision_is_the_same() -> N
 def test_many_are_named_in_part() -> None:
     ours = np.linspace(-2, 2, 30)
     with pytest.raises(
-        AgreementError, match=r"^30 of 30.*: 0\.png, 1\.png, 10\.png, 11\.png, 12\.png and 25 more"
+        AgreementError, match=r"30 of 30.*: 0\.png, 1\.png, 10\.png, 11\.png, 12\.png and 25 more"
     ):
         compared(ours, ours + 1)
 
@@ -125,7 +125,7 @@ def test_a_tie_at_the_threshold_is_no_other_decision(apart: float, fails: bool, 
     if review is not None:
         point = replace(point, review=float(IDENTITY.apply(ours)[3]))
     if fails:
-        with pytest.raises(AgreementError, match=r"learned: 3\.png"):
+        with pytest.raises(AgreementError, match=r"pictures: 3\.png"):
             compared(ours, theirs, point=point)
     else:
         assert compared(ours, theirs, point=point)["largest_difference"] <= 1e-5
@@ -184,7 +184,7 @@ def test_two_hundred_pictures_at_the_most_evenly_spaced(monkeypatch: pytest.Monk
     assert compared(ours, ours)["pictures"] == 200
     with pytest.raises(AgreementError) as e:
         compared(ours, ours + 1)
-    assert str(e.value).startswith("200 of 200")
+    assert "200 of 200" in str(e.value)
     assert compared(ours[:201], ours[:201])["pictures"] == 200
     assert compared(ours[:7], ours[:7])["pictures"] == 7
     assert compared(ours[:1], ours[:1])["pictures"] == 1
@@ -241,7 +241,7 @@ def test_a_training_whose_network_judges_otherwise_saves_nothing(
 
     with monkeypatch.context() as patched:
         patched.setattr(fit, "judge_with_torch", shifted)
-        with pytest.raises(AgreementError, match=r"judged otherwise.*learned: \w+/\d+\.png"):
+        with pytest.raises(AgreementError, match=r"disagrees.*pictures: \w+/\d+\.png"):
             quick(few, tmp_path / "bundle", calibration=0.3)
         with pytest.raises(AgreementError):
             quick(few, None, calibration=0.3)
