@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.cache import PixelCache
-from brightfield.data.parallel import ahead
+from brightfield.data.parallel import prefetch
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import tile_origins
 from brightfield.disk.atomic import write_atomically
@@ -134,7 +134,7 @@ def _extract(
 ) -> None:
     """Write the features of normalised tiles, from the first of the image `first` on, to their places."""
     at = int(starts[first])
-    for x in ahead(batches):
+    for x in prefetch(batches):
         for row, view in enumerate(views):
             values = frozen.pooled(VIEWS[view](x)).astype(np.float16)
             file.seek(_bytes((row * int(starts[-1]) + at, values.shape[1])))
