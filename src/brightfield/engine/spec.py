@@ -39,7 +39,7 @@ class HeadSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> HeadSpec:
-        """Read what `as_dict` wrote."""
+        """Return the spec that `as_dict` described."""
         lists = {key: tuple(values[key]) for key in ("taps", "pools", "hidden", "scales")}
         return cls(**{**values, **lists})
 
