@@ -9,7 +9,7 @@ from PIL import Image
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.learn.backbone import build_trunk
 from brightfield.learn.head import HeadSpec
-from brightfield.learn.network import build_network, looked_at, normalise, seen_at
+from brightfield.learn.network import build_network, looked_at, normalise, rescaled
 from brightfield.learn.runtime import pick_runtime
 
 SPEC = HeadSpec(taps=(-2, -1), pools=("mean", "max"), scales=(1.0, 0.5))
@@ -22,7 +22,7 @@ def test_smaller_looks_are_whole_places_of_the_deepest_maps() -> None:
 
 def test_a_smaller_look_is_the_picture_antialiased() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (128, 128), dtype=np.uint8)
-    found = seen_at(torch.from_numpy(pixels)[None, None].float(), 0.5)[0, 0].numpy()
+    found = rescaled(torch.from_numpy(pixels)[None, None].float(), 0.5)[0, 0].numpy()
     expected = np.asarray(Image.fromarray(pixels).resize((64, 64), Image.Resampling.BILINEAR), np.float32)
     assert np.abs(found - expected).max() <= 1
 
@@ -45,7 +45,7 @@ def test_features_are_those_of_every_scale_in_turn() -> None:
     x = torch.randn(3, 3, 128, 128)
     found = net.features(x)
     with torch.no_grad():
-        expected = [net.pool([net.trunk(seen)[t] for t in SPEC.taps]) for seen in (x, seen_at(x, 0.5))]
+        expected = [net.pool([net.trunk(seen)[t] for t in SPEC.taps]) for seen in (x, rescaled(x, 0.5))]
         assert torch.allclose(found, torch.cat(expected, 1), atol=1e-3)
         assert torch.allclose(net(x), net.head(found), atol=1e-3)
     assert found.shape[1] == SPEC.width(net.trunk.spec.channels)

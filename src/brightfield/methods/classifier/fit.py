@@ -33,7 +33,7 @@ from brightfield.learn.finetune import FineTuneData, fine_tune
 from brightfield.learn.frozen import Freezer
 from brightfield.learn.heads import HeadTrainingData, members_without, train_head
 from brightfield.learn.network import TileNet, build_network
-from brightfield.learn.plan import Plan, Wishes, plan
+from brightfield.learn.plan import Plan, RequestedSizes, plan
 from brightfield.learn.recipes import FineTune, FromScratch, Recipe, TrainHead
 from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.scratch import ScratchData, gather, train_from_scratch
@@ -117,7 +117,7 @@ def fit(job: Job, options: ClassifierOptions, recipe: Recipe) -> Fitted:
     freezer = Freezer(net)
     training = job.data.split("train")
     with job.process_group.first_goes_first():
-        chosen = _plan(job, training, freezer, recipe, Wishes(options.image_size, options.tile))
+        chosen = _plan(job, training, freezer, recipe, RequestedSizes(options.image_size, options.tile))
         log.info("%s", chosen.reason)
         caches = _caches(job, chosen.preprocessing)
     inputs = _Fit(job, recipe, net, training, caches[0], chosen)
@@ -161,7 +161,7 @@ def _network(recipe: Recipe, options: ClassifierOptions, classes: int) -> tuple[
     return build_network(trunk, classes, head, runtime), origin
 
 
-def _plan(job: Job, training: Dataset, freezer: Freezer, recipe: Recipe, wishes: Wishes) -> Plan:
+def _plan(job: Job, training: Dataset, freezer: Freezer, recipe: Recipe, requested: RequestedSizes) -> Plan:
     """Return the plan; a resumed training keeps its first plan, since a new timing could change it."""
     note = job.folder / "plan.json"
     if note.exists():
@@ -178,12 +178,12 @@ def _plan(job: Job, training: Dataset, freezer: Freezer, recipe: Recipe, wishes:
     views = len(how.views) if isinstance(how, TrainHead) else 1
     budget = 0.0 if isinstance(how, FromScratch) else how.time_budget  # its size is fixed
     if isinstance(how, FromScratch):
-        wishes = replace(wishes, image_size=how.image_size)  # what the network was built for
-    elif isinstance(how, FineTune) and wishes == Wishes():
+        requested = replace(requested, image_size=how.image_size)  # what the network was built for
+    elif isinstance(how, FineTune) and requested == RequestedSizes():
         # pictures are augmented whole, at the size that the backbone was trained at
-        wishes = Wishes(image_size=freezer.net.trunk.spec.input_size)
+        requested = RequestedSizes(image_size=freezer.net.trunk.spec.input_size)
     tiled = job.data.normal is not None
-    chosen = plan(facts, freezer, wishes, views=views, budget=budget, tiled=tiled)
+    chosen = plan(facts, freezer, requested, views=views, budget=budget, tiled=tiled)
     document = {
         "preprocessing": chosen.preprocessing.as_dict(),
         "views": chosen.views,
@@ -226,7 +226,7 @@ def _fit_head(one: _Fit, how: TrainHead, freezer: Freezer) -> _Learned:
         targets=targets,
         normal=one.normal,
         tile_targets=tile_targets(one.train, one.cache, one.preprocessing, targets),
-        counted=_counted(one),
+        sample_weights=_counted(one),
         fold_of=job.folds,
     )
     history = train_head(one.net.head, data, how, learning, seed=job.seed, progress=job.progress)
@@ -249,7 +249,7 @@ def _fine_tune(one: _Fit, how: FineTune) -> _Learned:
         held_out_labels=class_targets(one.train).argmax(1)[held_out],
         normal=one.normal,
         tile_targets=[of_tiles[i] for i in kept],
-        counted=_counted(one)[kept],
+        sample_weights=_counted(one)[kept],
         learning=learning,
     )
     state = job.folder / "fine-tune.pt"
