@@ -26,7 +26,7 @@ test-slow: .venv/installed-dev ## run the tests that take longer
 lint: .venv/installed-dev ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict src
+	$(BIN)/mypy --strict src benchmarks
 
 format: .venv/installed-dev ## let ruff lay the code out
 	$(BIN)/ruff check --fix .

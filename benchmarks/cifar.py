@@ -23,9 +23,11 @@ from brightfield.options import make_options
 from brightfield.pipeline.train import train
 from cifar_gpu import name_of
 from record import Row
-from runs import rows_of, run, save, summary
+from runs import begun, new_parser, rows_of, run, save, smoke_small_pictures, summary
 
 TIMED_EPOCHS = 2
+SMOKE = {"backbone": "lenet5", "batch": 20}
+"""A network for small pictures, however few there are."""
 
 
 class EnoughError(Exception):
@@ -54,9 +56,7 @@ def epoch_seconds(dataset: Dataset, options: TrainOptions, epochs: int) -> float
 
 def main() -> None:
     """Run what was asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--recipe", nargs="+", default=["fast", "tutorial"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
@@ -65,27 +65,31 @@ def main() -> None:
     parser.add_argument("--members", type=int, help="networks side by side, likewise")
     parser.add_argument("--precision", choices=PRECISIONS)
     parser.add_argument("--keep", type=Path, help="a folder for the inspectors")
-    parser.add_argument("--output", type=Path)
-    args = parser.parse_args()
     every: list[Row] = []
-    dataset = load(args.data)
-    name = name_of(sample.path for sample in dataset.samples)
-    for seed in args.seeds:
-        for recipe in args.recipe:
-            given = {"recipe": recipe, "seed": seed, "precision": args.precision}
-            variant = recipe if args.precision is None else f"{recipe}, {args.precision}"
-            if recipe == "tutorial" and not args.whole:
-                seconds = epoch_seconds(dataset, make_options(given), TIMED_EPOCHS)
-                rows = [Row("cifar", name, variant, seed, "epoch_time", seconds, "s")]
-            else:
-                options = make_options({**given, "epochs": args.epochs, "members": args.members})
-                variant += f", {args.epochs} epochs" if args.epochs else ""
-                variant += f", {args.members} members" if args.members else ""
-                kept = None if args.keep is None else args.keep / f"{name}, {variant}, seed {seed}"
-                rows = rows_of(run(dataset, options, kept), "cifar", name, variant, seed)
-            save("cifar", rows, args.output)
-            every += rows
+    with begun(parser, "cifar") as (args, folder):
+        dataset = load(smoke_small_pictures(folder) if args.smoke else args.data)
+        for seed in args.seeds:
+            for recipe in args.recipe:
+                rows = measured(dataset, recipe, seed, args)
+                save(rows, args.output)
+                every += rows
     summary(every)
+
+
+def measured(dataset: Dataset, recipe: str, seed: int, args: argparse.Namespace) -> list[Row]:
+    """Return the rows of one recipe: of its whole training and its test, or of its epochs alone."""
+    name = name_of(sample.path for sample in dataset.samples)
+    given = {"recipe": recipe, "seed": seed, "precision": args.precision, **(SMOKE if args.smoke else {})}
+    variant = recipe if args.precision is None else f"{recipe}, {args.precision}"
+    if recipe == "tutorial" and not args.whole:
+        seconds = epoch_seconds(dataset, make_options(given), TIMED_EPOCHS)
+        return [Row("cifar", name, variant, seed, "epoch_time", seconds, "s")]
+    epochs = 2 if args.smoke else args.epochs
+    variant += f", {epochs} epochs" if epochs else ""
+    variant += f", {args.members} members" if args.members else ""
+    kept = None if args.keep is None else args.keep / f"{name}, {variant}, seed {seed}"
+    options = make_options({**given, "epochs": epochs, "members": args.members})
+    return rows_of(run(dataset, options, kept), "cifar", name, variant, seed)
 
 
 if __name__ == "__main__":

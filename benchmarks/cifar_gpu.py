@@ -10,7 +10,6 @@ it is not installed (`pip install airbench`):
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
 import io
@@ -28,7 +27,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from brightfield.models.views import VIEWS
 from torch import Tensor, nn
 
 from brightfield.data.decode import decode, to_rgb8
@@ -39,12 +37,30 @@ from brightfield.learn.recipes import SCRATCH_RECIPES, FromScratch, Recipe
 from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.scratch import ScratchData, train_from_scratch
 from brightfield.learn.small import build_small_trunk, small_head
-from record import RESULTS, Row, append
+from record import Row, append
+from runs import begun, new_parser, smoke_small_pictures
 
 SIDE = 32
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 AT_ONCE = 2000
 JPEG = (".jpg", ".jpeg")
+
+
+def _moved(x: Tensor, step: int) -> Tensor:
+    height, width = x.shape[2:]
+    padded = nn.functional.pad(x, (1, 1, 1, 1), mode="reflect")
+    return padded[:, :, 1 - step : 1 - step + height, 1 - step : 1 - step + width]
+
+
+VIEWED: dict[str, Callable[[Tensor], Tensor]] = {
+    "plain": lambda x: x,
+    "mirror": lambda x: x.flip(3),
+    "down right": lambda x: _moved(x, 1),
+    "mirror down right": lambda x: _moved(x.flip(3), 1),
+    "up left": lambda x: _moved(x, -1),
+    "mirror up left": lambda x: _moved(x.flip(3), -1),
+}
+"""The views of `MIRRORS` in torch, as pictures on a GPU are to stay there."""
 
 AIRBENCH = ("plain", "compiled")
 WARM_UP = 10**6  # a seed that is not used again
@@ -56,15 +72,15 @@ Run = Callable[[int], tuple[float, float]]
 """From a seed to the test accuracy and the seconds it took."""
 
 
-def read(folder: Path, part: str, most: int | None) -> Pictures:
-    """Read a part's class folders, of each at most so many pictures, or the file that airbench keeps."""
-    kept = folder / f"{part}.pt"
+def read(folder: Path, split: str, most: int | None) -> Pictures:
+    """Read a split's class folders, of each at most so many pictures, or the file that airbench keeps."""
+    kept = folder / f"{split}.pt"
     if kept.is_file():
         found = torch.load(kept, weights_only=True)
         return found["images"], found["labels"]
     paths, labels = [], []
-    for label, name in enumerate(sorted(p.name for p in (folder / part).iterdir() if p.is_dir())):
-        some = sorted((folder / part / name).iterdir())[:most]
+    for label, name in enumerate(sorted(p.name for p in (folder / split).iterdir() if p.is_dir())):
+        some = sorted((folder / split / name).iterdir())[:most]
         paths += some
         labels += [label] * len(some)
     with ThreadPoolExecutor() as pool:
@@ -82,7 +98,7 @@ def apart(pictures: Pictures, share: float, seed: int) -> tuple[Pictures, Pictur
     images, labels = pictures
     rng = np.random.default_rng(seed)
     held = np.zeros(len(labels), dtype=bool)
-    for label in labels.unique():
+    for label in range(int(labels.max()) + 1):
         rows = np.flatnonzero(labels == label)
         held[rng.choice(rows, round(share * len(rows)), replace=False)] = True
     return (images[~held], labels[~held]), (images[held], labels[held])
@@ -101,7 +117,7 @@ def accuracy(net: TileNet, test: Pictures, rule: Preprocessing) -> float:
     with torch.inference_mode(), net.runtime.autocast():
         for at in range(0, len(images), AT_ONCE):
             x = normalise(images[at : at + AT_ONCE], rule)
-            logits = torch.stack([net(VIEWS[view](x)).float() for view in MIRRORS]).mean(0)
+            logits = torch.stack([net(VIEWED[view](x)).float() for view in MIRRORS]).mean(0)
             right += (logits.argmax(1) == labels[at : at + AT_ONCE]).sum()
     return float(right) / len(images)
 
@@ -214,14 +230,28 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
+def measure(
+    runs: Mapping[str, Run], times: int, dataset: str, output: Path
+) -> dict[str, list[tuple[float, float]]]:
+    """Return accuracy and seconds of every run by name, all in turn, each written down at once."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for seed in (WARM_UP, *range(times)):
+        for name, run in runs.items():
+            begin = time.perf_counter()
+            one = run(seed)
+            if seed == WARM_UP:
+                print(f"{name}: warmed up in {time.perf_counter() - begin:.0f} s", flush=True)
+                continue
+            found.setdefault(name, []).append(one)
+            values = zip(("accuracy", "training_time"), one, ("share", "s"), strict=True)
+            append(output, [Row("cifar_gpu", dataset, name, seed, m, value, u) for m, value, u in values])
+    return found
+
+
 def main() -> None:
     """Run what was asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", type=Path, required=True, help="a folder with train/CLASS and test/CLASS, or .pt files"
-    )
+    parser = new_parser(__doc__)
+    parser.add_argument("--data", type=Path, help="a folder with train/CLASS and test/CLASS, or .pt files")
     parser.add_argument("--recipe", default="fast", choices=("fast", "best"))
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--epochs", type=int, nargs="+", help="instead of the recipe's, each in turn")
@@ -229,42 +259,25 @@ def main() -> None:
         "--held-out", action="store_true", help="judge a fifth of the training images, not the test's"
     )
     parser.add_argument("--mode", default="reduce-overhead", help="of torch.compile; or none")
-    parser.add_argument(
-        "--airbench",
-        nargs="*",
-        choices=AIRBENCH,
-        default=AIRBENCH[:1],
-        help="as it comes, compiled, or neither",
-    )
     parser.add_argument("--most", type=int, help="pictures of a class, to try the script")
-    parser.add_argument("--output", type=Path, default=RESULTS / "cifar_gpu.csv")
-    args = parser.parse_args()
-    output = args.output.resolve()  # airbench reads its pictures from the working folder
-    torch.backends.cudnn.benchmark = True
-    train = read(args.data, "train", args.most)
-    train, test = apart(train, 0.2, 0) if args.held_out else (train, read(args.data, "test", args.most))
-    dataset = name_of(args.data.glob("train/*/*")) + (", held-out training images" if args.held_out else "")
-    recipe = SCRATCH_RECIPES[args.recipe]
-    usual = recipe.how
-    if not isinstance(usual, FromScratch):
-        raise SystemExit(f"the recipe {args.recipe} trains nothing from scratch")
-    every = [replace(usual, epochs=epochs) for epochs in args.epochs or [usual.epochs]]
-    found: dict[str, list[tuple[float, float]]] = {}
-    with airbench_runs(train, test, args.airbench, args.mode) as theirs:
-        runs = {**own_runs(train, test, recipe, every, args.mode), **theirs}
-        for seed in (WARM_UP, *range(args.runs)):
-            for name, run in runs.items():
-                begin = time.perf_counter()
-                one = run(seed)
-                if seed == WARM_UP:
-                    print(f"{name}: warmed up in {time.perf_counter() - begin:.0f} s", flush=True)
-                    continue
-                found.setdefault(name, []).append(one)
-                values = zip(("accuracy", "training_time"), one, ("share", "s"), strict=True)
-                append(
-                    output,
-                    [Row("cifar_gpu", dataset, name, seed, m, value, u) for m, value, u in values],
-                )
+    ours = "as it comes, compiled, or neither"
+    parser.add_argument("--airbench", nargs="*", choices=AIRBENCH, default=AIRBENCH[:1], help=ours)
+    with begun(parser, "cifar_gpu", needs="data") as (args, folder):
+        torch.backends.cudnn.benchmark = True
+        place = smoke_small_pictures(folder) if args.smoke else args.data
+        ways, mode, times = ((), "none", 1) if args.smoke else (args.airbench, args.mode, args.runs)
+        train = read(place, "train", args.most)
+        train, test = apart(train, 0.2, 0) if args.held_out else (train, read(place, "test", args.most))
+        dataset = name_of(place.glob("train/*/*")) + (", held-out training images" if args.held_out else "")
+        recipe = SCRATCH_RECIPES[args.recipe]
+        usual = recipe.how
+        if not isinstance(usual, FromScratch):
+            raise SystemExit(f"the recipe {args.recipe} trains nothing from scratch")
+        usual = replace(usual, batch=16, epochs=1) if args.smoke else usual
+        every = [replace(usual, epochs=epochs) for epochs in args.epochs or [usual.epochs]]
+        with airbench_runs(train, test, ways, mode) as theirs:
+            runs = {**own_runs(train, test, recipe, every, mode), **theirs}
+            found = measure(runs, times, dataset, args.output)
     for name, pairs in found.items():
         right, seconds = ([pair[i] for pair in pairs] for i in (0, 1))
         mean, middle = statistics.mean(seconds), statistics.median(seconds)

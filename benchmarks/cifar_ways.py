@@ -10,7 +10,6 @@ members, each alone, by pairs and all together:
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Sequence
@@ -21,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from brightfield.models.views import VIEWS
 from torch import Tensor
 
 from brightfield.data.preprocessing import Preprocessing
@@ -32,14 +30,16 @@ from brightfield.learn.recipes import SCRATCH_RECIPES, FromScratch
 from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.scratch import ScratchData, train_from_scratch
 from brightfield.learn.small import NETWORKS, FastCNN, build_small_trunk, small_head
-from cifar_gpu import SIDE, Pictures, apart, name_of, read
+from cifar_gpu import SIDE, VIEWED, Pictures, apart, name_of, read
 from record import Row
-from runs import save
+from runs import begun, new_parser, save, smoke_small_pictures
 
 RULE = Preprocessing(8, SIDE, True, SIDE, 0, IMAGENET_MEAN, IMAGENET_STD)
 AT_ONCE = 500
 SEEN = {"one view": 1, "two views": 2, "six views": len(MIRRORS)}
 NETWORK = "candidate"
+TIME = "training_time"
+SMOKE = ("epochs=1 batch=16 widths=8-16-16", "epochs=1 batch=16 widths=8-16-16 members=2")
 UNSET: dict[str, type] = {"micro_batch": int, "dropout": float}
 """Settings that the recipe leaves open, with their types."""
 
@@ -87,11 +87,11 @@ class Variant:
 def logits(net: TileNet, images: Tensor, views: Sequence[str]) -> Tensor:
     """Return each member's logits of the images by view, (V, M, N, K)."""
     parts = []
-    with torch.inference_mode():
+    with torch.inference_mode(), net.runtime.autocast():
         for at in range(0, len(images), AT_ONCE):
             x = normalise(images[at : at + AT_ONCE], RULE)
-            features = [net.features(VIEWS[view](x)).to(net.runtime.device) for view in views]
-            parts.append(torch.stack([net.head.each(f) for f in features]).cpu())
+            features = [net.pool(net.tapped(VIEWED[view](x))) for view in views]
+            parts.append(torch.stack([net.head.each(f).float() for f in features]).cpu())
     return torch.cat(parts, 2)
 
 
@@ -102,7 +102,7 @@ def judged(train: Pictures, held: Pictures, variant: Variant, seed: int) -> dict
     data = ScratchData(*train, RULE, np.arange(0))
     begin = time.perf_counter()
     train_from_scratch(net, data, variant.settings, seed=seed, checkpoint=None)
-    found = {"training_time": time.perf_counter() - begin}
+    found = {TIME: time.perf_counter() - begin}
     given = logits(net, held[0], MIRRORS)
     for name, n in SEEN.items():
         each = given[:n].mean(0)
@@ -121,30 +121,30 @@ def right(given: Tensor, labels: Tensor) -> float:
 
 def main() -> None:
     """Run every variant with every seed, in turn."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = new_parser(__doc__)
+    parser.add_argument("--data", type=Path, help="a folder with train/CLASS")
+    parser.add_argument(
+        "--variants", nargs="+", default=["epochs=5"], metavar="WORDS", help="what each tries"
     )
-    parser.add_argument("--data", type=Path, required=True, help="a folder with train/CLASS")
-    parser.add_argument("--variants", nargs="+", required=True, metavar="WORDS", help="what each tries")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--most", type=int, help="pictures of a class, to try the script")
-    parser.add_argument("--output", type=Path)
-    args = parser.parse_args()
-    try:
-        variants = {said: Variant.read(said) for said in args.variants}
-    except ValueError as e:
-        parser.error(f"--variants: {e}; widths are three numbers, such as 64-256-256")
-    train, held = apart(read(args.data, "train", args.most), 0.2, 0)
-    for seed in args.seeds:
-        for said, variant in variants.items():
-            rows = []
-            for metric, value in judged(train, held, variant, seed).items():
-                unit = "s" if metric == "training_time" else "share"
-                rows.append(
-                    Row("cifar_ways", name_of(args.data.glob("train/*/*")), said, seed, metric, value, unit)
-                )
-            save("cifar_ways", rows, args.output)
-            print("; ".join(f"{r.metric} {r.value:.4f}" for r in rows), flush=True)
+    with begun(parser, "cifar_ways", needs="data") as (args, folder):
+        place = smoke_small_pictures(folder) if args.smoke else args.data
+        try:
+            variants = {said: Variant.read(said) for said in (SMOKE if args.smoke else args.variants)}
+        except ValueError as e:
+            parser.error(f"--variants: {e}; widths are three numbers, such as 64-256-256")
+        train, held = apart(read(place, "train", args.most), 0.2, 0)
+        name = name_of(place.glob("train/*/*"))
+        for seed in args.seeds:
+            for said, variant in variants.items():
+                found = judged(train, held, variant, seed)
+                rows = [
+                    Row("cifar_ways", name, said, seed, metric, value, "s" if metric == TIME else "share")
+                    for metric, value in found.items()
+                ]
+                save(rows, args.output)
+                print("; ".join(f"{r.metric} {r.value:.4f}" for r in rows), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -24,8 +23,8 @@ from torchvision import transforms
 
 from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.geometry import Resize
-from brightfield.data.load import load
-from record import RESULTS, Row, append
+from record import Row, append
+from runs import begun, data, new_parser
 
 MEAN = STD = (0.5, 0.5, 0.5)
 Epoch = Callable[[int], Iterator[torch.Tensor]]
@@ -131,36 +130,40 @@ def one_shape(paths: Sequence[Path], limit: int) -> list[Path]:
 
 def main() -> None:
     """Measure, print and record."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--data", default="elpv", help="a folder, a manifest or a name of the catalog")
     parser.add_argument("--size", type=int, nargs="+", default=[224], help="working long sides in pixels")
     parser.add_argument("--images", type=int, default=10**9, help="at most so many images")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=RESULTS / "decoding.csv")
-    args = parser.parse_args()
-    dataset = load(args.data)
-    paths = one_shape([sample.path for sample in dataset.samples], args.images)
-    for side in args.size:
-        with tempfile.TemporaryDirectory() as folder:
-            times = measure(paths, side, Path(folder), args)
-        median = {name: statistics.median(of) for name, of in times.items()}
-        fastest = min(median["DataLoader, 0 workers"], median["DataLoader, 2 workers"])
-        rows = [
-            Row("decoding", dataset.name, f"{name}, {side} px", i, "epoch", value, "s")
-            for name, of in times.items()
-            for i, value in enumerate(of)
-        ]
-        rows.append(
-            Row("decoding", dataset.name, f"cache, {side} px", -1, "speedup", fastest / median["cache"], "x")
-        )
-        append(args.output, rows)
-        print(f"{dataset.name}, {len(paths)} images, long side {side} px")
-        for name, of in times.items():
-            print(f"  {name}: {median[name]:.3f} s ({min(of):.3f}-{max(of):.3f})")
-        print(f"  the cache is {fastest / median['cache']:.1f} times as fast as the faster DataLoader")
+    with begun(parser, "decoding") as (args, folder):
+        if args.smoke:
+            args.size, args.images, args.repeats = [64], 16, 1
+        dataset = data(args, args.data, folder)
+        paths = one_shape([sample.path for sample in dataset.samples], args.images)
+        for side in args.size:
+            times = measure(paths, side, folder / str(side), args)
+            append(args.output, rows_of(dataset.name, side, times))
+            print(f"{dataset.name}, {len(paths)} images, long side {side} px")
+            for name, of in times.items():
+                print(f"  {name}: {statistics.median(of):.3f} s ({min(of):.3f}-{max(of):.3f})")
+            print(f"  the cache is {speedup(times):.1f} times as fast as the faster DataLoader")
+
+
+def speedup(times: dict[str, list[float]]) -> float:
+    """Return how many times as fast as the faster DataLoader the cache is."""
+    loaders = (statistics.median(times[f"DataLoader, {n} workers"]) for n in (0, 2))
+    return min(loaders) / statistics.median(times["cache"])
+
+
+def rows_of(dataset: str, side: int, times: dict[str, list[float]]) -> list[Row]:
+    """Return the rows of every epoch of every variant, and how they compare."""
+    rows = [
+        Row("decoding", dataset, f"{name}, {side} px", i, "epoch", value, "s")
+        for name, of in times.items()
+        for i, value in enumerate(of)
+    ]
+    return [*rows, Row("decoding", dataset, f"cache, {side} px", -1, "speedup", speedup(times), "x")]
 
 
 if __name__ == "__main__":

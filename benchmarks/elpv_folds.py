@@ -10,40 +10,36 @@ counted on all 2,624 of them, where chance alone adds less to it than in one tes
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from brightfield.data.dataset import Dataset
-from brightfield.data.load import load
+from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.split import folds
 from brightfield.evaluation.metrics import expected_calibration_error
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.uncertainty import calibration_spread
-from brightfield.options import make_options
 from record import Row
-from runs import run, save, summary
+from runs import begun, data, new_parser, options, run, save, summary
 
 FOLDS = 4
 MODULE = 60  # images in a run
 
 
-def in_modules(dataset: Dataset) -> Dataset:
-    """Return the data set with each run of images as a group."""
+def in_modules(dataset: Dataset, module: int) -> Dataset:
+    """Return the data set with each run of so many images as a group."""
     by_name = sorted(dataset.samples, key=lambda s: s.image)
-    grouped = []
+    grouped: list[Sample] = []
     for cell_type, alike in groupby(by_name, key=lambda s: str(s.stratum).rpartition("/")[2]):
         for i, sample in enumerate(alike):
-            grouped.append(replace(sample, group=f"{cell_type} {len(grouped) - i} {i // MODULE}"))
+            grouped.append(replace(sample, group=f"{cell_type} {len(grouped) - i} {i // module}"))
     return dataset.subset(grouped)
 
 
-def pooled(variant: str, seed: int, tested: Sequence[Predictions]) -> list[Row]:
+def pooled(dataset: str, variant: str, seed: int, tested: Sequence[Predictions]) -> list[Row]:
     """Return the rows of all folds' test splits together, each decided at its own fold's threshold."""
     defect = np.concatenate([p.is_defect for p in tested])
     chance = np.concatenate([p.values for p in tested])
@@ -62,28 +58,26 @@ def pooled(variant: str, seed: int, tested: Sequence[Predictions]) -> list[Row]:
         "ece_high": spread["ece"].high,
         "ece_if_calibrated_mean": spread["ece_if_calibrated"].mean,
     }
-    return [Row("elpv_folds", "elpv", variant, seed, name, value, "share") for name, value in values.items()]
+    return [Row("elpv_folds", dataset, variant, seed, name, value, "share") for name, value in values.items()]
 
 
 def main() -> None:
     """Run every fold of both kinds with every seed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--recipe", default="fast")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--output", type=Path)
-    args = parser.parse_args()
-    cells = load("elpv")
     every: list[Row] = []
-    for seed in args.seeds:
-        for how, dataset in (("random", cells), ("modules", in_modules(cells))):
-            shared_out = folds(dataset, FOLDS, seed, calibration=0.0)
-            options = make_options({"recipe": args.recipe, "seed": seed})
-            tested = [run(fold, options).evaluation.predictions for fold in shared_out]
-            rows = pooled(f"{args.recipe}, folds {how}", seed, tested)
-            save("elpv_folds", rows, args.output)
-            every += rows
+    with begun(parser, "elpv_folds") as (args, folder):
+        cells = data(args, "elpv", folder)
+        n, module = (2, 4) if args.smoke else (FOLDS, MODULE)
+        for seed in args.seeds:
+            for how, dataset in (("random", cells), ("modules", in_modules(cells, module))):
+                shared_out = folds(dataset, n, seed, calibration=0.0)
+                asked = options(args, {"recipe": args.recipe, "seed": seed})
+                tested = [run(fold, asked).evaluation.predictions for fold in shared_out]
+                rows = pooled(dataset.name, f"{args.recipe}, folds {how}", seed, tested)
+                save(rows, args.output)
+                every += rows
     summary(every)
 
 

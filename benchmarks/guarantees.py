@@ -15,11 +15,9 @@ MAPIE (`pip install mapie`) is left out with a word where it is not installed.
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,15 +25,13 @@ import numpy.typing as npt
 from scipy.stats import binomtest, norm
 
 from brightfield import TrainOptions
-from brightfield.data.load import load
+from brightfield.data.dataset import Dataset
 from brightfield.data.split import split
 from brightfield.decide.policy import parse_policy
 from brightfield.decide.threshold_selection import choose
 from brightfield.errors import DataError
-from brightfield.evaluation.run import evaluate
-from brightfield.pipeline.train import train
-from record import RESULTS, Row, append
-from runs import tell
+from record import Row, append
+from runs import begun, data, new_parser, options, run
 
 Floats = npt.NDArray[np.float64]
 
@@ -65,13 +61,16 @@ class Scores:
     defective: Floats
 
 
-def held_out_scores(name: str, data: str, seed: int) -> Scores:
-    """Train the default on part of a data set and return the probabilities of the rest."""
-    dataset = split(load(data), test=HELD, calibration=0.2, seed=seed)
-    inspector = train(dataset, None, TrainOptions(seed=seed), progress=tell)
-    found = evaluate(inspector, dataset, split="test").predictions
+Rival = Callable[[Scores, str, float], float | None]
+"""From calibration parts, a kind of error and its bound to a threshold, or None where it refuses."""
+
+
+def held_out_scores(dataset: Dataset, asked: TrainOptions) -> Scores:
+    """Train on a share of a data set and return the probabilities of the rest."""
+    shared_out = split(dataset, test=HELD, calibration=0.2, seed=asked.seed)
+    found = run(shared_out, asked).evaluation.predictions
     if found.probabilities is None:
-        raise DataError(f"{name} gave no probabilities")
+        raise DataError(f"{dataset.name} gave no probabilities")
     return Scores(found.probabilities[~found.is_defect], found.probabilities[found.is_defect])
 
 
@@ -121,7 +120,7 @@ def ours(calibration: Scores, kind: str, bound: float) -> float | None:
         return None
 
 
-def mapie(method: str) -> Callable[[Scores, str, float], float | None] | None:
+def mapie(method: str) -> Rival | None:
     """Return the same by MAPIE with one of its corrections for many tests."""
     try:
         from mapie.risk_control import BinaryClassificationController
@@ -150,7 +149,7 @@ def mapie(method: str) -> Callable[[Scores, str, float], float | None] | None:
     return threshold
 
 
-def measure(name: str, pool: Scores | None, how: str, times: int, rivals: dict[str, Any]) -> list[Row]:
+def measure(name: str, pool: Scores | None, how: str, times: int, rivals: dict[str, Rival]) -> list[Row]:
     """Return the rows of one pool: how often each promise holds, and what it costs in the other error."""
     rows = []
     for kind, bound in PROMISES[name]:
@@ -187,7 +186,9 @@ def measure_together(name: str, pool: Scores | None, how: str, times: int) -> li
     """Return the rows of two promises at once: how often each holds, and both, and what goes to a person."""
     (_, escape), (_, overkill) = TOGETHER[name]
     policy = parse_policy(f"escape<={escape}@{CONFIDENCE} and overkill<={overkill}@{CONFIDENCE}")
-    held, reviewed, refused = [], [], 0
+    held: list[tuple[bool, ...]] = []
+    reviewed: list[float] = []
+    refused = 0
     for calibration in draws(pool, how, times, seed=1):
         values = np.concatenate((calibration.good, calibration.defective))
         try:
@@ -207,7 +208,9 @@ def measure_types(times: int) -> list[Row]:
     bound, rng = 0.05, np.random.default_rng(1)
     policy = parse_policy(" and ".join(f"escape[{kind}]<={bound}@{CONFIDENCE}" for kind in TYPES))
     names = ["good"] * 300 + [kind for kind in TYPES for _ in range(300)]
-    held, overkills, refused = [], [], 0
+    held: list[tuple[bool, ...]] = []
+    overkills: list[float] = []
+    refused = 0
     for _ in range(times):
         drawn = [rng.normal(mean, 1.0, 300) for mean in (-1.5, *TYPES.values())]
         try:
@@ -245,30 +248,36 @@ def _kept(
 
 def main() -> None:
     """Run what was asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--magnetic-tile", default="magnetic-tile", help="a folder, or the catalog's name")
     parser.add_argument("--only", nargs="+", choices=tuple(PROMISES), default=list(PROMISES))
     parser.add_argument("--resplits", type=int, default=1000)
     parser.add_argument("--together", action="store_true", help="only two promises at once")
-    parser.add_argument("--output", type=Path, default=RESULTS / "guarantees.csv")
-    args = parser.parse_args()
-    rivals: dict[str, Any] = {"brightfield": ours}
-    for method in () if args.together else ("bonferroni_holm", "fixed_sequence"):
+    with begun(parser, "guarantees") as (args, folder):
+        rivals = {} if args.together else all_rivals()
+        times = 10 if args.smoke else args.resplits
+        places = {"elpv": "elpv", "magnetic-tile": args.magnetic_tile}
+        for name in ("elpv", "simulated") if args.smoke else args.only:
+            pool = None
+            if name in places:
+                pool = held_out_scores(data(args, places[name], folder), options(args, {"seed": 0}))
+            for how in ("fresh draws",) if pool is None else ("halves", "with replacement"):
+                if rivals:
+                    append(args.output, measure(name, pool, how, times, rivals))
+                append(args.output, measure_together(name, pool, how, times))
+            if pool is None:
+                append(args.output, measure_types(times))
+
+
+def all_rivals() -> dict[str, Rival]:
+    """Return our way to a threshold, and MAPIE's where it is installed."""
+    rivals: dict[str, Rival] = {"brightfield": ours}
+    for method in ("bonferroni_holm", "fixed_sequence"):
         if (rival := mapie(method)) is not None:
             rivals[f"MAPIE {method}"] = rival
-    if len(rivals) == 1 and not args.together:
+    if len(rivals) == 1:
         print("mapie is not installed: only our own thresholds are measured")
-    for name in args.only:
-        data = {"elpv": "elpv", "magnetic-tile": args.magnetic_tile}.get(name)
-        pool = None if data is None else held_out_scores(name, data, seed=0)
-        for how in ("fresh draws",) if pool is None else ("halves", "with replacement"):
-            if not args.together:
-                append(args.output, measure(name, pool, how, args.resplits, rivals))
-            append(args.output, measure_together(name, pool, how, args.resplits))
-        if pool is None:
-            append(args.output, measure_types(args.resplits))
+    return rivals
 
 
 if __name__ == "__main__":

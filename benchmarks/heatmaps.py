@@ -2,7 +2,7 @@
 
 python benchmarks/heatmaps.py                      synthetic parts
 python benchmarks/heatmaps.py --data FOLDER        a data set with masks and groups, such as ballscrew
-python benchmarks/heatmaps.py --data FOLDER --development     on a part of its training images, to choose by
+python benchmarks/heatmaps.py --data FOLDER --development     on a share of its training images, to choose by
 
 Both are measured with maps added as they are by default, and with their signs. How well the probability tells
 defective images from good ones is written beside, as it says how hot a heatmap is.
@@ -11,54 +11,55 @@ defective images from good ones is written beside, as it says how hot a heatmap 
 from __future__ import annotations
 
 import argparse
-import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from brightfield.models.cam import SMOOTHING, grad_cam
+import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
-from torchvision.transforms.v2.functional import gaussian_blur
 
-from brightfield import Dataset, Inspector, TrainOptions
-from brightfield.data.decode import read_mask
+from brightfield import Dataset, Inspector
 from brightfield.data.load import load
+from brightfield.data.masks import read_mask
 from brightfield.data.split import folds, split
 from brightfield.data.synthetic import make_parts
+from brightfield.engine.heat import SMOOTHING, grad_cam
+from brightfield.engine.resample import resampled, spreading
 from brightfield.evaluation.pixels import PixelMeter
-from brightfield.methods import classifier
-from record import RESULTS, Row, append
-from runs import for_development, run
+from brightfield.methods.classifier.fitted import Classifier
+from record import Row, append
+from runs import begun, for_development, new_parser, options, run, smoke_parts
 
 NEAR = 10  # pixels that the hottest place may lie beside the mask
 
-
-def last_only(maps, score, size, calm=None):  # type: ignore[no-untyped-def]
-    """Grad-CAM of the deepest map alone, the others held fixed."""
-
-    def of_last(leaves):  # type: ignore[no-untyped-def]
-        return score([m.clone() for m in maps[:-1]] + leaves)
-
-    return grad_cam(maps[-1:], of_last, size, None if calm is None else calm[-1:], weights="map")
+FloatArray = npt.NDArray[np.float32]
+Maps = Sequence[FloatArray]
+Kind = Callable[[Maps, Maps, int, Sequence[FloatArray | None]], FloatArray]
+"""From maps, the score's gradients, the tile's side and the channels' usual values to activation maps."""
 
 
-def signed(maps, score, size, calm=None):  # type: ignore[no-untyped-def]
-    """The default's mean of both, but maps add up with their signs: one can hide what another found."""
-    leaves = [m.detach().clone().float().requires_grad_(True) for m in maps]
-    with torch.enable_grad():
-        gradients = torch.autograd.grad(score(leaves).sum(), leaves)
-    total = 0.0
-    for i, (leaf, gradient) in enumerate(zip(leaves, gradients, strict=True)):
-        activation = leaf.detach() - (0.0 if calm is None or calm[i] is None else calm[i][:, None, None])
-        whole = gradient.mean((2, 3), keepdim=True)
-        both = torch.stack([(w * activation).sum(1) for w in (whole, gradient)], 1) * leaf[0, 0].numel()
-        total = total + torch.nn.functional.interpolate(both, (size, size), mode="bilinear")
-    side = 2 * round(1.5 * SMOOTHING * size) + 1
-    return gaussian_blur(total, [side, side], [SMOOTHING * size]).clamp_min(0).prod(1).sqrt()
+def last_only(maps: Maps, gradients: Maps, size: int, calm: Sequence[FloatArray | None]) -> FloatArray:
+    """Return Grad-CAM of the deepest map alone, the others held fixed."""
+    return grad_cam(maps[-1:], gradients[-1:], size, calm[-1:], weights="map")
 
 
-KINDS = {
+def signed(maps: Maps, gradients: Maps, size: int, calm: Sequence[FloatArray | None]) -> FloatArray:
+    """Return the default's mean of both, with maps added by their signs: one can hide what another found."""
+    total = np.zeros((len(maps[0]), 2, size, size), dtype=np.float32)
+    for m, gradient, usual in zip(maps, gradients, calm, strict=True):
+        activation = m if usual is None else m - usual[:, None, None]
+        by_map = (gradient.mean((2, 3), keepdims=True) * activation).sum(1)
+        by_place = (gradient * activation).sum(1)
+        spread = spreading(m.shape[2], size, SMOOTHING * size)
+        both = np.stack([by_map, by_place], 1) * m[0, 0].size  # (N, 2, H, W)
+        total += resampled(both.astype(np.float32), spread, spread)
+    total = total.clip(min=0)
+    return np.asarray(np.sqrt(total[:, 0] * total[:, 1]))
+
+
+KINDS: dict[str, Kind] = {
     "Grad-CAM, last convolution": last_only,
     "Grad-CAM, all maps": partial(grad_cam, weights="map"),
     "element-wise, all maps": partial(grad_cam, weights="place"),
@@ -67,62 +68,86 @@ KINDS = {
 }
 
 
+class Explained(Classifier):
+    """A classifier that explains itself by another kind of heatmap."""
+
+    def __init__(self, judge: Classifier, kind: Kind) -> None:
+        super().__init__(
+            judge.trunk,
+            judge.head,
+            judge.preprocessing,
+            normal=judge.normal,
+            views=judge.views,
+            backbone=judge.backbone,
+        )
+        self.kind = kind
+
+    def cam(self, maps: Maps, gradients: Maps, calm: Sequence[FloatArray | None]) -> FloatArray:
+        """Return the activation maps of tiles, of this kind."""
+        return self.kind(maps, gradients, self.preprocessing.tile, calm)
+
+
 def measure(inspector: Inspector, dataset: Dataset, name: str, seed: int) -> list[Row]:
     """Return the figures of every kind of heatmap on the test split."""
-    verdicts = [(s, inspector.inspect(s.path, explain=False)) for s in dataset.split("test").samples]
-    told = roc_auc_score(
-        [s.label != dataset.normal for s, _ in verdicts], [v.probability for _, v in verdicts]
-    )
+    if not isinstance(inspector.method, Classifier):
+        raise SystemExit(f"the method {inspector.method.name} is no classifier, and has one kind of heatmap")
+    test = dataset.split("test").samples
+    probabilities = [v.probability for v in inspector.inspect_many(s.path for s in test)]
+    told = roc_auc_score([s.label != dataset.normal for s in test], probabilities)
     rows = [Row("heatmaps", name, "the probability", seed, "image_auroc", float(told), "share")]
     for kind, function in KINDS.items():
-        classifier.grad_cam = function
-        meter, hits = PixelMeter(), []
-        for sample in dataset.split("test").samples:
-            if sample.mask is None and sample.label != dataset.normal:
-                continue  # where its defect is, nobody knows
-            heatmap = inspector.inspect(sample.path).heatmap
-            if heatmap is None:
-                continue
-            mask = None if sample.mask is None else read_mask(sample.mask)
-            meter.update(heatmap, mask)
-            if mask is not None and mask.any():  # a good part may have an empty one
-                y, x = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
-                hits.append(
-                    bool(mask[max(0, y - NEAR) : y + NEAR + 1, max(0, x - NEAR) : x + NEAR + 1].any())
-                )
-        found = meter.result().as_dict()
-        values = {"pixel_auroc": found["auroc"], "aupro": found["aupro"], "iou": found["iou"]}
-        values["hottest_on_defect"] = np.mean(hits)
-        rows += [Row("heatmaps", name, kind, seed, metric, float(v), "share") for metric, v in values.items()]
-        print(kind, {k: round(float(v), 4) for k, v in values.items()}, flush=True)
-    classifier.grad_cam = grad_cam
+        values = figures(replace(inspector, method=Explained(inspector.method, function)), dataset)
+        rows += [
+            Row("heatmaps", name, kind, seed, metric, value, "share") for metric, value in values.items()
+        ]
+        print(kind, {k: round(v, 4) for k, v in values.items()}, flush=True)
     return rows
+
+
+def figures(inspector: Inspector, dataset: Dataset) -> dict[str, float]:
+    """Return how well an inspector's heatmaps find the masks of the test split."""
+    meter, hits = PixelMeter(), []
+    for sample in dataset.split("test").samples:
+        if sample.mask is None and sample.label != dataset.normal:
+            continue  # where its defect is, nobody knows
+        heatmap = inspector.inspect(sample.path).heatmap
+        if heatmap is None:
+            continue
+        mask = None if sample.mask is None else read_mask(sample.mask)
+        meter.update(heatmap, mask)
+        if mask is not None and mask.any():  # a good part may have an empty one
+            y, x = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
+            near = mask[max(0, y - NEAR) : y + NEAR + 1, max(0, x - NEAR) : x + NEAR + 1]
+            hits.append(bool(near.any()))
+    found = meter.result()
+    values = {"pixel_auroc": found.auroc, "aupro": found.aupro, "iou": found.iou}
+    shown = {name: float(value) for name, value in values.items() if value is not None}
+    return {**shown, "hottest_on_defect": float(np.mean(hits))}
 
 
 def main() -> None:
     """Train once and measure every kind of heatmap on the same inspector."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--development", action="store_true", help="leave the test images out")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=RESULTS / "heatmaps.csv")
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        if args.data is None:
-            name = "synthetic 380x260, defects of 26 px"
-            parts = make_parts(
-                Path(folder) / "parts", n_ok=140, n_defect=80, size=(260, 380), defect_px=26, seed=args.seed
-            )
-            dataset = split(parts, test=0.25, calibration=0.0, seed=args.seed)
-        else:
-            name = args.data.name
-            dataset = folds(load(args.data), 5, 0, calibration=0.0)[args.seed]
+    with begun(parser, "heatmaps") as (args, folder):
+        dataset, name = shared_out(args, folder)
         if args.development:
             dataset, name = for_development(dataset, args.seed), f"{name}, part of the training images"
-        inspector = run(dataset, TrainOptions(seed=args.seed)).inspector
+        inspector = run(dataset, options(args, {"seed": args.seed})).inspector
         append(args.output, measure(inspector, dataset, name, args.seed))
+
+
+def shared_out(args: argparse.Namespace, folder: Path) -> tuple[Dataset, str]:
+    """Return the data set with its splits, and what the rows call it."""
+    if args.data is not None and not args.smoke:
+        return folds(load(args.data), 5, 0, calibration=0.0)[args.seed], args.data.name
+    if args.smoke:
+        return split(smoke_parts(folder), test=0.25, calibration=0.0, seed=args.seed), "synthetic"
+    parts = make_parts(folder / "parts", n_ok=140, n_defect=80, size=(260, 380), defect_px=26, seed=args.seed)
+    name = "synthetic 380x260, defects of 26 px"
+    return split(parts, test=0.25, calibration=0.0, seed=args.seed), name
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
     python benchmarks/inspecting.py                                  a solar cell, default recipe
     python benchmarks/inspecting.py --bundle BUNDLE --data FOLDER    an inspector and pictures that are there
-    python benchmarks/inspecting.py --other SOURCE BUNDLE            beside the source of another version, in turn
+    python benchmarks/inspecting.py --other SOURCE BUNDLE            beside another version's source, in turn
 
-Processes are timed in CPU-seconds and in the most memory they held, beside one that only imports NumPy, Pillow and
-ONNX Runtime. In the process a verdict is timed beside what ONNX Runtime takes for the same tiles and scales.
+Processes are timed in CPU-seconds and in the most memory they held, beside one that only imports NumPy,
+Pillow and ONNX Runtime. In the process a verdict is timed beside what ONNX Runtime takes for the same tiles
+and scales.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -23,8 +25,14 @@ from pathlib import Path
 
 import numpy as np
 
-from record import Row
-from runs import save
+import brightfield
+from brightfield import Dataset
+from brightfield.engine.pixels import normalise
+from brightfield.engine.trunk import ANY_SIDE, PICTURES, POOLED, SIZE, scaled_side
+from brightfield.methods.classifier.fitted import Classifier
+from brightfield.pipeline.train import train
+from record import Row, append
+from runs import begun, data, new_parser, options, tell
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 IMPORTS = "import numpy, PIL.Image, onnxruntime"
@@ -35,13 +43,24 @@ import json, sys, time
 from pathlib import Path
 import brightfield
 inspector = brightfield.load(sys.argv[1])
-paths = sorted(p for p in Path(sys.argv[2]).rglob("*") if p.suffix.lower() in (".png", ".jpg"))[:int(sys.argv[3])]
+found = (p for p in Path(sys.argv[2]).rglob("*") if p.suffix.lower() in (".png", ".jpg"))
+paths = sorted(found)[:int(sys.argv[3])]
 list(inspector.inspect_many(paths[:4]))
 begin = time.perf_counter()
 found = list(inspector.inspect_many(paths))
 print(json.dumps(len(found) / (time.perf_counter() - begin)))
 """
-"""Pictures a second of `inspect_many`, in a process of its own."""
+
+EVALUATE = """
+import json, sys, time
+import brightfield
+inspector = brightfield.load(sys.argv[1])
+begin = time.perf_counter()
+evaluation = brightfield.evaluate(inspector, sys.argv[2])
+print(json.dumps(evaluation.metrics["n"] / (time.perf_counter() - begin)))
+"""
+PROGRAMS = {"inspect_many": MANY, "evaluate": EVALUATE}
+"""Each prints pictures a second, in a process of its own, of a bundle and a folder of pictures."""
 
 
 def process(command: list[str], source: Path) -> tuple[float, float]:
@@ -81,17 +100,20 @@ def processes(sides: dict[str, tuple[Path, Path]], image: Path, times: int) -> l
 
 def in_process(bundle: Path, image: Path, times: int) -> list[Row]:
     """Return milliseconds of a verdict without and with a heatmap, and of ONNX Runtime for the same tiles."""
-    import brightfield
-    from brightfield.engine.pixels import at_scale, normalise
-
     inspector = brightfield.load(bundle)
     pixels = inspector.look(image).pixels
     method = inspector.method
+    if not isinstance(method, Classifier) or ANY_SIDE not in method.trunk.networks:
+        raise SystemExit("this inspector has no network for every size to compare with")
+    network = method.trunk.networks[ANY_SIDE]
     tiles, _ = inspector.preprocessing.tiles(inspector.preprocessing.working(pixels))
     x = normalise(tiles, inspector.preprocessing)
-    inputs = [np.ascontiguousarray(at_scale(x, scale)) for scale in method.trunk.scales]
+    passes = []  # pictures of each scale, small already: what making them small costs is the verdict's
+    for scale in method.trunk.scales:
+        side = scaled_side(x.shape[2], scale)
+        passes.append({PICTURES: np.ascontiguousarray(x[:, :, :side, :side]), SIZE: np.array([side, side])})
     sides: dict[str, Callable[[], object]] = {
-        "network alone": lambda: [method.trunk._run(one, False) for one in inputs],
+        "network alone": lambda: [network(inputs, (POOLED,)) for inputs in passes],
         "verdict": lambda: inspector.inspect(pixels, explain=False),
         "verdict with heatmap": lambda: inspector.inspect(pixels),
     }
@@ -111,18 +133,19 @@ def in_process(bundle: Path, image: Path, times: int) -> list[Row]:
 
 
 def many(sides: dict[str, tuple[Path, Path]], folder: Path, pictures: int, times: int) -> list[Row]:
-    """Return pictures a second of `inspect_many` for each side, in turn."""
-    found: dict[str, list[float]] = {}
+    """Return pictures a second of `inspect_many` and of `evaluate` for each side, in turn."""
+    found: dict[tuple[str, str], list[float]] = {}
     for _ in range(times):
-        for name, (source, bundle) in sides.items():
-            command = [sys.executable, "-c", MANY, str(bundle), str(folder), str(pictures)]
-            env = {**os.environ, "PYTHONPATH": str(source), "OMP_WAIT_POLICY": "PASSIVE"}
-            done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
-            found.setdefault(name, []).append(float(json.loads(done.stdout)))
+        for what, program in PROGRAMS.items():
+            for name, (source, bundle) in sides.items():
+                command = [sys.executable, "-c", program, str(bundle), str(folder), str(pictures)]
+                env = {**os.environ, "PYTHONPATH": str(source), "OMP_WAIT_POLICY": "PASSIVE"}
+                done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+                found.setdefault((what, name), []).append(float(json.loads(done.stdout)))
     return [
         row
-        for name, values in found.items()
-        for row in _spread("inspect_many", name, "pictures_per_second", values, "1/s")
+        for (what, name), values in found.items()
+        for row in _spread(what, name, "pictures_per_second", values, "1/s")
     ]
 
 
@@ -132,52 +155,47 @@ def _spread(dataset: str, variant: str, metric: str, values: list[float], unit: 
     return [Row("inspecting", dataset, variant, 0, name, value, unit) for name, value in kinds.items()]
 
 
-def solar_cells(folder: Path, smoke: bool) -> tuple[Path, Path]:
-    """Train the default recipe on solar cells, or for a smoke run on a few synthetic parts."""
-    import brightfield
-    from brightfield.data.load import load
-    from brightfield.data.synthetic import make_parts
+def trained(args: argparse.Namespace, folder: Path) -> tuple[Path, Path]:
+    """Train the default recipe on solar cells or synthetic parts; return the bundle and a few pictures."""
+    dataset = data(args, "elpv", folder)
+    train(dataset, folder / "inspector", options(args, {}), progress=tell)
+    return folder / "inspector", labelled(dataset, folder / "pictures", args.pictures)
 
-    if smoke:
-        parts = folder / "parts"
-        make_parts(parts, n_ok=24, n_defect=16, size=(96, 96), defect_px=18)
-        brightfield.train(parts, folder / "inspector", weights="none", image_size=64)
-        return folder / "inspector", parts
-    dataset = load("elpv")
-    brightfield.train(dataset, folder / "inspector")
-    return folder / "inspector", dataset.samples[0].path.parent
+
+def labelled(dataset: Dataset, folder: Path, pictures: int) -> Path:
+    """Make a folder of some pictures of a data set, as many good as defective, sorted by class."""
+    for good in (True, False):
+        place = folder / ("OK" if good else "Defect")
+        place.mkdir(parents=True)
+        chosen = [s for s in dataset.samples if (s.label == dataset.normal) == good]
+        for i, sample in enumerate(chosen[: pictures // 2]):
+            shutil.copy(sample.path, place / f"{i}{sample.path.suffix}")
+    return folder
 
 
 def main() -> None:
     """Measure all three."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--other", nargs=2, type=Path, metavar=("SOURCE", "BUNDLE"))
     parser.add_argument("--pictures", type=int, default=200)
-    parser.add_argument("--smoke", action="store_true", help="on synthetic parts, in seconds")
-    parser.add_argument("--output", type=Path)
-    args = parser.parse_args()
-    times = SMOKE_TIMES if args.smoke else FULL_TIMES
-    with tempfile.TemporaryDirectory() as temporary:
+    with begun(parser, "inspecting") as (args, temporary):
+        times, pictures = (SMOKE_TIMES, 8) if args.smoke else (FULL_TIMES, args.pictures)
         bundle, folder = args.bundle, args.data
         if bundle is None or folder is None:
-            bundle, folder = solar_cells(Path(temporary), args.smoke)
+            bundle, folder = trained(args, temporary)
         image = next(p for p in sorted(folder.rglob("*")) if p.suffix.lower() in (".png", ".jpg"))
         sides = {"this version": (SOURCE, bundle)}
         if args.other is not None:
             sides["the other version"] = (args.other[0], args.other[1])
         rows = processes(sides, image, times)
         rows += in_process(bundle, image, times)
-        rows += many(sides, folder, 8 if args.smoke else args.pictures, min(3, times))
+        rows += many(sides, folder, pictures, min(3, times))
         for row in rows:
-            print(
-                f"{row.dataset:14s} {row.variant:22s} {row.metric:28s} {row.value:10.4g} {row.unit}",
-                flush=True,
-            )
-        save("inspecting", rows, args.output or (Path(temporary) / "smoke.csv" if args.smoke else None))
+            said = f"{row.dataset:14s} {row.variant:22s} {row.metric:28s} {row.value:10.4g} {row.unit}"
+            print(said, flush=True)
+        append(args.output, rows)
 
 
 if __name__ == "__main__":

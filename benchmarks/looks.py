@@ -7,73 +7,57 @@ On the training images of the solar cells' protocol for seed 0. The test images 
 
 from __future__ import annotations
 
-import argparse
-import time
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
-from sklearn.metrics import roc_auc_score
-
-from brightfield import Dataset, TrainOptions
-from brightfield.data.load import load
-from brightfield.data.split import split
 from brightfield.engine.view_names import FLIPS
-from brightfield.learn.recipes import RECIPES, Recipe
-from brightfield.pipeline.train import train
+from brightfield.errors import ConfigError
+from brightfield.learn.recipes import RECIPES, Recipe, TrainHead
 from record import Row
-from runs import save, summary, tell
+from runs import SMOKE, begun, data, judged_out_of_fold, new_parser, options, save, summary, untested
 
 DEFAULT = RECIPES["fast"]
+
+
+def looking(scales: tuple[float, ...], views: int = 1) -> Recipe:
+    """Return the default recipe with other scales, and kept features of so many views.
+
+    Raises:
+        ConfigError: If the default recipe keeps no features.
+    """
+    if not isinstance(DEFAULT.how, TrainHead):
+        raise ConfigError("the default recipe trains no head on kept features")
+    how = replace(DEFAULT.how, views=FLIPS[:views])
+    return replace(DEFAULT, head=replace(DEFAULT.head, scales=scales), how=how)
+
+
 VARIANTS: dict[str, tuple[Recipe, int | None]] = {
     "three scales": (DEFAULT, None),
-    "the two larger": (replace(DEFAULT, head=replace(DEFAULT.head, scales=(1.0, 0.53))), None),
-    "own size only": (replace(DEFAULT, head=replace(DEFAULT.head, scales=(1.0,))), 300),
-    "224 px only, two views": (
-        replace(
-            DEFAULT,
-            head=replace(DEFAULT.head, scales=(1.0,)),
-            how=replace(DEFAULT.how, views=FLIPS[:2]),
-        ),
-        224,
-    ),
+    "the two larger": (looking((1.0, 0.53)), None),
+    "own size only": (looking((1.0,)), 300),
+    "224 px only, two views": (looking((1.0,), views=2), 224),
 }
-
-
-def judged(dataset: Dataset, name: str, seed: int) -> list[Row]:
-    """Return the rows of one variant: its figures out of fold, which member logits give, and the seconds."""
-    recipe, size = VARIANTS[name]
-    begin = time.perf_counter()
-    own = {"recipe": recipe, "image_size": size, "tile": size}
-    inspector = train(dataset, None, TrainOptions(seed=seed, test=0.0, own=own), progress=tell)
-    seconds = time.perf_counter() - begin
-    scores = inspector.scores_of(inspector.reference["logits"])
-    is_defect = inspector.reference["labels"] != inspector.normal_index
-    shares = 1 - inspector.probabilities_of(inspector.reference["logits"])[:, inspector.normal_index]
-    values = {
-        "auroc": float(roc_auc_score(is_defect, scores)),
-        "accuracy_at_0.5": float(((shares >= 0.5) == is_defect).mean()),
-    }
-    rows = [Row("looks", "elpv, out of fold", name, seed, k, v, "share") for k, v in values.items()]
-    return [*rows, Row("looks", "elpv, out of fold", name, seed, "training_time", seconds, "s")]
+"""By name: the recipe, and the side in pixels of the picture and of its one tile, where it is not planned."""
 
 
 def main() -> None:
     """Run every variant with every seed, in turn."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--output", type=Path)
-    args = parser.parse_args()
     every: list[Row] = []
-    shared_out = split(load("elpv"), test=0.25, calibration=0.0, seed=0)
-    kept = shared_out.subset(replace(s, split=None) for s in shared_out.samples if s.split == "train")
-    for seed in args.seeds:
-        for name in args.variants:
-            rows = judged(kept, name, seed)
-            save("looks", rows, args.output)
-            every += rows
+    with begun(parser, "looks") as (args, folder):
+        kept = untested(data(args, "elpv", folder))
+        kept = replace(kept, name=f"{kept.name}, out of fold")
+        for seed in args.seeds:
+            for name in args.variants:
+                recipe, size = VARIANTS[name]
+                tile = SMOKE["image_size"] if args.smoke and size else size
+                own: dict[str, Any] = {"recipe": recipe, "image_size": size, "tile": tile}
+                asked = options(args, {"seed": seed, "test": 0.0, **own})
+                rows = judged_out_of_fold(kept, asked, "looks", name, seed)
+                save(rows, args.output)
+                every += rows
     summary(every)
 
 

@@ -20,27 +20,24 @@ from brightfield.data.catalog import load_catalog
 from brightfield.data.fingerprints import near_duplicate_groups
 from brightfield.data.split import split
 from brightfield.data.synthetic import make_parts
-from brightfield.options import make_options
 from record import Row
-from runs import rows_of, run, save, summary
+from runs import begun, new_parser, options, rows_of, run, save, summary
 
 PICTURE = (600, 900)
 
 
-def both(dataset: Dataset, name: str, seed: int, output: Path | None) -> list[Row]:
+def both(dataset: Dataset, name: str, seed: int, args: argparse.Namespace) -> list[Row]:
     """Run the default and the squeezed variant on the same parts."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        variants = {
-            "default": (dataset, make_options({"seed": seed})),
-            "squeezed 224": (
-                squeezed(dataset, Path(folder), 224),
-                make_options({"seed": seed, "image_size": 224}),
-            ),
+        variants: dict[str, tuple[Dataset, dict[str, int]]] = {
+            "default": (dataset, {}),
+            "squeezed 224": (squeezed(dataset, Path(folder), 224), {"image_size": 224}),
         }
-        for variant, (images, options) in variants.items():
-            found = rows_of(run(images, options), "small_defects", name, variant, seed)
-            save("small_defects", found, output)
+        for variant, (images, own) in variants.items():
+            one = run(images, options(args, {"seed": seed, **own}))
+            found = rows_of(one, "small_defects", name, variant, seed)
+            save(found, args.output)
             rows += [replace(row, variant=f"{name}: {variant}") for row in found]
     return rows
 
@@ -56,29 +53,28 @@ def binary(dataset: Dataset) -> Dataset:
 
 def main() -> None:
     """Run what was asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--sizes", type=int, nargs="*", default=[])
     parser.add_argument("--magnetic-tile", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--output", type=Path)
-    args = parser.parse_args()
     every: list[Row] = []
-    for seed in args.seeds:
-        for size in args.sizes:
-            with tempfile.TemporaryDirectory() as folder:
+    with begun(parser, "small_defects") as (args, folder):
+        height, width = (96, 128) if args.smoke else PICTURE
+        n_ok, n_defect = (40, 24) if args.smoke else (160, 80)
+        for seed in args.seeds:
+            for size in [12] if args.smoke else args.sizes:
+                place = folder / f"{size}-{seed}"
                 parts = make_parts(
-                    Path(folder) / "parts", n_ok=160, n_defect=80, size=PICTURE, defect_px=size, seed=seed
+                    place, n_ok=n_ok, n_defect=n_defect, size=(height, width), defect_px=size, seed=seed
                 )
                 dataset = split(binary(parts), test=0.4, calibration=0.0, seed=seed)
-                every += both(dataset, f"synthetic 900x600, defects of {size} px", seed, args.output)
-        if args.magnetic_tile:
-            tiles = load_catalog("magnetic-tile", root=args.magnetic_tile.parent)
-            # the same tile under several exposures stays in one part
-            same = near_duplicate_groups([s.path for s in tiles.samples])
-            dataset = split(binary(tiles), test=0.2, calibration=0.0, seed=seed, duplicates=same)
-            every += both(dataset, "magnetic-tile", seed, args.output)
+                every += both(dataset, f"synthetic {width}x{height}, defects of {size} px", seed, args)
+            if args.magnetic_tile:
+                tiles = load_catalog("magnetic-tile", root=args.magnetic_tile.parent)
+                # the same tile under several exposures stays in one split
+                same = near_duplicate_groups([s.path for s in tiles.samples])
+                dataset = split(binary(tiles), test=0.2, calibration=0.0, seed=seed, duplicates=same)
+                every += both(dataset, "magnetic-tile", seed, args)
     summary(every)
 
 

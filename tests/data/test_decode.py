@@ -235,8 +235,16 @@ def test_other_arrays_are_refused(array: np.ndarray, message: str) -> None:
 
 
 def test_something_else_is_refused() -> None:
-    with pytest.raises(ImageError, match="bytes"):
-        decode(b"abc")  # type: ignore[arg-type]
+    with pytest.raises(ImageError, match="not an image that can be read; expected PNG"):
+        decode(b"abc")
+    with pytest.raises(ImageError, match="int"):
+        decode(3)  # type: ignore[arg-type]
+
+
+def test_the_bytes_of_a_file_are_its_picture(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert np.array_equal(decode((tmp_path / "a.png").read_bytes()), pixels)
 
 
 def test_floating_point_files_are_refused(tmp_path: Path) -> None:

@@ -356,7 +356,7 @@ def test_the_fingerprint_follows_whatever_the_training_uses(tmp_path: Path) -> N
     mask, other = picture(tmp_path / "m.png"), picture(tmp_path / "n.png", 7)
     bare = Sample("a.png", picture(tmp_path / "a.png"), "pit", mask=mask)
     changed = (
-        *(replace(bare, **{name: "x"}) for name in ("group", "part", "stratum", "label", "image")),
+        *(replace(bare, **{name: "x"}) for name in ("group", "split", "stratum", "label", "image")),
         *(replace(bare, mask=m) for m in (None, other)),
         replace(bare, defect_probability=0.5),
     )

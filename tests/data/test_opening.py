@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from brightfield.training.choice import choose_recipe
 from PIL import Image
 
 from brightfield.data.check import check
-from brightfield.data.decode import decode, read_mask
+from brightfield.data.decode import decode
 from brightfield.data.load import load
+from brightfield.data.masks import read_mask
 from brightfield.data.opening import blamed_on, opened, picture_at_work
 from brightfield.data.scan import scan
 from brightfield.errors import ImageError
 from brightfield.explain.files import read_heatmap
-from brightfield.options import TrainOptions
+from brightfield.learn.recipe_selection import choose_recipe
+from brightfield.methods.classifier.options import ClassifierOptions
 
 SOURCE = Path(__file__).parents[2] / "src" / "brightfield"
 
@@ -116,7 +117,7 @@ def test_a_surface_is_one_finding_of_a_check_and_no_obstacle_to_a_recipe(tmp_pat
     dataset = load(tmp_path)
     found = [f.files for f in check(dataset).findings if f.kind == "unreadable"]
     assert found == [("OK/bad.png",), ("pit/b.png",)]
-    assert choose_recipe(TrainOptions(), dataset).name == "fast"
+    assert choose_recipe(ClassifierOptions(), dataset).name == "fast"
 
 
 def test_a_damaged_avif_under_another_name(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ def dataset_of(samples: list[Sample]) -> Dataset:
     return Dataset("made", tuple(samples), order_classes(labels, "OK"), "OK")
 
 
-def plain(n_ok: int, n_bad: int, part: str | None = None) -> Dataset:
+def plain(n_ok: int, n_bad: int, given: str | None = None) -> Dataset:
     labels = ["OK"] * n_ok + ["bad"] * n_bad
     return dataset_of(
-        [Sample(f"{label}/{i:04d}.png", Path("x"), label, split=part) for i, label in enumerate(labels)]
+        [Sample(f"{label}/{i:04d}.png", Path("x"), label, split=given) for i, label in enumerate(labels)]
     )
 
 
@@ -130,7 +130,7 @@ def test_given_parts_are_kept() -> None:
     got = split(two)
     assert {s.image for s in got.split("test").samples} == {s.image for s in two.split("test").samples}
     assert len(got.split("calibration")) == 8  # 15% of 50, rounded up as scikit-learn does
-    only = split(plain(60, 40, split="train"))
+    only = split(plain(60, 40, "train"))
     assert Counter(s.split for s in only.samples) == {"train": 68, "test": 20, "calibration": 12}
     assert {s.split for s in resplit(got).samples} == {None}
 
@@ -155,7 +155,7 @@ def test_too_few_say_how_many_are_needed() -> None:
         split(plain(50, 3))
     samples = [Sample(f"{i}", Path("x"), "OK", group=str(i % 9)) for i in range(90)]
     samples += [Sample(f"bad{i}", Path("x"), "bad", group=f"b{i % 2}") for i in range(20)]
-    with pytest.raises(DataError, match="'bad' comes from 2 groups .*3 are needed"):
+    with pytest.raises(DataError, match="'bad' comes from 2 groups .*3 are needed.*other parts"):
         split(dataset_of(samples))
     with pytest.raises(DataError, match="'bad' comes from 2 groups"):
         folds(dataset_of(samples), 5)
@@ -165,9 +165,9 @@ def test_bad_wishes_are_refused() -> None:
     with pytest.raises(DataError, match="no images to split"):
         split(Dataset("empty", (), (), None))
     with pytest.raises(DataError, match="only test images and none to train on"):
-        split(plain(9, 9, split="test"))
+        split(plain(9, 9, "test"))
     mixed = dataset_of([*plain(9, 0).samples, Sample("z", Path("x"), "bad", split="test")])
-    with pytest.raises(DataError, match="some images have a part and some have none"):
+    with pytest.raises(DataError, match="some images have a split and some have none"):
         split(mixed)
     with pytest.raises(ConfigError, match=r"test is 1\.5"):
         split(plain(9, 9), test=1.5)

@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from brightfield.learn.head import (
-    HeadEnsemble,
-    HeadSpec,
-    defect_log_odds,
-    pool_maps,
-    pool_tiles,
-    tile_weights,
-)
+from brightfield.engine.spec import HeadSpec
+from brightfield.learn.head import HeadEnsemble, defect_log_odds, pool_maps, pool_tiles
 
 
 def gelu(x: float) -> float:
@@ -81,6 +75,31 @@ def test_members_apart_read_their_own_part_of_the_vector() -> None:
         hidden = torch.nn.functional.gelu(own @ head.weights[0][m] + head.biases[0][m])
         assert torch.allclose(each[m], hidden @ head.weights[1][m] + head.biases[1][m], atol=1e-6)
     assert torch.allclose(head(x), each.mean(0))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        HeadSpec(),
+        HeadSpec(hidden=(5,), members=3, dropout=0.4),
+        HeadSpec(hidden=(5, 4), members=2, activation="relu"),
+        HeadSpec(hidden=(4,), members=2, activation="tanh", apart=True),
+    ],
+)
+def test_fitted_it_gives_the_same_logits_and_never_changes(spec: HeadSpec) -> None:
+    torch.manual_seed(3)
+    head = HeadEnsemble(6, 3, spec)
+    head.standardise(torch.randn(30, 6) * 3 + 1)
+    x = torch.randn(8, 6)
+    expected = head.eval()(x).detach().numpy()
+    fitted = head.train().fitted()  # nothing is dropped of what judges
+    assert fitted.spec == spec
+    assert np.allclose(fitted.logits(x.numpy()), expected, atol=1e-5)
+    with torch.no_grad():
+        for p in head.parameters():
+            p.zero_()
+        head.center.fill_(9.0)
+    assert np.allclose(fitted.logits(x.numpy()), expected, atol=1e-5), "it learned on"
 
 
 def test_some_of_the_members() -> None:
@@ -151,13 +170,3 @@ def test_tiles_that_are_padding_do_not_count(normal: int | None, temperature: fl
 def test_without_a_normal_class_tiles_count_alike() -> None:
     z = np.random.default_rng(6).normal(size=(4, 3))
     assert np.allclose(pool_tiles(torch.from_numpy(z), None).numpy(), z.mean(0))
-
-
-def test_a_tile_says_as_much_as_it_is_likely_to_be_defective() -> None:
-    z = np.random.default_rng(7).normal(size=(5, 3)) * 3
-    shares = np.exp(z) / np.exp(z).sum(1, keepdims=True)
-    defect = 1 - shares[:, 1]
-    assert np.allclose(tile_weights(torch.from_numpy(z), 1).numpy(), defect / defect.max())
-    assert tile_weights(torch.from_numpy(z), None).tolist() == [1.0] * 5
-    calm = torch.tensor([[900.0, 0.0], [800.0, 0.0]]).double()
-    assert torch.allclose(tile_weights(calm, 0), torch.tensor([np.exp(-100.0), 1.0]).double())

@@ -144,7 +144,7 @@ def test_mixtures_leave_out_the_fold_of_either_image() -> None:
 
 
 def test_pictures_in_tiles_are_not_mixed() -> None:
-    with pytest.raises(ConfigError, match=r"tiles \(3 of one here\).*--image-size"):
+    with pytest.raises(ConfigError, match=r"tiles \(up to 3 here\).*--image-size"):
         trained(head_data(3), mix="mixup")
 
 

@@ -7,17 +7,12 @@ import torch
 from PIL import Image
 
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.engine.spec import HeadSpec
 from brightfield.learn.backbone import build_trunk
-from brightfield.learn.head import HeadSpec
-from brightfield.learn.network import build_network, looked_at, normalise, rescaled
+from brightfield.learn.network import PooledTrunk, build_network, normalise, rescaled
 from brightfield.learn.runtime import pick_runtime
 
 SPEC = HeadSpec(taps=(-2, -1), pools=("mean", "max"), scales=(1.0, 0.5))
-
-
-def test_smaller_looks_are_whole_places_of_the_deepest_maps() -> None:
-    assert [looked_at(300, s) for s in (1.0, 0.53, 0.43)] == [300, 160, 128]
-    assert looked_at(64, 0.1) == 32
 
 
 def test_a_smaller_look_is_the_picture_antialiased() -> None:
@@ -39,22 +34,31 @@ def test_what_was_normalised_while_scoring_serves_gradients_too() -> None:
     assert torch.allclose(tiles.grad[0, 0, 0], 1 / (255 * torch.tensor([0.25, 0.5, 0.2])))
 
 
-def test_features_are_those_of_every_scale_in_turn() -> None:
+def test_logits_are_those_of_every_scale_in_turn() -> None:
     torch.manual_seed(0)
     net = build_network(build_trunk("test_resnet"), 2, SPEC, pick_runtime("cpu", "float32")).eval()
     x = torch.randn(3, 3, 128, 128)
-    found = net.features(x)
     with torch.no_grad():
-        expected = [net.pool([net.trunk(seen)[t] for t in SPEC.taps]) for seen in (x, rescaled(x, 0.5))]
-        assert torch.allclose(found, torch.cat(expected, 1), atol=1e-3)
-        assert torch.allclose(net(x), net.head(found), atol=1e-3)
-    assert found.shape[1] == SPEC.width(net.trunk.spec.channels)
+        maps = [net.trunk(seen)[t] for seen in (x, rescaled(x, 0.5)) for t in SPEC.taps]
+        pooled = torch.cat([p for m in maps for p in (m.mean((2, 3)), m.amax((2, 3)))], 1)
+        assert pooled.shape[1] == SPEC.width(net.trunk.spec.channels)
+        assert torch.allclose(net.pool(net.tapped(x)), pooled, atol=1e-4)
+        assert torch.allclose(net(x), net.head(pooled), atol=1e-4)
 
 
-def test_another_head_on_the_same_trunk() -> None:
+def test_what_is_exported_are_pooled_vectors_and_the_taps_of_one_scale() -> None:
     net = build_network(build_trunk("test_resnet"), 2, SPEC, pick_runtime("cpu", "float32")).eval()
     x = torch.randn(2, 3, 64, 64)
-    before = net.frozen_maps(x)
-    other = net.with_head(net.head)
-    assert all(torch.equal(a, b) for a, b in zip(before, other.frozen_maps(x), strict=True))
-    assert other.trunk is net.trunk
+    with torch.no_grad():
+        pooled, *found = PooledTrunk(net)(x)
+        maps = [net.trunk(x)[t] for t in SPEC.taps]
+    assert all(torch.equal(a, m) for a, m in zip(found, maps, strict=True))
+    assert torch.allclose(pooled, torch.cat([p for m in maps for p in (m.mean((2, 3)), m.amax((2, 3)))], 1))
+
+
+def test_the_fingerprint_is_that_of_the_trunk_alone() -> None:
+    torch.manual_seed(0)
+    trunk, runtime = build_trunk("test_resnet"), pick_runtime("cpu", "float32")
+    one, two = (build_network(trunk, 2, SPEC, runtime).trunk_fingerprint() for _ in range(2))
+    assert one == two, "another head, the same trunk"
+    assert build_network(build_trunk("test_resnet"), 2, SPEC, runtime).trunk_fingerprint() != one

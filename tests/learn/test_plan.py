@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from brightfield.training import plan as module
 
 from brightfield.data.scan import ImageFacts
 from brightfield.errors import ConfigError
-from brightfield.learn.network import TileNet
+from brightfield.learn import plan as module
+from brightfield.learn.frozen import Freezer
 from brightfield.learn.plan import Plan, RequestedSizes, plan
 
 
@@ -20,17 +20,18 @@ def facts(height: int, width: int, n: int = 100, **more: Any) -> list[ImageFacts
     return [ImageFacts(Path(f"{i}.png"), width, height, "L", **more) for i in range(n)]
 
 
-def net(fixed: bool = False, size: int = 224, scales: tuple[float, ...] = (1.0,)) -> TileNet:
+def freezer(fixed: bool = False, size: int = 224, scales: tuple[float, ...] = (1.0,)) -> Freezer:
     spec = SimpleNamespace(
         name="somenet", input_size=size, mean=(0.5,) * 3, std=(0.5,) * 3, fixed_size=fixed, strides=(32,)
     )
     head = SimpleNamespace(spec=SimpleNamespace(scales=scales))
-    return cast(TileNet, SimpleNamespace(trunk=SimpleNamespace(spec=spec), head=head))
+    net = SimpleNamespace(trunk=SimpleNamespace(spec=spec), head=head)
+    return cast(Freezer, SimpleNamespace(net=net))
 
 
 @pytest.fixture(autouse=True)
 def _rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_pixels_per_second", lambda net, tile: 1e6)
+    monkeypatch.setattr(module, "_pixels_per_second", lambda freezer, tile: 1e6)
 
 
 def chosen(
@@ -38,7 +39,7 @@ def chosen(
 ) -> Plan:
     tiled = more.get("tiled", True)
     return plan(
-        which, more.get("net", net()), requested or RequestedSizes(), views=4, budget=budget, tiled=tiled
+        which, more.get("of", freezer()), requested or RequestedSizes(), views=4, budget=budget, tiled=tiled
     )
 
 
@@ -53,7 +54,7 @@ def test_small_images_are_seen_whole(side: int, enlarged: bool) -> None:
 
 @pytest.mark.parametrize(("side", "sizes"), [(300, "300, 160, 128"), (200, "224, 128, 96")])
 def test_small_images_keep_their_own_size_where_smaller_ones_are_seen_too(side: int, sizes: str) -> None:
-    found = chosen(facts(side // 2, side), net=net(scales=(1.0, 0.53, 0.43)))
+    found = chosen(facts(side // 2, side), of=freezer(scales=(1.0, 0.53, 0.43)))
     assert found.preprocessing.tile == found.preprocessing.long_side == max(side, 224)
     assert found.reason == f"images of {side} px seen whole at {sizes} px"
 
@@ -112,8 +113,9 @@ def test_sizes_out_of_range(wish: dict[str, int]) -> None:
 
 def test_a_network_of_one_size_says_how_to_be_used() -> None:
     with pytest.raises(ConfigError, match="somenet.*224.*--image-size 224.*--tile 224"):
-        chosen(facts(600, 900), net=net(fixed=True))
-    assert chosen(facts(600, 900), RequestedSizes(tile=224), net=net(fixed=True)).preprocessing.tile == 224
+        chosen(facts(600, 900), of=freezer(fixed=True))
+    assert chosen(facts(600, 900), RequestedSizes(tile=224), of=freezer(fixed=True)).preprocessing.tile == 224
     assert (
-        chosen(facts(600, 900), RequestedSizes(image_size=224), net=net(fixed=True)).preprocessing.tile == 224
+        chosen(facts(600, 900), RequestedSizes(image_size=224), of=freezer(fixed=True)).preprocessing.tile
+        == 224
     )

@@ -147,7 +147,7 @@ def test_only_networks_from_scratch_are_shared(
 ) -> None:
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ConfigError, match="only networks trained from scratch"):
+    with pytest.raises(ConfigError, match="2 processes were started"):
         brightfield.train(synthetic_parts, backbone="test_resnet", weights="none")
 
 
@@ -166,13 +166,13 @@ def test_each_process_has_a_gpu_of_its_own_before_a_network_goes_there(
     class PlacedError(Exception):
         pass
 
-    def network(*_: object) -> None:
+    def learn(*_: object) -> None:
         assert taken == [1, 1]
         raise PlacedError
 
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setattr("brightfield.pipeline.train._network", network)
+    monkeypatch.setattr("brightfield.pipeline.train._train", learn)
     for name in "ab":
         (tmp_path / name).mkdir()
         for i in range(4):

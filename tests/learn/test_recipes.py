@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from brightfield.models.views import VIEWS
 
+from brightfield.engine.views import VIEWS
 from brightfield.errors import ConfigError
 from brightfield.learn.augment import build_augmentation
 from brightfield.learn.backbone import known_backbones

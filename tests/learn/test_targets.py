@@ -45,7 +45,7 @@ def test_logits_are_shifted_by_the_log_of_each_share() -> None:
 
 @pytest.mark.parametrize("imbalance", ["both", "sampling+", "loss+loss", "none+loss"])
 def test_an_unknown_correction_is_refused(imbalance: str) -> None:
-    with pytest.raises(ConfigError, match="known are none, sampling, loss, adjustment"):
+    with pytest.raises(ConfigError, match="expected none, one of sampling, loss, adjustment"):
         balance(LABELS, 2, imbalance)
 
 

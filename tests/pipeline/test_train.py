@@ -106,6 +106,7 @@ def uninterrupted(
     [
         "head:3",
         "fine-tune:2",
+        pytest.param("agree:1", marks=pytest.mark.slow),
         pytest.param("compare:50", marks=pytest.mark.slow),
         pytest.param("decode:20", marks=pytest.mark.slow),
         pytest.param("features:1", marks=pytest.mark.slow),
@@ -246,7 +247,7 @@ def test_leaks_between_given_parts_are_told_of(
     trained = sorted((few / "OK").iterdir())[0]
     shutil.copy(trained, tmp_path / "shared_out" / "test" / "OK" / "copy.png")
     inspector = quick(tmp_path / "shared_out")
-    assert "2 pictures are nearly the same as one in another part (test and train)" in caplog.text
+    assert "2 pictures are nearly the same as one in another split (test and train)" in caplog.text
     assert inspector.splits[hashlib.sha256(trained.read_bytes()).hexdigest()] == "train"
 
 
@@ -390,9 +391,10 @@ def test_the_manifest_says_how_it_was_made(spot_bundle: Path) -> None:
     assert manifest["training"]["options"]["image_size"] == 96
     assert manifest["training"]["recipe"]["name"] == "fast"
     assert manifest["training"]["history"][0]["epoch"] == 1
-    parts = manifest["fingerprints"]["parts"]
-    assert sum(n for counts in parts.values() for n in counts.values()) == 80
-    assert parts["test"] == {"OK": 8, "Defect": 8}
+    splits = manifest["fingerprints"]["splits"]
+    assert sum(n for counts in splits.values() for n in counts.values()) == 80
+    assert splits["test"] == {"OK": 8, "Defect": 8}
+    assert manifest["agreement"]["pictures"] == sum(splits["calibration"].values())
     assert "Apache-2.0" in manifest["weights_licence"]
     assert len(manifest["fingerprints"]["code"]) == 64
     json.dumps(manifest, allow_nan=False)
@@ -426,7 +428,7 @@ def test_a_small_network_from_scratch(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     inspector = brightfield.train(data, bundle, backbone="fast_cnn", calibration=0.2)
     loaded = brightfield.load(bundle)
-    assert loaded.method.settings() == inspector.method.settings()
+    assert loaded.method.stored().settings == inspector.method.stored().settings
     for name in ("red", "green", "blue"):
         picture = data / name / "0.png"
         verdict = loaded.inspect(picture)
@@ -469,7 +471,7 @@ def test_what_a_network_that_names_classes_cannot_do(
 def test_whole_networks_from_scratch_are_averaged(tmp_path: Path) -> None:
     data = coloured(tmp_path / "data")
     inspector = brightfield.train(data, tmp_path / "bundle", backbone="lenet5", members=2, calibration=0.2)
-    assert inspector.method.settings()["backbone"]["name"] == "small/lenet5*2"
+    assert inspector.method.stored().settings["backbone"]["name"] == "small/lenet5*2"
     loaded = brightfield.load(tmp_path / "bundle")
     for name in ("red", "green", "blue"):
         verdict = loaded.inspect(data / name / "0.png")
@@ -490,7 +492,7 @@ def test_training_images_calibrate_out_of_fold(folded_bundle: Path, synthetic_pa
     dataset = load_dataset(synthetic_parts)
     trained = [s for s in dataset.samples if inspector.splits[_sha256(s.path)] == "train"]
     scores = np.array([inspector.inspect(s.path, explain=False).score for s in trained])
-    apart = inspector.scores_of(inspector.reference["logits"])
+    apart = inspector.reference_scores.defect
     assert np.abs(scores - apart).min() > 0
     is_defect = np.array([s.label != inspector.normal for s in trained])
     assert (is_defect == (inspector.reference["labels"] != inspector.normal_index)).all()

@@ -145,7 +145,7 @@ def check_classes(train: Dataset) -> None:
         )
 
 
-def check_calibration(calibration: Dataset, mend: str) -> None:
+def check_calibration_classes(calibration: Dataset, mend: str) -> None:
     """Raise an error if no threshold can be chosen on a calibration split.
 
     Args:

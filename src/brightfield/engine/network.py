@@ -57,7 +57,7 @@ def _open(model: bytes, count: int) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = count
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised as exceptions
     # NumPy computes between two calls: threads that spin while they wait would keep the cores from it
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     gpu = "CUDAExecutionProvider"

@@ -17,7 +17,8 @@ def normalise(tiles: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> Flo
     levels = _levels(preprocessing.mean, preprocessing.std)
     out = np.empty((len(tiles), 3, *tiles.shape[1:3]), dtype=np.float32)
     for channel in range(3):
-        np.take(levels[channel], tiles[..., channel], out=out[:, channel])
+        # bytes cannot be out of range; with the default mode NumPy would fill a copy first
+        np.take(levels[channel], tiles[..., channel], out=out[:, channel], mode="clip")
     return out
 
 

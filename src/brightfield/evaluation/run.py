@@ -50,6 +50,12 @@ class Evaluation:
         """What `metrics.json` holds: the figures and the notes."""
         return {**self.metrics, "notes": list(self.notes), "unreadable": list(self.unreadable)}
 
+    def _repr_html_(self) -> str:
+        """Show the key figures and the report's charts in a notebook."""
+        from brightfield.report.notebook import evaluation_html  # here, as it loads matplotlib
+
+        return evaluation_html(self.dataset.name, self.predictions, self.metrics, self.notes)
+
 
 def evaluate(
     inspector: Inspector,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import io
 import itertools
+import os
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -41,15 +44,15 @@ def export_trunk(net: nn.Module, side: int, seen: Sequence[int], *, any_size: bo
     with torch.inference_mode(False), torch.no_grad():
         expected = [whole(probe, size) for size in sizes]
         try:
-            with _same_padding(net):
+            with _same_padding(net), _nothing_printed():
                 network = Network(_trace(whole, (probe[:1], sizes[0]), len(expected[0]), any_size))
             exported = [
                 network({PICTURES: probe.numpy(), SIZE: size.numpy()}, network.outputs) for size in sizes
             ]
         except Exception as error:  # a tracer or a compiler may raise anything
             raise WeightsError(
-                f"this backbone cannot be run by ONNX Runtime ({type(error).__name__}: {str(error)[:200]}); "
-                "choose another with --backbone"
+                f"this backbone cannot be run by ONNX Runtime ({type(error).__name__}: "
+                f"{' '.join(str(error).split())[:200]}); choose another with --backbone"
             ) from error
     pairs = zip(itertools.chain(*expected), itertools.chain(*exported), strict=True)
     for of_torch, of_onnx in pairs:
@@ -68,6 +71,8 @@ def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_siz
     """Return a network as an ONNX model of any batch size, and with `any_size` of any picture size."""
     file = io.BytesIO()
     free = {0: "batch", 2: "height", 3: "width"} if any_size else {0: "batch"}
+    register: Any = torch.onnx.register_custom_op_symbolic  # type: ignore[attr-defined]
+    register("aten::_upsample_bicubic2d_aa", _bicubic, OPSET)
     with warnings.catch_warnings():
         # the tracing exporter takes a second, and the newer one many
         warnings.simplefilter("ignore")
@@ -82,6 +87,18 @@ def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_siz
             dynamo=False,
         )
     return file.getvalue()
+
+
+def _bicubic(graph: Any, x: Any, size: Any, *_rest: Any) -> Any:
+    """Return the ONNX node of torch's bicubic resizing, which transformers use on position embeddings."""
+    return _resize_node(graph, x, size, mode_s="cubic", cubic_coeff_a_f=-0.5)
+
+
+def _resize_node(graph: Any, x: Any, size: Any, **mode: Any) -> Any:
+    """Return an ONNX node that resizes (N, C, H, W) to a size (h, w), antialiased as in torch."""
+    nothing = graph.op("Constant", value_t=torch.tensor([], dtype=torch.float32))
+    options = {"coordinate_transformation_mode_s": "half_pixel", "antialias_i": 1, "exclude_outside_i": 1}
+    return graph.op("Resize", x, nothing, nothing, size, axes_i=[2, 3], **options, **mode)
 
 
 class _Resized(nn.Module):
@@ -108,11 +125,7 @@ class _Resize(torch.autograd.Function):
 
     @staticmethod
     def symbolic(graph: Any, x: Any, size: Any) -> Any:
-        nothing = graph.op("Constant", value_t=torch.tensor([], dtype=torch.float32))
-        mode = {"mode_s": "linear", "coordinate_transformation_mode_s": "half_pixel"}
-        return graph.op(
-            "Resize", x, nothing, nothing, size, antialias_i=1, exclude_outside_i=1, axes_i=[2, 3], **mode
-        )
+        return _resize_node(graph, x, size, mode_s="linear")
 
 
 @contextlib.contextmanager
@@ -132,6 +145,26 @@ def _same_padding(net: nn.Module) -> Iterator[None]:
     finally:
         for module in same:
             del module.forward
+
+
+@contextlib.contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Suppress standard output inside the block: on an error torch's exporter prints the whole graph."""
+    libc = ctypes.CDLL(None)
+    try:
+        sys.stdout.flush()
+        kept = os.dup(1)
+    except (AttributeError, OSError, ValueError):  # no libc, or standard output is closed
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        yield
+    finally:
+        libc.fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 class _SameConv(torch.autograd.Function):

@@ -60,7 +60,7 @@ def loader(name: str) -> Callable[..., Any]:
     """
     if name not in METHODS:
         raise BundleError(
-            f"the method {name!r} is unknown to this version, which knows {', '.join(METHODS)}; "
+            f"the method {name!r} is unknown to this version; known are: {', '.join(METHODS)}; "
             "upgrade Brightfield, or train again"
         )
     return cast(Callable[..., Any], _imported(METHODS[name].load))

@@ -31,7 +31,7 @@ TOLERANCE = 1e-3
 """Of a probability or p-value; of a score, as a share of the scores' range."""
 
 TIE = 1e-5
-"""By which a value may lie on the other side of the threshold and count as a tie."""
+"""By which two values may differ and lie on either side of a threshold; of large scores, as a share."""
 
 
 def compare(
@@ -63,10 +63,10 @@ def compare(
         judged.append(scores_of(inspector.method.judge(pictures, explain=False)))
         learned.append(fitted.learned(pictures))
         done += len(pictures)
-        progress("compare", done, len(rows))
+        progress("agree", done, len(rows))
         if done >= LEAST_PICTURES and time.perf_counter() - begin > SECONDS:
             break
-    progress("compare", len(rows), len(rows))
+    progress("agree", len(rows), len(rows))
     return _agreement(inspector, joined(judged), joined(learned), [images[int(i)] for i in rows[:done]])
 
 
@@ -117,10 +117,12 @@ def _values(values: Calibrated, scores: Scores) -> npt.NDArray[np.float64]:
 def _decided_otherwise(
     point: OperatingPoint, ours: tuple[Calibrated, Scores], theirs: tuple[Calibrated, Scores]
 ) -> npt.NDArray[np.bool_]:
-    """Return of which pictures the decisions differ, though no value is within a tie of a threshold."""
+    """Return of which pictures the decisions differ, and the values by more than a tie.
+
+    Values that are nearly the same and decided otherwise have a threshold between them.
+    """
     a, b = (values.on(point.scale, scores.defect) for values, scores in (ours, theirs))
     differ = np.array([point.decide(float(x)) != point.decide(float(y)) for x, y in zip(a, b, strict=True)])
-    bounds = np.array([point.threshold, point.stops_at])
-    tie = TIE * max(1.0, float(np.abs(bounds).max()))
-    near = (np.abs(a[:, None] - bounds) <= tie).any(1) & (np.abs(b[:, None] - bounds) <= tie).any(1)
-    return np.asarray(differ & ~near, dtype=np.bool_)
+    if point.scale is Scale.P_VALUE:  # which jumps at every calibrating part's score, and such are compared
+        a, b = ours[1].defect, theirs[1].defect
+    return np.asarray(differ & (np.abs(a - b) > TIE * np.maximum(1.0, np.abs(a))), dtype=np.bool_)

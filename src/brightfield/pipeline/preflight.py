@@ -95,7 +95,7 @@ def prepare(
     options: TrainOptions,
     duplicates: Sequence[int] | npt.NDArray[np.intp],
 ) -> Ready:
-    """Share the images out and refuse what would only fail later. `data check` asks this too.
+    """Share the images out and refuse what would only fail later.
 
     Where the splits are chosen here, near-duplicates stay together.
 

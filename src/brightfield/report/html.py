@@ -11,16 +11,20 @@ from brightfield.report.page import context
 from brightfield.report.report import Report
 
 
-def render(report: Report) -> str:
-    """Return the page: one HTML document that loads nothing from anywhere."""
-    environment = Environment(
+def environment() -> Environment:
+    """Return what reads the templates of this package; what they print is escaped."""
+    return Environment(
         loader=PackageLoader("brightfield.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("template.html.j2").render(context(report))
+
+
+def render(report: Report) -> str:
+    """Return the page: one HTML document that loads nothing from anywhere."""
+    return environment().get_template("template.html.j2").render(context(report))
 
 
 def write_report(path: Path, report: Report) -> None:

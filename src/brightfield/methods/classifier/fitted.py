@@ -23,6 +23,7 @@ from brightfield.engine.trunk import ANY_SIDE, Trunk
 from brightfield.engine.views import VIEWS
 from brightfield.errors import BundleError
 from brightfield.methods.base import Judgement, Picture, Stored
+from brightfield.methods.declared import plain
 from brightfield.verdict import HeatmapKind
 
 FloatArray = npt.NDArray[np.float32]
@@ -156,7 +157,16 @@ class Classifier:
         # the largest scale comes first in the pooled vector: the gradient of its values is enough
         width = sum(m[0].size if pool == "flatten" else m.shape[1] for m in maps for pool in pools)
         gradients = map_gradients(maps, pools, head.gradient(layers, logit_gradient, width))
-        return grad_cam(maps, gradients, self.preprocessing.tile, self._baselines(maps))
+        return self.cam(maps, gradients, self._baselines(maps))
+
+    def cam(
+        self,
+        maps: Sequence[FloatArray],
+        gradients: Sequence[FloatArray],
+        baselines: Sequence[FloatArray | None],
+    ) -> FloatArray:
+        """Return the activation maps of tiles, (T, side, side) and at least 0: see `grad_cam`."""
+        return grad_cam(maps, gradients, self.preprocessing.tile, baselines)
 
     def _baselines(self, maps: Sequence[FloatArray]) -> list[FloatArray | None]:
         """Return the channels' training means for each map, (C,); None if the head does not pool by mean."""
@@ -205,11 +215,9 @@ class Classifier:
         return Stored(
             networks={_name_of(side): network.model for side, network in self.trunk.networks.items()},
             arrays=self.head.arrays(),
-            settings={
-                "backbone": self.backbone,
-                "head": self.head.spec.as_dict(),
-                "views": list(self.views),
-            },
+            settings=plain(
+                {"backbone": self.backbone, "head": self.head.spec.as_dict(), "views": self.views}
+            ),
         )
 
 

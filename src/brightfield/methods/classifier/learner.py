@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from brightfield.data.dataset import Dataset, check_calibration, check_classes
+from brightfield.data.dataset import Dataset, check_calibration_classes, check_classes
 from brightfield.errors import ConfigError, DataError
 from brightfield.learn.recipe_selection import choose_recipe
 from brightfield.learn.recipes import FromScratch, Recipe, TrainHead
@@ -37,7 +37,7 @@ class ClassifierLearner:
             DataError: If a class is missing.
         """
         check_classes(train)
-        check_calibration(
+        check_calibration_classes(
             calibration, "give `calibration` a larger share, or add --resplit to split all images anew"
         )
 
