@@ -12,14 +12,14 @@ from torch import nn
 
 from brightfield.arch.describe import describe
 from brightfield.arch.drawing import draw_fields, effective_field, effective_size
-from brightfield.arch.graph import take_apart
+from brightfield.arch.graph import analyse
 
 
 def test_of_one_linear_layer_it_is_the_weights() -> None:
     net = nn.Conv2d(1, 1, 5, padding=2, bias=False)
     with torch.no_grad():
         net.weight.copy_(torch.arange(25.0).view(1, 1, 5, 5))
-    found = take_apart(net, (1, 11, 11))
+    found = analyse(net, (1, 11, 11))
     field = effective_field(found, found.layers[0], images=2)
     expected = np.zeros((11, 11))
     expected[3:8, 3:8] = np.arange(25).reshape(5, 5) / 300
@@ -38,7 +38,7 @@ def test_the_field_grows_like_the_root_of_the_depth() -> None:
     net = nn.Sequential(*[nn.Conv2d(1, 1, 3, padding=1, bias=False) for _ in range(12)])
     for layer in net:
         nn.init.constant_(layer.weight, 1 / 9)
-    found = take_apart(net, (1, 41, 41))
+    found = analyse(net, (1, 41, 41))
     rows = np.arange(41)
     for depth in (3, 12):
         of_rows = effective_field(found, found.layers[depth - 1], images=1).sum(1)

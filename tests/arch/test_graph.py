@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from brightfield.arch.describe import build, describe
-from brightfield.arch.graph import Architecture, take_apart
+from brightfield.arch.graph import Architecture, analyse
 from brightfield.arch.receptive_rules import WHOLE
 from brightfield.learn.small import NETWORKS
 
@@ -45,7 +45,7 @@ def support(architecture: Architecture, index: int) -> tuple[tuple[int, int], tu
 def test_every_named_network(name: str) -> None:
     torch.manual_seed(0)
     net = build(name, 10, SHAPE)
-    found = take_apart(net, SHAPE, name)
+    found = analyse(net, SHAPE, name)
     assert found.parameters == sum(p.numel() for p in net.parameters())
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         expected = net.eval()(torch.zeros(1, *SHAPE))
@@ -53,7 +53,7 @@ def test_every_named_network(name: str) -> None:
     assert found.layers[-1].output == tuple(expected.shape[1:]) == (10,)
 
     # an average over a window sees what a maximum over it may
-    plain = take_apart(positive(copy.deepcopy(net)).double().float(), SHAPE, name)
+    plain = analyse(positive(copy.deepcopy(net)).double().float(), SHAPE, name)
     maps = [i for i, layer in enumerate(plain.layers) if layer.spatial]
     assert maps
     for i in maps:
@@ -101,7 +101,7 @@ class Odd(nn.Module):
 
 
 def test_odd_shapes() -> None:
-    found = take_apart(Odd(), (1, 20, 24))
+    found = analyse(Odd(), (1, 20, 24))
     layers = {layer.name: layer for layer in found.layers if layer.kind.startswith("conv")}
     assert [s.size for s in layers["tall"].seen] == [5, 1]
     assert [s.size for s in layers["wide"].seen] == [1, 5]
@@ -109,7 +109,7 @@ def test_odd_shapes() -> None:
     assert layers["gate"].seen == WHOLE
     assert found.parameters == sum(p.numel() for p in Odd().parameters())
     i = found.layers.index(layers["down"])
-    assert support(take_apart(positive(Odd()), (1, 20, 24)), i) == found.field(layers["down"])
+    assert support(analyse(positive(Odd()), (1, 20, 24)), i) == found.field(layers["down"])
 
 
 def test_what_the_recurrences_do_not_tell_is_not_guessed() -> None:
@@ -122,7 +122,7 @@ def test_what_the_recurrences_do_not_tell_is_not_guessed() -> None:
             out: Tensor = self.last(nn.functional.pixel_shuffle(self.first(x), 2))
             return out
 
-    found = take_apart(Shuffled(), (1, 12, 12))
+    found = analyse(Shuffled(), (1, 12, 12))
     assert found.layers[0].seen is not None
     assert found.layers[-1].seen is None
 

@@ -206,7 +206,7 @@ def test_wrong_configuration(brightfield, tmp_path: Path, text: str, message: st
 def test_one_class_only(brightfield, synthetic_parts: Path, tmp_path: Path) -> None:
     said = brightfield("train", one_class(tmp_path, synthetic_parts), "-o", tmp_path / "i", *QUICK)
     assert said.code == 2
-    assert "the data set shows one class only, 'OK'" in said.err
+    assert "the data set has one class only, 'OK'" in said.err
     assert not (tmp_path / "i").exists()
 
 
@@ -350,4 +350,4 @@ def test_figures_go_where_asked(brightfield, synthetic_parts: Path, tmp_path: Pa
 def test_a_place_for_figures_that_is_none(brightfield, synthetic_parts: Path, tmp_path: Path) -> None:
     said = brightfield("train", synthetic_parts, "-o", tmp_path / "i", *QUICK, "--log", "wandb")
     assert said.code == 2
-    assert "--log 'wandb' is no place for figures" in said.err
+    assert "--log 'wandb' names no tracker" in said.err

@@ -90,8 +90,8 @@ def test_a_group_in_two_parts_is_a_leak(parts: Dataset) -> None:
     )
     report = check(grouped)
     assert [f.message for f in report.findings if f.kind == "leak"] == [
-        "pictures of one group (screw 7) in test and train: what is measured there is flattered; "
-        "move them together"
+        "pictures of one group (screw 7) in test and train: test figures come out too good; "
+        "put them in one split"
     ]
 
 

@@ -294,7 +294,7 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0))
     data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
     (tmp_path / "bomb.png").write_bytes(data)
-    with pytest.raises(ImageError, match="more pixels than can be trusted"):
+    with pytest.raises(ImageError, match="suspiciously many pixels"):
         decode(tmp_path / "bomb.png")
 
 

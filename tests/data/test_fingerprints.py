@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brightfield.data.fingerprints import group_looks, join, look, near_duplicate_groups, near_pairs
+from brightfield.data.fingerprints import (
+    group_summaries,
+    join,
+    near_duplicate_groups,
+    near_pairs,
+    summarise,
+)
 from brightfield.data.synthetic import render_part
 from brightfield.errors import ImageError
 
@@ -89,10 +95,10 @@ def test_the_same_pixels_in_another_format_are_the_same(tmp_path: Path) -> None:
     Image.new("L", (8, 8), 9).save(tmp_path / "c.png")
     (tmp_path / "d.png").write_bytes(b"broken")
     (tmp_path / "e.png").write_bytes(b"broken")
-    looks = look([tmp_path / name for name in ("a.png", "b.bmp", "c.png", "d.png", "e.png")])
-    assert group_looks(looks) == [0, 0, 1, 2, 3]
-    assert (looks[2].low, looks[2].high, looks[2].error) == (9, 9, None)
-    assert looks[3].error is not None
+    summaries = summarise([tmp_path / name for name in ("a.png", "b.bmp", "c.png", "d.png", "e.png")])
+    assert group_summaries(summaries) == [0, 0, 1, 2, 3]
+    assert (summaries[2].low, summaries[2].high, summaries[2].error) == (9, 9, None)
+    assert summaries[3].error is not None
     with pytest.raises(ImageError, match=r"2 image\(s\) cannot be read, first .*d.png.*data check"):
         near_duplicate_groups([tmp_path / "d.png", tmp_path / "e.png"])
 

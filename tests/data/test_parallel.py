@@ -1,4 +1,4 @@
-"""Items made ahead of their use."""
+"""Items computed ahead of their use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from brightfield.data.parallel import ahead
+from brightfield.data.parallel import prefetch
 
 
 def test_items_come_in_order_and_are_made_elsewhere() -> None:
@@ -18,7 +18,7 @@ def test_items_come_in_order_and_are_made_elsewhere() -> None:
             makers.add(threading.get_ident())
             yield i
 
-    assert list(ahead(make())) == [0, 1, 2, 3, 4]
+    assert list(prefetch(make())) == [0, 1, 2, 3, 4]
     assert threading.get_ident() not in makers
 
 
@@ -30,7 +30,7 @@ def test_the_next_item_is_made_while_this_one_is_used() -> None:
         begun.set()
         yield 1
 
-    items = ahead(make())
+    items = prefetch(make())
     assert next(items) == 0
     assert begun.wait(30)
     assert list(items) == [1]
@@ -41,7 +41,7 @@ def test_an_error_comes_in_its_place() -> None:
         yield 0
         raise ValueError("the second")
 
-    items = ahead(make())
+    items = prefetch(make())
     assert next(items) == 0
     with pytest.raises(ValueError, match="the second"):
         next(items)
@@ -49,7 +49,7 @@ def test_an_error_comes_in_its_place() -> None:
 
 def test_whoever_stops_early_leaves_no_thread_behind() -> None:
     before = threading.active_count()
-    items = ahead(iter(range(9)))
+    items = prefetch(iter(range(9)))
     next(items)
     items.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before

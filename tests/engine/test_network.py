@@ -170,7 +170,7 @@ def test_a_large_batch_in_pieces_is_the_batch(
 
 
 def test_a_trunk_without_a_network_for_a_size_says_so(network: Network) -> None:
-    with pytest.raises(BundleError, match="at 64 px; there are some for: 32, 96"):
+    with pytest.raises(BundleError, match="no network for pictures of 64 px, only for 32, 96 px"):
         Trunk({32: network, 96: network}, (1.0,)).pooled(drawn(1, 3, 64, 64))
 
 

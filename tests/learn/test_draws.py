@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from brightfield.learn.draws import Draws, cut_out, draw, gathered
+from brightfield.learn.draws import Draws, augmented, cut_out, draw
 from brightfield.learn.recipes import SCRATCH_RECIPES, FromScratch
 
 FAST = SCRATCH_RECIPES["fast"].how
@@ -33,7 +33,7 @@ def drawn(settings: FromScratch, epoch: int = 0) -> Draws:
 @pytest.mark.parametrize("flip", ["alternate", "random", "none"])
 def test_images_are_cut_from_a_reflected_border_and_mirrored(flip: str) -> None:
     draws = drawn(replace(FAST, flip=flip))
-    found = gathered(IMAGES, draws)
+    found = augmented(IMAGES, draws)
     assert len(found) == 33
     for i, row in enumerate(ORDER):
         border = np.pad(IMAGES[row].numpy(), ((2, 2), (2, 2), (0, 0)), mode="reflect")
@@ -46,7 +46,7 @@ def test_images_are_cut_from_a_reflected_border_and_mirrored(flip: str) -> None:
 
 
 def test_without_augmentation_images_stay_as_they_are() -> None:
-    assert torch.equal(gathered(IMAGES, drawn(replace(FAST, translate=0, flip="none"))), IMAGES[ORDER])
+    assert torch.equal(augmented(IMAGES, drawn(replace(FAST, translate=0, flip="none"))), IMAGES[ORDER])
 
 
 def test_random_mirrors_are_drawn_anew_every_epoch() -> None:
@@ -63,7 +63,7 @@ def test_mirrors_alternate() -> None:
 def test_some_are_those_of_the_whole() -> None:
     draws = drawn(replace(FAST, cutout=3))
     some = draws.some(5, 12)
-    assert torch.equal(gathered(IMAGES, some), gathered(IMAGES, draws)[5:12])
+    assert torch.equal(augmented(IMAGES, some), augmented(IMAGES, draws)[5:12])
     assert torch.equal(some.hole, draws.hole[:, 5:12])
 
 

@@ -37,7 +37,7 @@ class Walk:
     def validate(self) -> Row:
         return {"validation_f1": self.figures[self.epoch]} if self.figures else {}
 
-    def judged(self) -> nn.Module:
+    def validated_network(self) -> nn.Module:
         return self.net
 
     def finish(self, weights: dict[str, Tensor]) -> None:

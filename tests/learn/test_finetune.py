@@ -49,7 +49,7 @@ def tuning_data(
     rows = np.arange(25)[held : held + images]
     return FineTuneData(
         *(cache, RULE, rows, targets[rows], np.arange(held), labels[:held], 0, [None] * images),
-        counted=np.ones(images, np.float32),
+        sample_weights=np.ones(images, np.float32),
         learning=Learning(imbalance=imbalance, mix=mix),
     )
 
@@ -211,7 +211,7 @@ def test_a_rest_of_one_image_does_not_stop_batchnorm(tmp_path: Path) -> None:
 
 def test_ways_of_learning_differ(cache: PixelCache, tmp_path: Path) -> None:
     kinds = [tuning_data(cache, mix=mix) for mix in ("none", "mixup", "cutmix")]
-    kinds.append(replace(kinds[0], counted=np.linspace(0.1, 1, 19, dtype=np.float32)))
+    kinds.append(replace(kinds[0], sample_weights=np.linspace(0.1, 1, 19, dtype=np.float32)))
     losses = []
     for i, told in enumerate(kinds):
         once = replace(PLAIN, epochs=1)
@@ -229,7 +229,7 @@ def test_gradients_add_up_to_those_of_the_batch(cache: PixelCache, tmp_path: Pat
             for name, child in list(parent.named_children()):
                 if isinstance(child, nn.BatchNorm2d):
                     setattr(parent, name, nn.Identity())
-        told = replace(tuning_data(cache, held=0), counted=np.linspace(0.1, 1, 19, dtype=np.float32))
+        told = replace(tuning_data(cache, held=0), sample_weights=np.linspace(0.1, 1, 19, dtype=np.float32))
         settings = replace(PLAIN, epochs=1, micro_batch=few, learning_rate=1e-4)
         rows = fine_tune(net, told, settings, seed=0, checkpoint=tmp_path / f"{few}.pt")
         made.append((rows[0]["train_loss"], net.state_dict()))

@@ -14,7 +14,7 @@ from brightfield.errors import BundleError, WeightsError
 from brightfield.learn import frozen
 from brightfield.learn.backbone import build_trunk
 from brightfield.learn.frozen import Freezer, frozen_trunk
-from brightfield.learn.network import TileNet, build_network, seen_at
+from brightfield.learn.network import TileNet, build_network, rescaled
 from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.small import build_small_trunk, small_head
 
@@ -46,7 +46,7 @@ def by_torch(net: TileNet, x: Tensor) -> np.ndarray:
     pooled = []
     with torch.no_grad():
         for scale in net.head.spec.scales:
-            maps = net.trunk(seen_at(x, scale))
+            maps = net.trunk(rescaled(x, scale))
             for tap in net.head.spec.taps:
                 pooled += [maps[tap].mean((2, 3)), maps[tap].amax((2, 3))]
     return torch.cat(pooled, 1).numpy()

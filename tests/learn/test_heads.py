@@ -72,7 +72,9 @@ def test_the_seed_decides() -> None:
 
 def test_standardised_by_the_images_it_trains_on() -> None:
     whole = head_data(1)
-    which = replace(whole, images=np.arange(60), targets=whole.targets[:60], counted=whole.counted[:60])
+    which = replace(
+        whole, images=np.arange(60), targets=whole.targets[:60], sample_weights=whole.sample_weights[:60]
+    )
     head, _ = trained(which)
     seen = which.bank.values[:, :60].reshape(-1, 6).astype(np.float64)
     assert np.allclose(head.center.numpy(), seen.mean(0), atol=1e-4)
@@ -107,8 +109,8 @@ def test_an_image_that_counts_nothing_teaches_nothing() -> None:
     turned = which.targets.copy()
     turned[60:] = turned[60:, ::-1]
     of_tiles = [t if t is None or i < 60 else t[:, ::-1].copy() for i, t in enumerate(which.tile_targets)]
-    lied_to = replace(which, targets=turned, tile_targets=of_tiles, counted=counted)
-    one, other = trained(replace(which, counted=counted))[0], trained(lied_to)[0]
+    lied_to = replace(which, targets=turned, tile_targets=of_tiles, sample_weights=counted)
+    one, other = trained(replace(which, sample_weights=counted))[0], trained(lied_to)[0]
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
@@ -122,7 +124,9 @@ def test_an_image_that_counts_nothing_teaches_nothing() -> None:
 def test_every_way_of_learning_learns_and_differs(learning: dict[str, object]) -> None:
     which = head_data(1)
     rare = np.r_[np.arange(0, 120, 2), np.arange(1, 40, 2)]  # a quarter defective
-    which = replace(which, images=rare, targets=which.targets[rare], counted=which.counted[rare])
+    which = replace(
+        which, images=rare, targets=which.targets[rare], sample_weights=which.sample_weights[rare]
+    )
     head, history = trained(which, **learning)
     with torch.no_grad():
         odds = defect_log_odds(head(torch.from_numpy(which.bank.values[0].copy()).float()), 0).numpy()
@@ -140,7 +144,7 @@ def test_mixtures_leave_out_the_fold_of_either_image() -> None:
 
 
 def test_pictures_in_tiles_are_not_mixed() -> None:
-    with pytest.raises(ConfigError, match=r"tiles \(3 of one here\).*--image-size"):
+    with pytest.raises(ConfigError, match=r"tiles \(up to 3 here\).*--image-size"):
         trained(head_data(3), mix="mixup")
 
 

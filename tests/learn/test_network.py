@@ -9,7 +9,7 @@ from PIL import Image
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.engine.spec import HeadSpec
 from brightfield.learn.backbone import build_trunk
-from brightfield.learn.network import PooledTrunk, build_network, normalise, seen_at
+from brightfield.learn.network import PooledTrunk, build_network, normalise, rescaled
 from brightfield.learn.runtime import pick_runtime
 
 SPEC = HeadSpec(taps=(-2, -1), pools=("mean", "max"), scales=(1.0, 0.5))
@@ -17,7 +17,7 @@ SPEC = HeadSpec(taps=(-2, -1), pools=("mean", "max"), scales=(1.0, 0.5))
 
 def test_a_smaller_look_is_the_picture_antialiased() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (128, 128), dtype=np.uint8)
-    found = seen_at(torch.from_numpy(pixels)[None, None].float(), 0.5)[0, 0].numpy()
+    found = rescaled(torch.from_numpy(pixels)[None, None].float(), 0.5)[0, 0].numpy()
     expected = np.asarray(Image.fromarray(pixels).resize((64, 64), Image.Resampling.BILINEAR), np.float32)
     assert np.abs(found - expected).max() <= 1
 
@@ -39,7 +39,7 @@ def test_logits_are_those_of_every_scale_in_turn() -> None:
     net = build_network(build_trunk("test_resnet"), 2, SPEC, pick_runtime("cpu", "float32")).eval()
     x = torch.randn(3, 3, 128, 128)
     with torch.no_grad():
-        maps = [net.trunk(seen)[t] for seen in (x, seen_at(x, 0.5)) for t in SPEC.taps]
+        maps = [net.trunk(seen)[t] for seen in (x, rescaled(x, 0.5)) for t in SPEC.taps]
         pooled = torch.cat([p for m in maps for p in (m.mean((2, 3)), m.amax((2, 3)))], 1)
         assert pooled.shape[1] == SPEC.width(net.trunk.spec.channels)
         assert torch.allclose(net.pool(net.tapped(x)), pooled, atol=1e-4)

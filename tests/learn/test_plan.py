@@ -13,7 +13,7 @@ from brightfield.data.scan import ImageFacts
 from brightfield.errors import ConfigError
 from brightfield.learn import plan as module
 from brightfield.learn.frozen import Freezer
-from brightfield.learn.plan import Plan, Wishes, plan
+from brightfield.learn.plan import Plan, RequestedSizes, plan
 
 
 def facts(height: int, width: int, n: int = 100, **more: Any) -> list[ImageFacts]:
@@ -34,9 +34,13 @@ def _rate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_pixels_per_second", lambda freezer, tile: 1e6)
 
 
-def chosen(which: list[ImageFacts], wishes: Wishes | None = None, budget: float = 1e9, **more: Any) -> Plan:
+def chosen(
+    which: list[ImageFacts], requested: RequestedSizes | None = None, budget: float = 1e9, **more: Any
+) -> Plan:
     tiled = more.get("tiled", True)
-    return plan(which, more.get("of", freezer()), wishes or Wishes(), views=4, budget=budget, tiled=tiled)
+    return plan(
+        which, more.get("of", freezer()), requested or RequestedSizes(), views=4, budget=budget, tiled=tiled
+    )
 
 
 @pytest.mark.parametrize(("side", "enlarged"), [(300, False), (200, False), (64, True)])
@@ -77,15 +81,15 @@ def test_the_budget_takes_views_first_then_size_and_never_half() -> None:
 
 def test_wishes_overrule() -> None:
     big = facts(600, 900)
-    p = chosen(big, Wishes(image_size=512), budget=1e-9).preprocessing
+    p = chosen(big, RequestedSizes(image_size=512), budget=1e-9).preprocessing
     assert (p.long_side, p.tile, p.overlap, p.enlarge) == (512, 256, 32, True)
-    p = chosen(big, Wishes(image_size=224)).preprocessing
+    p = chosen(big, RequestedSizes(image_size=224)).preprocessing
     assert (p.long_side, p.tile, p.overlap) == (224, 224, 0)
-    p = chosen(big, Wishes(tile=128)).preprocessing
+    p = chosen(big, RequestedSizes(tile=128)).preprocessing
     assert (p.long_side, p.tile, p.overlap) == (None, 128, 16)
-    p = chosen(big, Wishes(image_size=512, tile=128)).preprocessing
+    p = chosen(big, RequestedSizes(image_size=512, tile=128)).preprocessing
     assert (p.long_side, p.tile, p.overlap) == (512, 128, 16)
-    p = chosen(facts(300, 300), Wishes(tile=128)).preprocessing
+    p = chosen(facts(300, 300), RequestedSizes(tile=128)).preprocessing
     assert p.tile == 128
 
 
@@ -104,11 +108,14 @@ def test_white_is_what_the_camera_can_write(maximum: int | None, bits: int) -> N
 @pytest.mark.parametrize("wish", [{"image_size": 31}, {"image_size": 20000}, {"tile": 63}, {"tile": -1}])
 def test_sizes_out_of_range(wish: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match=str(next(iter(wish.values())))):
-        Wishes(**wish)
+        RequestedSizes(**wish)
 
 
 def test_a_network_of_one_size_says_how_to_be_used() -> None:
     with pytest.raises(ConfigError, match="somenet.*224.*--image-size 224.*--tile 224"):
         chosen(facts(600, 900), of=freezer(fixed=True))
-    assert chosen(facts(600, 900), Wishes(tile=224), of=freezer(fixed=True)).preprocessing.tile == 224
-    assert chosen(facts(600, 900), Wishes(image_size=224), of=freezer(fixed=True)).preprocessing.tile == 224
+    assert chosen(facts(600, 900), RequestedSizes(tile=224), of=freezer(fixed=True)).preprocessing.tile == 224
+    assert (
+        chosen(facts(600, 900), RequestedSizes(image_size=224), of=freezer(fixed=True)).preprocessing.tile
+        == 224
+    )

@@ -97,7 +97,7 @@ from pathlib import Path
 from brightfield.learn.processes import joined, processes
 
 with joined(processes()) as group:
-    told = group.told_by_the_first(group.rank + 0.3)
+    told = group.broadcast_from_first(group.rank + 0.3)
 (Path(sys.argv[1]) / f"{group.rank}.txt").write_text(repr(told))
 """
 
@@ -109,7 +109,7 @@ def test_the_figure_of_the_first_process_counts_in_all(tmp_path: Path) -> None:
     said = launch(2, script, tmp_path)
     assert said.returncode == 0, said.stderr[-2000:]
     assert [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)] == ["0.3", "0.3"]
-    assert Processes().told_by_the_first(0.7) == 0.7
+    assert Processes().broadcast_from_first(0.7) == 0.7
 
 
 @pytest.mark.slow
@@ -147,7 +147,7 @@ def test_only_networks_from_scratch_are_shared(
 ) -> None:
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ConfigError, match="only networks trained from scratch"):
+    with pytest.raises(ConfigError, match="2 processes were started"):
         brightfield.train(synthetic_parts, backbone="test_resnet", weights="none")
 
 

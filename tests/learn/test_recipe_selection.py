@@ -219,5 +219,5 @@ def test_a_recipe_of_ones_own_is_taken_as_it_is(tmp_path: Path) -> None:
     assert found == replace(scratch, how=replace(scratch.how, image_size=40))  # type: ignore[call-arg]
     with pytest.raises(ConfigError, match="'resnet34' does not train from scratch"):
         choose_recipe(ClassifierOptions(recipe=scratch, backbone="resnet34"), small)
-    with pytest.raises(ConfigError, match="'lenet5' trains from scratch, and recipe 'tutorial' does not"):
+    with pytest.raises(ConfigError, match="'lenet5' has no pretrained weights, which recipe 'tutorial'"):
         choose_recipe(ClassifierOptions(recipe=mine, backbone="lenet5"), small)

@@ -90,7 +90,7 @@ def test_the_head_of_the_default_recipe_learns_as_it_did() -> None:
         (lambda: FineTune(schedule="exponential"), "schedule is 'exponential'; expected one of step"),
         (lambda: TrainHead(optimiser="muon"), "optimiser is 'muon'; expected one of sgd, adam, adamw$"),
         (lambda: TrainHead(schedule="plateau"), "schedule is 'plateau'"),
-        (lambda: FineTune(validation=0), "holds no images out"),
+        (lambda: FineTune(validation=0), "needs held-out images"),
         (lambda: FromScratch(1, 8, "muon", 0.1), "bias_rate"),
     ],
 )

@@ -191,7 +191,7 @@ def test_no_step_is_taken_on_a_rest(tmp_path: Path) -> None:
 def test_a_batch_goes_in_parts_that_suit_a_cpu_unless_asked_for(
     asked: int | None, suiting: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("brightfield.learn.scratch._ON_A_CPU", suiting)
+    monkeypatch.setattr("brightfield.learn.scratch._CPU_MICRO_BATCH", suiting)
     net, seen = network("lenet5"), []
     net.trunk.register_forward_hook(lambda _m, given, _o: seen.append(len(given[0])))
     settings = short(FAST, micro_batch=asked, epochs=1)

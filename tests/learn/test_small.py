@@ -97,7 +97,7 @@ def test_unknown_names_and_sizes() -> None:
         build("resnet_18", 10, SHAPE)
     with pytest.raises(ConfigError, match="images of 4 px"):
         describe("lenet5", (3, 4, 4))
-    with pytest.raises(ConfigError, match="3 channels, grey ones too; got 1x32x32"):
+    with pytest.raises(ConfigError, match="3 channels, .* found 1x32x32"):
         build("vgg11", 10, (1, 32, 32))
 
 

@@ -100,7 +100,7 @@ def test_mlflow_without_a_server_or_a_database_writes_files(
 def test_a_place_that_is_none_is_refused(place: str) -> None:
     with pytest.raises(ConfigError, match="expected tensorboard:FOLDER, mlflow or mlflow:URI"):
         check_places([place])
-    with pytest.raises(ConfigError, match="is no place"), tracked_by([place], "a run"):
+    with pytest.raises(ConfigError, match="names no tracker"), tracked_by([place], "a run"):
         pass
 
 

@@ -1,1 +1,1 @@
-"""Networks taken apart: sizes, parameters, receptive fields."""
+"""Analysis of network architectures: output sizes, parameters, receptive fields."""

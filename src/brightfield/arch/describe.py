@@ -1,4 +1,4 @@
-"""A network by its name, taken apart."""
+"""Analysis of a network by its name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from brightfield.arch.graph import Architecture, take_apart
+from brightfield.arch.graph import Architecture, analyse
 from brightfield.engine.small_names import SMALL_SIDE
 from brightfield.errors import ConfigError
 from brightfield.learn.backbone import torchvision_classifiers
@@ -21,58 +21,59 @@ Shape = tuple[int, int, int]
 
 
 def describe(name: str, shape: Shape, classes: int = 10) -> Architecture:
-    """Take a network apart by name, for images of a shape (C, H, W).
+    """Return the analysis of a network, given its name and the shape (C, H, W) of the images.
 
-    For images up to 64 px the names of `NETWORKS` mean the networks made for small ones; everything else is
-    taken as timm or torchvision has it.
+    For images of up to 64 px the names in `NETWORKS` mean our networks for small images; all other names are
+    those of timm or torchvision.
 
     Raises:
-        ConfigError: If nothing is called so, or the network cannot take such images.
+        ConfigError: If the name is unknown, or the network does not take such images.
     """
     torch.manual_seed(0)
     net = build(name, classes, shape)
-    _open(net)
+    _activate_residual_branches(net)
     try:
-        found = take_apart(net, shape, name)
-    except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as e:  # each network has its way
+        architecture = analyse(net, shape, name)
+    except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as e:  # networks differ in this
         size = "x".join(str(s) for s in shape)
         reason = str(e).strip().splitlines()[0][:200] if str(e).strip() else type(e).__name__
         raise ConfigError(f"network {name!r} does not run on images of {size}: {reason}") from e
-    layers = tuple(replace(layer, name=_OWN.sub("", layer.name)) for layer in found.layers)
+    layers = tuple(replace(layer, name=_PREFIX.sub("", layer.name)) for layer in architecture.layers)
     variant = "for small pictures" if _is_own(name, shape) and NETWORKS[name].adapted else None
-    return replace(found, layers=layers, variant=variant)
+    return replace(architecture, layers=layers, variant=variant)
 
 
-_OWN = re.compile(r"^(trunk|net|\.)+(?=[^.])|^(trunk|net)$")
-"""What our own modules put before the names that a library, or a paper, gave."""
+_PREFIX = re.compile(r"^(trunk|net|\.)+(?=[^.])|^(trunk|net)$")
+"""The names of our own modules before the names that a library or a paper gave to layers."""
 
 
-def _open(net: nn.Module) -> None:
-    """Open the branches that begin closed, by a norm that multiplies by zero, so that gradients show them."""
+def _activate_residual_branches(net: nn.Module) -> None:
+    """Set batch norm weights that start at zero to one, so that gradients flow through residual branches."""
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d) and module.affine and not module.weight.any():
             nn.init.ones_(module.weight)
 
 
 def build(name: str, classes: int, shape: Shape) -> nn.Module:
-    """Build a network by name, with random weights: (N, C, H, W) to logits (N, K).
+    """Return a network with random weights, (N, C, H, W) to logits (N, K).
 
     Raises:
-        ConfigError: If nothing is called so, or the network cannot take such images.
+        ConfigError: If the name is unknown, or the network does not take such images.
     """
-    return (_small if _is_own(name, shape) else _of_libraries)(name, shape, classes)
+    return (_small_network if _is_own(name, shape) else _library_network)(name, shape, classes)
 
 
 def _is_own(name: str, shape: Shape) -> bool:
+    """Return whether a name means one of our networks for small images."""
     return name in NETWORKS and (max(shape[1:]) <= SMALL_SIDE or not _in_libraries(name))
 
 
-def _small(name: str, shape: Shape, classes: int) -> nn.Module:
+def _small_network(name: str, shape: Shape, classes: int) -> nn.Module:
     channels, height, width = shape
     if channels != 3 or height != width:
         raise ConfigError(
-            f"network {name!r} sees every picture as a square of 3 channels, grey ones too; got "
-            f"{'x'.join(str(s) for s in shape)}"
+            f"network {name!r} takes square pictures with 3 channels, grey ones converted to them; found "
+            f"{'x'.join(str(s) for s in shape)}, expected such as 3x64x64"
         )
     trunk = build_small_trunk(name, height)
     return build_network(trunk, classes, small_head(name, trunk), pick_runtime("cpu"))
@@ -84,7 +85,7 @@ def _in_libraries(name: str) -> bool:
     return timm.is_model(name) or name.removeprefix("torchvision/") in torchvision_classifiers()
 
 
-def _of_libraries(name: str, shape: Shape, classes: int) -> nn.Module:
+def _library_network(name: str, shape: Shape, classes: int) -> nn.Module:
     import timm
     from torchvision.models import get_model
 

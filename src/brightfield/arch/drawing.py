@@ -1,4 +1,4 @@
-"""A picture of what a network's units can see, and of what they look at."""
+"""Theoretical and effective receptive fields, drawn side by side."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from brightfield.arch.graph import Architecture, Layer
 
 IMAGES = 24
-"""Random images whose gradients are averaged."""
+"""The number of random images over which gradients are averaged."""
 
 MASS = 0.95
-"""Share of the gradient within the effective receptive field."""
+"""The share of the gradient within the reported effective receptive field."""
 
 
 def effective_field(
     architecture: Architecture, layer: Layer, *, images: int = IMAGES, seed: int = 0
 ) -> npt.NDArray[np.float64]:
-    """Return how much a layer's middle unit heeds each pixel, float64 (H, W), of sum 1.
+    """Return the effective receptive field of a layer's central unit, float64 (H, W), of sum 1.
 
-    The gradient's absolute value, averaged over images of white noise (Luo et al., "Understanding the
-    Effective Receptive Field in Deep Convolutional Neural Networks", 2016, section 3).
+    It is the gradient's absolute value with respect to each pixel, averaged over images of white noise (Luo
+    et al., "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks", 2016, section
+    3).
     """
     import torch
 
@@ -40,18 +41,21 @@ def effective_field(
 
 
 def effective_size(field: npt.NDArray[np.float64], mass: float = MASS) -> int:
-    """Return the side of the smallest square, around the field's centre of mass, that holds a share of it."""
+    """Return the size of an effective receptive field in pixels.
+
+    It is the side of the smallest square around the field's centre of mass that holds the share `mass`.
+    """
     rows, columns = np.indices(field.shape)
-    middle = (field * rows).sum(), (field * columns).sum()
-    reach = np.maximum(np.abs(rows - middle[0]), np.abs(columns - middle[1])).ravel()
-    order = np.argsort(reach)
-    held = np.cumsum(field.ravel()[order])
-    radius = reach[order][min(int(np.searchsorted(held, mass)), len(held) - 1)]
+    centre = (field * rows).sum(), (field * columns).sum()
+    distance = np.maximum(np.abs(rows - centre[0]), np.abs(columns - centre[1])).ravel()
+    order = np.argsort(distance)
+    cumulative = np.cumsum(field.ravel()[order])
+    radius = distance[order][min(int(np.searchsorted(cumulative, mass)), len(cumulative) - 1)]
     return round(2 * float(radius)) + 1
 
 
 def draw_fields(architecture: Architecture, path: Path) -> None:
-    """Draw the theoretical and the effective receptive field of the last map of every stride to a PNG."""
+    """Write a PNG with the theoretical and the effective receptive field of the last map of each stride."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle

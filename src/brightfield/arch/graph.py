@@ -1,4 +1,4 @@
-"""Networks layer by layer: sizes, parameters, multiply-adds and receptive fields, off the exported graph."""
+"""Layer-by-layer analysis of an exported graph: sizes, parameters, multiply-adds, receptive fields."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import torch
 from torch import Tensor, fx, nn
 
 from brightfield.arch.receptive import Span
-from brightfield.arch.receptive_rules import NOTHING, SEES, SEVERAL, Seen, argument, pair, shape_of, unknown
+from brightfield.arch.receptive_rules import NOTHING, RULES, SEVERAL, Seen, argument, pair, shape_of, unknown
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One step of a network.
+    """One operation of a network.
 
     Attributes:
-        name: The module's path; of a step that is no module of its own, its owner's.
-        kind: What it does, as `conv 3x3`.
-        output: Its output's size without the batch.
-        parameters: That it is the first to use.
-        multiply_adds: For one image; those of norms, activations and biases are not counted.
-        seen: What its units see.
-        node: Its name in the graph.
-        channels_last: Whether the graph holds its output as (H, W, C).
+        name: The path of the module that runs the operation.
+        kind: The kind of operation, such as `conv 3x3`.
+        output: The shape of its output without the batch, (C, H, W) for a map.
+        parameters: The number of its parameters; shared ones count in the first layer that uses them.
+        multiply_adds: The multiply-adds for one image, without norms, activations and biases.
+        seen: The receptive field of its units.
+        node: The name of its node in the graph.
+        channels_last: Whether its output is stored as (H, W, C) in the graph.
     """
 
     name: str
@@ -41,24 +41,24 @@ class Layer:
 
     @property
     def spatial(self) -> bool:
-        """Whether it is a map of more than one place."""
+        """Whether the output is a map of more than one position."""
         return len(self.output) == 3 and self.output[1] * self.output[2] > 1
 
     @property
     def stride(self) -> int | None:
-        """Input pixels between neighbouring units, vertically."""
+        """The vertical stride in input pixels; None if it is unknown."""
         return self.seen[0].step if isinstance(self.seen, tuple) else None
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network taken apart.
+    """The analysis of a network.
 
     Attributes:
-        name: What it is called.
-        input: (C, H, W).
-        layers: In the order they run.
-        variant: Of what is called so, where it is not the usual one.
+        name: The network's name.
+        input: The shape of the input image, (C, H, W).
+        layers: The layers, in the order of execution.
+        variant: The variant, if it is not the usual network of this name.
     """
 
     name: str
@@ -69,43 +69,48 @@ class Architecture:
 
     @property
     def title(self) -> str:
-        """Its name, and which variant of it."""
+        """The name and the variant."""
         return self.name if self.variant is None else f"{self.name} {self.variant}"
 
     @property
     def parameters(self) -> int:
-        """Of all layers."""
+        """The parameters of all layers."""
         return sum(layer.parameters for layer in self.layers)
 
     @property
     def multiply_adds(self) -> int:
-        """Of all layers, for one image."""
+        """The multiply-adds of all layers for one image."""
         return sum(layer.multiply_adds for layer in self.layers)
 
     def stages(self) -> list[Layer]:
-        """Return the last map of each stride, shallow to deep."""
+        """Return the last layer of each stride that outputs a map, shallow to deep."""
         last = {layer.stride: layer for layer in self.layers if layer.spatial and layer.stride is not None}
         return [last[s] for s in sorted(last)]
 
     def output_of(self, layer: Layer, x: Tensor) -> Tensor:
-        """Return what a layer makes of one image, (1, C, H, W); gradients flow to the image."""
+        """Return a layer's output for one image, (1, C, H, W); gradients flow to the image."""
         out: Tensor = self._graph.value(layer.node, x)
-        return out.permute(0, 3, 1, 2) if layer.channels_last else out
+        return out.permute(0, 3, 1, 2) if layer.channels_last else out  # (1, H, W, C) -> (1, C, H, W)
 
     def gradient(self, layer: Layer, x: Tensor) -> Tensor:
-        """Return the gradient of a layer's middle unit by the image, (C, H, W).
+        """Return the gradient of a layer's central unit with respect to the image, (C, H, W).
 
-        Its channels are added with unequal weights: behind a norm their plain sum would be constant.
+        The unit's channels are summed with unequal weights: after a norm over the channels their plain sum is
+        constant.
         """
         leaf = x.detach().clone().requires_grad_(True)
         with torch.enable_grad():
             out = self.output_of(layer, leaf)
-            middle = out[0, :, out.shape[2] // 2, out.shape[3] // 2]
-            weights = torch.linspace(0.5, 1.5, len(middle)) if len(middle) > 1 else torch.ones(1)
-            return torch.autograd.grad((weights * middle).sum(), leaf)[0][0]
+            centre = out[0, :, out.shape[2] // 2, out.shape[3] // 2]  # (channels,)
+            weights = torch.linspace(0.5, 1.5, len(centre)) if len(centre) > 1 else torch.ones(1)
+            return torch.autograd.grad((weights * centre).sum(), leaf)[0][0]
 
     def field(self, layer: Layer) -> tuple[tuple[int, int], tuple[int, int]] | None:
-        """Return the first and last row, and column, that a layer's middle unit sees; within the image."""
+        """Return the receptive field of a layer's central unit, cut at the image's border; None if unknown.
+
+        Returns:
+            (first row, last row), (first column, last column).
+        """
         if not layer.spatial or layer.seen is None:
             return None
         if isinstance(layer.seen, str):
@@ -117,16 +122,16 @@ class Architecture:
         return bounds[0], bounds[1]
 
 
-def take_apart(net: nn.Module, shape: tuple[int, int, int], name: str = "network") -> Architecture:
-    """Take a network apart as it runs, in evaluation mode, on images of a shape (C, H, W).
+def analyse(net: nn.Module, shape: tuple[int, int, int], name: str = "network") -> Architecture:
+    """Return the analysis of a network in evaluation mode, for images of a shape (C, H, W).
 
     Raises:
-        RuntimeError: If torch cannot export the network, or it does not take such images.
+        RuntimeError: If torch cannot export the network, or the network does not take such images.
     """
     net.eval()
     example = torch.zeros(1, *shape)
     with torch.no_grad():
-        net(example)  # what does not run says so more plainly than what cannot be exported
+        net(example)  # the error of a failed run is clearer than that of a failed export
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.export.export(net, (example,), strict=False)
@@ -135,14 +140,16 @@ def take_apart(net: nn.Module, shape: tuple[int, int, int], name: str = "network
 
 
 class _Graph:
-    """An exported program that can be stopped at any node."""
+    """An exported program, executed up to any node."""
 
     def __init__(self, program: Any) -> None:
         self.module: fx.GraphModule = program.graph_module
-        kept = {**program.state_dict, **program.constants}
-        self.arguments = [kept.get(s.target) for s in program.graph_signature.input_specs]
+        values = {**program.state_dict, **program.constants}
+        # one entry for each placeholder; None for the image
+        self.arguments = [values.get(s.target) for s in program.graph_signature.input_specs]
 
     def value(self, node: str, x: Tensor) -> Tensor:
+        """Return the value of a node for one image."""
         values = iter(self.arguments)
         env: dict[fx.Node, Any] = {}
         interpreter = fx.Interpreter(self.module)
@@ -159,7 +166,7 @@ class _Graph:
 
 
 class _Reader:
-    """Walks an exported graph once and keeps what each node's units see."""
+    """Walks an exported graph once, and collects its layers and the receptive field of each node."""
 
     def __init__(self, program: Any, shape: tuple[int, int, int]) -> None:
         signature = program.graph_signature
@@ -167,7 +174,7 @@ class _Reader:
         self.counts = {name: int(p.numel()) for name, p in program.state_dict.items()}
         self.used: set[str] = set()
         self.seen: dict[fx.Node, Seen] = {}
-        self.turned: set[fx.Node] = set()  # maps that are held as (N, H, W, C)
+        self.channels_last: set[fx.Node] = set()  # the nodes of maps that are stored as (N, H, W, C)
         self.layers: list[Layer] = []
         user = set(signature.user_inputs)
         for node in program.graph_module.graph.nodes:
@@ -182,38 +189,38 @@ class _Reader:
         maps = [n for n in node.all_input_nodes if n not in self._constants(node)]
         before = [self.seen.get(n) for n in maps]
         value = node.meta.get("val")
-        told = isinstance(value, Tensor) or op in SEVERAL
-        self.seen[node] = SEES.get(op, unknown)(node, before) if told else None
-        turned = any(n in self.turned for n in maps)
+        has_maps = isinstance(value, Tensor) or op in SEVERAL
+        self.seen[node] = RULES.get(op, unknown)(node, before) if has_maps else None
+        channels_last = any(n in self.channels_last for n in maps)
         if op == "permute":
-            turned = list(node.args[1]) == [0, 2, 3, 1]  # type: ignore[arg-type]
-        if turned:
-            self.turned.add(node)
+            channels_last = list(node.args[1]) == [0, 2, 3, 1]  # type: ignore[arg-type]
+        if channels_last:
+            self.channels_last.add(node)
         names = [self.paths[n.name] for n in node.all_input_nodes if n.name in self.paths]
-        fresh = [n for n in dict.fromkeys(names) if n not in self.used]
-        self.used.update(fresh)
+        first_used = [n for n in dict.fromkeys(names) if n not in self.used]
+        self.used.update(first_used)
         kind = _KINDS.get(op)
-        one_of_one = op == "cat" and len(maps) < 2
-        if not isinstance(value, Tensor) or (kind is None and not fresh) or one_of_one:
-            return
+        trivial = op == "cat" and len(maps) < 2
+        if not isinstance(value, Tensor) or (kind is None and not first_used) or trivial:
+            return  # neither a known kind of layer nor one with parameters
         output = tuple(int(s) for s in value.shape[1:])
-        turned = turned and len(output) == 3
+        channels_last = channels_last and len(output) == 3
         seen = self.seen[node]
         self.layers.append(
             Layer(
                 name=_path(node),
                 kind=kind(node) if kind else op.replace("_", " "),
-                output=(output[2], output[0], output[1]) if turned else output,
-                parameters=sum(self.counts[n] for n in fresh),
+                output=(output[2], output[0], output[1]) if channels_last else output,  # as (C, H, W)
+                parameters=sum(self.counts[n] for n in first_used),
                 multiply_adds=_multiply_adds(op, node),
                 seen=None if seen == NOTHING else seen,
                 node=node.name,
-                channels_last=turned,
+                channels_last=channels_last,
             )
         )
 
     def _constants(self, node: fx.Node) -> set[fx.Node]:
-        """Return a node's inputs that no pixel reaches: weights, buffers and what is made of them."""
+        """Return a node's inputs that do not depend on the image: weights, buffers and their functions."""
         return {
             n
             for n in node.all_input_nodes
@@ -223,6 +230,7 @@ class _Reader:
 
 
 def _path(node: fx.Node) -> str:
+    """Return the path of the innermost module that runs a node."""
     stack = node.meta.get("nn_module_stack") or {}
     path = str(list(stack.values())[-1][0]) if stack else ""
     return path.removeprefix("L['self'].").strip(".")
@@ -262,6 +270,7 @@ _KINDS: dict[str, Callable[[fx.Node], str]] = {
 
 def _multiply_adds(op: str, node: fx.Node) -> int:
     if op == "conv2d":
+        # outputs times the weights of one filter, (C in / groups) * h * w
         return math.prod(shape_of(node)) * math.prod(shape_of(node.args[1])[1:])
     if op == "baddbmm":
         return math.prod(shape_of(node)) * shape_of(node.args[1])[-1]
@@ -270,6 +279,7 @@ def _multiply_adds(op: str, node: fx.Node) -> int:
     if op == "matmul":
         return math.prod(shape_of(node)) * shape_of(node.args[0])[-1]
     if op == "scaled_dot_product_attention":
+        # queries times keys, then attention times values: L * S * (E + Ev) for each head
         query, value = shape_of(node.args[0]), shape_of(node.args[2])
         return math.prod(query[:-1]) * shape_of(node.args[1])[-2] * (query[-1] + value[-1])
     return 0

@@ -1,8 +1,8 @@
-"""Receptive fields by recurrence: which input pixels a unit of a layer can see.
+"""Theoretical receptive fields by recurrence: the input pixels that a unit of a layer depends on.
 
-Along one axis the unit at index i of a map sees the pixels from `low + i * step` to `high + i * step`. A
-layer's span follows from that of the layer before it, as in Araujo, Norris and Sim, "Computing Receptive
-Fields of Convolutional Neural Networks" (Distill 2019); where branches meet, the union counts.
+Along one axis the unit at index i of a map sees the pixels from `low + i * step` to `high + i * step`. The
+span of a layer follows from that of the layer before it, as in Araujo, Norris and Sim, "Computing Receptive
+Fields of Convolutional Neural Networks" (Distill 2019); where branches meet, it is the union of theirs.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Span:
-    """What the units of a map see along one axis, in input pixels; what lies outside the image is padding.
+    """The receptive fields of a map's units along one axis, in input pixels; outside the image is padding.
 
     Attributes:
-        step: Input pixels between two neighbouring units: the stride of all layers so far.
+        step: The input pixels between neighbouring units: the product of the strides so far.
         low: The first pixel that the unit at index 0 sees.
-        high: The last one.
+        high: The last pixel that the unit at index 0 sees.
     """
 
     step: int = 1
@@ -32,7 +32,7 @@ class Span:
 
     @property
     def centre(self) -> float:
-        """The middle of what the unit at index 0 sees, in pixels: 0 is the middle of the first pixel."""
+        """The centre of the field of the unit at index 0, in pixels; 0 is the centre of the first pixel."""
         return (self.low + self.high) / 2
 
     def at(self, index: int) -> tuple[int, int]:
@@ -41,7 +41,7 @@ class Span:
 
 
 def window(span: Span, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Span:
-    """Return the span behind a convolution or a pool; `padding` is that before the first pixel."""
+    """Return the span after a convolution or pooling; `padding` is the padding before the first unit."""
     first = -padding * span.step
     return Span(
         step=span.step * stride,
@@ -51,12 +51,12 @@ def window(span: Span, kernel: int, stride: int = 1, padding: int = 0, dilation:
 
 
 def shift(span: Span, before: int) -> Span:
-    """Return the span behind a padding by so many units before the first; a crop where negative."""
+    """Return the span after a padding with `before` units at the front, or a crop if `before` is negative."""
     return Span(span.step, span.low - before * span.step, span.high - before * span.step)
 
 
 def join(spans: Iterable[Span]) -> Span | None:
-    """Return what a unit sees that reads several maps at its place; None where their steps differ."""
+    """Return the span of units that read several maps at the same position; None if the strides differ."""
     every = list(spans)
     if len({s.step for s in every}) != 1:
         return None

@@ -1,4 +1,4 @@
-"""What the units of each operation of an exported graph see, given what those before it see."""
+"""The receptive-field rule of each operation: its units' field from the fields of its inputs."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from torch import fx
 from brightfield.arch.receptive import Span, join, shift, window
 
 Spans = tuple[Span, Span]
-"""Of the vertical and the horizontal axis."""
+"""The spans along the vertical and the horizontal axis."""
 
 WHOLE = "whole"
-"""Instead of spans: every unit sees the whole image."""
+"""In place of spans: every unit sees the whole image."""
 
 NOTHING = "nothing"
-"""Instead of spans: no pixel reaches it, as weights and what is made of them."""
+"""In place of spans: the value does not depend on the image, like weights and functions of them."""
 
 Seen = Spans | str | None
-"""Spans, `WHOLE`, `NOTHING`, or None where the recurrences do not tell."""
+"""The receptive field of a node's units: spans, `WHOLE`, `NOTHING`, or None if it is unknown."""
 
 
 def shape_of(node: Any) -> tuple[int, ...]:
-    """Return the size of a node's output, the batch included."""
+    """Return the shape of a node's output, the batch included."""
     return tuple(int(s) for s in node.meta["val"].shape)
 
 
 def pair(value: Any) -> tuple[int, int]:
-    """Return one number for both axes, or two, as two."""
+    """Return a size as (vertical, horizontal), given one number for both axes or two."""
     values = list(value) if isinstance(value, list | tuple) else [value]
     return (int(values[0]), int(values[-1]))
 
 
 def argument(node: fx.Node, index: int, name: str, default: Any) -> Any:
-    """Return an argument that may be given by place, by name or not at all."""
+    """Return an argument of a node, given by position or by name, or the default."""
     return node.args[index] if len(node.args) > index else node.kwargs.get(name, default)
 
 
 def _same(_node: fx.Node, before: Sequence[Seen]) -> Seen:
-    """What works place by place sees what its inputs see, together."""
+    """Return the field of an operation on each position alone: the union of its inputs' fields."""
     if not before:
         return NOTHING
     if any(b is None for b in before):
@@ -53,19 +53,19 @@ def _same(_node: fx.Node, before: Sequence[Seen]) -> Seen:
 
 
 def unknown(_node: fx.Node, before: Sequence[Seen]) -> Seen:
-    """Tell nothing of an operation that is not known, except that who saw all still does."""
-    return _told_whole(before)
+    """Return the field of an unknown operation: the whole image if its inputs see that, else unknown."""
+    return _only_whole(before)
 
 
 def _whole(_node: fx.Node, before: Sequence[Seen]) -> Seen:
-    """What reads every place of maps that are understood sees the whole image."""
+    """Return the field of an operation that reads all positions: the whole image if its inputs are known."""
     if not before:
         return NOTHING
     return None if any(b is None for b in before) else WHOLE
 
 
-def _told_whole(before: Sequence[Seen]) -> Seen:
-    """Tell nothing of a new order of the places, except that who saw all still does."""
+def _only_whole(before: Sequence[Seen]) -> Seen:
+    """Return the whole image if all inputs see that, else unknown, as for positions in another order."""
     return (WHOLE if all(b == WHOLE for b in before) else None) if before else NOTHING
 
 
@@ -105,46 +105,54 @@ def _windowed(
     padding: tuple[int, int],
     dilation: tuple[int, int],
 ) -> Seen:
-    found = before[0]
-    if not isinstance(found, tuple):
-        return found
-    y, x = (window(found[i], kernel[i], stride[i], padding[i], dilation[i]) for i in (0, 1))
+    spans = before[0]
+    if not isinstance(spans, tuple):
+        return spans
+    y, x = (window(spans[i], kernel[i], stride[i], padding[i], dilation[i]) for i in (0, 1))
     return y, x
 
 
 def _adaptive(node: fx.Node, before: Sequence[Seen]) -> Seen:
-    """An adaptive pool is a plain one where the sizes divide; to one place it sees the whole map."""
-    given, made = shape_of(node.args[0])[2:], shape_of(node)[2:]
+    """Return the field of an adaptive pooling.
+
+    A pooling to one position sees the whole image. If the input's size is a multiple of the output's, the
+    field is that of plain pooling.
+    """
+    size_in, size_out = shape_of(node.args[0])[2:], shape_of(node)[2:]
     if not isinstance(before[0], tuple):
         return before[0]
-    if made == given:
+    if size_out == size_in:
         return before[0]
-    if math.prod(made) == 1:
+    if math.prod(size_out) == 1:
         return WHOLE
-    if any(g % m for g, m in zip(given, made, strict=True)):
+    if any(i % o for i, o in zip(size_in, size_out, strict=True)):
         return None
-    step = (given[0] // made[0], given[1] // made[1])
+    step = (size_in[0] // size_out[0], size_in[1] // size_out[1])
     return _windowed(before, step, step, (0, 0), (1, 1))
 
 
 def _pad(node: fx.Node, before: Sequence[Seen]) -> Seen:
+    # torch's order: left, right, top, bottom
     pads = [int(p) for p in node.args[1]] + [0, 0, 0, 0]  # type: ignore[union-attr, arg-type]
-    found = before[0]
-    if not isinstance(found, tuple):
-        return found
-    return shift(found[0], pads[2]), shift(found[1], pads[0])
+    spans = before[0]
+    if not isinstance(spans, tuple):
+        return spans
+    return shift(spans[0], pads[2]), shift(spans[1], pads[0])
 
 
 def _reshape(node: fx.Node, before: Sequence[Seen]) -> Seen:
-    """Reshaping keeps the places only where it keeps a map's height and width."""
-    given, made = shape_of(node.all_input_nodes[0]), shape_of(node)
-    if len(made) >= 4 and len(given) >= 4 and made[-2:] == given[-2:]:
+    """Return the field of a reshaping, which keeps positions only if it keeps a map's height and width."""
+    shape_in, shape_out = shape_of(node.all_input_nodes[0]), shape_of(node)
+    if len(shape_out) >= 4 and len(shape_in) >= 4 and shape_out[-2:] == shape_in[-2:]:
         return _same(node, before)
-    return _whole(node, before) if len(made) == 2 else _told_whole(before)
+    return _whole(node, before) if len(shape_out) == 2 else _only_whole(before)  # (N, C * H * W) reads all
 
 
 def _transpose(node: fx.Node, before: Sequence[Seen]) -> Seen:
-    """Changing the order of other axes than the places' changes nothing; the reader minds (N, H, W, C)."""
+    """Return the field of a transposition, which changes nothing unless it moves the spatial axes.
+
+    Between (N, C, H, W) and (N, H, W, C) the positions stay too; the caller keeps track of that order.
+    """
     rank = len(shape_of(node))
     dims = node.args[1] if str(node.target).startswith("aten.permute") else None
     if rank == 4 and dims is not None and list(dims) in ([0, 2, 3, 1], [0, 3, 1, 2]):  # type: ignore[arg-type]
@@ -152,26 +160,26 @@ def _transpose(node: fx.Node, before: Sequence[Seen]) -> Seen:
     axes: list[Any] = list(node.args[1:])
     if rank > 4 and dims is None and max(int(d) % rank for d in axes) < rank - 2:
         return _same(node, before)
-    return _told_whole(before)
+    return _only_whole(before)
 
 
 def _along_channels(node: fx.Node, before: Sequence[Seen]) -> Seen:
-    """A linear layer, or a norm, over the last axis of (N, H, W, C) works place by place."""
+    """Return the field of a linear layer or norm over the last axis: on (N, H, W, C) it keeps positions."""
     return _same(node, before) if len(shape_of(node.args[0])) == 4 else _whole(node, before)
 
 
 def _reduce(node: fx.Node, before: Sequence[Seen]) -> Seen:
-    """A mean or maximum over the channels keeps the places; one over the places sees them all."""
-    given, made = shape_of(node.all_input_nodes[0]), shape_of(node)
-    if len(given) == 4 and len(made) == 4 and made[2:] == given[2:]:
+    """Return the field of a mean or maximum, which keeps positions only if it is over the channels."""
+    shape_in, shape_out = shape_of(node.all_input_nodes[0]), shape_of(node)
+    if len(shape_in) == 4 and len(shape_out) == 4 and shape_out[2:] == shape_in[2:]:
         return _same(node, before)
     return _whole(node, before)
 
 
 SEVERAL = ("chunk", "split", "split_with_sizes", "unbind")
-"""Operations that return several maps."""
+"""The operations that return several maps."""
 
-_PLACE_BY_PLACE = [
+_POINTWISE = [
     "relu",
     "relu6",
     "hardtanh",
@@ -212,8 +220,8 @@ _PLACE_BY_PLACE = [
     "split",
     "split_with_sizes",
 ]
-SEES: dict[str, Callable[[fx.Node, Sequence[Seen]], Seen]] = {
-    **dict.fromkeys(_PLACE_BY_PLACE, _same),
+RULES: dict[str, Callable[[fx.Node, Sequence[Seen]], Seen]] = {
+    **dict.fromkeys(_POINTWISE, _same),
     "conv2d": _conv,
     "max_pool2d": _max_pool,
     "avg_pool2d": _average_pool,

@@ -1,1 +1,1 @@
-"""Where images come from: layouts, catalog, splits, checks, decoding, cache, masks, synthetic parts."""
+"""Reading and preparing images: folder layouts, catalog, splits, checks, decoding, cache, masks."""

@@ -1,4 +1,4 @@
-"""Every image decoded once: epochs are served from pixels that the operating system maps into memory."""
+"""The pixel cache: every image is decoded once, into a memory-mapped file that serves all epochs."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ Shape = tuple[int, int, int]
 class PixelCache:
     """The decoded images of a list of files, in order.
 
-    Grey images are kept with one channel and served with three, so they take a third of the room.
+    Grey images are stored with one channel and returned with three, which saves two thirds of the space.
 
     Attributes:
-        index: The JSON file that describes the pixels beside it.
-        shapes: The (height, width, 3) of each image.
+        index: The JSON file with the stored shapes; the pixels are in a file beside it.
+        shapes: The (height, width, 3) of each image, in order.
     """
 
     def __init__(self, index: Path) -> None:
@@ -51,7 +51,7 @@ class PixelCache:
         return len(self.shapes)
 
     def __getitem__(self, i: int) -> npt.NDArray[np.uint8]:
-        """Return image i, uint8 (H, W, 3): a view that cannot be written to."""
+        """Return image i, uint8 (H, W, 3), as a read-only view."""
         if not 0 <= i < len(self):
             raise IndexError(f"image {i} of {len(self)}")
         flat = self._pixels[self._starts[i] : self._starts[i + 1]]
@@ -60,15 +60,15 @@ class PixelCache:
     def batch(
         self, indices: Sequence[int], out: npt.NDArray[np.uint8] | None = None
     ) -> npt.NDArray[np.uint8]:
-        """Return images of one size, uint8 (B, H, W, 3).
+        """Return several images of one size, uint8 (B, H, W, 3).
 
         Args:
-            indices: Which images.
-            out: Where to write them, uint8 of that shape; a new array where None. Writing every batch into
-                the same memory spares the system from clearing new pages, which takes longer than copying.
+            indices: The images, by their positions in the list.
+            out: The array to write to, uint8 (B, H, W, 3); a new one if None. Reusing one array for all
+                batches is faster: clearing new memory pages takes longer than the copying.
 
         Raises:
-            DataError: If their sizes differ, or are not the size of `out`.
+            DataError: If the images differ in size, or `out` has another shape or type.
         """
         shapes = {self.shapes[i] for i in indices}
         if len(shapes) != 1:
@@ -91,24 +91,25 @@ class PixelCache:
             out[..., channel] = self[i][..., 0]
 
     def __reduce__(self) -> tuple[type[PixelCache], tuple[Path]]:
-        """Travel to another process as a path, not as pixels."""
+        """Pickle the path only; the other process maps the same file."""
         return PixelCache, (self.index,)
 
 
 def build_cache(
     paths: Sequence[Path], *, resize: Resize, bits: int, folder: Path, progress: Progress | None = None
 ) -> PixelCache:
-    """Return the cache of these files, building it where it is not there yet.
+    """Return the cache of these files; it is built if it does not exist yet.
 
-    The key covers each file's path, size and time of change, the rule and the bits. The index is written
-    last, and each file under another name first, so a build that was killed is never read but built again.
+    A cache is identified by the path, size and modification time of each file, the resizing rule and the bit
+    depth. The index is written last, and every file is written under a temporary name, so an interrupted
+    build is never read: the next call builds again.
 
     Args:
-        paths: In the order in which the cache serves them.
-        resize: The working size.
-        bits: The white level of 16-bit images: see `to_rgb8`.
-        folder: Where caches live; made where it is missing.
-        progress: Told of every image.
+        paths: The image files, in the order of the cache.
+        resize: The rule for the working size.
+        bits: The bit depth of 16-bit images: see `to_rgb8`.
+        folder: The folder of the caches, which is made if it is missing.
+        progress: Called after every image.
 
     Raises:
         ImageError: If a file cannot be read; the message names it.
@@ -132,6 +133,7 @@ def _key(paths: Sequence[Path], rule: Resize, bits: int) -> str:
             facts = path.stat()
         except OSError as error:
             raise ImageError(f"{path} does not exist or may not be read ({error}); check the path") from error
+        # a name that is not UTF-8 comes as surrogate escapes
         digest.update(
             f"{path.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode(errors="surrogateescape")
         )
@@ -143,7 +145,7 @@ def _pixels_of(index: Path) -> Path:
 
 
 def _is_whole(index: Path) -> bool:
-    """Tell whether an index is there and its pixels have the size it says."""
+    """Return whether the index exists and the file of pixels has the size that it states."""
     try:
         described: dict[str, Any] = json.loads(index.read_text(encoding="utf-8"))
         expected = sum(h * w * c for h, w, c in described["shapes"])
@@ -162,7 +164,7 @@ def _build(paths: Sequence[Path], rule: Resize, bits: int, index: Path, tell: Pr
     shapes: list[Shape] = []
 
     def needed() -> int:
-        """Return what all images would take, if the others are like those that are decoded."""
+        """Return the bytes that all images need, estimated from those decoded so far."""
         return sum(h * w * c for h, w, c in shapes) * len(paths) // max(1, len(shapes))
 
     with writing(index.parent, needed):
@@ -172,7 +174,7 @@ def _build(paths: Sequence[Path], rule: Resize, bits: int, index: Path, tell: Pr
                     shapes.append((array.shape[0], array.shape[1], array.shape[2]))
                     file.write(array.tobytes())
                     tell("decode", len(shapes), len(paths))
-                # some file systems say only now that there is no room, and pages of a map would be missing
+                # some file systems report a full disk only here; reading a missing page kills the process
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, pixels)
@@ -183,7 +185,7 @@ def _build(paths: Sequence[Path], rule: Resize, bits: int, index: Path, tell: Pr
 
 
 def _prepared(path: Path, rule: Resize, bits: int) -> npt.NDArray[np.uint8]:
-    """Return one file's pixels at the working size, uint8 (H, W, 3), or (H, W, 1) where the file is grey."""
+    """Return one file's pixels at the working size, uint8 (H, W, 3), or (H, W, 1) for a grey file."""
     array = decode(path)
     if array.ndim == 2:
         return resize(to_rgb8(array, bits)[..., 0], rule)[..., None]
@@ -191,7 +193,7 @@ def _prepared(path: Path, rule: Resize, bits: int) -> npt.NDArray[np.uint8]:
 
 
 def _sweep(index: Path) -> None:
-    """Remove what killed builds of the same cache left behind; one that is alive writes more often."""
+    """Remove the files that interrupted builds of this cache left: those not written to for an hour."""
     for left in index.parent.glob(f"{index.stem}*{_TEMPORARY}"):
         if time.time() - left.stat().st_mtime > _ABANDONED_AFTER_S:
             left.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Public data sets by name: where their files are looked for, and under which terms they stand."""
+"""The catalog of public data sets: their names, licences and where their files are expected."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class CatalogEntry:
     """A public data set.
 
     Attributes:
-        name: What `brightfield train` takes.
-        description: What is pictured, and how often.
-        licence: The terms of its images.
-        homepage: Where its authors publish it.
-        how: How to get it.
+        name: The name that `brightfield train` accepts.
+        description: The number and kind of its images.
+        licence: The licence of its images.
+        homepage: The address where its authors publish it.
+        how: The steps to get it.
         expected: The files expected below its folder.
-        size: The room it takes, about.
+        size: The approximate disk space it takes.
     """
 
     name: str
@@ -100,20 +100,22 @@ CATALOG: Mapping[str, CatalogEntry] = MappingProxyType({entry.name: entry for en
 
 
 def data_root(root: Path | None = None) -> Path:
-    """Return where catalog data lies: as given, as BRIGHTFIELD_DATA says, or else below the home folder."""
+    """Return the catalog's folder: `root`, else BRIGHTFIELD_DATA, else ~/.local/share/brightfield/data."""
     if root is not None:
         return root
-    named = os.environ.get(DATA_VARIABLE)
-    return Path(named).expanduser() if named else Path.home() / ".local" / "share" / "brightfield" / "data"
+    configured = os.environ.get(DATA_VARIABLE)
+    if configured:
+        return Path(configured).expanduser()
+    return Path.home() / ".local" / "share" / "brightfield" / "data"
 
 
 def is_catalog_name(name: str) -> bool:
-    """Tell whether a name is in the catalog, such as `elpv` or `mvtec-ad/screw`."""
+    """Return whether the catalog has a data set of this name, such as `elpv` or `mvtec-ad/screw`."""
     return name.partition("/")[0] in CATALOG and (name in CATALOG or name.startswith(f"{MVTEC}/"))
 
 
 def close_names(name: str) -> list[str]:
-    """Return the catalog names that one may have meant."""
+    """Return up to two catalog names that are spelled like this one."""
     return difflib.get_close_matches(name, list(CATALOG), n=2, cutoff=0.6)
 
 
@@ -122,11 +124,11 @@ def load_catalog(name: str, *, normal: str | None = None, root: Path | None = No
 
     Args:
         name: Such as `elpv` or `mvtec-ad/screw`.
-        normal: The class that counts as good, where it is not the data set's own.
-        root: Where the catalog's folders lie: see `data_root`.
+        normal: The class that counts as good, instead of the data set's own.
+        root: The folder of the catalog's data sets: see `data_root`.
 
     Raises:
-        DataError: If its files are not there; the message says which to put where, and under which terms.
+        DataError: If its files are missing; the message says how to get them, and under which licence.
     """
     entry, folder = CATALOG[name.partition("/")[0]], locate(name, root)
     if entry.name == "elpv":
@@ -141,13 +143,13 @@ def load_catalog(name: str, *, normal: str | None = None, root: Path | None = No
 
 
 def fetch(name: str, *, root: Path | None = None) -> Path:
-    """Return the folder of a public data set, made ready where its files are at hand.
+    """Return the folder of a public data set, after converting its files if necessary.
 
-    Nothing is downloaded: no entry has both an open licence and a lasting address. CIFAR-10's binary version
-    is converted to PNG files in class folders.
+    Nothing is downloaded: no entry has both an open licence and a stable download address. CIFAR-10's binary
+    version is converted to PNG files in class folders.
 
     Raises:
-        DataError: If the name is unknown or its files are not there; the message says how to get them.
+        DataError: If the name is unknown or its files are missing; the message says how to get them.
     """
     if not is_catalog_name(name):
         meant = close_names(name)
@@ -161,10 +163,10 @@ def fetch(name: str, *, root: Path | None = None) -> Path:
 
 
 def locate(name: str, root: Path | None = None) -> Path:
-    """Return the folder where a public data set's files lie.
+    """Return the folder of a public data set's files.
 
     Raises:
-        DataError: If they are not there, or the category is unknown.
+        DataError: If the files are missing, or the category is unknown.
     """
     entry = CATALOG[name.partition("/")[0]]
     if entry.name == "elpv":
@@ -181,15 +183,15 @@ def locate(name: str, root: Path | None = None) -> Path:
 
 
 def is_magnetic_tile(folder: Path) -> bool:
-    """Tell whether a folder is laid out as the magnetic tile data set is."""
+    """Return whether a folder has the layout of the magnetic tile data set."""
     return (folder / f"{_MAGNETIC_PREFIX}Free" / "Imgs").is_dir()
 
 
 def load_magnetic_tile(folder: Path, *, normal: str | None = None) -> Dataset:
-    """Return the magnetic tiles: `MT_<type>/Imgs/*.jpg` with masks of the same name in PNG.
+    """Return the magnetic tile data set: `MT_<type>/Imgs/*.jpg`, with masks of the same name in PNG.
 
     Raises:
-        DataError: If there are none.
+        DataError: If the folder has no such images.
     """
     samples = [
         Sample(
@@ -250,7 +252,7 @@ def _check_cifar(folder: Path) -> None:
     if (folder / "train").is_dir():
         return
     if (folder / BINARY_FOLDER).is_dir():
-        raise DataError(f"{folder / BINARY_FOLDER} is to be converted first: brightfield data fetch cifar10")
+        raise DataError(f"{folder / BINARY_FOLDER} must be converted first: brightfield data fetch cifar10")
     if (folder / PICKLE_FOLDER).is_dir():
         raise DataError(
             f"{folder / PICKLE_FOLDER} holds Python pickles, which are not opened because a pickle can run "
@@ -262,6 +264,6 @@ def _not_there(entry: CatalogEntry, folder: Path, name: str) -> str:
     here = f"; a folder ./{name} is here: write ./{name} to use it" if Path(name).is_dir() else ""
     return (
         f"{name} is not on this disk: looked in {folder}. To get it: {entry.how} ({entry.homepage}). "
-        f"Put there: {entry.expected}. Another place can be named in the variable {DATA_VARIABLE}. "
+        f"Put there: {entry.expected}. The environment variable {DATA_VARIABLE} may name another folder. "
         f"Terms: {entry.licence}{here}"
     )

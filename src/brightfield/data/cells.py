@@ -1,4 +1,4 @@
-"""Text in the cells of tables that people open in a spreadsheet, which takes some text for a formula."""
+"""Cells of CSV tables, escaped so that a spreadsheet does not run their text as a formula."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ _DEFUSED = re.compile(r"'+[=+\-@\t\r\n]")
 
 
 def defused(text: str) -> str:
-    """Return text that no spreadsheet runs: with an apostrophe before what begins with `=`, `+`, `-` or `@`.
+    """Return a cell's text with an apostrophe before it if a spreadsheet could run it as a formula.
 
-    So do tabs and line breaks, and names that have such an apostrophe already, lest it be lost in `restored`.
+    That is text that begins with `=`, `+`, `-`, `@`, a tab or a line break. Text that begins with apostrophes
+    and one of these gets one more, so that `restored` returns it unchanged.
     """
     return f"'{text}" if _LIVE.match(text) else text
 
 
 def restored(cell: str) -> str:
-    """Return the text that `defused` made a cell of."""
+    """Return the text of a cell that `defused` wrote."""
     return cell[1:] if _DEFUSED.match(cell) else cell

@@ -1,4 +1,4 @@
-"""CIFAR-10's binary version as a tree of PNG files."""
+"""Conversion of CIFAR-10's binary version to PNG files in class folders."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ BINARY_FOLDER = "cifar-10-batches-bin"
 PICKLE_FOLDER = "cifar-10-batches-py"
 _SIDE = 32
 _RECORD = 1 + 3 * _SIDE * _SIDE  # the class, then the red, green and blue planes
-_ROOM = 10_000 * 4096  # bytes that the images of one file take: a block of the disk each
+_ROOM = 10_000 * 4096  # bytes on disk for the images of one file: one 4 KiB block an image
 _FILES = {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]}
 
 
 def unpack_binary(source: Path, target: Path) -> None:
-    """Write `train/<class>/` and `test/<class>/` below the target, each only once it is whole.
+    """Write the images as `train/<class>/` and `test/<class>/`; each folder appears once it is complete.
 
     Args:
-        source: The folder with `data_batch_1.bin` to 5, `test_batch.bin` and `batches.meta.txt`.
-        target: Where to write.
+        source: The folder with `data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin` and
+            `batches.meta.txt`.
+        target: The folder to write to.
 
     Raises:
-        DataError: If a file is missing, cut short, or names a class that is not there.
+        DataError: If a file is missing or cut short, or has a class number without a name.
         WriteError: If the target cannot be written.
     """
     classes = _read(source / "batches.meta.txt").decode("utf-8", errors="replace").split()
-    for split in ("test", "train"):  # train last: its being there says that all is
+    for split in ("test", "train"):  # train last: a folder `train` means that both are complete
         partial = target / f".{split}.{os.getpid()}.partial"
         with writing(target / split, _ROOM * len(_FILES[split])):
             try:
@@ -52,8 +53,11 @@ def _unpack_file(file: Path, folder: Path, classes: list[str], number: int) -> N
         raise DataError(f"{file} has {data.size} bytes; expected a multiple of {_RECORD}: download it again")
     records = data.reshape(-1, _RECORD)
     if int(records[:, 0].max()) >= len(classes):
-        raise DataError(f"{file} names class {records[:, 0].max()}; expected 0 to {len(classes) - 1}")
-    images = records[:, 1:].reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)  # planes -> (N, H, W, 3)
+        raise DataError(
+            f"{file} has the class number {records[:, 0].max()}; expected 0 to {len(classes) - 1}: "
+            "download it again"
+        )
+    images = records[:, 1:].reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)  # (N, 3, H, W) -> (N, H, W, 3)
     for i, (label, image) in enumerate(zip(records[:, 0], images, strict=True)):
         path = folder / classes[int(label)] / f"{number}_{i:05d}.png"
         Image.fromarray(np.ascontiguousarray(image)).save(path)

@@ -1,4 +1,4 @@
-"""The data set as a value: samples, classes, and which class counts as good."""
+"""The data set: its samples, its classes, and the class that counts as good."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Sample:
     """One image and what is known of it.
 
     Attributes:
-        image: The image as the data set names it: a path relative to its root, with forward slashes.
-        path: The file.
-        label: The class; None where it is not known.
-        mask: A file of the same size that marks the defective pixels; see `brightfield.data.masks`.
-        group: The part pictured; all pictures of one group stay in one split.
-        split: `train`, `calibration` or `test`, where the data set itself fixes it.
-        stratum: What to stratify a split by, where that is finer than the label.
-        defect_probability: The annotator's own probability of a defect in [0, 1], where one was given.
+        image: The image's name in the data set: a path relative to its root, with forward slashes.
+        path: The image file.
+        label: The class; None if unknown.
+        mask: An image file of the same size that marks the defective pixels; see `brightfield.data.masks`.
+        group: The part in the picture; all pictures of one group stay in one split.
+        split: `train`, `calibration` or `test`, if the data set defines splits itself.
+        stratum: The stratum for stratified splits, if it is finer than the label.
+        defect_probability: The annotator's probability of a defect in [0, 1], if there is one.
     """
 
     image: str
@@ -44,11 +44,11 @@ class Dataset:
     """A named, ordered collection of samples.
 
     Attributes:
-        name: What reports call it.
-        samples: In a fixed order, sorted by `image`.
-        classes: Every class in it, the normal class first where there is one, the others sorted.
+        name: The name that reports show.
+        samples: The samples, sorted by `image`.
+        classes: All classes, the normal class first if there is one, the others sorted.
         normal: The class that counts as good; None for a plain classification problem.
-        licence: The terms of the images, where known.
+        licence: The licence of the images, if known.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Dataset:
         return replace(self, samples=tuple(samples))
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 (64 hexadecimal digits) of all that is known of every image, masks included."""
+        """Return the SHA-256 (64 hexadecimal digits) of every sample's fields, image file and mask file."""
         digest = hashlib.sha256()
         for s in self.samples:
             known = (s.image, s.label, s.split, s.group, s.stratum, s.defect_probability)
@@ -93,17 +93,16 @@ def _content(path: Path) -> bytes:
     try:
         return hashlib.sha256(path.read_bytes()).digest()
     except OSError as error:
-        return str(error.strerror).encode()  # whoever needs the picture says so
+        return str(error.strerror).encode()  # an unreadable file is reported when it is decoded
 
 
 def find_normal(classes: Sequence[str], named: str | None = None) -> str | None:
-    """Return the class that counts as good, as named or by what its name says.
+    """Return the class that counts as good: `named`, or the one whose name says so; None if none does.
 
-    A class that is called by one of `NORMAL_NAMES` comes before those whose names hold more: see
-    `sounds_normal`.
+    A class named exactly as one of `NORMAL_NAMES` takes precedence over longer names: see `sounds_normal`.
 
     Raises:
-        DataError: If the named class is not there, or several classes could be meant.
+        DataError: If the data set has no class `named`, or several names could mean the good class.
     """
     if named is not None:
         if named not in classes:
@@ -112,10 +111,11 @@ def find_normal(classes: Sequence[str], named: str | None = None) -> str | None:
             )
         return named
     exact = [c for c in classes if c.lower() in NORMAL_NAMES]
-    found = exact or [c for c in classes if sounds_normal(c)]
-    if len(found) > 1:
-        raise DataError(f"several classes could be the good one: {', '.join(found)}; name it with --normal")
-    return found[0] if found else None
+    candidates = exact or [c for c in classes if sounds_normal(c)]
+    if len(candidates) > 1:
+        listed = ", ".join(candidates)
+        raise DataError(f"several classes could be the good one: {listed}; name it with --normal")
+    return candidates[0] if candidates else None
 
 
 def order_classes(labels: Iterable[str], normal: str | None) -> tuple[str, ...]:
@@ -125,35 +125,35 @@ def order_classes(labels: Iterable[str], normal: str | None) -> tuple[str, ...]:
 
 
 def check_classes(train: Dataset) -> None:
-    """Refuse a training split that lacks a class.
+    """Raise an error if the training split does not hold every class of the data set, at least two.
 
     Raises:
-        DataError: If fewer than two classes are there to tell apart, or one of the data set's is missing.
+        DataError: If a class is missing, or there is only one.
     """
     counts = {name: n for name, n in train.counts().items() if n}
     if len(counts) < 2:
         only = next(iter(counts), "none")
         raise DataError(
             f"the training split holds one class only ({only}); a classifier needs at least two. If the "
-            "defects lie in the test split, as in MVTec's layout, add --resplit to share all images out again"
+            "defects are in the test split, as in MVTec's layout, add --resplit to split all images anew"
         )
     missing = [name for name in train.classes if name not in counts]
     if missing:
         raise DataError(
-            f"the training split holds no image of {', '.join(missing)}; add some, or --resplit to share all "
-            "images out again"
+            f"the training split holds no image of {', '.join(missing)}; add some, or --resplit to split all "
+            "images anew"
         )
 
 
-def check_judged(calibration: Dataset, mend: str) -> None:
-    """Refuse a calibration split on which no threshold can be chosen.
+def check_calibration_classes(calibration: Dataset, mend: str) -> None:
+    """Raise an error if no threshold can be chosen on a calibration split.
 
     Args:
-        calibration: The images that calibrate.
-        mend: What the message says to do.
+        calibration: The calibration split.
+        mend: The remedy that the message names.
 
     Raises:
-        DataError: If it lacks good or defective parts; without a normal class, a second class.
+        DataError: If the split lacks good or defective parts; without a normal class, if it has one class.
     """
     found = {s.label for s in calibration.samples}
     there = ", ".join(sorted(str(label) for label in found)) or "no images"

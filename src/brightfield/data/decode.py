@@ -1,4 +1,4 @@
-"""From whatever a camera writes to an array of pixels."""
+"""Decoding: an array of pixels from an image file, bytes, a PIL image or an array."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ IMAGE_SUFFIXES = frozenset(
 )
 
 LEAST_SIDE = 8
-"""Pixels; what is smaller shows no part."""
+"""The smallest side in pixels at which an image can show a part."""
 
 BIT_DEPTHS = (8, 10, 12, 14, 16)
 
 _COLOUR_MODES = ("RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 
-_SAMPLE_FORMAT, _SIGNED = 339, 2  # of TIFF 6.0, section 19
+_SAMPLE_FORMAT, _SIGNED = 339, 2  # the tag and its value for signed integers (TIFF 6.0, section 19)
 
 _BLOCK_PIXELS = 1 << 16
-"""Pixels whose transparency is worked out at once, so that what this takes does not grow with the picture."""
+"""The number of pixels composited at once, which bounds the extra memory for large pictures."""
 
 
 def decode(source: str | Path | bytes | Image.Image | npt.NDArray[np.generic]) -> Pixels:
-    """Return the pixels of an image, upright.
+    """Return the pixels of an image in its upright orientation.
 
-    The EXIF orientation is applied. Palettes, CMYK and YCbCr become RGB; bilevel becomes 0 and 255. Where
-    there is transparency, the image is laid on black, so that what could not be seen cannot speak. 16-bit
-    grey stays uint16; colour of 16 bits a channel comes as 8, which is all that Pillow reads. Of several
-    pages the first is taken.
+    The EXIF orientation is applied. Palette, CMYK and YCbCr images become RGB; bilevel ones become 0 and 255.
+    A transparent image is composited on black, so that hidden pixels have no influence. 16-bit grey stays
+    uint16; colour with 16 bits a channel becomes 8-bit, because Pillow reads no more. Of a file with several
+    pages the first is read.
 
     Returns:
         (H, W, 3) colour or (H, W) grey, uint8 or uint16.
 
     Raises:
-        ImageError: If it cannot be read, or holds floating-point or negative numbers, or more than 16 bits.
+        ImageError: If the image cannot be read, or has floating-point, negative or more than 16-bit values.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source)
@@ -68,7 +68,7 @@ def decode(source: str | Path | bytes | Image.Image | npt.NDArray[np.generic]) -
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuse a picture that is too small to show a part.
+    """Raise an error if a picture is too small to show a part.
 
     Raises:
         ImageError: If a side is below 8 px.
@@ -78,11 +78,11 @@ def check_size(width: int, height: int) -> None:
 
 
 def to_rgb8(array: Pixels, bits: int = 8) -> Rgb:
-    """Return the pixels as 8-bit RGB on a scale that is the same for every image.
+    """Return the pixels as 8-bit RGB; the scale is the same for every image.
 
     Args:
         array: (H, W) or (H, W, 3), uint8 or uint16.
-        bits: For uint16, the white level is 2**bits - 1; anything above is white. uint8 is kept as it is.
+        bits: The bit depth of uint16 values: 2**bits - 1 and above become white. uint8 values stay unchanged.
 
     Returns:
         uint8 (H, W, 3).
@@ -95,9 +95,10 @@ def to_rgb8(array: Pixels, bits: int = 8) -> Rgb:
 
 
 def bit_depth(maxima: Iterable[int]) -> int:
-    """Return the smallest of 8, 10, 12, 14 and 16 bits that holds the largest of a data set's values.
+    """Return the bit depth of a data set, given the maximum of each image: 8, 10, 12, 14 or 16.
 
-    A 12-bit camera writes 16-bit files whose values end at 4095; read as 16 bits they would be nearly black.
+    It is the smallest that holds the largest value. A 12-bit camera writes 16-bit files with values up to
+    4095; with a bit depth of 16 they would be nearly black.
 
     Raises:
         ImageError: If a value needs more than 16 bits or is negative.
@@ -139,14 +140,14 @@ def _from_pillow(image: Image.Image, name: str, signed: bool) -> Pixels:
 
 
 def _with_alpha(image: Image.Image, grey: bool) -> Image.Image:
-    """Return the image as LA or RGBA; premultiplied alpha is undone by way of RGBA."""
+    """Return the image as LA or RGBA, with straight instead of premultiplied alpha."""
     if image.mode == "La":
         return image.convert("LA")
     return image.convert("LA" if grey else "RGBA")
 
 
 def _narrowed(values: npt.NDArray[np.int32], name: str) -> Pixels:
-    """Return 32-bit integers as uint16 where they fit."""
+    """Return 32-bit integers as uint16, if they fit."""
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise ImageError(
@@ -156,13 +157,13 @@ def _narrowed(values: npt.NDArray[np.int32], name: str) -> Pixels:
 
 
 def _is_signed(image: Image.Image) -> bool:
-    """Tell whether a TIFF's numbers have a sign, which Pillow overlooks in those of 8 bits."""
+    """Return whether a TIFF holds signed integers, which Pillow ignores for 8 bits."""
     tags = getattr(image, "tag_v2", {})
     return bool(_SIGNED in tags.get(_SAMPLE_FORMAT, ()))
 
 
 def _unsigned(grey: npt.NDArray[np.uint8], name: str) -> npt.NDArray[np.uint8]:
-    """Return the bytes of signed numbers, where none of them is negative."""
+    """Return the pixels of an image of signed 8-bit integers, if none is negative."""
     low, high = int(grey.view(np.int8).min()), int(grey.view(np.int8).max())
     if low < 0:
         raise ImageError(
@@ -172,22 +173,22 @@ def _unsigned(grey: npt.NDArray[np.uint8], name: str) -> npt.NDArray[np.uint8]:
 
 
 def _on_black(array: npt.NDArray[np.uint8 | np.uint16]) -> Pixels:
-    """Lay (H, W, 2) or (H, W, 4) on black and drop the alpha: grey (H, W) or colour (H, W, 3).
+    """Composite an image with alpha, (H, W, 2) or (H, W, 4), on black: grey (H, W) or colour (H, W, 3).
 
-    A value v under the alpha a becomes v * a / white, rounded to the nearest whole number.
+    A value v with the alpha a becomes v * a / white, rounded to the nearest whole number.
     """
     height, width, channels = array.shape
     white = np.iinfo(array.dtype).max
     wide: type[np.unsignedinteger[Any]] = np.uint16 if array.dtype == np.uint8 else np.uint32
-    laid: Pixels = np.empty((height, width, channels - 1), dtype=array.dtype)
+    composited: Pixels = np.empty((height, width, channels - 1), dtype=array.dtype)
     rows = max(1, _BLOCK_PIXELS // max(1, width))
     for top in range(0, height, rows):
         block = array[top : top + rows]
         product = np.multiply(block[..., :-1], block[..., -1:], dtype=wide)  # at most white**2: it fits
         product += wide(white // 2)
         product //= wide(white)
-        laid[top : top + rows] = product
-    return laid[..., 0] if channels == 2 else laid
+        composited[top : top + rows] = product
+    return composited[..., 0] if channels == 2 else composited
 
 
 def _from_array(array: npt.NDArray[np.generic]) -> Pixels:

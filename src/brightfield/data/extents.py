@@ -1,4 +1,4 @@
-"""How large the defects of a data set are, by its masks."""
+"""The sizes of a data set's defects, measured on its masks."""
 
 from __future__ import annotations
 
@@ -15,24 +15,23 @@ from brightfield.progress import Progress, silent
 
 @dataclass(frozen=True)
 class Extents:
-    """The defects' bounding boxes.
+    """The bounding boxes of a data set's defects, one for each connected region of a mask.
 
     Attributes:
-        boxes: Height and width in the image's own pixels, int64 (D, 2), one row a connected region of a mask.
-        longer_sides: Of the image each belongs to, int64 (D,).
+        boxes: Height and width in the image's original pixels, int64 (D, 2).
+        longer_sides: The longer side of the image that each defect is in, in pixels, int64 (D,).
     """
 
     boxes: npt.NDArray[np.int64]
     longer_sides: npt.NDArray[np.int64]
 
     def share_within(self, height: int, width: int, longer_side: int | None = None) -> float:
-        """Return the share of the defects that fit into a field of so many pixels.
+        """Return the share of the defects whose bounding box fits into `height` by `width` pixels.
 
         Args:
-            height: Of the field.
-            width: Of the field.
-            longer_side: What the images' longer sides are shrunk to first, where they are larger; None for
-                their own size.
+            height: The field's height in pixels.
+            width: The field's width in pixels.
+            longer_side: The longer side to which larger images are shrunk first; None keeps their size.
         """
         scale = np.ones(len(self.boxes))
         if longer_side is not None:
@@ -42,17 +41,19 @@ class Extents:
 
 
 def defect_extents(dataset: Dataset, progress: Progress | None = None) -> Extents:
-    """Measure the connected regions (8-neighbours) of every mask.
+    """Return the bounding boxes of the connected regions (8-connectivity) of every mask.
 
     Raises:
-        DataError: If there is no mask, or no mask shows a defect.
+        DataError: If the data set has no masks, or none marks a defect.
     """
     from scipy import ndimage
 
     tell = progress or silent
     masks = [s.mask for s in dataset.samples if s.mask is not None]
     if not masks:
-        raise DataError(f"{dataset.name} has no masks, which the size of its defects would be measured on")
+        raise DataError(
+            f"{dataset.name} has no masks; the sizes of its defects are measured on masks: add some"
+        )
     boxes: list[tuple[int, int]] = []
     sides: list[int] = []
     for i, path in enumerate(masks):
@@ -63,5 +64,8 @@ def defect_extents(dataset: Dataset, progress: Progress | None = None) -> Extent
             sides.append(max(mask.shape))
         tell("masks", i + 1, len(masks))
     if not boxes:
-        raise DataError(f"none of the {len(masks)} masks of {dataset.name} shows a defect")
+        raise DataError(
+            f"none of the {len(masks)} masks of {dataset.name} marks a defect; expected white (255) where "
+            "the defect is: mend the masks"
+        )
     return Extents(np.asarray(boxes, dtype=np.int64), np.asarray(sides, dtype=np.int64))

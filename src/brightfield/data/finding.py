@@ -1,4 +1,4 @@
-"""One thing that a check of a data set found."""
+"""A finding of a data set check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """An error spoils training; a warning may; a note is good to know."""
+    """How severe a finding is: an error spoils a training, a warning may, a note does not."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -16,13 +16,13 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, or good to know.
+    """One finding of a data set check.
 
     Attributes:
-        severity: How bad it is.
-        kind: A word to filter by, such as `unreadable` or `leak`.
-        message: What is wrong and how to mend it.
-        files: The images concerned, as the data set names them.
+        severity: Error, warning or note.
+        kind: A keyword to filter by, such as `unreadable` or `leak`.
+        message: The problem and its remedy.
+        files: The images concerned, by their names in the data set.
     """
 
     severity: Severity

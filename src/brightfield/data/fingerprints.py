@@ -1,11 +1,12 @@
-"""Which images are nearly the same picture: perceptual fingerprints, and a check on small grey pixels.
+"""Detection of near-duplicate images by perceptual fingerprints.
 
-Two pictures are compared by their thumbnails, each of zero mean and unit length so that brightness and
-contrast do not count: the squared distance is 2 - 2 * correlation. Parts under one camera look alike, so how
-near is too near depends on the data set: a fixed share of the typical distance between two of its pictures,
-and never more than `NEAREST_LOOK_ALIKE`. The fingerprint is the thumbnail's low frequencies (as in pHash, but
-not rounded to bits). As the cosine transform keeps lengths, fingerprints are never farther apart than
-thumbnails: what they rule out is ruled out for good, and only what is left is compared in full.
+Two pictures are compared by their thumbnails, each normalised to zero mean and unit length so that brightness
+and contrast do not count: the squared distance is 2 - 2 * correlation. Pictures of different parts under one
+camera are similar too, so the threshold depends on the data set: it is a fixed share of the typical distance
+between two of its pictures, and never more than `NEAREST_LOOK_ALIKE`. The fingerprint is the thumbnail's low
+frequencies (as in pHash, but not rounded to bits). The cosine transform preserves distances, so fingerprints
+are never farther apart than thumbnails: pairs whose fingerprints are too far apart are ruled out exactly, and
+only the others are compared by their thumbnails.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from brightfield.progress import Progress, silent
 SIDE = 32
 NEAREST_LOOK_ALIKE = 0.004
 _SHARE_OF_TYPICAL = 0.005
-_SURELY_THE_SAME = 2e-5  # what saving a picture again as JPEG does to it
+_SURELY_THE_SAME = 2e-5  # the squared distance that saving a picture again as JPEG makes
 _LOW = 8
-_ROWS, _COLUMNS, _PAIRS = 1024, 16384, 16384  # of a block: bounds the memory to some 150 MB
+_ROWS, _COLUMNS, _PAIRS = 1024, 16384, 16384  # of a block of comparisons: bounds the memory to some 150 MB
 _ROUNDING = 1e-6
 
 Floats = npt.NDArray[np.float32]
@@ -40,18 +41,18 @@ Pairs = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Look:
-    """What one decoding tells of an image's pixels.
+class PixelSummary:
+    """A summary of an image's pixels, taken in one decoding.
 
     Attributes:
-        path: The file.
-        height: Of the upright image, in pixels; 0 where it cannot be read.
-        width: As the height.
-        thumbnail: float32 (32, 32) grey; None where it cannot be read.
-        digest: The SHA-256 of its pixels, whatever the file format; empty where it cannot be read.
-        low: The smallest value.
-        high: The largest value.
-        error: Why it cannot be read; None where it can.
+        path: The image file.
+        height: The height of the upright image in pixels; 0 if it cannot be read.
+        width: The width of the upright image in pixels; 0 if it cannot be read.
+        thumbnail: The image in grey, float32 (32, 32); None if it cannot be read.
+        digest: The SHA-256 of the pixels, independent of the file format; empty if it cannot be read.
+        low: The smallest pixel value.
+        high: The largest pixel value.
+        error: The reason why the image cannot be read; None if it can.
     """
 
     path: Path
@@ -64,47 +65,51 @@ class Look:
     error: str | None = None
 
 
-def look(paths: Sequence[Path], progress: Progress | None = None) -> list[Look]:
-    """Return the look of each file, in order, each decoded once; an unreadable one says so in `error`."""
+def summarise(paths: Sequence[Path], progress: Progress | None = None) -> list[PixelSummary]:
+    """Return the summary of each file, in order; an unreadable file has its reason in `error`."""
     tell = progress or silent
-    looks: list[Look] = []
-    for done, one in enumerate(ordered_map(_look, paths), start=1):
-        looks.append(one)
+    summaries: list[PixelSummary] = []
+    for done, summary in enumerate(ordered_map(_summarise, paths), start=1):
+        summaries.append(summary)
         tell("compare", done, len(paths))
-    return looks
+    return summaries
 
 
 def near_duplicate_groups(images: Sequence[Path], progress: Progress | None = None) -> list[int]:
-    """Return a number for each image; images with the same number are the same or nearly the same picture.
+    """Return the group number of each image; equal or nearly equal pictures have the same number.
 
     Raises:
-        ImageError: If one cannot be read.
+        ImageError: If an image cannot be read.
     """
-    looks = look(images, progress)
-    broken = [one.error for one in looks if one.error is not None]
+    summaries = summarise(images, progress)
+    broken = [summary.error for summary in summaries if summary.error is not None]
     if broken:
         raise ImageError(
             f"{len(broken)} image(s) cannot be read, first {broken[0]}. "
             "Run `brightfield data check` for all of them, and take them out"
         )
-    return group_looks(looks)
+    return group_summaries(summaries)
 
 
-def group_looks(looks: Sequence[Look]) -> list[int]:
-    """Return the near-duplicate group of each look, numbered in order of first appearance.
+def group_summaries(summaries: Sequence[PixelSummary]) -> list[int]:
+    """Return the near-duplicate group of each image, numbered in order of first appearance.
 
-    A look without pixels is a group of its own, and so is an image of one colour unless another equals it.
+    An unreadable image is a group of its own. Images of one colour are in one group only if they are equal.
     """
-    seen = [(i, one.thumbnail) for i, one in enumerate(looks) if one.thumbnail is not None]
-    thumbnails = np.empty((len(seen), SIDE, SIDE), dtype=np.float32)
-    for row, (_, thumbnail) in enumerate(seen):
+    readable = [(i, s.thumbnail) for i, s in enumerate(summaries) if s.thumbnail is not None]
+    thumbnails = np.empty((len(readable), SIDE, SIDE), dtype=np.float32)
+    for row, (_, thumbnail) in enumerate(readable):
         thumbnails[row] = thumbnail
-    pairs = np.asarray([i for i, _ in seen], dtype=np.int64)[near_pairs(thumbnails)]
-    return join(len(looks), np.concatenate([pairs, _equal_pairs(looks)]))
+    # near_pairs counts readable images only: back to positions among all
+    pairs = np.asarray([i for i, _ in readable], dtype=np.int64)[near_pairs(thumbnails)]
+    return join(len(summaries), np.concatenate([pairs, _equal_pairs(summaries)]))
 
 
 def join(n: int, pairs: Pairs) -> list[int]:
-    """Return the connected groups of n things, numbered in order of first appearance, given (M, 2) pairs."""
+    """Return the connected component of each of n items, given (M, 2) pairs of connected items.
+
+    Components are numbered in order of first appearance.
+    """
     if n == 0:
         return []
     graph = coo_matrix((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
@@ -115,7 +120,7 @@ def join(n: int, pairs: Pairs) -> list[int]:
 
 
 def near_pairs(thumbnails: Floats) -> Pairs:
-    """Return the pairs (i, j), i < j, of thumbnails (N, 32, 32) that show nearly the same picture, (M, 2)."""
+    """Return the pairs (i, j), i < j, of thumbnails (N, 32, 32) of nearly the same picture, (M, 2)."""
     vectors, varied = _unit(thumbnails)
     rows = np.flatnonzero(varied)
     if len(rows) < 2:
@@ -123,16 +128,16 @@ def near_pairs(thumbnails: Floats) -> Pairs:
     vectors = vectors[rows]
     limit = _limit(vectors)
     prints = _fingerprints(vectors)
-    found: list[Pairs] = []
+    blocks: list[Pairs] = []
     for top in range(0, len(rows), _ROWS):
-        for left in range(top - top % _COLUMNS, len(rows), _COLUMNS):
-            found.append(_near_in_block(vectors, prints, limit, top, left))
-    pairs = np.concatenate(found)
+        for left in range(top - top % _COLUMNS, len(rows), _COLUMNS):  # only pairs with i < j
+            blocks.append(_near_in_block(vectors, prints, limit, top, left))
+    pairs = np.concatenate(blocks)
     return np.asarray(rows[pairs], dtype=np.int64)
 
 
 def thumbnail(pixels: Pixels) -> Floats:
-    """Return a grey (32, 32), antialiased, so that the same picture at another size gives nearly the same."""
+    """Return an image's grey thumbnail, float32 (32, 32), antialiased so that sizes hardly matter."""
     if pixels.ndim == 3 and pixels.dtype == np.uint8:
         grey = Image.fromarray(pixels).convert("L").convert("F")
     else:
@@ -142,25 +147,25 @@ def thumbnail(pixels: Pixels) -> Floats:
 
 
 def nearly_equal(first: Floats, second: Floats) -> bool:
-    """Tell whether two thumbnails, (32, 32), show nearly the same picture; one of one colour is like none."""
+    """Return whether two thumbnails (32, 32) are of nearly the same picture; never for one of one colour."""
     (one, other), varied = _unit(np.stack([first, second]))
     return bool(varied.all() and ((one - other) ** 2).sum() <= NEAREST_LOOK_ALIKE)
 
 
-def _look(path: Path) -> Look:
+def _summarise(path: Path) -> PixelSummary:
     try:
         pixels = decode(path)
     except ImageError as error:
-        return Look(path, error=str(error))
+        return PixelSummary(path, error=str(error))
     digest = hashlib.sha256(f"{pixels.dtype}{pixels.shape}".encode())
     digest.update(np.ascontiguousarray(pixels).tobytes())
     height, width = pixels.shape[:2]
     low, high = int(pixels.min()), int(pixels.max())
-    return Look(path, height, width, thumbnail(pixels), digest.hexdigest(), low, high)
+    return PixelSummary(path, height, width, thumbnail(pixels), digest.hexdigest(), low, high)
 
 
 def _unit(thumbnails: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Return (N, 1024) of zero mean and unit length, and which had any contrast at all."""
+    """Return thumbnails as vectors (N, 1024) of zero mean and unit length, and which have contrast."""
     flat = thumbnails.reshape(len(thumbnails), SIDE * SIDE).astype(np.float32)
     flat = flat - flat.mean(axis=1, keepdims=True)
     length = np.linalg.norm(flat, axis=1, keepdims=True)
@@ -170,22 +175,24 @@ def _unit(thumbnails: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
 
 def _limit(vectors: Floats) -> float:
     """Return the squared distance up to which two pictures are nearly the same in this data set."""
-    some = vectors[:: max(1, len(vectors) // 1000)]
-    distances = 2.0 - 2.0 * (some @ some.T)[np.triu_indices(len(some), 1)]
+    sample = vectors[:: max(1, len(vectors) // 1000)]
+    distances = 2.0 - 2.0 * (sample @ sample.T)[np.triu_indices(len(sample), 1)]
     typical = float(np.median(distances)) if len(distances) else 0.0
     return max(_SURELY_THE_SAME, min(NEAREST_LOOK_ALIKE, _SHARE_OF_TYPICAL * typical))
 
 
 def _fingerprints(vectors: Floats) -> Floats:
-    """Return the 64 lowest frequencies of each thumbnail, (N, 64)."""
-    waves = dctn(vectors.reshape(-1, SIDE, SIDE), axes=(1, 2), norm="ortho")
-    return np.ascontiguousarray(waves[:, :_LOW, :_LOW].reshape(len(vectors), _LOW * _LOW), dtype=np.float32)
+    """Return the 64 lowest frequencies of each thumbnail, (N, 1024) to (N, 64)."""
+    spectrum = dctn(vectors.reshape(-1, SIDE, SIDE), axes=(1, 2), norm="ortho")
+    lowest = spectrum[:, :_LOW, :_LOW].reshape(len(vectors), _LOW * _LOW)
+    return np.ascontiguousarray(lowest, dtype=np.float32)
 
 
 def _near_in_block(vectors: Floats, prints: Floats, limit: float, top: int, left: int) -> Pairs:
-    """Return the near pairs between some rows and some columns, (M, 2)."""
+    """Return the near-duplicate pairs (M, 2) in the block of comparisons that begins at (top, left)."""
     a, b = prints[top : top + _ROWS], prints[left : left + _COLUMNS]
-    # |a - b|^2 <= limit, written so that one matrix product and one comparison do
+    # |a - b|^2 <= limit, rearranged so that one matrix product is enough:
+    # a.b - |b|^2 / 2 >= (|a|^2 - limit) / 2
     bound = ((a * a).sum(axis=1)[:, None] - limit - _ROUNDING) / 2
     i, j = np.nonzero(a @ b.T - (b * b).sum(axis=1)[None, :] / 2 >= bound)
     i, j = i + top, j + left
@@ -198,8 +205,8 @@ def _near_in_block(vectors: Floats, prints: Floats, limit: float, top: int, left
     return np.concatenate(kept)
 
 
-def _equal_pairs(looks: Sequence[Look]) -> Pairs:
-    """Return each look with the first of the same pixels, (M, 2)."""
+def _equal_pairs(summaries: Sequence[PixelSummary]) -> Pairs:
+    """Return each image paired with the first image of the same pixels, (M, 2)."""
     first: dict[str, int] = {}
-    pairs = [(first.setdefault(one.digest, i), i) for i, one in enumerate(looks) if one.digest]
+    pairs = [(first.setdefault(s.digest, i), i) for i, s in enumerate(summaries) if s.digest]
     return np.asarray(pairs, dtype=np.int64).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""Sizes: how an image is made smaller or larger without changing its shape."""
+"""Resizing of images, with their aspect ratio kept."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _REDUCING_GAP = 3.0
 
 @dataclass(frozen=True)
 class Resize:
-    """The rule by which images get their working size.
+    """The rule for the working size of images.
 
     Attributes:
-        long_side: The longer side in pixels, the shorter following so that the aspect ratio stays; None keeps
-            every image as it is.
-        enlarge: Whether images smaller than that are made larger too.
+        long_side: The longer side in pixels; the shorter one follows from the aspect ratio. None keeps every
+            image's size.
+        enlarge: Whether smaller images are enlarged.
 
     Raises:
-        ConfigError: If the side is not a positive whole number.
+        ConfigError: If `long_side` is less than 1.
     """
 
     long_side: int | None = None
@@ -35,7 +35,7 @@ class Resize:
 
 
 def resized_shape(height: int, width: int, rule: Resize) -> tuple[int, int]:
-    """Return the height and width under the rule; no side becomes less than one pixel."""
+    """Return the height and width that an image has at working size; each is at least one pixel."""
     if rule.long_side is None:
         return height, width
     scale = rule.long_side / max(height, width)
@@ -45,14 +45,14 @@ def resized_shape(height: int, width: int, rule: Resize) -> tuple[int, int]:
 
 
 def resize(array: npt.NDArray[np.uint8], rule: Resize) -> npt.NDArray[np.uint8]:
-    """Return the image at its working size, antialiased where it shrinks, bilinear where it grows.
+    """Return an image at its working size: bilinear, and antialiased if it shrinks.
 
     Args:
         array: uint8 (H, W) or (H, W, 3).
-        rule: Its working size.
+        rule: The rule for the working size.
 
     Returns:
-        uint8 of the same number of axes.
+        uint8 (h, w) or (h, w, 3).
     """
     height, width = resized_shape(array.shape[0], array.shape[1], rule)
     if (height, width) == array.shape[:2]:

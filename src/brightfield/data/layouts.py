@@ -1,4 +1,4 @@
-"""Folders of images, laid out as people lay them out."""
+"""Data sets from folders: one folder for each class, with or without folders for the splits."""
 
 from __future__ import annotations
 
@@ -29,20 +29,23 @@ MASK_FOLDERS = frozenset({"mask", "masks", "ground_truth"})
 _MASK_ENDING = "_mask"
 _LOSSLESS = frozenset({".png", ".bmp", ".tif", ".tiff", ".pgm"})
 _FLAT = 0.9
-"""Share of a mask's pixels, at the least, that are black or its brightest: its rims may blend."""
+"""The least share of a mask's pixels that are 0 or its maximum; the others may be blended edges."""
 _LEFT_BY_TOOLS = frozenset({"__macosx", "@eadir", "lost+found"})
 
 Masks = dict[tuple[str | None, str, str], Path]
-"""From (split or None for all, class, image path below the class folder without its suffix) to the mask."""
+"""The mask of each (split, class, image): the split is None for masks that serve all splits, and the image is
+its path below the class folder, without suffix."""
 
 
 def load_folder(root: Path, *, name: str, normal: str | None = None) -> Dataset:
-    """Return the data set in a folder: `<split>/<class>/` as MVTec lays it out too, or flat `<class>/`.
+    """Return the data set in a folder with the layout `<split>/<class>/`, as MVTec has it, or `<class>/`.
 
-    Images may lie deeper below their class's folder. Hidden files, files that are no images, and masks are
-    no samples; a mask is taken from `ground_truth/<class>/` or `masks/<class>/`, where its name is the
-    image's own or ends in `_mask`, or from beside its image, where it ends so, or has the image's own name
-    in another, lossless format, and is black and white where the image is not.
+    Images may be in subfolders of their class folder. Hidden files, files that are not images, and masks are
+    not samples. A mask may be in one of two places:
+
+    - in `ground_truth/<class>/` or `masks/<class>/`, under its image's name, with or without `_mask`;
+    - beside its image, under the image's name with `_mask`, or under the same name in another, lossless
+      format, if it is black and white and the image is not.
 
     Raises:
         DataError: If there are no class folders or no images in them.
@@ -51,7 +54,7 @@ def load_folder(root: Path, *, name: str, normal: str | None = None) -> Dataset:
     masks = _masks(root)
     if any(SPLIT_FOLDERS[child.name.lower()] in ("train", "test") for child in splits):
         samples = [s for child in splits for s in _split_samples(child, root, masks)]
-        _tell_of_ignored(root, {child.name for child in splits})
+        _warn_of_ignored(root, {child.name for child in splits})
     else:
         _refuse_outer_folder(root)
         samples = _class_samples(root, root, masks, split=None)
@@ -63,7 +66,7 @@ def load_folder(root: Path, *, name: str, normal: str | None = None) -> Dataset:
 def as_dataset(
     name: str, samples: Sequence[Sample], normal: str | None, *, licence: str | None = None
 ) -> Dataset:
-    """Return the samples as a data set, in order, with the normal class found or as named."""
+    """Return a data set of these samples, sorted; the normal class is `normal` or found by its name."""
     labels = sorted({s.label for s in samples if s.label is not None})
     good = find_normal(labels, normal)
     ordered = tuple(sorted(samples, key=lambda s: s.image))
@@ -71,15 +74,15 @@ def as_dataset(
 
 
 def image_files(folder: Path) -> Iterator[tuple[Path, Path | None]]:
-    """Yield the image files below a folder, sorted, links followed, each with the mask beside it if any.
+    """Yield the image files below a folder, sorted, each with the mask beside it or None.
 
-    Pictures of kinds that are not read, such as GIF, are left out with a warning.
+    Links are followed. Images in formats that are not supported, such as GIF, are left out with a warning.
     """
     seen: set[str] = set()
     unread: list[str] = []
     for here, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(here)
-        if real in seen:  # a link that leads back up
+        if real in seen:  # a link to a folder that was visited already
             folders.clear()
             continue
         seen.add(real)
@@ -97,7 +100,7 @@ def image_files(folder: Path) -> Iterator[tuple[Path, Path | None]]:
 
 
 def _is_unread(name: str) -> bool:
-    """Tell whether a file is a picture by its name, of a kind that is not read."""
+    """Return whether a file is, by its name, an image in a format that is not supported."""
     kind = mimetypes.guess_type(name)[0] or ""
     return kind.startswith("image/") and _suffix(name) not in IMAGE_SUFFIXES
 
@@ -111,7 +114,7 @@ def _suffix(name: str) -> str:
 
 
 def _masks_beside(folder: str, names: Sequence[str]) -> dict[str, str]:
-    """Return those of a folder's images that are masks of another beside them, by that image's stem."""
+    """Return the files of one folder that are masks of images beside them, by the image's stem."""
     by_stem: dict[str, list[str]] = {}
     for name in names:
         by_stem.setdefault(os.path.splitext(name)[0], []).append(name)
@@ -128,7 +131,7 @@ def _masks_beside(folder: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def _is_drawn(path: Path) -> bool:
-    """Tell whether a picture is black and white, as a mask is."""
+    """Return whether a picture is black and white, as a mask is."""
     try:
         pixels = decode(path)
     except ImageError:
@@ -152,12 +155,12 @@ def _class_samples(folder: Path, root: Path, masks: Masks, *, split: str | None)
     outside = [f for f in folder.iterdir() if f.is_file() and f.suffix.lower() in IMAGE_SUFFIXES]
     samples: list[Sample] = []
     for child in _class_folders(folder):
-        found = [_sample(path, beside, child, root, masks, split) for path, beside in image_files(child)]
-        if not found:
+        of_class = [_sample(path, beside, child, root, masks, split) for path, beside in image_files(child)]
+        if not of_class:
             _LOG.warning("no images in %s; the folder is left out", child)
-        samples += found
+        samples += of_class
     if outside and samples:
-        _LOG.warning("%d images in %s lie in no class folder and are left out", len(outside), folder)
+        _LOG.warning("%d images in %s are in no class folder and are left out", len(outside), folder)
     return samples
 
 
@@ -170,8 +173,8 @@ def _sample(
 
 
 def _masks(root: Path) -> Masks:
-    """Return the masks in `ground_truth/<class>/` and `masks/<class>/`, and in those of each split."""
-    found: Masks = {}
+    """Return the masks in `ground_truth/<class>/` and `masks/<class>/`, of the data set and of each split."""
+    masks: Masks = {}
     splits = [(SPLIT_FOLDERS[c.name.lower()], c) for c in _folders(root) if c.name.lower() in SPLIT_FOLDERS]
     for split, place in [(None, root), *splits]:
         for folder in (child for child in _folders(place) if child.name.lower() in MASK_FOLDERS):
@@ -179,18 +182,18 @@ def _masks(root: Path) -> Masks:
                 for path in sorted(of_class.rglob("*")):
                     if path.suffix.lower() in IMAGE_SUFFIXES and not _is_hidden(path.name):
                         inner = path.relative_to(of_class).with_suffix("").as_posix()
-                        found.setdefault((split, of_class.name, inner.removesuffix(_MASK_ENDING)), path)
-    return found
+                        masks.setdefault((split, of_class.name, inner.removesuffix(_MASK_ENDING)), path)
+    return masks
 
 
-def _tell_of_ignored(root: Path, used: set[str]) -> None:
+def _warn_of_ignored(root: Path, used: set[str]) -> None:
     ignored = [child.name for child in _class_folders(root) if child.name not in used]
     if ignored:
         _LOG.warning("beside %s, these folders are left out: %s", ", ".join(sorted(used)), ", ".join(ignored))
 
 
 def _refuse_outer_folder(root: Path) -> None:
-    """Refuse a folder whose children are data sets themselves, as unpacked archives often are."""
+    """Raise an error if the data set is one folder deeper, as in many unpacked archives."""
     children = _class_folders(root)
     for child in children:
         inside = {folder.name for folder in _folders(child)}

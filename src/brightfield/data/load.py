@@ -1,4 +1,4 @@
-"""One door to every data set: a folder, a table, or a name from the catalog."""
+"""Loading of a data set from a folder, a manifest or the catalog."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _LOG = logging.getLogger(__name__)
 
 
 def load(data: str | Path, *, normal: str | None = None, root: Path | None = None) -> Dataset:
-    """Return the data set of a catalog name, a folder of class folders, or a CSV or Parquet manifest.
+    """Return the data set from a catalog name, a folder of class folders, or a CSV or Parquet manifest.
 
     Args:
-        data: A name of the catalog, unless it is a `Path`; write `./elpv` for a folder of that name.
-        normal: The class that counts as good; found by its usual names where None.
-        root: Where the catalog's folders lie: see `data_root`.
+        data: A path, or a name of the catalog; a `Path` or `./elpv` always means a folder or file.
+        normal: The class that counts as good; None finds it by its name.
+        root: The folder of the catalog's data sets: see `data_root`.
 
     Raises:
-        DataError: If there is nothing of that name, or what is there cannot be used.
+        DataError: If nothing has that name, or the data set cannot be read.
     """
     if isinstance(data, str) and is_catalog_name(data):
         return load_catalog(data, normal=normal, root=root)
@@ -45,9 +45,10 @@ def load(data: str | Path, *, normal: str | None = None, root: Path | None = Non
                 f"{path} is a file; expected a folder, a manifest ({', '.join(MANIFEST_SUFFIXES)}) "
                 f"or a name of the catalog: {', '.join(CATALOG)}"
             )
-        folder = path.parent.resolve().name  # which a file that is only called manifest is named by
-        named = folder if path.stem.lower() == "manifest" and folder else path.stem
-        return load_manifest(path, name=named, normal=normal)
+        folder = path.parent.resolve().name
+        # `manifest.csv` tells nothing of its data set, so that takes its folder's name
+        name = folder if path.stem.lower() == "manifest" and folder else path.stem
+        return load_manifest(path, name=name, normal=normal)
     return _load_directory(path, normal)
 
 

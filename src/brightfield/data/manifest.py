@@ -1,4 +1,4 @@
-"""A table that names the images: CSV or Parquet."""
+"""Manifests: tables, CSV or Parquet, that list a data set's images and labels."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ Row = dict[str, str]
 
 
 def load_manifest(path: Path, *, name: str, normal: str | None = None) -> Dataset:
-    """Return the data set that a table describes, one image a row.
+    """Return the data set that a manifest describes, with one image a row.
 
-    Columns: `image` and `label`, and where known `mask`, `group`, `split` (`train`, `val`, `test`), `stratum`
-    and `defect_probability`; others are ignored. Paths are relative to the table. CSV is as in `read_csv`.
+    The columns `image` and `label` are required; `mask`, `group`, `split` (`train`, `val`, `test`), `stratum`
+    and `defect_probability` are optional, and others are ignored. Paths are relative to the manifest. For the
+    CSV format see `read_csv`.
 
     Raises:
-        DataError: If a column, label or file is missing, an image stands there twice, or only some rows name
-            their split.
+        DataError: If a column, label or file is missing, an image is listed twice, or only some rows have a
+            split.
     """
     rows = _read_parquet(path) if path.suffix.lower() == ".parquet" else read_csv(path, _NEEDED, _OPTIONAL)
     if not rows:
@@ -53,18 +54,20 @@ def load_manifest(path: Path, *, name: str, normal: str | None = None) -> Datase
 
 
 def read_csv(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
-    """Return the rows of a CSV table by column, cells stripped: UTF-8, separated by comma, semicolon or tab.
+    """Return the rows of a CSV table as dictionaries by column name, with stripped cells.
 
-    A first line such as `sep=;` names another separator, as Excel has it. An apostrophe that keeps a cell
-    from being a formula is taken off: see `restored`.
+    The file is UTF-8, separated by commas, semicolons or tabs. A first line such as `sep=;`, which Excel
+    understands, sets another separator. An apostrophe that protects a cell from being run as a formula is
+    removed: see `restored`.
 
     Args:
-        path: The file.
-        needed: Columns that must be there, in small letters.
-        optional: Columns that may be; others are ignored.
+        path: The CSV file.
+        needed: The required columns, in lower case.
+        optional: The optional columns; others are ignored.
 
     Raises:
-        DataError: If it cannot be read, is empty, lacks a column, or a row is longer than its header.
+        DataError: If the file cannot be read, is empty or lacks a column, or a row has more cells than the
+            header.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -91,9 +94,9 @@ def read_csv(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) ->
 
 
 def _separated(text: str) -> tuple[str, str]:
-    """Return what separates the cells of a table's text, and the text from its header on.
+    """Return the separator of a CSV text, and the text without a `sep=` line.
 
-    The line that names it is left empty, so that lines keep their numbers.
+    An empty line takes the place of the `sep=` line, so that line numbers stay right.
     """
     named = _NAMED_SEPARATOR.match(text)
     if named:
@@ -119,7 +122,7 @@ def _read_parquet(path: Path) -> list[Row]:
 
 
 def _text(value: object) -> str:
-    """Return a cell as text; whole numbers read as floats lose their zero, as a label 1.0 is the label 1."""
+    """Return a cell as text; a float that is a whole number has no decimals, so that the label 1.0 is 1."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
@@ -169,7 +172,7 @@ def _split(text: str, where: str) -> str | None:
         return None
     split = SPLIT_FOLDERS.get(text.lower())
     if split is None:
-        raise DataError(f"{where}: split is {text!r}; expected train, val or test")
+        raise DataError(f"{where}: the split is {text!r}; expected train, val or test")
     return split
 
 
@@ -193,7 +196,7 @@ def _check_files(manifest: Path, samples: Sequence[Sample]) -> None:
         missing = [str(p) for p in paths if not p.is_file()]
         if missing:
             raise DataError(
-                f"{manifest}: {len(missing)} of {len(paths)} {kind} are not there: "
+                f"{manifest}: {len(missing)} of {len(paths)} {kind} do not exist: "
                 f"{', '.join(missing[:_SHOWN])}{', ...' if len(missing) > _SHOWN else ''}; "
                 f"paths are relative to {manifest.parent}"
             )
@@ -204,6 +207,6 @@ def _check_twice(manifest: Path, samples: Sequence[Sample]) -> None:
     twice = sorted(image for image, times in counted.items() if times > 1)
     if twice:
         raise DataError(
-            f"{manifest}: {len(twice)} images stand there more than once: {', '.join(twice[:_SHOWN])}; "
+            f"{manifest}: {len(twice)} images are listed more than once: {', '.join(twice[:_SHOWN])}; "
             "keep one row for each image"
         )

@@ -1,4 +1,4 @@
-"""Masks: which pixels of an image are defective, at the sizes that training and evaluation need."""
+"""Masks, which mark an image's defective pixels: reading, resizing, shares of tiles."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import tile_origins
 
 SMALL = 16
-"""A mask whose brightest pixel is no brighter holds numbers of classes: black and white reach further."""
+"""The largest value of a mask that holds class numbers; a black and white mask has a brighter maximum."""
 
 _FEW = 10
-"""So many grey values at the most are drawn on purpose; compression leaves more, or leaves them scattered."""
+"""The most grey values that a drawn mask has; compression leaves more, or leaves them scattered."""
 _AREAS = 0.2
-"""The share of grey pixels inside areas of one value: drawn areas have more, JPEG's noise hardly any."""
+"""The least share of grey pixels inside areas of one value in a drawn mask; JPEG's noise has hardly any."""
 _MIDDLE = 0.5
-"""Pixels of middling grey for each bright one: thin lines saved as JPEG stay below, photographs do not."""
+"""The most pixels of middle grey for each bright one in a mask with noise; photographs have more."""
 
 Levels = npt.NDArray[np.uint8 | np.uint16]
 
 
 class Tone(StrEnum):
-    """What the values of a mask are."""
+    """The kind of values that a mask has."""
 
     EXACT = "exact"
-    """Black and white, or numbers of classes: 0 is good, anything else a defect."""
+    """Black and white, or class numbers: 0 is good, any other value a defect."""
     NOISY = "noisy"
-    """Black and white but for compression noise or blended rims."""
+    """Black and white with compression noise or blended edges."""
     GREY = "grey"
-    """Neither: many pixels lie between black and white, as in a photograph or a heatmap."""
+    """Many pixels between black and white, as in a photograph or a heatmap."""
 
 
 def read_mask(path: Path) -> npt.NDArray[np.bool_]:
@@ -48,30 +48,30 @@ def read_mask(path: Path) -> npt.NDArray[np.bool_]:
 
 
 def mask_levels(pixels: Pixels) -> Levels:
-    """Return the values of a mask, (H, W): of colours their brightest channel, so that only black is 0."""
+    """Return the values of a mask, (H, W): the maximum over its colour channels, so that only black is 0."""
     return pixels if pixels.ndim == 2 else pixels.max(axis=2)
 
 
-def marked(levels: Levels, of: Tone) -> npt.NDArray[np.bool_]:
-    """Return which pixels mark a defect: all but 0 where values are exact, else those above half the range.
+def marked(levels: Levels, kind: Tone) -> npt.NDArray[np.bool_]:
+    """Return which pixels mark a defect: those above 0 if values are exact, else above half the maximum.
 
     Args:
-        levels: (H, W).
-        of: Their tone.
+        levels: The mask's values, (H, W).
+        kind: The tone of these values.
 
     Returns:
         bool (H, W).
     """
-    least = 0 if of is Tone.EXACT else int(levels.max()) // 2
-    return np.asarray(levels > least)
+    bound = 0 if kind is Tone.EXACT else int(levels.max()) // 2
+    return np.asarray(levels > bound)
 
 
 def tone(levels: Levels) -> Tone:
-    """Tell what the values of a mask are.
+    """Return the tone of a mask's values, (H, W).
 
-    Grey pixels, neither 0 nor the brightest, are numbers of classes where they fill areas and their values
-    are few, or spread so far that they are no black and white with noise. Noise is scattered at rims, and
-    where a strong compression leaves areas of it, these are close to black or white and of many values.
+    Grey pixels are those between 0 and the maximum. They are class numbers if they fill areas and have few
+    values, or values that reach into the middle between black and white. Compression noise is scattered at
+    edges; the areas of it that strong compression leaves are close to black or white and have many values.
     """
     brightest = int(levels.max())
     grey = (levels > 0) & (levels < brightest)
@@ -87,7 +87,7 @@ def tone(levels: Levels) -> Tone:
 
 
 def resize_mask(mask: npt.NDArray[np.bool_], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Return a mask at another (height, width); a pixel is defective where any part of it was."""
+    """Return a mask (H, W) resized to (height, width); a pixel is defective if any pixel it covers was."""
     if mask.shape == shape:
         return mask
     grey = Image.fromarray(mask.astype(np.float32))  # 8 bits would round a small share of a pixel to none
@@ -97,16 +97,22 @@ def resize_mask(mask: npt.NDArray[np.bool_], shape: tuple[int, int]) -> npt.NDAr
 def tile_shares(
     mask: Path | None, shape: tuple[int, int], preprocessing: Preprocessing
 ) -> npt.NDArray[np.float64]:
-    """Return the share of each tile's pixels that are defective, float64 (T,), at a working (H, W)."""
+    """Return the share of defective pixels in each tile of an image, float64 (T,).
+
+    Args:
+        mask: The mask's file; None for an image without defects.
+        shape: The height and width of the image at working size.
+        preprocessing: The rule by which the image is cut into tiles.
+    """
     origins = tile_origins(shape, preprocessing.tile, preprocessing.overlap)
     if mask is None:
         return np.zeros(len(origins))
     pixels = resize_mask(read_mask(mask), shape)
     side = preprocessing.tile
-    inside = [
+    shares = [
         pixels[max(top, 0) : top + side, max(left, 0) : left + side].sum() / side**2 for top, left in origins
     ]
-    return np.asarray(inside, dtype=np.float64)
+    return np.asarray(shares, dtype=np.float64)
 
 
 def _inside_areas(levels: Levels, chosen: npt.NDArray[np.bool_]) -> int:

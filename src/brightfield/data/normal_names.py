@@ -1,4 +1,4 @@
-"""Which names of classes say that their parts are good."""
+"""Recognition of the good class by its name."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from itertools import pairwise
 NORMAL_NAMES = ("ok", "good", "normal", "pass", "free")
 
 _GOOD = frozenset({"ok", "okay", "good", "normal", "faultless", "flawless"})
-"""Words that say so wherever they stand in a name."""
+"""Words that mean good parts anywhere in a name."""
 
 _PASSED = frozenset({"pass", "passed"})
-"""Words that say so at either end of a name only: a `boarding_pass_scan` is no good part."""
+"""Words that mean good parts only at the beginning or end of a name, unlike in `boarding_pass_scan`."""
 
 _NO = frozenset({"no", "non", "not", "without", "zero"})
 
 _DENIALS = _NO | frozenset(
     {"never", "isn", "isnt", "false", "fake", "almost", "nearly", "barely", "hardly"}
-    # the same in other tongues: people write nicht_ok too
+    # in other languages too: people write nicht_ok
     | {"nicht", "kein", "keine", "pas", "niet", "geen", "ikke", "inte", "nie", "não", "nao"}
 )
 
 _PREFIXES = frozenset({"in", "un", "n"})
-"""Denials only right before what they deny: `nOK` is bad, but `good_in_light` denies nothing."""
+"""Prefixes that negate the word right after them: `nOK` is bad, but `good_in_light` negates nothing."""
 
 _DEFECTS = frozenset(
     {"anomaly", "anomalies", "blemish", "blemishes", "crack", "cracks", "damage", "damages", "defect"}
@@ -57,11 +57,11 @@ _WITHOUT_DEFECTS = re.compile(
 
 
 def sounds_normal(name: str) -> bool:
-    """Tell whether the words of a class's name say that its parts are good.
+    """Return whether a class's name says that its parts are good.
 
-    They do where one of them is a word such as `ok` or `good` (`ok_front`, `GoodParts`), or where they deny
-    defects (`no_defect`, `NonDefective`, `crack_free`). They do not where a denial or a word for a defect is
-    left over (`not_ok`, `good_scratch`): there it is better to ask than to guess.
+    It does if one of its words is `ok`, `good` or the like (`ok_front`, `GoodParts`), or if it negates
+    defects (`no_defect`, `NonDefective`, `crack_free`). It does not if another negation or word for a defect
+    remains (`not_ok`, `good_scratch`): such a name is ambiguous, and the user has to decide.
     """
     text = " ".join(_words(name))
     left = _WITHOUT_DEFECTS.sub("", text).split()
@@ -75,8 +75,8 @@ def sounds_normal(name: str) -> bool:
 
 
 def _words(name: str) -> list[str]:
-    """Return a name's words in small letters, those of `camelCase` apart; digits are none."""
-    found: list[str] = []
+    """Return the words of a name in lower case, without digits; `camelCase` is split."""
+    words: list[str] = []
     for letters in _LETTERS.findall(unicodedata.normalize("NFC", name)):
-        found += _CAMEL.findall(letters) if letters.isascii() else [letters]
-    return [word.lower() for word in found]
+        words += _CAMEL.findall(letters) if letters.isascii() else [letters]
+    return [word.lower() for word in words]

@@ -1,4 +1,4 @@
-"""The one place where pictures from elsewhere are opened: what goes wrong there is that picture's error."""
+"""Opening of image files; any failure becomes an ImageError that names the file."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ _AT_WORK: ContextVar[str | None] = ContextVar("picture_at_work", default=None)
 
 @contextmanager
 def opened(source: Path | bytes) -> Iterator[Image.Image]:
-    """Open a picture file, or the bytes of one; until the block ends, whatever a decoder raises is its error.
+    """Open an image, given as a file or its bytes; an error raised in the block becomes an ImageError.
 
-    Nothing but the header is read until the block asks for pixels.
+    Only the header is read until the block asks for pixels.
 
     Raises:
-        ImageError: If it is not there, is no picture, is broken, or does not fit into memory.
+        ImageError: If the file does not exist, is not an image, is damaged, or does not fit into memory.
     """
-    # By its handle, not its name: Pillow maps named TIFF files into memory, and scrambles those it turns.
+    # opened by handle: given a name, Pillow maps a TIFF file into memory, and scrambles it when it rotates it
     name = "the image" if isinstance(source, bytes) else str(source)
     with _handle(source) as file, blamed_on(name):
-        Image.init()  # all formats now: while one thread adds them late, another may overlook one
+        Image.init()  # registers all formats now: done lazily by several threads, one may miss a format
         with Image.open(file) as image:
             yield image
 
 
 @contextmanager
 def blamed_on(name: str) -> Iterator[None]:
-    """Turn whatever is raised in the block, lack of memory included, into an error that names the picture.
+    """Turn any exception raised in the block, MemoryError included, into an error that names the picture.
 
     Raises:
-        ImageError: Then; one that the block itself raises is left as it is.
+        ImageError: In place of any exception; an ImageError of the block itself passes unchanged.
     """
     before = _AT_WORK.set(name)
     try:
@@ -49,8 +49,8 @@ def blamed_on(name: str) -> Iterator[None]:
         raise
     except _BOMB as error:
         raise ImageError(
-            f"{name} claims more pixels than can be trusted ({error}); "
-            "if it is meant, cut it into smaller images first"
+            f"{name} claims to have suspiciously many pixels ({error}); "
+            "if it really is that large, cut it into smaller images first"
         ) from error
     except UnidentifiedImageError as error:
         raise ImageError(
@@ -58,9 +58,9 @@ def blamed_on(name: str) -> Iterator[None]:
         ) from error
     except MemoryError as error:
         raise ImageError(
-            f"{name} does not fit into memory; cut it into smaller images, or make room"
+            f"{name} does not fit into memory; cut it into smaller images, or free memory"
         ) from error
-    except Exception as error:  # decoders are foreign: no list of what they raise is complete
+    except Exception as error:  # decoders may raise anything
         found = str(error) or type(error).__name__
         raise ImageError(
             f"{name} is truncated or corrupt ({found}); copy or export it again, or remove it"
@@ -70,7 +70,7 @@ def blamed_on(name: str) -> Iterator[None]:
 
 
 def picture_at_work() -> str | None:
-    """Return the name of the picture that this thread is reading, None where it reads none."""
+    """Return the name of the picture that this thread is reading; None if it reads none."""
     return _AT_WORK.get()
 
 

@@ -1,4 +1,4 @@
-"""Many files at once, in order, with a bounded number in memory."""
+"""Parallel maps over files and prefetching, in order, with a bounded number of items in memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    """Return the threads that all calls share, made when they are first needed."""
+    """Return the thread pool that all calls share; it is made when it is first needed."""
     return ThreadPoolExecutor(_workers(), thread_name_prefix="brightfield-files")
 
 
@@ -24,12 +24,13 @@ def _workers() -> int:
 
 
 def ordered_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yield the work's result for each item, in order, from threads that all calls share.
+    """Yield `work(item)` for each item, in order, computed by a shared pool of threads.
 
-    Threads suit images, as Pillow lets others run while it decodes. The work itself must not call this.
+    Threads suit images, since Pillow releases the interpreter lock while it decodes. `work` must not call
+    `ordered_map` itself, which could block the pool.
 
     Raises:
-        Exception: Whatever the work raises, at its place in the order; what was not begun is dropped.
+        Exception: The exception that `work` raises, when its item's turn comes; waiting items are cancelled.
     """
     waiting: deque[Future[Result]] = deque()
     try:
@@ -44,11 +45,11 @@ def ordered_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterat
             future.cancel()
 
 
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """Yield items in order, each made in another thread while the one before is used.
+def prefetch(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield items in order; the next one is computed in another thread while the caller uses the current one.
 
     Raises:
-        Exception: Whatever making an item raises, in its place.
+        Exception: The exception that the iterator raises, when the item's turn comes.
     """
     waiting, end = iter(items), object()
     with ThreadPoolExecutor(1) as pool:

@@ -1,4 +1,4 @@
-"""From a decoded image to what a network sees; the same steps in training and on the line."""
+"""Preprocessing: from a decoded image to a network's input, with the same steps in training and in use."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ MOST_WHITE = 0.5
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What happens to every image, fixed when the inspector is trained.
+    """The preprocessing of every image, fixed when the inspector is trained.
 
     Attributes:
-        bits: White level of 16-bit images, as a number of bits.
-        long_side: The working size in pixels; None keeps each image as it is.
-        enlarge: Whether images smaller than that are made larger too.
-        tile: Side of the square the network sees.
-        overlap: Pixels that neighbouring tiles share at the least.
-        mean: Subtracted from each colour channel in [0, 1].
-        std: What the difference is divided by.
+        bits: The bit depth of 16-bit images: white is 2**bits - 1.
+        long_side: The longer side at working size in pixels; None keeps each image's size.
+        enlarge: Whether smaller images are enlarged.
+        tile: The side in pixels of the square tiles that the network sees.
+        overlap: The least overlap of neighbouring tiles in pixels.
+        mean: The mean that is subtracted from each colour channel, in [0, 1].
+        std: The standard deviation by which the difference is divided.
     """
 
     bits: int
@@ -40,12 +40,12 @@ class Preprocessing:
 
     @property
     def resize(self) -> Resize:
-        """The rule for the working size."""
+        """The rule for the working size of images."""
         return Resize(self.long_side, enlarge=self.enlarge)
 
     @property
     def fill(self) -> tuple[int, int, int]:
-        """The colour outside a picture: what normalisation makes nearly zero."""
+        """The padding colour, uint8 RGB: the mean, which normalisation turns into zero or nearly."""
         r, g, b = (round(255 * m) for m in self.mean)
         return (r, g, b)
 
@@ -53,8 +53,8 @@ class Preprocessing:
         """Return a decoded image at its working size, uint8 (h, w, 3).
 
         Raises:
-            ImageError: If it is too small to show a part, or most of a 16-bit image lies above the white
-                level: it comes from another camera.
+            ImageError: If the image is too small to show a part, or most of its 16-bit values are above the
+                white level, so that it must come from another camera.
         """
         check_size(image.shape[1], image.shape[0])
         if image.dtype == np.uint16 and float(np.mean(image > 2**self.bits - 1)) > MOST_WHITE:
@@ -66,7 +66,7 @@ class Preprocessing:
         return resize(to_rgb8(image, self.bits), self.resize)
 
     def tiles(self, working: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], list[tuple[int, int]]]:
-        """Cut a working image into uint8 (T, tile, tile, 3) and the tiles' (top, left)."""
+        """Return the tiles of an image at working size, uint8 (T, tile, tile, 3), and their (top, left)."""
         return cut_tiles(working, self.tile, self.overlap, self.fill)
 
     def as_dict(self) -> dict[str, Any]:
@@ -75,5 +75,5 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocessing:
-        """Read what `as_dict` wrote."""
+        """Return the preprocessing that `as_dict` described."""
         return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})

@@ -1,4 +1,4 @@
-"""What the headers of a data set's files say, before anything is decoded."""
+"""A quick scan of a data set's image files: sizes and pixel formats from their headers."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What is known of an image file from its header.
+    """The facts that an image file's header states.
 
     Attributes:
-        path: The file.
-        width: In pixels, of the upright image; 0 where the header cannot be read.
-        height: As the width.
-        mode: Pillow's name of the pixel format (`L`, `RGB`, `I;16` and so on); empty where it cannot be read.
-        maximum: The largest value, for grey of more than 8 bits only.
-        error: Why it cannot be read; None where it can.
+        path: The image file.
+        width: The width of the upright image in pixels; 0 if the header cannot be read.
+        height: The height of the upright image in pixels; 0 if the header cannot be read.
+        mode: Pillow's name of the pixel format (`L`, `RGB`, `I;16` and so on); empty if it cannot be read.
+        maximum: The largest pixel value; None for images with 8 bits a channel.
+        error: The reason why the file cannot be read; None if it can.
     """
 
     path: Path
@@ -39,9 +39,9 @@ class ImageFacts:
 
 
 def scan(paths: Sequence[Path], progress: Progress | None = None) -> list[ImageFacts]:
-    """Return the facts of each file, in order; a file that cannot be read says so in `error`.
+    """Return the facts of each file, in order; an unreadable file has its reason in `error`.
 
-    Only grey of more than 8 bits is decoded, for its maximum: see `bit_depth`.
+    Grey images of more than 8 bits are decoded, since their maximum sets the bit depth: see `bit_depth`.
     """
     tell = progress or silent
     facts: list[ImageFacts] = []
@@ -61,7 +61,7 @@ def _facts(path: Path) -> ImageFacts:
         _check_size(path, width, height)
         if not mode.startswith("I") and not (sideways and tiff):
             return ImageFacts(path, *((height, width) if sideways else (width, height)), mode)
-        pixels = decode(path)  # for the maximum, or as Pillow's releases differ in the size of a turned TIFF
+        pixels = decode(path)  # for the maximum; and Pillow's releases differ in the size of a rotated TIFF
         maximum = int(pixels.max()) if mode.startswith("I") else None
         return ImageFacts(path, pixels.shape[1], pixels.shape[0], mode, maximum)
     except ImageError as error:

@@ -1,4 +1,4 @@
-"""Which images train, which calibrate, which test."""
+"""Splitting of a data set into train, calibration and test, and into folds."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ def split(
     seed: int = 0,
     duplicates: Sequence[int] | None = None,
 ) -> Dataset:
-    """Return the data set with a split for every sample: `train`, `calibration` or `test`.
+    """Return the data set with a split assigned to every sample: `train`, `calibration` or `test`.
 
-    A split that the data set itself gives stays as it is; one that is missing is carved out of the train
-    split. Strata are kept, and images of one group, or of one near-duplicate group, stay together. Where
-    neither groups nor duplicates bind, the test split is scikit-learn's `train_test_split` of the samples
-    sorted by `image`, with `random_state=seed`, as published protocols have it. The same seed gives the same
-    splits in whatever order the samples come.
+    Splits that the data set defines itself are kept; missing ones are taken from its train split. The splits
+    are stratified, and images of one group, or of one near-duplicate group, stay together. If there are no
+    groups and no duplicates, the test split equals scikit-learn's `train_test_split` of the samples sorted by
+    `image`, with `random_state=seed`, as in published protocols. The result does not depend on the order of
+    the samples.
 
     Args:
-        dataset: With splits for all samples or for none.
-        test: The share of the images to test on, in [0, 1).
-        calibration: The share of the others to calibrate on, in [0, 1).
-        seed: Another seed, another split.
-        duplicates: A number for each sample, equal for near-duplicates: see `near_duplicate_groups`.
+        dataset: The data set, with a split for all samples or for none.
+        test: The share of all images for the test split, in [0, 1).
+        calibration: The share of the remaining images for the calibration split, in [0, 1).
+        seed: The seed of the random draws.
+        duplicates: The near-duplicate group of each sample: see `near_duplicate_groups`.
 
     Raises:
-        DataError: If a class has too few images or groups for every split to get some, or no split trains.
-        ConfigError: If a share is out of range or the duplicates are not one for each sample.
+        DataError: If a class has too few images or groups for all splits, or there is no train split.
+        ConfigError: If a share is out of range, or `duplicates` does not have one number for each sample.
     """
     shares = _missing_splits(dataset, test, calibration)
     clusters = _clusters(dataset, duplicates)
@@ -50,12 +50,12 @@ def split(
     if not shares:
         return _with_splits(dataset, dict.fromkeys(pool, "train"))
     _check_enough(dataset, pool, clusters, shares)
-    plain = _plain_splits(dataset, pool, clusters, shares, seed)
-    return _with_splits(dataset, plain or _grouped_splits(dataset, pool, clusters, _sizes(shares), seed))
+    stratified = _stratified_splits(dataset, pool, clusters, shares, seed)
+    return _with_splits(dataset, stratified or _grouped_splits(dataset, pool, clusters, _sizes(shares), seed))
 
 
 def resplit(dataset: Dataset) -> Dataset:
-    """Return the data set without the splits it came with."""
+    """Return the data set without splits."""
     return dataset.subset(replace(s, split=None) for s in dataset.samples)
 
 
@@ -67,14 +67,16 @@ def folds(
     calibration: float = 0.15,
     duplicates: Sequence[int] | None = None,
 ) -> list[Dataset]:
-    """Return k splits, every sample in the test split of exactly one, groups and duplicates kept together.
+    """Return the k divisions of the data set for cross-validation.
+
+    Each sample is in the test split of exactly one. Groups and near-duplicates stay together.
 
     Args:
-        dataset: Its own splits do not count.
-        k: At least 2.
-        seed: Another seed, other folds.
-        calibration: The share of each fold's other images to calibrate on, in [0, 1).
-        duplicates: As in `split`.
+        dataset: The data set; its own splits are ignored.
+        k: The number of folds, at least 2.
+        seed: The seed of the random draws.
+        calibration: The share of the images outside the test split for the calibration split, in [0, 1).
+        duplicates: The near-duplicate group of each sample.
 
     Raises:
         DataError: If a class has fewer than k images or groups.
@@ -82,52 +84,52 @@ def folds(
     """
     if k < 2:
         raise ConfigError(f"k is {k}; expected at least 2 folds")
-    bare = resplit(dataset)
-    clusters = _clusters(bare, duplicates)
-    numbers = _numbered(bare, clusters, k, seed)
-    marked = (
-        _with_splits(bare, {i: "test" if n == fold else "train" for i, n in enumerate(numbers)})
+    unsplit = resplit(dataset)
+    clusters = _clusters(unsplit, duplicates)
+    numbers = _fold_numbers(unsplit, clusters, k, seed)
+    with_test = (
+        _with_splits(unsplit, {i: "test" if n == fold else "train" for i, n in enumerate(numbers)})
         for fold in range(k)
     )
-    return [split(one, calibration=calibration, seed=seed, duplicates=clusters) for one in marked]
+    return [split(one, calibration=calibration, seed=seed, duplicates=clusters) for one in with_test]
 
 
 def fold_numbers(
     dataset: Dataset, most: int, seed: int = 0, *, duplicates: Sequence[int] | None = None
 ) -> list[int]:
-    """Return the fold of every sample, from 0 on: `most` folds, or fewer where a class is too small.
+    """Return the fold of every sample, from 0 on: `most` folds, or fewer if a class has few groups.
 
-    Every fold shows every class, by two groups at the least where there are four; strata are kept, groups
-    and duplicates stay together.
+    Every class is in every fold, with at least two groups if it has four or more. The folds are stratified,
+    and groups and near-duplicates stay together.
 
     Args:
-        dataset: Its own splits do not count.
-        most: At least 2.
-        seed: Another seed, other folds.
-        duplicates: As in `split`.
+        dataset: The data set; its own splits are ignored.
+        most: The largest number of folds, at least 2.
+        seed: The seed of the random draws.
+        duplicates: The near-duplicate group of each sample.
 
     Raises:
-        DataError: If a class comes from one group only.
+        DataError: If all images of a class are in one group.
     """
-    bare = resplit(dataset)
-    clusters = _clusters(bare, duplicates)
-    of_class: dict[str, set[int]] = defaultdict(set)
-    for sample, cluster in zip(bare.samples, clusters, strict=True):
-        of_class[str(sample.label)].add(cluster)
-    fewest = min(len(found) for found in of_class.values())
-    return _numbered(bare, clusters, max(2, min(most, fewest // 2)), seed)
+    unsplit = resplit(dataset)
+    clusters = _clusters(unsplit, duplicates)
+    clusters_of: dict[str, set[int]] = defaultdict(set)
+    for sample, cluster in zip(unsplit.samples, clusters, strict=True):
+        clusters_of[str(sample.label)].add(cluster)
+    fewest = min(len(of_class) for of_class in clusters_of.values())
+    return _fold_numbers(unsplit, clusters, max(2, min(most, fewest // 2)), seed)
 
 
-def _numbered(bare: Dataset, clusters: Sequence[int], k: int, seed: int) -> list[int]:
-    pool = sorted(range(len(bare)), key=lambda i: bare.samples[i].image)
+def _fold_numbers(unsplit: Dataset, clusters: Sequence[int], k: int, seed: int) -> list[int]:
+    pool = sorted(range(len(unsplit)), key=lambda i: unsplit.samples[i].image)
     names = [str(fold) for fold in range(k)]
-    _check_spread(bare, pool, clusters, names)
-    fold_of = _grouped_splits(bare, pool, clusters, dict.fromkeys(names, 1 / k), seed)
-    return [int(fold_of[i]) for i in range(len(bare))]
+    _check_spread(unsplit, pool, clusters, names)
+    fold_of = _grouped_splits(unsplit, pool, clusters, dict.fromkeys(names, 1 / k), seed)
+    return [int(fold_of[i]) for i in range(len(unsplit))]
 
 
 def _missing_splits(dataset: Dataset, test: float, calibration: float) -> dict[str, float]:
-    """Return the share of each split that is to be carved, test first."""
+    """Return the share of each split that the data set lacks, test first."""
     for name, share in (("test", test), ("calibration", calibration)):
         if not 0.0 <= share < 1.0:
             raise ConfigError(f"{name} is {share}; expected a share from 0 up to, but not including, 1")
@@ -135,7 +137,9 @@ def _missing_splits(dataset: Dataset, test: float, calibration: float) -> dict[s
         raise DataError(f"{dataset.name} has no images to split")
     given = {s.split for s in dataset.samples}
     if None in given and len(given) > 1:
-        raise DataError(f"{dataset.name}: some images have a split and some have none; give all or none")
+        raise DataError(
+            f"{dataset.name}: some images have a split and some have none; give it for all or for none"
+        )
     if given != {None} and "train" not in given:
         found = ", ".join(sorted(str(split) for split in given))
         raise DataError(f"{dataset.name} has only {found} images and none to train on; add a train split")
@@ -144,7 +148,7 @@ def _missing_splits(dataset: Dataset, test: float, calibration: float) -> dict[s
 
 
 def _sizes(shares: Mapping[str, float]) -> dict[str, float]:
-    """Return the share of the pool that each split gets: calibration is a share of what the test leaves."""
+    """Return each split's share of the pool; calibration is a share of the images outside the test split."""
     test = shares.get("test", 0.0)
     calibration = shares.get("calibration", 0.0) * (1 - test)
     sizes = {"train": 1 - test - calibration, "test": test, "calibration": calibration}
@@ -152,7 +156,10 @@ def _sizes(shares: Mapping[str, float]) -> dict[str, float]:
 
 
 def _clusters(dataset: Dataset, duplicates: Sequence[int] | None) -> list[int]:
-    """Return a number for each sample; equal numbers must not be parted."""
+    """Return the cluster number of each sample; samples of one cluster must be in one split.
+
+    Clusters are the connected components of samples that share a group or are near-duplicates.
+    """
     if duplicates is not None and len(duplicates) != len(dataset):
         raise ConfigError(f"{len(duplicates)} duplicate groups for {len(dataset)} images; expected one each")
     first: dict[tuple[str, object], int] = {}
@@ -182,10 +189,10 @@ def _check_enough(
 def _check_spread(
     dataset: Dataset, pool: Sequence[int], clusters: Sequence[int], splits: Sequence[str]
 ) -> None:
-    spread: dict[str, set[int]] = defaultdict(set)
+    clusters_of: dict[str, set[int]] = defaultdict(set)
     for i in pool:
-        spread[str(dataset.samples[i].label)].add(clusters[i])
-    for label, of_label in sorted(spread.items()):
+        clusters_of[str(dataset.samples[i].label)].add(clusters[i])
+    for label, of_label in sorted(clusters_of.items()):
         if len(of_label) < len(splits):
             raise DataError(
                 f"class {label!r} comes from {len(of_label)} groups of images that must stay together; "
@@ -194,18 +201,20 @@ def _check_spread(
             )
 
 
-def _plain_splits(
+def _stratified_splits(
     dataset: Dataset, pool: Sequence[int], clusters: Sequence[int], shares: Mapping[str, float], seed: int
 ) -> dict[int, str] | None:
-    """Return the protocol's stratified split, or None where groups or small classes do not allow it."""
+    """Return each sample's split by scikit-learn, or None if groups or small classes do not allow it."""
     if len({clusters[i] for i in pool}) < len(pool):
         return None
     split_of = dict.fromkeys(pool, "train")
     for split, share in shares.items():
         rest = [i for i in pool if split_of[i] == "train"]
         strata = _strata([dataset.samples[i] for i in rest], share)
-        held = round(share * len(rest))
-        if min(Counter(strata).values()) < 2 or not len(set(strata)) <= held <= len(rest) - len(set(strata)):
+        held_out = round(share * len(rest))
+        groups = Counter(strata)
+        # scikit-learn refuses strata of one sample, and splits smaller than the number of strata
+        if min(groups.values()) < 2 or not len(groups) <= held_out <= len(rest) - len(groups):
             return None
         chosen = train_test_split(rest, test_size=share, stratify=strata, random_state=seed)[1]
         split_of |= dict.fromkeys(chosen, split)
@@ -216,9 +225,10 @@ def _plain_splits(
 
 
 def _strata(samples: Sequence[Sample], share: float) -> list[str]:
-    """Return what to stratify by; a class with a stratum too small to be shared out goes by its label.
+    """Return the name of each sample's stratum, given the share of the smallest split.
 
-    A stratum of one class goes by its bare name: scikit-learn's draw depends on how the names sort.
+    A class with a stratum too small to be in every split is stratified by its label alone. A stratum that is
+    in one class only keeps its plain name, since scikit-learn's draw depends on the order of the names.
     """
     fine = Counter((s.label, s.stratum) for s in samples)
     coarse = {label for (label, _), n in fine.items() if n < 2 or n * min(share, 1 - share) < 1}
@@ -239,29 +249,46 @@ def _grouped_splits(
     sizes: Mapping[str, float],
     seed: int,
 ) -> dict[int, str]:
-    """Return each sample's split: the largest clusters go first, each to where its strata are missed most."""
+    """Return each sample's split, assigned greedily, the largest clusters first.
+
+    A cluster goes to the split that lacks most of the cluster's strata.
+
+    Args:
+        dataset: The data set.
+        pool: The positions of the samples to assign.
+        clusters: The cluster of each sample of the data set.
+        sizes: Each split's share of the pool; they add up to 1.
+        seed: The seed of the order among clusters of one size.
+
+    Raises:
+        DataError: If a class is missing in a split.
+    """
     strata = _strata([dataset.samples[i] for i in pool], min(sizes.values()))
     column = {name: c for c, name in enumerate(sorted(set(strata)))}
-    members: dict[int, list[int]] = defaultdict(list)  # of a cluster, as positions in the pool
+    members_of: dict[int, list[int]] = defaultdict(
+        list
+    )  # the members of each cluster, as positions in the pool
     for position, i in enumerate(pool):
-        members[clusters[i]].append(position)
-    grouped = list(members.values())
-    counts = np.zeros((len(grouped), len(column)))
-    for row, positions in enumerate(grouped):
+        members_of[clusters[i]].append(position)
+    members = list(members_of.values())
+    counts = np.zeros((len(members), len(column)))  # (clusters, strata)
+    for row, positions in enumerate(members):
         np.add.at(counts[row], [column[strata[p]] for p in positions], 1)
-    totals = counts.sum(axis=0)
+    totals = counts.sum(axis=0)  # (strata,)
     wanted = np.asarray(list(sizes.values()))[:, None] * totals  # (splits, strata)
+    # small splits get a minimum of each stratum, which the largest split gives up
     wanted = np.maximum(wanted, np.minimum(FEWEST_PER_SPLIT, totals / len(sizes)))
     wanted[np.argmax(wanted, axis=0), np.arange(len(totals))] -= wanted.sum(axis=0) - totals
-    shuffled = np.random.default_rng(seed).permutation(len(grouped))
-    order = shuffled[np.argsort(-counts.sum(axis=1)[shuffled], kind="stable")]
+    shuffled = np.random.default_rng(seed).permutation(len(members))
+    order = shuffled[np.argsort(-counts.sum(axis=1)[shuffled], kind="stable")]  # largest clusters first
     missing = wanted.copy()
     names = list(sizes)
     split_of: dict[int, str] = {}
     for row in order:
+        # the lack of each stratum, weighted by the cluster's share of it: (splits, strata) -> (splits,)
         split = int(np.argmax((missing / wanted) @ (counts[row] / totals)))
         missing[split] -= counts[row]
-        split_of |= {pool[p]: names[split] for p in grouped[row]}
+        split_of |= {pool[p]: names[split] for p in members[row]}
     _check_filled(dataset, split_of, names)
     return split_of
 
@@ -271,7 +298,7 @@ def _check_filled(dataset: Dataset, split_of: Mapping[int, str], names: Sequence
     for label in sorted({label for label, _ in counted}):
         if any(counted[label, name] == 0 for name in names):
             raise DataError(
-                f"class {label!r} cannot be spread over {len(names)} splits without parting a group; "
+                f"class {label!r} cannot be spread over {len(names)} splits without dividing a group; "
                 "add images from other groups, or give train, val and test yourself"
             )
 

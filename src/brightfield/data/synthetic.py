@@ -1,4 +1,4 @@
-"""Parts that never were: a milled plate under a line's lamp, with defects whose size is known."""
+"""Synthetic pictures of parts: milled steel plates with rendered defects of known size."""
 
 from __future__ import annotations
 
@@ -25,14 +25,19 @@ Mask = npt.NDArray[np.bool_]
 NORMAL = "OK"
 SMALLEST_SIDE = 48
 SMALLEST_DEFECT = 3
-_MARGIN = 0.035  # of the shorter side: how far from an edge defects stay
+_MARGIN = 0.035  # the least distance of a defect from an edge, as a share of the shorter side
 _STEEL = np.array([0.93, 0.97, 1.02])
 _RUST = np.array([0.62, 0.42, 0.24])
 
 
 @dataclass(frozen=True)
 class _Scene:
-    """One part as it lies: signed distance to its outline in pixels (inside is negative), and its surface."""
+    """One part before a defect is drawn on it.
+
+    Attributes:
+        distance: The signed distance to the outline in pixels, negative inside, float64 (H, W).
+        brightness: The brightness of the surface, about 0 to 1, float64 (H, W).
+    """
 
     distance: Plane
     brightness: Plane
@@ -48,26 +53,29 @@ def make_parts(
     kinds: Sequence[str] = ("scratch", "pit", "stain"),
     seed: int = 0,
 ) -> Dataset:
-    """Return a data set of rendered parts, written as class folders with masks and a manifest.
+    """Render parts into a folder and return them as a data set.
 
-    The files are `<class>/NNNN.png`, `masks/<class>/NNNN.png` and `manifest.csv`; the classes are OK and the
-    kinds of defect, which take turns.
+    The files are `<class>/NNNN.png`, `masks/<class>/NNNN.png` and `manifest.csv`. The classes are OK and the
+    kinds of defect, which alternate.
 
     Args:
-        folder: Made where it is missing.
-        n_ok: Flawless parts.
-        n_defect: Parts with one defect each.
-        size: Height and width of the images, in pixels.
-        defect_px: The longest extent of every defect, in pixels.
-        kinds: Some of `scratch`, `pit` and `stain`.
-        seed: Another seed, other parts.
+        folder: The folder to write to; it is made if it is missing.
+        n_ok: The number of good parts.
+        n_defect: The number of parts with one defect each.
+        size: The height and width of the images in pixels.
+        defect_px: The longest extent of every defect in pixels.
+        kinds: The kinds of defect: `scratch`, `pit`, `stain`.
+        seed: The seed of the random draws.
 
     Raises:
         ConfigError: If a kind is unknown, a number is negative, or the defect does not fit the part.
     """
-    _check_wish(size, defect_px, kinds if n_defect else ())
+    _check_arguments(size, defect_px, kinds if n_defect else ())
     if min(n_ok, n_defect) < 0 or n_ok + n_defect == 0 or (n_defect and not kinds):
-        raise ConfigError(f"{n_ok} OK and {n_defect} defective parts of {len(kinds)} kinds; expected some")
+        raise ConfigError(
+            f"{n_ok} OK and {n_defect} defective parts of {len(kinds)} kinds; expected at least one part, no "
+            "negative numbers, and a kind for defective parts"
+        )
     folder = Path(folder)
     labels = [NORMAL] * n_ok + [kinds[i % len(kinds)] for i in range(n_defect)]
     rows: list[tuple[str, str, str]] = []
@@ -92,36 +100,38 @@ def render_part(
     kind: str | None = None,
     defect_px: float = 24.0,
 ) -> tuple[npt.NDArray[np.uint8], Mask]:
-    """Return one picture of a part and where its defect is.
+    """Return one rendered picture of a part, and the mask of its defect.
 
-    Every part lies a little differently, under a light that falls off to one side, with its own brushing.
+    The part's position, its illumination, which falls off to one side, and its brushed texture vary.
 
     Args:
-        rng: Draws everything that varies.
-        size: Height and width in pixels.
-        kind: `scratch`, `pit`, `stain`, or None for a flawless part.
-        defect_px: The longest extent of the defect, in pixels.
+        rng: The random generator.
+        size: The height and width in pixels.
+        kind: The kind of defect, `scratch`, `pit` or `stain`; None for a good part.
+        defect_px: The longest extent of the defect in pixels.
 
     Returns:
-        uint8 (H, W, 3) and bool (H, W).
+        The picture, uint8 (H, W, 3), and the mask, bool (H, W).
 
     Raises:
         ConfigError: If the kind is unknown or the defect does not fit the part.
     """
-    _check_wish(size, defect_px, () if kind is None else (kind,))
+    _check_arguments(size, defect_px, () if kind is None else (kind,))
     scene = _scene(rng, size)
     colour = scene.brightness[..., None] * _STEEL
     mask = np.zeros(size, dtype=bool)
     if kind is not None:
         colour, mask = _with_defect(rng, scene, colour, kind, defect_px)
-    seen = gaussian_filter(colour, sigma=(0.5, 0.5, 0)) + rng.normal(0, 0.012, (*size, 1))
-    return np.rint(np.clip(seen, 0, 1) * 255).astype(np.uint8), mask
+    captured = gaussian_filter(colour, sigma=(0.5, 0.5, 0)) + rng.normal(0, 0.012, (*size, 1))
+    return np.rint(np.clip(captured, 0, 1) * 255).astype(np.uint8), mask
 
 
-def _check_wish(size: tuple[int, int], defect_px: float, kinds: Sequence[str]) -> None:
+def _check_arguments(size: tuple[int, int], defect_px: float, kinds: Sequence[str]) -> None:
     unknown = [kind for kind in kinds if kind not in _DRAWN]
     if unknown:
-        raise ConfigError(f"unknown kinds of defect: {', '.join(unknown)}; there are {', '.join(_DRAWN)}")
+        raise ConfigError(
+            f"unknown kinds of defect: {', '.join(unknown)}; expected some of {', '.join(_DRAWN)}"
+        )
     if min(size) < SMALLEST_SIDE:
         raise ConfigError(f"size is {size[0]}x{size[1]}; expected at least {SMALLEST_SIDE} pixels a side")
     largest = 0.2 * min(size)
@@ -138,7 +148,7 @@ def _save(path: Path, array: npt.NDArray[np.uint8]) -> None:
 
 
 def _scene(rng: Rng, size: tuple[int, int]) -> _Scene:
-    """Return a rounded plate with a central bore, a slot and four holes on a dark belt."""
+    """Return a rounded plate with a bore, a slot and four holes on a dark conveyor belt."""
     short = min(size)
     x, y = _axes(rng, size)
     distance = _plate(x, y, size)
@@ -153,7 +163,7 @@ def _scene(rng: Rng, size: tuple[int, int]) -> _Scene:
 
 
 def _axes(rng: Rng, size: tuple[int, int]) -> tuple[Plane, Plane]:
-    """Return each pixel's place on the part, in pixels from its centre, under a slight shift and turn."""
+    """Return each pixel's (x, y) relative to the part's centre, after a slight random shift and rotation."""
     height, width = size
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float64)
     shift_y, shift_x = rng.uniform(-0.012, 0.012, 2) * min(size)
@@ -163,7 +173,7 @@ def _axes(rng: Rng, size: tuple[int, int]) -> tuple[Plane, Plane]:
 
 
 def _plate(x: Plane, y: Plane, size: tuple[int, int]) -> Plane:
-    """Return the signed distance to the outline: a rounded box less its holes."""
+    """Return the signed distance to the outline, that of a rounded box minus its holes, in pixels."""
     height, width = size
     short = min(size)
     outer = _rounded_box(x, y, 0.43 * width, 0.41 * height, 0.10 * short)
@@ -175,13 +185,14 @@ def _plate(x: Plane, y: Plane, size: tuple[int, int]) -> Plane:
 
 
 def _rounded_box(x: Plane, y: Plane, half_width: float, half_height: float, radius: float) -> Plane:
+    """Return the signed distance to a box with rounded corners, in pixels, negative inside."""
     over_x, over_y = np.abs(x) - half_width + radius, np.abs(y) - half_height + radius
     outside = np.hypot(np.maximum(over_x, 0), np.maximum(over_y, 0))
     return outside + np.minimum(np.maximum(over_x, over_y), 0) - radius
 
 
 def _brushing(rng: Rng, size: tuple[int, int]) -> Plane:
-    """Return streaks along the rows, fine and broad, and slow unevenness."""
+    """Return a brushed texture: fine and broad streaks along the rows, and large-scale unevenness."""
     fine = _soft_noise(rng, size, (0.0, 0.06 * size[1]))
     broad = _soft_noise(rng, size, (2.0, 0.2 * size[1]))
     slow = _soft_noise(rng, size, (0.08 * min(size), 0.08 * min(size)))
@@ -189,14 +200,14 @@ def _brushing(rng: Rng, size: tuple[int, int]) -> Plane:
 
 
 def _soft_noise(rng: Rng, size: tuple[int, int], sigma: tuple[float, float]) -> Plane:
-    """Return noise of zero mean and unit variance, blurred by Fourier so that wide blurs are cheap."""
+    """Return blurred noise of zero mean and unit variance; in Fourier space a wide blur takes no longer."""
     waves = fourier_gaussian(rfft2(rng.normal(size=size)), sigma, n=size[1])
     plane = irfft2(waves, s=size)
     return np.asarray((plane - plane.mean()) / max(float(plane.std()), 1e-12), dtype=np.float64)
 
 
 def _light(rng: Rng, size: tuple[int, int]) -> Plane:
-    """Return the light's fall-off: a slope, and darker corners."""
+    """Return the illumination: a linear fall-off to one side, and darker corners."""
     rows, columns = np.mgrid[-1 : 1 : size[0] * 1j, -1 : 1 : size[1] * 1j]
     angle, slope = rng.uniform(0.3, 1.2), rng.uniform(0.05, 0.13)
     level = rng.uniform(0.95, 1.06)
@@ -205,7 +216,7 @@ def _light(rng: Rng, size: tuple[int, int]) -> Plane:
 
 
 def _with_defect(rng: Rng, scene: _Scene, colour: Plane, kind: str, defect_px: float) -> tuple[Plane, Mask]:
-    """Return the picture with a defect somewhere on the metal, away from edges."""
+    """Return the picture with a defect at a random position on the metal, away from edges, and its mask."""
     shape = scene.distance.shape
     room = -scene.distance - defect_px / 2 - _MARGIN * min(shape)
     if room.max() <= 0:
@@ -220,7 +231,7 @@ def _with_defect(rng: Rng, scene: _Scene, colour: Plane, kind: str, defect_px: f
 
 
 def _scratch(rng: Rng, colour: Plane, along: Plane, across: Plane, px: float) -> tuple[Plane, Mask]:
-    """Draw a bent groove: bright on one flank, dark on the other, thinning out at its ends."""
+    """Draw a bent groove, bright on one flank and dark on the other, thinner at its ends."""
     half = px / 2
     bend = rng.uniform(-0.25, 0.25) * half
     place = np.clip(along / half, -1, 1)
@@ -235,7 +246,7 @@ def _scratch(rng: Rng, colour: Plane, along: Plane, across: Plane, px: float) ->
 
 
 def _pit(rng: Rng, colour: Plane, along: Plane, across: Plane, px: float) -> tuple[Plane, Mask]:
-    """Draw a dark crater of uneven outline with a lit far rim."""
+    """Draw a dark crater with an irregular outline and a bright rim on one side."""
     radius = px / 2
     distance = np.hypot(along, across)
     uneven = _outline(rng, along, across, 0.16)
@@ -247,7 +258,7 @@ def _pit(rng: Rng, colour: Plane, along: Plane, across: Plane, px: float) -> tup
 
 
 def _stain(rng: Rng, colour: Plane, along: Plane, across: Plane, px: float) -> tuple[Plane, Mask]:
-    """Draw a brownish blot, darker towards its border as dried drops are."""
+    """Draw a brownish stain, darker towards its border, as a dried drop is."""
     radius = px / 2
     distance = np.hypot(along, across * rng.uniform(1.1, 1.5))
     border = radius * _outline(rng, along, across, 0.22)
@@ -258,7 +269,7 @@ def _stain(rng: Rng, colour: Plane, along: Plane, across: Plane, px: float) -> t
 
 
 def _outline(rng: Rng, along: Plane, across: Plane, depth: float) -> Plane:
-    """Return the share of the full radius in each direction, 1 - depth to 1, and 1 along the axis."""
+    """Return an irregular outline, as radii from 1 - depth to 1 in each direction; 1 along the axis."""
     angle = np.arctan2(across, along)
     weights = rng.uniform(0.3, 1.0, 3)
     phases = rng.uniform(0, 2 * np.pi, 3)

@@ -1,4 +1,4 @@
-"""Tiles: a large picture as overlapping squares of the size a network sees, and maps put together again."""
+"""Tiling: cutting a large picture into overlapping squares, and stitching their maps together."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 
 def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
-    """Return where tiles start along one side so that they cover it evenly, at least `overlap` pixels shared.
+    """Return the first pixel of each tile along one side; neighbours overlap by at least `overlap` pixels.
 
-    A side shorter than a tile gets one tile whose start is negative: the picture lies in its middle.
+    Tiles are spread evenly. A side shorter than a tile gets one tile with a negative start, which centres the
+    picture in the tile.
     """
     if length <= tile:
         return [-((tile - length) // 2)]
@@ -20,7 +21,7 @@ def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
 
 
 def tile_origins(shape: tuple[int, int], tile: int, overlap: int) -> list[tuple[int, int]]:
-    """Return the (top, left) of every tile of a (height, width), row by row."""
+    """Return the (top, left) of every tile of an image of this (height, width), row by row."""
     rows, columns = (tile_starts(side, tile, overlap) for side in shape)
     return [(top, left) for top in rows for left in columns]
 
@@ -28,7 +29,10 @@ def tile_origins(shape: tuple[int, int], tile: int, overlap: int) -> list[tuple[
 def cut_tiles(
     image: npt.NDArray[np.uint8], tile: int, overlap: int, fill: tuple[int, int, int]
 ) -> tuple[npt.NDArray[np.uint8], list[tuple[int, int]]]:
-    """Cut uint8 (H, W, 3) into tiles, uint8 (T, tile, tile, 3), with their (top, left); outside is `fill`."""
+    """Return the tiles of an image uint8 (H, W, 3), as uint8 (T, tile, tile, 3), and their (top, left).
+
+    Pixels outside the image get the colour `fill`.
+    """
     origins = tile_origins(image.shape[:2], tile, overlap)
     tiles = np.empty((len(origins), tile, tile, 3), dtype=np.uint8)
     for out, (top, left) in zip(tiles, origins, strict=True):
@@ -42,13 +46,14 @@ def cut_tiles(
 def stitch(
     maps: npt.NDArray[np.float32], origins: list[tuple[int, int]], shape: tuple[int, int]
 ) -> npt.NDArray[np.float32]:
-    """Put the tiles' maps, float32 (T, tile, tile), together to (H, W).
+    """Return one map (H, W), joined from the maps of its tiles, float32 (T, tile, tile).
 
-    Where tiles overlap, each counts more towards its middle, so that no seam shows.
+    Where tiles overlap, their mean is taken with weights that fall towards a tile's border, so that no seams
+    show.
     """
     tile = maps.shape[1]
     ramp = np.minimum(np.arange(tile) + 1, np.arange(tile)[::-1] + 1).astype(np.float32)
-    tent = np.minimum(ramp[:, None], ramp[None, :])
+    tent = np.minimum(ramp[:, None], ramp[None, :])  # (tile, tile), largest in the middle
     total = np.zeros(shape, dtype=np.float32)
     weight = np.zeros(shape, dtype=np.float32)
     for values, (top, left) in zip(maps, origins, strict=True):
@@ -60,11 +65,12 @@ def stitch(
 
 
 def at_peak(heat: npt.NDArray[np.float32], peak: float) -> npt.NDArray[np.float32]:
-    """Return a map, float32 (H, W) and at least 0, with its greatest value at `peak`; zeros stay zeros."""
+    """Return a map, float32 (H, W) of values from 0, scaled so that its maximum is `peak`."""
     hottest = heat.max()
-    # divided first: the greatest value is then 1 exactly
+    # divided first, so that the maximum is exactly 1
     return np.asarray(heat / hottest * np.float32(peak)) if hottest > 0 else heat
 
 
 def _inside(start: int, tile: int, length: int) -> tuple[int, int]:
+    """Return the begin and end of a tile along one side, clipped to the image."""
     return max(start, 0), min(start + tile, length)

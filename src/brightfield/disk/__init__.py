@@ -1,1 +1,1 @@
-"""Files written whole or not at all, and what is said where there is no room for them."""
+"""File output: atomic writes, disk space, file names, bundles as folders or zip files."""

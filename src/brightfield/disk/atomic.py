@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Atomic writing of a file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from brightfield.disk.room import writing
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step: a reader, or a killed process, never leaves half a file behind.
+    """Write `content` to `path` atomically: the path never holds an incomplete file, even after a crash.
 
-    The folder is made where it is missing. The content reaches the disk before it takes its name.
+    The folder is made if it is missing. The content is written and flushed under a temporary name first.
 
     Raises:
-        WriteError: If the file system refuses; what was there is kept.
+        WriteError: If the file system refuses to write; an existing file is kept.
     """
-    # a short name of its own: the file's own name may be as long as names can be
+    # the temporary name is not derived from the file's name, which may have the greatest length already
     unfinished = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.part")
     with writing(path, len(content)):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Names of files that fit the file system, which counts their bytes."""
+"""File names that fit the file system's limit, which is in bytes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ import os
 from pathlib import Path
 
 LONGEST = 255
-"""Bytes that a name may have on nearly every file system."""
+"""The longest name in bytes on nearly every file system."""
 
 _DIGITS = 10
 
 
-def fitted(start: str, spare: int, folder: Path) -> str:
-    """Return a name's start, shortened where it and `spare` more bytes are too long for a name in `folder`.
+def shortened(start: str, spare: int, folder: Path) -> str:
+    """Return the beginning of a file name, shortened if it is too long for a name in `folder`.
 
-    A start that is too long is cut between two characters and ends in `~` and digits of its SHA-256. So one
-    start always becomes the same, and two that begin alike stay apart.
+    A shortened one ends in `~` and digits of the SHA-256 of the whole, so that the result is always the same,
+    and differs for names that begin alike.
+
+    Args:
+        start: The beginning of the name.
+        spare: The bytes that the rest of the name takes.
+        folder: The folder of the file, which need not exist yet.
     """
     whole = os.fsencode(start)
     room = longest_name(folder) - spare
@@ -30,16 +35,16 @@ def fitted(start: str, spare: int, folder: Path) -> str:
 
 
 def longest_name(folder: Path) -> int:
-    """Return how many bytes a name in a folder, which need not be there yet, may have."""
-    there = nearest(folder)
+    """Return the most bytes that a file name in a folder may have; the folder need not exist yet."""
+    existing = nearest_existing(folder)
     try:
-        limit = os.pathconf(there, "PC_NAME_MAX")
-    except (OSError, ValueError, AttributeError):  # unknown here
+        limit = os.pathconf(existing, "PC_NAME_MAX")
+    except (OSError, ValueError, AttributeError):  # not known on this system
         return LONGEST
     return min(limit, LONGEST) if limit > 0 else LONGEST
 
 
-def nearest(path: Path) -> Path:
-    """Return a path, or the nearest folder above it that is there."""
+def nearest_existing(path: Path) -> Path:
+    """Return the path as an absolute one, or the nearest folder above it that exists."""
     absolute = path.absolute()
     return next((place for place in (absolute, *absolute.parents) if os.path.exists(place)), absolute)

@@ -1,4 +1,4 @@
-"""Writing where the file system may refuse: what is said then, room reserved, and no input written over."""
+"""Errors of the file system in plain words, reserved disk space, and checks against overwriting inputs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from brightfield.disk.names import longest_name, nearest
+from brightfield.disk.names import longest_name, nearest_existing
 from brightfield.errors import ConfigError, WriteError
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""What the system answers where there is no room to write: a full disk, a quota, a limit of a file's size."""
+"""The error numbers for no space: a full disk, an exhausted quota, the limit of a file's size."""
 
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 _ZEROS = 1 << 20
@@ -22,18 +22,18 @@ _ZEROS = 1 << 20
 
 @contextmanager
 def writing(place: Path, needed: int | Callable[[], int] | None = None) -> Iterator[None]:
-    """Turn what the file system refuses in the block into one error that says what to do.
+    """Turn an OSError raised in the block into a WriteError that says what to do.
 
     Args:
-        place: What is written.
-        needed: How many bytes that takes, or what returns it once it is asked.
+        place: The path that is written.
+        needed: The bytes that it takes, or a function that returns them.
 
     Raises:
-        WriteError: In place of any OSError.
+        WriteError: In place of any OSError but BrokenPipeError.
     """
     try:
         yield
-    except BrokenPipeError:  # a reader of the progress that is gone, and no file
+    except BrokenPipeError:  # the reader of the progress output is gone: no matter of this file
         raise
     except OSError as error:
         size = needed() if callable(needed) else needed
@@ -41,7 +41,7 @@ def writing(place: Path, needed: int | Callable[[], int] | None = None) -> Itera
 
 
 def why_not_written(error: OSError, place: Path, needed: int | None = None) -> str:
-    """Say why a place cannot be written, and how to mend that; `needed` is in bytes."""
+    """Return the message why a path cannot be written, and what to do; `needed` is in bytes."""
     room = "" if needed is None else f"; {in_bytes(needed)} are needed"
     other = "choose another place"
     match error.errno:
@@ -68,12 +68,12 @@ def why_not_written(error: OSError, place: Path, needed: int | None = None) -> s
 
 
 def free_room(place: Path) -> int:
-    """Return the bytes that are free where a place is, or would be."""
-    return shutil.disk_usage(nearest(place)).free
+    """Return the free bytes on the file system of a path, which need not exist yet."""
+    return shutil.disk_usage(nearest_existing(place)).free
 
 
 def in_bytes(size: int) -> str:
-    """Return a number of bytes in words, as 1.5 GB."""
+    """Return a number of bytes for people, such as 1.5 GB."""
     if size < 1000:
         return f"{size} bytes"
     value = size / 1000
@@ -85,16 +85,16 @@ def in_bytes(size: int) -> str:
 
 
 def reserve(file: BinaryIO, size: int) -> None:
-    """Make an open file `size` bytes long, and keep room on the disk for all of them.
+    """Extend an open file to `size` bytes, with disk space allocated for all of them.
 
-    A file that is only made longer has holes, which a full disk cannot fill later on.
+    A file that is only truncated to a greater length is sparse: writing to it fails once the disk is full.
 
     Raises:
-        OSError: If there is no room.
+        OSError: If there is not enough space.
     """
     missing = size - os.fstat(file.fileno()).st_size
     usage = shutil.disk_usage(file.name)
-    # where a file system cannot reserve, room is taken by writing: what cannot end well is not begun
+    # checked first, as a file system that cannot allocate is filled by writing zeros
     if usage.total and usage.free < missing:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
     try:
@@ -109,7 +109,7 @@ def reserve(file: BinaryIO, size: int) -> None:
 
 
 def _fill(file: BinaryIO, missing: int) -> None:
-    """Append zeros, which take their room at once."""
+    """Append zeros, which allocates the space."""
     file.seek(0, os.SEEK_END)
     for at in range(0, missing, _ZEROS):
         file.write(bytes(min(_ZEROS, missing - at)))
@@ -117,15 +117,15 @@ def _fill(file: BinaryIO, missing: int) -> None:
 
 
 def check_overwrites(results: Iterable[Path], inputs: Iterable[Path | None]) -> None:
-    """Refuse results that would be written over files that are read, by whatever path either is named.
+    """Check that no result would overwrite an input, even if the same file has two paths.
 
     Raises:
-        ConfigError: If so; the message names the first.
+        ConfigError: If a result would overwrite an input; the message names the first.
     """
     read = {key: path for path in inputs if path is not None and (key := _identity(path)) is not None}
     for result in results:
-        found = _identity(result)
-        path = None if found is None else read.get(found)
+        identity = _identity(result)
+        path = None if identity is None else read.get(identity)
         if path is not None:
             raise ConfigError(
                 f"{result} would be written over {path}, which is read; name another place with -o, "
@@ -134,8 +134,9 @@ def check_overwrites(results: Iterable[Path], inputs: Iterable[Path | None]) -> 
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode of a file; None if it does not exist."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

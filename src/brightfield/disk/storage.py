@@ -1,8 +1,8 @@
-"""Named files in a folder or one zip: read without trusting them, replaced in one step or not at all.
+"""Named files in a folder or a zip file: validated when read, replaced atomically when written.
 
-What is written goes beside its place as `.<name>.partial` and is renamed once it is whole and on the disk.
-Where a folder is replaced, the old one stands aside as `.<name>.previous` between two renames, since no
-portable call exchanges two folders; `find_place` looks there too. A long name is shortened for both.
+New content is written beside its destination as `.<name>.partial` and renamed once it is complete and on
+disk. When a folder replaces a folder, the old one is `.<name>.previous` between two renames, since no
+portable call exchanges two folders; `find_place` looks there too. Long names are shortened for both.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from brightfield.disk.names import fitted
+from brightfield.disk.names import shortened
 from brightfield.disk.room import writing
 from brightfield.errors import BundleError
 
 SUFFIX = ".bfz"
-"""The ending that asks for one zip file instead of a folder."""
+"""The suffix of a bundle that is one zip file instead of a folder."""
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-"""What a file of a bundle may be called: nothing that leaves its folder, nothing hidden."""
+"""The pattern of file names in a bundle: no other folders, no hidden files."""
 
 BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
-"""What `zipfile` raises on a damaged, encrypted or unsupported archive."""
+"""The exceptions that `zipfile` raises for a damaged, encrypted or unsupported archive."""
 
 
 class Files(Protocol):
-    """Files by name, wherever they are kept."""
+    """Read access to files by name."""
 
     def names(self) -> set[str]:
-        """Return every name there is, folders included."""
+        """Return all names, folders included."""
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of one file; BundleError if it is missing or damaged."""
+        """Return the bytes of one file; raises BundleError if it is missing or damaged."""
 
 
 class Folder:
@@ -47,11 +47,11 @@ class Folder:
         self._path = path
 
     def names(self) -> set[str]:
-        """Return every name there is, folders included."""
+        """Return all names, folders included."""
         return {entry.name for entry in self._path.iterdir()}
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of one file; BundleError if it is missing or unreadable."""
+        """Return the bytes of one file; raises BundleError if it is missing or unreadable."""
         try:
             return (self._path / name).read_bytes()
         except (FileNotFoundError, IsADirectoryError) as error:
@@ -61,14 +61,14 @@ class Folder:
 
 
 class Zip:
-    """The files of a zip; one whose entries would leave its folder is refused whole."""
+    """The files of a zip file; BundleError if any entry's name is not a plain file name."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
             with zipfile.ZipFile(path) as archive:
                 names = archive.namelist()
-                # A zip cut off within an .npz may still end in a directory: that of the .npz.
+                # a zip file cut off within an .npz entry may end in a valid directory: that of the .npz
                 if min((entry.header_offset for entry in archive.infolist()), default=0) > 0:
                     raise zipfile.BadZipFile("its directory is missing")
         except BROKEN_ZIP as error:
@@ -81,16 +81,16 @@ class Zip:
             if not PLAIN_NAME.fullmatch(name) or names.count(name) > 1:
                 raise BundleError(
                     f"{path} has the entry {name!r}; expected plain file names, each once "
-                    "(zip what is in the folder, not the folder)"
+                    "(zip the files in the folder, not the folder)"
                 )
         self._names = set(names)
 
     def names(self) -> set[str]:
-        """Return the name of every entry."""
+        """Return the names of all entries."""
         return self._names
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of one entry; BundleError if it is missing or damaged."""
+        """Return the bytes of one entry; raises BundleError if it is missing or damaged."""
         if name not in self._names:
             raise BundleError(f"{self._path} holds no file {name}; expected a whole bundle")
         try:
@@ -101,12 +101,12 @@ class Zip:
 
 
 def open_files(place: Path) -> Files:
-    """Return the files at a place: a folder's own, or a zip's."""
+    """Return the files in a folder or a zip file."""
     return Folder(place) if place.is_dir() else Zip(place)
 
 
 def find_place(path: Path) -> Path | None:
-    """Return where the files of `path` lie: there, or aside if replacing them was interrupted, or nowhere."""
+    """Return where the bundle of `path` is: `path`, or its old folder after an interrupted write, or None."""
     previous = _beside(path, "previous")
     if path.exists():
         return path
@@ -114,12 +114,12 @@ def find_place(path: Path) -> Path | None:
 
 
 def replace_whole(path: Path, content: Mapping[str, bytes]) -> None:
-    """Put these files at `path` in one step: a zip if it ends in `.bfz`, else a folder.
+    """Write files to `path`, replacing what is there: a zip file if the path ends in `.bfz`, else a folder.
 
-    What was there is deleted. One process at a time may write to one path.
+    Only one process at a time may write to a path.
 
     Raises:
-        WriteError: If the file system refuses; what was there is kept.
+        WriteError: If the file system refuses to write; the old files are kept.
     """
     partial, previous = _beside(path, "partial"), _beside(path, "previous")
     with writing(path, sum(len(data) for data in content.values())):
@@ -137,14 +137,14 @@ def replace_whole(path: Path, content: Mapping[str, bytes]) -> None:
                 partial.rename(path)
             _sync(path.parent)
         finally:
-            # After an interruption: back with the whole, away with the half.
+            # after a failure: restore the old folder, remove the incomplete one
             _restore(path, previous)
             _remove(partial)
 
 
 def _beside(path: Path, role: str) -> Path:
-    absolute = Path(os.path.abspath(path))  # "." has no name of its own
-    name = fitted(absolute.name, len(f"..{role}"), absolute.parent)
+    absolute = Path(os.path.abspath(path))  # a path such as "." has no name
+    name = shortened(absolute.name, len(f"..{role}"), absolute.parent)
     return absolute.parent / f".{name}.{role}"
 
 
@@ -162,7 +162,7 @@ def _write_zip(file: Path, content: Mapping[str, bytes]) -> None:
     with file.open("wb") as stream:
         with zipfile.ZipFile(stream, "w") as archive:
             for name, data in content.items():
-                archive.writestr(zipfile.ZipInfo(name), data)  # of a fixed date: same content, same bytes
+                archive.writestr(zipfile.ZipInfo(name), data)  # with a fixed date: equal content, equal bytes
         stream.flush()
         os.fsync(stream.fileno())
 

@@ -1,1 +1,1 @@
-"""Networks that judge: ONNX Runtime and NumPy, without torch."""
+"""Inference with ONNX Runtime and NumPy, without torch: networks, heads, heat."""

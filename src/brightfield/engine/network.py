@@ -1,4 +1,4 @@
-"""A network in ONNX Runtime."""
+"""A network that ONNX Runtime executes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class Network:
-    """A model in ONNX Runtime: arrays in, arrays out.
+    """An ONNX model that takes and returns arrays; several threads may call it at once.
 
-    It may be called from several threads at once.
+    Args:
+        model: The serialised ONNX model.
 
     Raises:
         BundleError: If ONNX Runtime cannot run the model.
@@ -33,18 +34,18 @@ class Network:
     def __call__(
         self, inputs: Mapping[str, npt.NDArray[Any]], outputs: Sequence[str], *, alone: bool = False
     ) -> list[FloatArray]:
-        """Return the outputs asked for.
+        """Run the model and return the requested outputs, in their order.
 
         Args:
-            inputs: By name.
-            outputs: Names of `outputs`.
-            alone: Whether to use this thread only, as where several call at once.
+            inputs: The input arrays by name.
+            outputs: The names of the requested outputs, out of `self.outputs`.
+            alone: Whether to compute in the calling thread only, for callers that run in parallel themselves.
         """
         session = self._session(1 if alone else threads.count())
         return list(session.run(list(outputs), dict(inputs)))
 
     def _session(self, count: int) -> Any:
-        """Return the session that uses so many threads, made under a lock when it is first needed."""
+        """Return the session that uses `count` threads; it is made when it is first needed."""
         with self._lock:
             if count not in self._sessions:
                 self._sessions[count] = _open(self.model, count)
@@ -56,8 +57,8 @@ def _open(model: bytes, count: int) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = count
-    options.log_severity_level = 4  # what goes wrong is raised
-    # NumPy takes over between two calls: threads that wait busily would keep the processor from it
+    options.log_severity_level = 4  # errors are raised as exceptions
+    # NumPy computes between two calls: threads that spin while they wait would keep the cores from it
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     gpu = "CUDAExecutionProvider"
     providers = [gpu] if gpu in onnxruntime.get_available_providers() else []

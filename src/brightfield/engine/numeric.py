@@ -19,7 +19,8 @@ def erf(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def logsumexp(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return log(sum(exp(values))) along the last axis, of length 1 at least: (..., K) to (...).
 
-    The largest terms are kept out of the sum of the others, so that none of its digits are lost.
+    The largest terms, which become exp(0) = 1, are counted and not summed, so that small terms keep their
+    digits (by `log1p`).
     """
     top = values.max(axis=-1, keepdims=True)
     largest = values == top
@@ -40,24 +41,26 @@ def log_sigmoid(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def product(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the matrix product of (N, D) and the transpose of (K, D), (N, K), for a large second matrix.
+    """Return the matrix product of (N, D) and the transpose of a large (K, D): (N, K).
 
-    One or two rows wait for memory alone, so that the threads of a matrix library, which spin, are not woken.
+    With one or two rows, memory sets the speed and more threads do not help, so the matrix library's
+    threads, which spin while they wait, are not used.
     """
     return np.asarray(np.einsum("nd,kd->nk", a, b) if len(a) <= 2 else a @ b.T)
 
 
 def small_product(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the matrix product of (N, D) and a small (D, K), in pieces that one thread does at once.
+    """Return the matrix product of (N, D) and a small (D, K), computed block by block in one thread.
 
-    Larger ones a matrix library shares among threads, which spin while they wait: beside other programs on
-    the same cores that takes many times as long.
+    A matrix library shares larger products among threads, which spin while they wait. That takes many times
+    as long where other programs use the same cores.
     """
     step = max(1, _ONE_THREAD // b.size)
     whole = len(a) // step * step
+    # (whole, D) -> (whole / step, step, D): a stacked product multiplies block by block
     pieces = np.matmul(a[:whole].reshape(-1, step, a.shape[1]), b).reshape(whole, b.shape[1])
     return pieces if whole == len(a) else np.concatenate([pieces, a[whole:] @ b])
 
 
 _ONE_THREAD = 4 * 65536
-"""Multiplications up to which OpenBLAS keeps to one thread."""
+"""The number of multiplications up to which OpenBLAS uses one thread."""

@@ -1,4 +1,4 @@
-"""From tiles of bytes to a network's input."""
+"""Normalisation: a network's input from 8-bit tiles."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def normalise(tiles: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> Flo
 
 @functools.lru_cache(maxsize=16)
 def _levels(mean: tuple[float, ...], std: tuple[float, ...]) -> FloatArray:
-    """Return what each of the 256 levels of each colour becomes, float32 (3, 256)."""
+    """Return the normalised value of each of the 256 levels of each colour channel, float32 (3, 256)."""
     grey = np.arange(256, dtype=np.float32)
     centre, step = (np.array(v, dtype=np.float32) * np.float32(255) for v in (mean, std))
     return np.asarray((grey - centre[:, None]) / step[:, None])

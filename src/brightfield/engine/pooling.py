@@ -1,4 +1,4 @@
-"""Gradients of pooled maps, and tiles pooled into pictures."""
+"""Gradients back through spatial pooling, and the pooling of tiles into pictures."""
 
 from __future__ import annotations
 
@@ -15,41 +15,46 @@ FloatArray = npt.NDArray[np.float32]
 
 
 def map_gradients(maps: Sequence[FloatArray], pools: Sequence[str], gradient: FloatArray) -> list[FloatArray]:
-    """Return the gradient of each map (N, C, H, W) from that of the pooled vector, (N, D).
+    """Return the gradient with respect to each map, (N, C, H, W), given that of the pooled vector, (N, D).
 
-    Of a mean it is the same at every place of a channel; of a maximum it is at the place of the maximum,
-    shared evenly where several places tie.
+    The gradient of a mean is spread evenly over the channel's positions. That of a maximum goes to the
+    position of the maximum, in equal shares where several positions tie.
+
+    Args:
+        maps: The maps that were pooled, in the order in which they lie in the pooled vector.
+        pools: The poolings of each map: `mean`, `max` or `flatten`.
+        gradient: float32 (N, D).
     """
     out: list[FloatArray] = []
-    at = 0
+    at = 0  # the position in the pooled vector
     for m in maps:
         _, channels, height, width = m.shape
         total = np.zeros(m.shape, dtype=np.float32)
         for pool in pools:
             length = channels * (height * width if pool == "flatten" else 1)
-            piece = gradient[:, at : at + length]
+            piece = gradient[:, at : at + length]  # (N, length)
             at += length
             if pool == "flatten":
                 total += piece.reshape(m.shape)
             elif pool == "mean":
                 total += (piece / (height * width))[:, :, None, None]
             else:
-                top = m == m.max(axis=(2, 3), keepdims=True)  # (N, C, H, W)
+                top = m == m.max(axis=(2, 3), keepdims=True)  # the maxima, bool (N, C, H, W)
                 total += top * (piece / top.sum(axis=(2, 3)))[:, :, None, None]
         out.append(total)
     return out
 
 
 def defect_log_odds(logits: npt.NDArray[Any], normal: int) -> npt.NDArray[Any]:
-    """Return log p(defect) - log p(normal) of (..., K) logits: shape (...)."""
+    """Return log p(defect) - log p(normal) of the logits: (..., K) to (...)."""
     return np.asarray(logsumexp(np.delete(logits, normal, axis=-1)) - logits[..., normal])
 
 
 def pool_tiles(logits: npt.NDArray[Any], normal: int | None) -> npt.NDArray[np.float64]:
-    """Pool the logits of a picture's tiles, (T, K), into the picture's, float64 (K,).
+    """Return a picture's logits, float64 (K,), from those of its tiles, (T, K).
 
-    The worst tile decides (multiple-instance learning with the max rule, Dietterich et al. 1997). Without a
-    normal class no tile is worse than another, and their mean counts.
+    They are those of the tile with the largest log-odds of a defect (multiple-instance learning with the max
+    rule, Dietterich et al. 1997). Without a normal class they are the mean over the tiles.
     """
     values = np.asarray(logits, dtype=np.float64)
     if normal is None:
@@ -60,15 +65,18 @@ def pool_tiles(logits: npt.NDArray[Any], normal: int | None) -> npt.NDArray[np.f
 def pool_bags(
     logits: npt.NDArray[Any], starts: npt.NDArray[np.int64], normal: int | None
 ) -> npt.NDArray[np.float64]:
-    """Pool the logits of all tiles, (T, K), into those of N pictures, which begin at `starts` (N + 1,)."""
+    """Return the logits of N pictures, float64 (N, K), from those of all their tiles, (T, K).
+
+    The tiles of picture i are `starts[i]` up to `starts[i + 1]`; `starts` is (N + 1,).
+    """
     return np.stack([pool_tiles(logits[a:b], normal) for a, b in pairwise(starts)])
 
 
 def tile_weights(logits: npt.NDArray[Any], normal: int | None) -> npt.NDArray[np.float64]:
-    """Return how much each tile says of its picture, (T, K) to (T,), in [0, 1].
+    """Return each tile's weight in its picture's heatmap, from the tiles' logits: (T, K) to (T,), in [0, 1].
 
-    It is the tile's probability of a defect, not calibrated, as a share of the worst tile's. Without a normal
-    class all say as much.
+    The weight is the tile's uncalibrated probability of a defect divided by the largest one. Without a normal
+    class all weights are 1.
     """
     if normal is None:
         return np.ones(len(logits))

@@ -1,7 +1,7 @@
-"""Resampling by weighted sums of few neighbours: maps made larger, heat blurred.
+"""Resampling by banded matrices: enlarging maps, blurring heat.
 
-Each is a matrix with few values in a row. Summing those spares the threads of a matrix library, which spin
-while they wait and take many times as long where other programs use the same cores.
+Each row of such a matrix has few values. Adding up so few products needs no matrix library, whose threads
+spin while they wait and take many times as long where other programs use the same cores.
 """
 
 from __future__ import annotations
@@ -17,60 +17,62 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """A matrix (new, size) whose rows have few values, side by side.
+    """A banded matrix (new, size): each row has `taps` values in neighbouring columns, and zeros elsewhere.
 
     Attributes:
-        places: Of the values in each row, (new, taps).
+        columns: The columns of each row's values, (new, taps).
         weights: The values, float32 (new, taps).
     """
 
-    places: npt.NDArray[np.intp]
+    columns: npt.NDArray[np.intp]
     weights: FloatArray
 
     def dense(self, size: int) -> FloatArray:
-        """Return the matrix, float32 (new, size)."""
-        out = np.zeros((len(self.places), size), dtype=np.float32)
-        np.add.at(out, (np.arange(len(out))[:, None], self.places), self.weights)
+        """Return the full matrix, float32 (new, size)."""
+        out = np.zeros((len(self.columns), size), dtype=np.float32)
+        np.add.at(out, (np.arange(len(out))[:, None], self.columns), self.weights)
         return out
 
 
 def resampled(x: FloatArray, rows: Band, columns: Band) -> FloatArray:
-    """Return (..., H, W) as (..., h, w)."""
-    upright = np.swapaxes(summed(x, rows), -1, -2)
-    return np.swapaxes(summed(upright, columns), -1, -2)
+    """Return maps (..., H, W) resampled to (..., h, w), by one band along each axis."""
+    transposed = np.swapaxes(summed(x, rows), -1, -2)  # (..., W, h)
+    return np.swapaxes(summed(transposed, columns), -1, -2)  # (..., w, h) -> (..., h, w)
 
 
 def summed(x: FloatArray, band: Band) -> FloatArray:
-    """Return (..., H, W) as (..., h, W): each row a weighted sum of a few."""
-    out = x[..., band.places[:, 0], :] * band.weights[:, 0, None]
-    for tap in range(1, band.places.shape[1]):
-        out += x[..., band.places[:, tap], :] * band.weights[:, tap, None]
+    """Return the product of a band (h, H) with maps, (..., H, W) to (..., h, W)."""
+    out = x[..., band.columns[:, 0], :] * band.weights[:, 0, None]
+    for tap in range(1, band.columns.shape[1]):
+        out += x[..., band.columns[:, tap], :] * band.weights[:, tap, None]
     return out
 
 
 @functools.lru_cache(maxsize=64)
 def interpolating(size: int, new: int) -> Band:
-    """Return bilinear interpolation between the middles of pixels, from `size` to `new`, not antialiased."""
+    """Return linear interpolation from `size` pixels to `new`, between pixel centres, not antialiased."""
     return _band(_interpolation(size, new))
 
 
 @functools.lru_cache(maxsize=64)
 def spreading(size: int, new: int, deviation: float) -> Band:
-    """Return interpolation from `size` pixels to `new`, and then a Gaussian blur reflected at the rim.
+    """Return linear interpolation from `size` pixels to `new`, followed by a Gaussian blur.
 
-    The blur's standard deviation is in pixels of the result; it ends at 1.5 of them.
+    The blur reflects at the border. Its standard deviation, `deviation`, is in pixels of the result, and its
+    kernel is cut off at 1.5 standard deviations.
     """
     reach = round(1.5 * deviation)
     offsets = np.arange(-reach, reach + 1)
     weights = np.exp(-0.5 * (offsets / deviation) ** 2)
-    places = np.abs(np.arange(new)[:, None] + offsets)  # (new, offsets)
-    places = np.where(places >= new, 2 * (new - 1) - places, places)
+    columns = np.abs(np.arange(new)[:, None] + offsets)  # (new, offsets), reflected at the first pixel
+    columns = np.where(columns >= new, 2 * (new - 1) - columns, columns)  # and at the last
     blur = np.zeros((new, new), dtype=np.float64)
-    np.add.at(blur, (np.arange(new)[:, None], places), weights / weights.sum())
+    np.add.at(blur, (np.arange(new)[:, None], columns), weights / weights.sum())
     return _band(blur @ _interpolation(size, new))
 
 
 def _interpolation(size: int, new: int) -> npt.NDArray[np.float64]:
+    """Return the matrix of linear interpolation, float64 (new, size)."""
     at = np.clip((np.arange(new) + 0.5) * size / new - 0.5, 0.0, None)
     low = np.minimum(at.astype(np.intp), size - 1)
     high = np.minimum(low + 1, size - 1)
@@ -81,13 +83,13 @@ def _interpolation(size: int, new: int) -> npt.NDArray[np.float64]:
 
 
 def _band(matrix: npt.NDArray[np.float64]) -> Band:
-    """Return a matrix whose rows have their values side by side as a band, which all that ask share."""
-    taken = matrix != 0
-    last = matrix.shape[1] - np.argmax(taken[:, ::-1], axis=1)
-    taps = int((last - np.argmax(taken, axis=1)).max())
-    first = np.minimum(np.argmax(taken, axis=1), matrix.shape[1] - taps)
-    places = first[:, None] + np.arange(taps)
-    band = Band(places, np.take_along_axis(matrix, places, 1).astype(np.float32))
-    for array in (band.places, band.weights):
+    """Return a banded matrix (new, size) as a `Band`, which cannot be written to: the caches share it."""
+    nonzero = matrix != 0
+    end = matrix.shape[1] - np.argmax(nonzero[:, ::-1], axis=1)  # of each row's values, (new,)
+    taps = int((end - np.argmax(nonzero, axis=1)).max())
+    first = np.minimum(np.argmax(nonzero, axis=1), matrix.shape[1] - taps)
+    columns = first[:, None] + np.arange(taps)  # (new, taps)
+    band = Band(columns, np.take_along_axis(matrix, columns, 1).astype(np.float32))
+    for array in (band.columns, band.weights):
         array.setflags(write=False)
     return band

@@ -1,18 +1,18 @@
-"""The names of views: the copies of a picture that are looked at beside it, in training and in use."""
+"""The names of views: flipped, turned, moved or cropped copies of a picture, judged along with it."""
 
 from __future__ import annotations
 
 FLIPS = ("plain", "half turn", "mirror", "upside down")
-"""For parts, which have no upright; the second differs most from the first."""
+"""For pictures of parts, which have no upright orientation."""
 
 TURNS = ("plain", "left turn", "half turn", "right turn")
-"""For parts that lie as they fall; of square tiles."""
+"""For parts that lie in any of four orientations; the tiles must be square."""
 
 CROPS = ("plain", "upper left corner", "upper right corner", "lower left corner", "lower right corner")
-"""For defects that a closer look shows; what lies at the rim is seen in few of them."""
+"""For small defects, which the crops enlarge; a defect at the border is in few of them."""
 
 MIRRORS = ("plain", "mirror", "down right", "mirror down right", "up left", "mirror up left")
-"""For pictures of the world, which are mirrored but not turned."""
+"""For everyday scenes, which may be mirrored but not turned."""
 
 TEST_TIME: dict[str, tuple[str, ...]] = {
     "none": FLIPS[:1],
@@ -21,4 +21,4 @@ TEST_TIME: dict[str, tuple[str, ...]] = {
     "turns": TURNS,
     "crops": CROPS,
 }
-"""Test-time augmentation by name: the views of every picture whose logits are averaged."""
+"""Test-time augmentations by name: the views whose logits are averaged."""

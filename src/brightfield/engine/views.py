@@ -1,4 +1,4 @@
-"""Views: the copies of a picture that are judged beside it, in training and in use."""
+"""Views: flipped, turned, moved or cropped copies of a picture, judged along with it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ CROPPED = 0.875
 
 
 def _moved(x: FloatArray, step: int) -> FloatArray:
-    """Return pictures moved by a pixel down and right, or up and left where -1, reflected at the rim."""
+    """Return pictures moved by a pixel down and right (1) or up and left (-1), reflected at the border."""
     height, width = x.shape[2:]
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="reflect")
     return np.asarray(padded[:, :, 1 - step : 1 - step + height, 1 - step : 1 - step + width])
 
 
 def _corner(x: FloatArray, bottom: bool, right: bool) -> FloatArray:
-    """Return a corner of each picture, magnified to the picture's size."""
+    """Return a corner of each picture, enlarged to the picture's size."""
     height, width = x.shape[2:]
     tall, wide = max(1, round(height * CROPPED)), max(1, round(width * CROPPED))
     top, left = (height - tall if bottom else 0), (width - wide if right else 0)
@@ -47,4 +47,4 @@ VIEWS: dict[str, Callable[[FloatArray], FloatArray]] = {
     "lower left corner": lambda x: _corner(x, True, False),
     "lower right corner": lambda x: _corner(x, True, True),
 }
-"""From a batch float32 (N, C, H, W) to the same batch seen otherwise."""
+"""The function behind each view's name: float32 (N, C, H, W) to the same shape."""

@@ -1,1 +1,1 @@
-"""Heatmaps as people see them: overlays, files, notebooks."""
+"""Presentation of heatmaps: overlays, files, notebooks."""

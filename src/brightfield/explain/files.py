@@ -1,4 +1,4 @@
-"""What an inspector shows of one image, as files beside each other."""
+"""Files of one image's maps: the heatmap, the mask and the overlay."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from PIL import Image, PngImagePlugin
 
 from brightfield.data.opening import opened
 from brightfield.disk.atomic import write_atomically
-from brightfield.disk.names import fitted
+from brightfield.disk.names import shortened
 from brightfield.errors import WriteError
 from brightfield.explain.overlay import as_png, overlay
 from brightfield.verdict import Verdict
 
 HEATMAP_SCALE = 1000
-"""A heatmap file's grey level where the heat is 1; 0 is calm."""
+"""The grey level in a heatmap file for a heat of 1."""
 
 
 KINDS = ("heatmap", "mask", "overlay")
-"""The maps that there may be of one image."""
+"""The kinds of files that an image may have."""
 
 
 @dataclass(frozen=True)
 class MapFiles:
-    """Where the maps of one image were written; None for what there is not."""
+    """The paths of one image's files; None for a file that was not written."""
 
     heatmap: Path | None
     mask: Path | None
@@ -35,24 +35,24 @@ class MapFiles:
 
 
 def map_paths(start: Path) -> dict[str, Path]:
-    """Return where `write_maps` puts each of `KINDS`: at `<start>.<kind>.png`.
+    """Return the path of each of `KINDS` that `write_maps` writes: `<start>.<kind>.png`.
 
-    Where that name would be too long for the file system, its start is shortened: see `fitted`.
+    If the name is too long for the file system, its beginning is shortened: see `shortened`.
     """
-    name = fitted(start.name, max(len(f".{kind}.png") for kind in KINDS), start.parent)
+    name = shortened(start.name, max(len(f".{kind}.png") for kind in KINDS), start.parent)
     return {kind: start.with_name(f"{name}.{kind}.png") for kind in KINDS}
 
 
 def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | None = None) -> MapFiles:
-    """Write `<start>.heatmap.png` and `<start>.mask.png`, and over a picture `<start>.overlay.png`.
+    """Write `<start>.heatmap.png`, `<start>.mask.png` and, with a picture, `<start>.overlay.png`.
 
     Args:
-        start: The folder, made where it is missing, and how the files' names begin.
-        verdict: With the maps; what it has not is not written.
-        picture: The image, uint8 (H, W, 3), where an overlay is wanted.
+        start: The folder, which is made if it is missing, and the beginning of the file names.
+        verdict: The verdict with its maps; a missing map is not written.
+        picture: The image, uint8 (H, W, 3), for an overlay; None for no overlay.
 
     Raises:
-        WriteError: If a file cannot be written; the message names it, and none of this image is left.
+        WriteError: If a file cannot be written; the message names it, and this image's files are removed.
     """
     places = map_paths(start)
     files: dict[str, Path | None] = {"heatmap": None, "mask": None, "overlay": None}
@@ -75,9 +75,9 @@ def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | N
 
 
 def encode_heatmap(heatmap: npt.NDArray[np.float32]) -> bytes:
-    """Return a heatmap, float32 (H, W), as a 16-bit grey PNG: 0 is calm, and 1000 is 1.
+    """Return a heatmap, float32 (H, W), as a 16-bit grey PNG file, in thousandths.
 
-    Levels are rounded, but from below 1 never up to it.
+    Values are rounded, but values below 1 never become 1, where parts are rejected.
     """
     levels = np.rint(np.clip(heatmap.astype(np.float64) * HEATMAP_SCALE, 0, 65535)).astype(np.uint16)
     levels[(heatmap < 1) & (levels >= HEATMAP_SCALE)] = HEATMAP_SCALE - 1
@@ -92,7 +92,7 @@ def encode_heatmap(heatmap: npt.NDArray[np.float32]) -> bytes:
 
 
 def read_heatmap(path: Path) -> npt.NDArray[np.float32]:
-    """Return the heatmap, float32 (H, W), that a file holds, to the nearest thousandth.
+    """Return the heatmap in a file, float32 (H, W), in steps of a thousandth.
 
     Raises:
         ImageError: If the file cannot be read.

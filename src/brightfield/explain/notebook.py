@@ -1,4 +1,4 @@
-"""What a notebook shows of a verdict: the picture, where it is hot, and the decision."""
+"""The HTML display of a verdict in a notebook: the picture, the overlay and the decision."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _TONES = {"OK": "#1a7f37", "REVIEW": "#9a6700", "DEFECT": "#b3261e"}
 
 
 def verdict_html(verdict: Verdict) -> str:
-    """Return a verdict as HTML: its picture, the overlay, and the decision with its value."""
-    said = str(verdict.label if verdict.decision is None else verdict.decision)
-    tone = _TONES.get(said, "inherit")
+    """Return a verdict as HTML: the picture, the overlay, and the decision with its figures."""
+    headline = str(verdict.label if verdict.decision is None else verdict.decision)
+    tone = _TONES.get(headline, "inherit")
     rows = [("label", verdict.label), *_values(verdict), ("method", verdict.method)]
     table = "".join(
         f"<tr><td style='text-align:left;padding:0 1em 0 0'>{html.escape(name)}</td>"
@@ -34,21 +34,21 @@ def verdict_html(verdict: Verdict) -> str:
     return (
         "<div style='display:flex;gap:16px;align-items:flex-start;flex-wrap:wrap'>"
         f"{_pictures(verdict)}<div><div style='font-size:1.4em;font-weight:600;color:{tone}'>"
-        f"{html.escape(said)}</div><table>{table}</table></div></div>"
+        f"{html.escape(headline)}</div><table>{table}</table></div></div>"
     )
 
 
 def _values(verdict: Verdict) -> list[tuple[str, str]]:
-    known = (
+    figures = (
         ("probability of a defect", verdict.probability),
         ("p-value", verdict.p_value),
         ("score", verdict.score),
         ("threshold", verdict.threshold),
     )
-    on = "" if verdict.scale is None else f" ({verdict.scale.replace('_', '-')})"
+    scale = "" if verdict.scale is None else f" ({verdict.scale.replace('_', '-')})"
     return [
-        (name + (on if name == "threshold" else ""), f"{value:.4g}")
-        for name, value in known
+        (name + (scale if name == "threshold" else ""), f"{value:.4g}")
+        for name, value in figures
         if value is not None
     ]
 

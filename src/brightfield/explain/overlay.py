@@ -1,4 +1,4 @@
-"""Overlays: a heatmap laid over the picture it explains, on one fixed scale."""
+"""Overlays: a heatmap drawn over the picture it explains, on one fixed colour scale."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import numpy.typing as npt
 from PIL import Image
 
 CALM = 0.75
-"""The heat up to which nothing is drawn, so that a part stays clear which is that far from its bound."""
+"""The heat up to which nothing is drawn, so that parts that clearly pass have no colour."""
 
 HOTTEST = 2.0
-"""The heat drawn in full strength: the hottest place of a certain defect."""
+"""The heat that is drawn with the strongest colour: the maximum in a certain defect."""
 
 _STOPS = np.array([[0.0, 255, 196, 0], [0.5, 255, 96, 0], [1.0, 214, 0, 48]])
 _OPACITY = 0.6
 _LINE, _RIM = (255, 255, 255), (24, 24, 24)
-_LEVELS = 1023  # steps from CALM to HOTTEST: finer than a screen shows
-_SMALL = 1 << 22  # bytes of a picture up to which a file is made as small as can be, which takes long
-_AT_ONCE = 1 << 20  # pixels, which bounds the memory
+_LEVELS = 1023  # colour steps from CALM to HOTTEST: finer than a screen shows
+_SMALL = 1 << 22  # the most bytes of a picture whose PNG is optimised for size, which is slow
+_AT_ONCE = 1 << 20  # pixels tinted at once, which bounds the memory
 
 
 def colour(heatmap: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Return (colour uint8 (H, W, 3), opacity float32 (H, W)) of a heatmap.
+    """Return the colour, uint8 (H, W, 3), and the opacity, float32 (H, W), of a heatmap.
 
-    Up to `CALM` nothing is drawn; from there to `HOTTEST` amber turns red. The colours never depend on
-    the image, so a part that is far from rejected does not glow.
+    Up to `CALM` the opacity is 0; from there to `HOTTEST` the colour goes from amber to red. The scale is the
+    same for all images, so a part that clearly passes shows no colour.
     """
     strength = np.clip((heatmap - CALM) / (HOTTEST - CALM), 0.0, 1.0)
     channels = [np.interp(strength, _STOPS[:, 0], _STOPS[:, k]) for k in (1, 2, 3)]
@@ -37,13 +37,13 @@ def colour(heatmap: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], npt
 def overlay(
     image: npt.NDArray[np.uint8], heatmap: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None = None
 ) -> npt.NDArray[np.uint8]:
-    """Lay a heatmap over a picture, uint8 (H, W, 3), and outline where the heat reaches 1, or the mask.
+    """Return a picture, uint8 (H, W, 3), with a heatmap over it and an outline of its defective region.
 
-    The outline is a white line with a dark rim, so that it shows on any ground. The work is in proportion to
-    the picture's area, and little where nothing is warm.
+    The region is the mask, or without one all pixels with a heat of 1 or more. The outline is a white line
+    with a dark border, which is visible on any background.
     """
     out = image.copy()
-    _lay(out, heatmap)
+    _tint(out, heatmap)
     region = heatmap >= 1.0 if mask is None else mask
     width = line_width(region.shape)
     out[outline(region, 2 * width)] = _RIM
@@ -51,8 +51,8 @@ def overlay(
     return out
 
 
-def _lay(out: npt.NDArray[np.uint8], heatmap: npt.NDArray[np.float32]) -> None:
-    """Tint a picture, uint8 (H, W, 3), in place wherever the heat is above `CALM`."""
+def _tint(out: npt.NDArray[np.uint8], heatmap: npt.NDArray[np.float32]) -> None:
+    """Tint a picture, uint8 (H, W, 3), in place where the heat is above `CALM`."""
     tint, opacity = colour(np.linspace(CALM, HOTTEST, _LEVELS + 1, dtype=np.float32))
     clear, added = 1 - opacity[:, None], tint * opacity[:, None]
     rows = max(1, _AT_ONCE // max(1, heatmap.shape[1]))
@@ -66,55 +66,55 @@ def _lay(out: npt.NDArray[np.uint8], heatmap: npt.NDArray[np.float32]) -> None:
 
 
 def line_width(shape: tuple[int, ...]) -> int:
-    """Return how wide an outline's white line is, in pixels, in a picture of (H, W): by its shorter side."""
+    """Return the width of an outline's white line in pixels, given the picture's (H, W)."""
     return max(1, round(min(shape) / 600))
 
 
 def outline(region: npt.NDArray[np.bool_], width: int | None = None) -> npt.NDArray[np.bool_]:
-    """Return the pixels outside a region, bool (H, W), that lie within `width` of it along both axes.
+    """Return the pixels outside a region, bool (H, W), at most `width` pixels away along both axes.
 
-    Where no width is given it is `line_width` of the picture.
+    The default width is the `line_width` of the picture.
     """
     reach = line_width(region.shape) if width is None else width
     out = np.zeros_like(region)
     rows, columns = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))
     if not len(rows):
         return out
-    near = (
+    near = (  # the region's bounding box with a margin: the rest of the picture needs no work
         slice(max(0, int(rows[0]) - reach), int(rows[-1]) + reach + 1),
         slice(max(0, int(columns[0]) - reach), int(columns[-1]) + reach + 1),
     )
     piece = region[near]
-    out[near] = _grown(_grown(piece, reach).T, reach).T & ~piece
+    out[near] = _dilated(_dilated(piece, reach).T, reach).T & ~piece
     return out
 
 
-def _grown(region: npt.NDArray[np.bool_], reach: int) -> npt.NDArray[np.bool_]:
-    """Return a region, bool (H, W), grown by `reach` rows up and down.
+def _dilated(region: npt.NDArray[np.bool_], reach: int) -> npt.NDArray[np.bool_]:
+    """Return a region, bool (H, W), dilated by `reach` rows up and down.
 
-    What has grown by k can be moved by 2k + 1 without a gap, so that few passes reach far.
+    A region dilated by k can be shifted by up to 2k + 1 without leaving gaps, so few passes are enough.
     """
-    grown, done = region, 0
+    dilated, done = region, 0
     while done < reach:
         step = min(2 * done + 1, reach - done)
-        before, grown = grown, grown.copy()
-        grown[step:] |= before[:-step]
-        grown[:-step] |= before[step:]
+        before, dilated = dilated, dilated.copy()
+        dilated[step:] |= before[:-step]
+        dilated[:-step] |= before[step:]
         done += step
-    return grown
+    return dilated
 
 
 def shrink(image: npt.NDArray[np.uint8], long_side: int) -> npt.NDArray[np.uint8]:
-    """Return a picture no larger than `long_side`, for a page."""
+    """Return a picture shrunk to a longer side of at most `long_side` pixels."""
     picture = Image.fromarray(image)
     picture.thumbnail((long_side, long_side))
     return np.asarray(picture)
 
 
 def shrink_heat(heatmap: npt.NDArray[np.float32], shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Return a heatmap in a smaller (H, W), each pixel as hot as the hottest it stands for.
+    """Return a heatmap shrunk to (H, W); each pixel is the maximum of those it replaces.
 
-    So a small hot place is not averaged away.
+    So a small defect is not averaged away.
     """
     for axis in (0, 1):
         old, new = heatmap.shape[axis], min(shape[axis], heatmap.shape[axis])

@@ -1,1 +1,1 @@
-"""What learners share: backbones and weights, the training loop, losses, recipes, frozen features."""
+"""Training in torch: backbones and weights, heads, training loops, losses, recipes, frozen features."""

@@ -1,4 +1,4 @@
-"""Random changes to training images, drawn anew at every step."""
+"""Random augmentation of training images for fine-tuning."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Augment = Callable[[Tensor], Tensor]
 
 
 def build_augmentation(fill: Sequence[int]) -> Augment:
-    """Return a function from a uint8 image (3, H, W) to a changed one of the same shape.
+    """Return a function that augments an image, uint8 (3, H, W), at random.
 
-    Flips, up to 15 degrees of rotation, ColorJitter 0.2 and now and then a Gaussian blur.
+    It flips, rotates by up to 15 degrees, changes colours (ColorJitter 0.2), and blurs three images in ten.
 
     Args:
-        fill: The colour that comes in from outside.
+        fill: The colour of corners that a rotation leaves empty.
     """
     chain = v2.Compose(
         [

@@ -1,4 +1,4 @@
-"""Backbones: any timm or torchvision network as a trunk of feature maps."""
+"""Backbones: timm and torchvision networks as trunks, which return feature maps."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """What is needed to build a backbone again and to feed it.
+    """The specification of a backbone and of its input.
 
     Attributes:
         name: A timm name, or `torchvision/NAME`.
-        channels: Channels of each map the trunk returns, shallow to deep.
-        strides: Input pixels per map pixel, likewise.
-        mean: Mean of each colour channel of the input in [0, 1] that is subtracted.
-        std: What the difference is divided by.
-        input_size: The side in pixels the weights were trained at.
-        fixed_size: Whether the network takes no other.
+        channels: The channels of each map that the trunk returns, shallow to deep.
+        strides: The stride of each map in input pixels, shallow to deep.
+        mean: The mean that is subtracted from each colour channel, in [0, 1].
+        std: The standard deviation by which the difference is divided.
+        input_size: The side in pixels of the pictures that the weights were trained on.
+        fixed_size: Whether the network takes no other size.
     """
 
     name: str
@@ -44,19 +44,19 @@ class BackboneSpec:
 
 
 class Trunk(nn.Module):
-    """A backbone without its classifier: (N, 3, H, W) normalised float to a list of (N, C, H/s, W/s) maps."""
+    """A backbone without its classifier: normalised pictures (N, 3, H, W) to maps (N, C, H/s, W/s)."""
 
     net: nn.Module
     spec: BackboneSpec
     stage_ends: tuple[str, ...]
-    """The module each stage ends with, one a stride, shallow to deep."""
+    """The last module of each stage, shallow to deep; a stage is all layers of one stride."""
 
 
 class TimmTrunk(Trunk):
-    """A timm network, read at the end of each stride from 4 on, and at its last convolution.
+    """A timm network; its maps are the last of each stride from 4 on, and that of its final convolution.
 
-    Where the network gives the map of every block, as EfficientNets and MobileNets do, it is read at every
-    block from stride 4 on: the pooled maps between two strides say more than the last one of each alone.
+    If the network exposes the map of every block, as EfficientNets and MobileNets do, the maps are those of
+    every block from stride 4 on, whose pooled features separate defects better.
     """
 
     def __init__(self, name: str) -> None:
@@ -64,7 +64,7 @@ class TimmTrunk(Trunk):
         net, fixed = _create(name)
         self.net = net
         if not hasattr(net, "forward_intermediates"):
-            raise ConfigError(f"backbone {name!r} gives no intermediate maps; choose another timm name")
+            raise ConfigError(f"backbone {name!r} has no intermediate maps; choose another timm name")
         cfg = net.pretrained_cfg
         size = int(cfg["input_size"][-1])
         reductions = [int(info["reduction"]) for info in net.feature_info]
@@ -97,12 +97,12 @@ class TimmTrunk(Trunk):
         return final, list(maps)
 
     def _dry_run(self, size: int) -> tuple[Tensor, list[Tensor]]:
-        was = self.net.training
+        was_training = self.net.training
         self.net.eval()
         with torch.no_grad():
-            found = self._maps(torch.zeros(1, 3, size, size))
-        self.net.train(was)
-        return found
+            outputs = self._maps(torch.zeros(1, 3, size, size))
+        self.net.train(was_training)
+        return outputs
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return the maps of a normalised batch."""
@@ -111,27 +111,27 @@ class TimmTrunk(Trunk):
 
 
 def _create(name: str) -> tuple[Any, bool]:
-    """Return a timm network without its classifier, and whether it takes one size of picture only."""
+    """Return a timm network without its classifier, and whether it takes pictures of one size only."""
     import timm
 
     settings = timm.get_pretrained_cfg(name)
     if settings is None or not settings.fixed_input_size:
         return timm.create_model(name, pretrained=False, num_classes=0), False
-    # transformers are made for one size unless told otherwise, each family in its own words
-    ways: list[dict[str, Any]] = [
+    # transformers take one size by default; the option that allows any size depends on the family
+    any_size_options: list[dict[str, Any]] = [
         {"dynamic_img_size": True, "dynamic_img_pad": True},
         {"strict_img_size": False},
     ]
-    for words in ways:
+    for options in any_size_options:
         try:
-            return timm.create_model(name, pretrained=False, num_classes=0, **words), False
+            return timm.create_model(name, pretrained=False, num_classes=0, **options), False
         except TypeError:
             continue
     return timm.create_model(name, pretrained=False, num_classes=0), True
 
 
 class TorchvisionTrunk(Trunk):
-    """A torchvision network, read at the last module of each stride from 4 on."""
+    """A torchvision network; its maps are the last of each stride from 4 on."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -141,10 +141,10 @@ class TorchvisionTrunk(Trunk):
         size = 224
         net = get_model(name, weights=None)
         nodes = _last_of_each_stride(net, size)
-        # the one map of a plain transformer is that of its patches, before anything looked at them
+        # the only map in a plain vision transformer is its patch embedding, before any attention
         if not nodes or name.startswith("vit_"):
             raise ConfigError(
-                f"torchvision's {name!r} gives no feature maps; choose a convolutional network, "
+                f"torchvision's {name!r} has no feature maps; choose a convolutional network, "
                 "or one of timm's transformers"
             )
         self.net = create_feature_extractor(net, return_nodes=[n for n, _, _ in nodes])
@@ -164,12 +164,12 @@ class TorchvisionTrunk(Trunk):
 
 
 def _last_of_each_stride(net: nn.Module, size: int) -> list[tuple[str, int, int]]:
-    """Return (module name, channels, stride) of the last module of each stride, found by one dry run."""
+    """Return (module name, channels, stride) of the last module of each stride, by a forward pass."""
     seen: dict[int, tuple[str, int, int]] = {}
 
     def watch(name: str) -> Any:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            # the picture is square: sides that differ are a side and channels, which some keep last
+            # the input is square, so unequal sides mean that the map is stored as (N, H, W, C)
             if isinstance(output, Tensor) and output.ndim == 4 and 1 < output.shape[2] == output.shape[3]:
                 stride = round(size / output.shape[2])
                 if stride >= 4:
@@ -181,7 +181,7 @@ def _last_of_each_stride(net: nn.Module, size: int) -> list[tuple[str, int, int]
         (n, m) for n, m in net.named_modules() if 0 < n.count(".") + 1 <= 2 and "classifier" not in n
     ]
     handles = [m.register_forward_hook(watch(n)) for n, m in candidates]
-    was = net.training
+    was_training = net.training
     net.eval()
     try:
         with torch.no_grad():
@@ -189,7 +189,7 @@ def _last_of_each_stride(net: nn.Module, size: int) -> list[tuple[str, int, int]
     finally:
         for handle in handles:
             handle.remove()
-        net.train(was)
+        net.train(was_training)
     return [seen[s] for s in sorted(seen)]
 
 
@@ -199,25 +199,25 @@ def _triple(values: Any) -> tuple[float, float, float]:
 
 
 def known_backbones() -> list[str]:
-    """Return every name `build_trunk` takes, timm's first."""
+    """Return all names that `build_trunk` accepts, timm's first."""
     import timm
 
     return [*timm.list_models(), *(f"torchvision/{n}" for n in torchvision_classifiers())]
 
 
 def torchvision_classifiers() -> list[str]:
-    """Return torchvision's classifiers: its detectors and the like have no trunk of their own."""
+    """Return the names of torchvision's classifiers, without detectors and other kinds of model."""
     from torchvision import models
 
     return [str(n) for n in models.list_models(module=models)]
 
 
 def build_trunk(name: str, others: Iterable[str] = ()) -> Trunk:
-    """Build a backbone by its timm or torchvision name, with random weights.
+    """Return a backbone's trunk, given its timm or torchvision name, with random weights.
 
     Args:
-        name: Of the backbone.
-        others: Names that the message may suggest too.
+        name: The backbone's name.
+        others: Further names that the message may suggest.
 
     Raises:
         ConfigError: If neither library knows the name; the message suggests close ones.
@@ -240,9 +240,9 @@ def build_trunk(name: str, others: Iterable[str] = ()) -> Trunk:
 
 
 def last_stages(trunk: Trunk, stages: int) -> list[nn.Module]:
-    """Return the modules with parameters that run after all but the last `stages` stages, found by a dry run.
+    """Return the modules with parameters of the last `stages` stages, in the order of a forward pass.
 
-    A stage is what works at one stride; as many as there are, or more, means the whole network.
+    A stage is all layers of one stride. If the trunk has no more than `stages`, these are all its modules.
     """
     order: list[tuple[str, nn.Module]] = []
     handles = [

@@ -1,4 +1,4 @@
-"""The state of a training on disk, so that a killed one ends with the same figures."""
+"""Checkpoints: an interrupted training resumes from one and ends with the same weights."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from brightfield.disk.atomic import write_atomically
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], rng: np.random.Generator) -> None:
-    """Write a training's state with every random generator's, whole or not at all."""
+    """Write a training's state and that of the random generators, atomically."""
     buffer = io.BytesIO()
-    whole = {**state, "torch_rng": torch.get_rng_state(), "numpy_rng": _as_text(rng.bit_generator.state)}
-    torch.save(whole, buffer)
+    with_rng = {**state, "torch_rng": torch.get_rng_state(), "numpy_rng": _as_text(rng.bit_generator.state)}
+    torch.save(with_rng, buffer)
     write_atomically(path, buffer.getvalue())
 
 
 def load_checkpoint(path: Path, rng: np.random.Generator) -> dict[str, Any] | None:
-    """Read what `save_checkpoint` wrote and set the random generators to it; None where there is nothing."""
+    """Return the saved state and restore the random generators; None if there is no checkpoint."""
     if not path.exists():
         return None
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -31,7 +31,7 @@ def load_checkpoint(path: Path, rng: np.random.Generator) -> dict[str, Any] | No
 
 
 def _as_text(state: Any) -> Any:
-    """Write numbers as text: a generator's state has more bits than a checkpoint keeps."""
+    """Return a generator's state with its integers as text, since they have more than 64 bits."""
     if isinstance(state, dict):
         return {k: _as_text(v) for k, v in state.items()}
     return f"int:{state}" if isinstance(state, int) else state

@@ -1,4 +1,4 @@
-"""What is drawn at random for an epoch of whole batches: how every image is moved, mirrored, blanked."""
+"""The random augmentation of training from scratch: translation, mirroring and cutout of whole batches."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from brightfield.learn.recipes import FromScratch
 
 @dataclass(frozen=True)
 class Draws:
-    """An epoch's images in the order they are learned from, and what was drawn for each of them.
+    """An epoch's order of images, and the augmentation drawn for each of them.
 
-    All are on the device of the images, so that a step there waits for nothing.
+    The tensors are on the device of the images, so that no step waits for a transfer.
 
     Attributes:
-        rows: Which image of all, int64 (N,).
-        moved: Pixels down and right by which it is moved, int64 (2, N).
-        mirror: Whether it is mirrored, bool (N,).
-        hole: The upper left corner of the square that is blanked, int64 (2, N).
+        rows: The image, by its row, int64 (N,).
+        moved: The translation in pixels, down and right, int64 (2, N).
+        mirror: Whether the image is mirrored, bool (N,).
+        hole: The upper left corner of the cutout square, int64 (2, N).
     """
 
     rows: Tensor
@@ -31,7 +31,7 @@ class Draws:
     hole: Tensor
 
     def some(self, begin: int, end: int) -> Draws:
-        """Return those from one place of the order to before another."""
+        """Return the draws from position `begin` of the order up to before `end`."""
         return Draws(*(getattr(self, field.name)[..., begin:end] for field in fields(self)))
 
 
@@ -45,17 +45,17 @@ def draw(
     rng: np.random.Generator,
     device: torch.device,
 ) -> Draws:
-    """Draw an epoch's augmentation, which moves images by less than their side and blanks no more than that.
+    """Draw the augmentation of an epoch.
 
     Args:
-        order: Rows of the images, in the order they are learned from.
-        settings: How far images are moved, how they are mirrored, how large the blank square is.
-        side: Of the images, in pixels.
-        epoch: From 0.
-        first: Of every image, whether it is mirrored in even epochs: `alternate` shows each in turn as it is
-            and mirrored, where `random` draws anew.
-        rng: From which all is drawn, whatever the device.
-        device: Where the images are.
+        order: The rows of the images, in the order of training.
+        settings: The ranges of the augmentation.
+        side: The side of the images in pixels; translation and cutout must be smaller.
+        epoch: The epoch's number, from 0.
+        first: Whether each image is mirrored in even epochs, bool (all images,). With `alternate` an image is
+            mirrored in every other epoch; with `random` a coin is tossed each time.
+        rng: The random generator; the draws do not depend on the device.
+        device: The device of the images.
     """
     n, most = len(order), settings.translate
     moved = rng.integers(-most, most + 1, (2, n))
@@ -67,27 +67,30 @@ def draw(
     return Draws(*(torch.from_numpy(drawn).to(device) for drawn in (order, moved, mirror, hole)))
 
 
-def gathered(images: Tensor, draws: Draws) -> Tensor:
-    """Return images (B, S, S, C) of all (N, S, S, C), each moved, reflected at the rim, and then mirrored."""
+def augmented(images: Tensor, draws: Draws) -> Tensor:
+    """Return a batch of images (B, S, S, C) out of all (N, S, S, C), translated and then mirrored.
+
+    The border is filled by reflection.
+    """
     side = images.shape[1]
     reach = torch.arange(side, device=images.device)
     down, right = draws.moved[:, :, None]
     columns = torch.where(draws.mirror[:, None], side - 1 - reach, reach)  # (B, S)
-    # where the pixel at each place of the moved image comes from
+    # the source row and column of every pixel of the translated image, (B, S) each
     rows, columns = _reflected(reach + down, side), _reflected(columns + right, side)
     return images[draws.rows[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def _reflected(places: Tensor, side: int) -> Tensor:
-    """Return pixels as they are found about the outermost ones' middles: -1 is 1, S is S - 2."""
-    inside = places.abs()
+def _reflected(indices: Tensor, side: int) -> Tensor:
+    """Return pixel indices reflected at the first and the last pixel: -1 becomes 1, S becomes S - 2."""
+    inside = indices.abs()
     return torch.where(inside >= side, 2 * (side - 1) - inside, inside)
 
 
 def cut_out(x: Tensor, hole: Tensor, side: int) -> Tensor:
-    """Return a normalised batch (B, C, S, S) with a square of each image at the mean colour.
+    """Return a normalised batch (B, C, S, S) with a square of each image set to 0, the mean colour.
 
-    The square's upper left corner is at `hole`, (2, B). DeVries and Taylor, "Improved Regularization of
+    The square's upper left corner is `hole`, (2, B). DeVries and Taylor, "Improved Regularization of
     Convolutional Neural Networks with Cutout", 2017.
     """
     if side == 0:

@@ -1,4 +1,4 @@
-"""The loop of epochs, whatever an epoch trains: the history, the best weights, the state on disk."""
+"""The loop over epochs: history, best weights, early stopping, checkpoints."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ History = list[Row]
 
 
 class Training(Protocol):
-    """Something that is trained epoch by epoch, and whose state can be kept between two of them.
+    """A training that runs epoch by epoch, with a state that can be saved between epochs.
 
     Attributes:
-        rng: All that it draws at random between two epochs comes from here or from torch's generator.
+        rng: The random generator; further draws may come from torch's global generator only.
     """
 
     rng: np.random.Generator
 
     def train_one_epoch(self, epoch: int) -> Row:
-        """Train for the epoch of that number, from 0, and return its figures."""
+        """Train for one epoch, numbered from 0, and return its figures by name."""
 
     def validate(self) -> Row:
-        """Return one figure that is better the higher it is, by its name; none without a validation split."""
+        """Return one validation figure by name, the higher the better; empty without held-out images."""
 
-    def judged(self) -> nn.Module:
-        """Return the network that `validate` judges."""
+    def validated_network(self) -> nn.Module:
+        """Return the network that `validate` measures, whose best weights are kept."""
 
     def finish(self, weights: dict[str, Tensor]) -> None:
-        """Take the weights that were chosen."""
+        """Load the best weights at the end of the training."""
 
     def state(self) -> dict[str, Any]:
-        """Return all that changes from epoch to epoch."""
+        """Return the state, for a checkpoint."""
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take what `state` returned."""
+        """Restore the state that `state` returned."""
 
 
 @dataclass(frozen=True)
 class Epochs:
-    """How long a training lasts.
+    """The settings of the loop over epochs.
 
     Attributes:
-        stage: What progress and records call it.
-        most: Epochs at the most.
-        patience: Epochs without a better validation figure before it stops; None never stops early.
-        writes: Whether this process keeps the checkpoint and the records, which one of several does.
+        stage: The name of the training in the progress and the tracked figures.
+        most: The largest number of epochs.
+        patience: The epochs without a better validation figure before early stopping; None for no stopping.
+        writes: Whether this process writes checkpoints and figures; in a process group, only one does.
     """
 
     stage: str
@@ -62,36 +62,40 @@ class Epochs:
     writes: bool = True
 
 
-def pieces_of(batch: int, micro_batch: int) -> int:
-    """Return into how many pieces a batch goes, none a single image, which has no variance for BatchNorm."""
+def micro_batch_count(batch: int, micro_batch: int) -> int:
+    """Return the number of micro-batches of a batch, such that none is a single image.
+
+    A single image has no variance for BatchNorm.
+    """
     return max(1, min(-(-batch // micro_batch), batch // 2))
 
 
 def run_epochs(
     training: Training, epochs: Epochs, checkpoint: Path | None, progress: Progress | None = None
 ) -> History:
-    """Train to the end and return one row an epoch; the weights of the best one are taken at the end.
+    """Run a training to its end and return its history, one row an epoch.
 
-    Without a validation figure those are the last. After every epoch the whole state goes to `checkpoint`,
-    if one is named, from which a killed training continues and ends with the same weights.
+    The weights of the epoch with the best validation figure are loaded at the end; without such a figure the
+    last ones stay. The state is saved to `checkpoint`, if given, after every epoch; an interrupted training
+    resumes from there and ends with the same weights.
     """
     tell = progress or silent
     history: History = []
     best: dict[str, Tensor] | None = None
     best_figure, stale = -np.inf, 0
-    kept = None if checkpoint is None else load_checkpoint(checkpoint, training.rng)
-    if kept is not None:
-        training.restore(kept["training"])
-        history, best = kept["history"], kept["best"]
-        best_figure, stale = kept["best_figure"], kept["stale"]
+    saved = None if checkpoint is None else load_checkpoint(checkpoint, training.rng)
+    if saved is not None:
+        training.restore(saved["training"])
+        history, best = saved["history"], saved["best"]
+        best_figure, stale = saved["best_figure"], saved["stale"]
     while len(history) < epochs.most and (epochs.patience is None or stale < epochs.patience):
         epoch = len(history)
         row = training.train_one_epoch(epoch)
         for figure in (measured := training.validate()).values():
             stale = 0 if figure > best_figure else stale + 1
             if figure > best_figure:
-                # on a CPU the values of a state dict are the live weights: copy them
-                best = {k: v.detach().clone() for k, v in training.judged().state_dict().items()}
+                # a state dict holds the live weights and not copies
+                best = {k: v.detach().clone() for k, v in training.validated_network().state_dict().items()}
                 best_figure = figure
         history.append({"epoch": epoch + 1, **row, **measured})
         if epochs.writes and checkpoint is not None:
@@ -106,5 +110,5 @@ def run_epochs(
         if epochs.writes:
             record_figures(epochs.stage, {**row, **measured}, epoch + 1)
         tell(epochs.stage, epoch + 1, epochs.most)
-    training.finish(best if best is not None else training.judged().state_dict())
+    training.finish(best if best is not None else training.validated_network().state_dict())
     return history

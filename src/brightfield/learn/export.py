@@ -1,4 +1,4 @@
-"""A torch network as ONNX: traced, compared with torch, and refused where the two differ."""
+"""Export of a torch network to ONNX, with a comparison of their outputs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import functools
 import io
+import itertools
 import os
 import sys
 import warnings
@@ -20,22 +21,22 @@ from brightfield.engine.trunk import PICTURES, POOLED, SIZE
 from brightfield.errors import WeightsError
 
 TOLERANCE = 1e-3
-"""Of the largest value of an output, by which ONNX Runtime may differ from torch."""
+"""The largest difference between ONNX Runtime and torch, as a share of an output's largest value."""
 
 OPSET = 18
 
 
 def export_trunk(net: nn.Module, side: int, seen: Sequence[int], *, any_size: bool) -> Network:
-    """Return a trunk in ONNX Runtime, compared with torch at each size at which it is to see pictures.
+    """Export a trunk to ONNX and compare it with torch at every size that it will be used at.
 
     Args:
-        net: From a batch (N, 3, H, W) to a tuple of outputs; it is put in evaluation mode.
-        side: Of the pictures in pixels.
-        seen: The sides to which the model makes them smaller or larger; the first is traced.
-        any_size: Whether the model may see pictures at any size, not only at the first.
+        net: The trunk, from a batch (N, 3, H, W) to a tuple of outputs; it is put in evaluation mode.
+        side: The side of the pictures in pixels.
+        seen: The sides to which the model resizes the pictures; it is traced with the first.
+        any_size: Whether the model takes pictures of any size, and not of `side` only.
 
     Raises:
-        WeightsError: If it cannot be exported, or gives other values once it is.
+        WeightsError: If the trunk cannot be exported, or its outputs differ.
     """
     whole = _Resized(net).eval()
     probe = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
@@ -45,20 +46,20 @@ def export_trunk(net: nn.Module, side: int, seen: Sequence[int], *, any_size: bo
         try:
             with _same_padding(net), _nothing_printed():
                 network = Network(_trace(whole, (probe[:1], sizes[0]), len(expected[0]), any_size))
-            found = [
+            exported = [
                 network({PICTURES: probe.numpy(), SIZE: size.numpy()}, network.outputs) for size in sizes
             ]
-        # whatever a tracer or a compiler trips over
-        except Exception as error:
+        except Exception as error:  # a tracer or a compiler may raise anything
             raise WeightsError(
                 f"this backbone cannot be run by ONNX Runtime ({type(error).__name__}: "
                 f"{' '.join(str(error).split())[:200]}); choose another with --backbone"
             ) from error
-    for old, new in (
-        (o, n) for olds, news in zip(expected, found, strict=True) for o, n in zip(olds, news, strict=True)
-    ):
-        most = TOLERANCE * max(1e-6, float(old.abs().max()))
-        if old.shape != new.shape or not torch.allclose(old, torch.from_numpy(new), rtol=0.0, atol=most):
+    pairs = zip(itertools.chain(*expected), itertools.chain(*exported), strict=True)
+    for of_torch, of_onnx in pairs:
+        most = TOLERANCE * max(1e-6, float(of_torch.abs().max()))
+        if of_torch.shape != of_onnx.shape or not torch.allclose(
+            of_torch, torch.from_numpy(of_onnx), rtol=0.0, atol=most
+        ):
             raise WeightsError(
                 "this backbone gives other values in ONNX Runtime than in torch; choose another with "
                 "--backbone"
@@ -67,13 +68,13 @@ def export_trunk(net: nn.Module, side: int, seen: Sequence[int], *, any_size: bo
 
 
 def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_size: bool) -> bytes:
-    """Return a network as an ONNX model whose batch size is free, and its picture size where asked for."""
+    """Return a network as an ONNX model of any batch size, and with `any_size` of any picture size."""
     file = io.BytesIO()
     free = {0: "batch", 2: "height", 3: "width"} if any_size else {0: "batch"}
     register: Any = torch.onnx.register_custom_op_symbolic  # type: ignore[attr-defined]
     register("aten::_upsample_bicubic2d_aa", _bicubic, OPSET)
     with warnings.catch_warnings():
-        # the tracing exporter is the quick one: a second, where the newer one takes many
+        # the tracing exporter takes a second, and the newer one many
         warnings.simplefilter("ignore")
         torch.onnx.export(
             net,
@@ -89,19 +90,19 @@ def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_siz
 
 
 def _bicubic(graph: Any, x: Any, size: Any, *_rest: Any) -> Any:
-    """Return the ONNX node of torch's bicubic resampling, by which transformers fit positions to a size."""
+    """Return the ONNX node of torch's bicubic resizing, which transformers use on position embeddings."""
     return _resize_node(graph, x, size, mode_s="cubic", cubic_coeff_a_f=-0.5)
 
 
-def _resize_node(graph: Any, x: Any, size: Any, **how: Any) -> Any:
-    """Return an ONNX node that resamples (N, C, H, W) to a size (2,), antialiased as torch does it."""
+def _resize_node(graph: Any, x: Any, size: Any, **mode: Any) -> Any:
+    """Return an ONNX node that resizes (N, C, H, W) to a size (h, w), antialiased as in torch."""
     nothing = graph.op("Constant", value_t=torch.tensor([], dtype=torch.float32))
-    ways = {"coordinate_transformation_mode_s": "half_pixel", "antialias_i": 1, "exclude_outside_i": 1}
-    return graph.op("Resize", x, nothing, nothing, size, axes_i=[2, 3], **ways, **how)
+    options = {"coordinate_transformation_mode_s": "half_pixel", "antialias_i": 1, "exclude_outside_i": 1}
+    return graph.op("Resize", x, nothing, nothing, size, axes_i=[2, 3], **options, **mode)
 
 
 class _Resized(nn.Module):
-    """A network that sees pictures at a size that is given."""
+    """A network that resizes its pictures to a given size first."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -113,7 +114,7 @@ class _Resized(nn.Module):
 
 
 class _Resize(torch.autograd.Function):
-    """Bilinear resampling, antialiased, to a size that is an input of the model: one node in ONNX."""
+    """Antialiased bilinear resizing to a size that is an input of the model, exported as one node."""
 
     @staticmethod
     def forward(_ctx: Any, x: Tensor, size: Tensor) -> Tensor:
@@ -129,7 +130,7 @@ class _Resize(torch.autograd.Function):
 
 @contextlib.contextmanager
 def _same_padding(net: nn.Module) -> Iterator[None]:
-    """Have timm's "same" convolutions traced as ONNX has them: padded for whatever size comes."""
+    """Trace timm's "same" convolutions as ONNX's own inside the block, so that any input size works."""
     from timm.layers.conv2d_same import Conv2dSame
 
     def forward(conv: nn.Conv2d, x: Tensor) -> Tensor:
@@ -148,12 +149,12 @@ def _same_padding(net: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _nothing_printed() -> Iterator[None]:
-    """Keep the standard output clean: where it fails, torch's exporter prints a whole graph there."""
+    """Suppress standard output inside the block: on an error torch's exporter prints the whole graph."""
     libc = ctypes.CDLL(None)
     try:
         sys.stdout.flush()
         kept = os.dup(1)
-    except (AttributeError, OSError, ValueError):  # there is none, or it is closed
+    except (AttributeError, OSError, ValueError):  # no libc, or standard output is closed
         yield
         return
     try:
@@ -167,7 +168,7 @@ def _nothing_printed() -> Iterator[None]:
 
 
 class _SameConv(torch.autograd.Function):
-    """A convolution padded so that its output is the input divided by the stride: one node in ONNX."""
+    """A convolution with "same" padding, whose output size is the input's divided by the stride; one node."""
 
     @staticmethod
     def forward(

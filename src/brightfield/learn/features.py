@@ -1,4 +1,4 @@
-"""What is frozen is computed once: pooled features of every tile in every view, kept on disk."""
+"""The cache of frozen features: pooled features of every tile in every view, computed once, on disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.cache import PixelCache
-from brightfield.data.parallel import ahead
+from brightfield.data.parallel import prefetch
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import tile_origins
 from brightfield.disk.atomic import write_atomically
@@ -28,17 +28,17 @@ from brightfield.learn.network import TileNet
 from brightfield.progress import Progress, silent
 
 _BATCH_PIXELS = 32 * 256 * 256
-_BLOCK = 64  # images between two notes of how far the work is
+_BLOCK = 64  # images between two notes of the progress on disk
 
 
 @dataclass(frozen=True)
 class FeatureBank:
-    """Pooled features of a list of images.
+    """The pooled features of N images.
 
     Attributes:
         views: The names of the V views.
-        values: float16 (V, T, D): views, tiles of all images in order, features.
-        starts: int64 (N + 1,): the tiles of image i are `starts[i]` up to `starts[i + 1]`.
+        values: The features, float16 (V, T, D): views, tiles of all images in order, features.
+        starts: int64 (N + 1,); the tiles of image i are `starts[i]` up to `starts[i + 1]`.
     """
 
     views: tuple[str, ...]
@@ -49,8 +49,8 @@ class FeatureBank:
         return len(self.starts) - 1
 
 
-def tile_counts(cache: PixelCache, preprocessing: Preprocessing) -> npt.NDArray[np.int64]:
-    """Return where each image's tiles start in a list of all, int64 (N + 1,)."""
+def tile_offsets(cache: PixelCache, preprocessing: Preprocessing) -> npt.NDArray[np.int64]:
+    """Return the position of each image's first tile among the tiles of all images, int64 (N + 1,)."""
     counts = [
         len(tile_origins(shape[:2], preprocessing.tile, preprocessing.overlap)) for shape in cache.shapes
     ]
@@ -58,8 +58,8 @@ def tile_counts(cache: PixelCache, preprocessing: Preprocessing) -> npt.NDArray[
 
 
 def in_tiles(cache: PixelCache, preprocessing: Preprocessing) -> bool:
-    """Tell whether any cached image is seen in more than one tile."""
-    return int(np.diff(tile_counts(cache, preprocessing)).max()) > 1
+    """Return whether any cached image is cut into more than one tile."""
+    return int(np.diff(tile_offsets(cache, preprocessing)).max()) > 1
 
 
 def extract(
@@ -71,18 +71,26 @@ def extract(
     folder: Path,
     progress: Progress | None = None,
 ) -> FeatureBank:
-    """Compute and keep the pooled features of every tile of every cached image, in each of these `VIEWS`.
+    """Return the pooled features of every tile of every cached image, in each view.
 
-    A killed extraction goes on where it stopped: how far it got is noted after every block of images. The
-    room is reserved first, and written to as a file: a map of a file with holes would kill the process where
-    the disk is full.
+    They are computed where they are not on disk yet. Progress is noted after every block of images, so an
+    interrupted extraction resumes. The disk space is allocated first: writing through a memory map to a
+    sparse file kills the process when the disk is full.
+
+    Args:
+        freezer: The network, frozen.
+        cache: The decoded images.
+        preprocessing: The rule by which images are cut into tiles.
+        views: The names of the views.
+        folder: The folder for the features.
+        progress: Called after every block of images.
 
     Raises:
-        WriteError: If there is no room for all of them on the disk.
+        WriteError: If the disk has too little space.
     """
     tell = progress or silent
     net, frozen = freezer.net, freezer.features(preprocessing.tile)
-    starts = tile_counts(cache, preprocessing)
+    starts = tile_offsets(cache, preprocessing)
     width = net.head.spec.width(net.trunk.spec.channels)
     shape = (len(views), int(starts[-1]), width)
     key = _key(net, cache, preprocessing, shape, views)
@@ -102,14 +110,14 @@ def extract(
                 os.fsync(file.fileno())
                 write_atomically(note, json.dumps({"done": last}).encode())
                 tell("features", last, len(cache))
-    # nothing is written through the map, but torch warns of arrays that cannot be written
+    # never written to, but torch warns about read-only arrays
     bank = np.memmap(data, dtype=np.float16, mode="r+", shape=shape)
     return FeatureBank(tuple(views), bank, starts)
 
 
 @contextmanager
 def _opened(data: Path, shape: tuple[int, ...], *, anew: bool) -> Iterator[BinaryIO]:
-    """Open the file of the features; one begun anew has room for all of them, or is not left there."""
+    """Open the file of features; with `anew`, allocate its disk space, or remove the file if that fails."""
     with data.open("w+b" if anew else "r+b") as file:
         if anew:
             try:
@@ -132,11 +140,12 @@ def _extract(
     starts: npt.NDArray[np.int64],
     first: int,
 ) -> None:
-    """Write the features of normalised tiles, from the first of the image `first` on, to their places."""
-    at = int(starts[first])
-    for x in ahead(batches):
+    """Write the features of batches of normalised tiles, which begin with those of image `first`."""
+    at = int(starts[first])  # the batch's first tile
+    for x in prefetch(batches):  # (B, 3, tile, tile)
         for row, view in enumerate(views):
-            values = frozen.pooled(VIEWS[view](x)).astype(np.float16)
+            values = frozen.pooled(VIEWS[view](x)).astype(np.float16)  # (B, D)
+            # the file is (V, T, D): skip `row` views and the tiles before this batch
             file.seek(_bytes((row * int(starts[-1]) + at, values.shape[1])))
             file.write(values.tobytes())
         at += len(x)
@@ -145,7 +154,7 @@ def _extract(
 def tile_batches(
     cache: PixelCache, preprocessing: Preprocessing, images: Sequence[int]
 ) -> Iterator[npt.NDArray[np.uint8]]:
-    """Yield the tiles of these images in order, in batches uint8 (B, tile, tile, 3) of a bounded size."""
+    """Yield the tiles of images in order, in batches uint8 (B, tile, tile, 3)."""
     size = max(1, _BATCH_PIXELS // preprocessing.tile**2)
     waiting: list[npt.NDArray[np.uint8]] = []
     for i in images:
@@ -165,15 +174,15 @@ def _key(
     views: Sequence[str],
 ) -> str:
     spec = net.head.spec
-    what = [preprocessing.as_dict(), shape, list(views), spec.taps, spec.pools, spec.scales]
-    digest = hashlib.sha256(json.dumps(what).encode())
+    inputs = [preprocessing.as_dict(), shape, list(views), spec.taps, spec.pools, spec.scales]
+    digest = hashlib.sha256(json.dumps(inputs).encode())
     digest.update(cache.index.stem.encode())
     digest.update(net.trunk_fingerprint().encode())
     return digest.hexdigest()[:32]
 
 
 def _done(note: Path, data: Path, shape: tuple[int, ...]) -> int:
-    """Return how many images an earlier run finished, 0 where nothing can be used."""
+    """Return how many images an earlier extraction finished; 0 if there is none that can be resumed."""
     try:
         done = int(json.loads(note.read_text(encoding="utf-8"))["done"])
         whole = data.stat().st_size == _bytes(shape)

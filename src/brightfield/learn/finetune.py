@@ -1,4 +1,4 @@
-"""One plain loop: the upper stages of a network trained on augmented tiles, epoch by epoch."""
+"""Fine-tuning: the last stages of a network and its head, trained on augmented tiles."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from brightfield.data.cache import PixelCache
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.learn.augment import build_augmentation
 from brightfield.learn.backbone import last_stages
-from brightfield.learn.epochs import Epochs, History, Row, pieces_of, run_epochs
-from brightfield.learn.features import in_tiles, tile_batches, tile_counts
+from brightfield.learn.epochs import Epochs, History, Row, micro_batch_count, run_epochs
+from brightfield.learn.features import in_tiles, tile_batches, tile_offsets
 from brightfield.learn.head import defect_log_odds, pool_tiles
-from brightfield.learn.heads import aims, batches
+from brightfield.learn.heads import batches, sampling_and_objective
 from brightfield.learn.learning import Learning
 from brightfield.learn.losses import Objective, weighted_mean
 from brightfield.learn.mixing import draw_mixture
@@ -33,19 +33,19 @@ from brightfield.progress import Progress
 
 @dataclass(frozen=True)
 class FineTuneData:
-    """What a network is tuned on.
+    """The data for fine-tuning.
 
     Attributes:
-        cache: The images.
-        preprocessing: How they become tiles.
-        images: Rows of the cache to train on, (N,).
-        targets: float32 (N, K), aligned with `images`.
-        held_out: Rows of the cache that choose the best epoch; empty for none.
-        held_out_labels: Their classes.
+        cache: The decoded images.
+        preprocessing: The rule by which images are cut into tiles.
+        images: The rows of the cache to train on, (N,).
+        targets: The targets of `images`, float32 (N, K).
+        held_out: The rows of the cache on which the best epoch is chosen; may be empty.
+        held_out_labels: The class of each held-out image.
         normal: The index of the normal class, or None.
-        tile_targets: For each of `images`, float32 (T, K) where a mask tells its tiles apart, else None.
-        counted: What each of `images` counts, float32 (N,).
-        learning: See `Recipe`.
+        tile_targets: The targets of the tiles of each of `images`, float32 (T, K); None if unknown.
+        sample_weights: The weight of each of `images` in the loss, float32 (N,).
+        learning: The learning options of the recipe.
     """
 
     cache: PixelCache
@@ -56,14 +56,14 @@ class FineTuneData:
     held_out_labels: npt.NDArray[np.intp]
     normal: int | None
     tile_targets: Sequence[npt.NDArray[np.float32] | None]
-    counted: npt.NDArray[np.float32]
+    sample_weights: npt.NDArray[np.float32]
     learning: Learning
 
 
 def set_training(net: TileNet, trained: Sequence[nn.Module]) -> None:
-    """Put the trained modules and the head in training mode, all else in evaluation mode.
+    """Put the trained modules and the head in training mode, all others in evaluation mode.
 
-    A frozen BatchNorm in training mode would go on moving its statistics away from its frozen weights.
+    A frozen BatchNorm layer in training mode would go on updating its running statistics.
     """
     net.eval()
     for module in (*trained, *net.head.modules()):
@@ -79,19 +79,19 @@ def fine_tune(
     checkpoint: Path,
     progress: Progress | None = None,
 ) -> History:
-    """Train the last stages and the head of a network, in place; its best weights are restored at the end.
+    """Train the last stages and the head of a network in place; the best weights are loaded at the end.
 
-    After every epoch its whole state goes to `checkpoint`, from which a killed training continues.
+    The state is saved to `checkpoint` after every epoch; an interrupted training resumes from there.
 
     Returns:
         One row an epoch: `epoch`, `train_loss`, `learning_rate`, and `validation_f1` if images are held out.
     """
     epochs = Epochs("fine-tune", settings.epochs, settings.patience)
-    return run_epochs(_Tuning(net, data, settings, seed), epochs, checkpoint, progress)
+    return run_epochs(_FineTuning(net, data, settings, seed), epochs, checkpoint, progress)
 
 
-class _Tuning:
-    """A network that is tuned."""
+class _FineTuning:
+    """The fine-tuning of a network, as `run_epochs` runs it."""
 
     def __init__(self, net: TileNet, data: FineTuneData, settings: FineTune, seed: int) -> None:
         torch.manual_seed(seed)
@@ -112,7 +112,7 @@ class _Tuning:
         )
         self.schedule = build_schedule(settings.schedule, self.optimisers, length)
 
-    def judged(self) -> TileNet:
+    def validated_network(self) -> TileNet:
         return self.net
 
     def finish(self, weights: dict[str, Tensor]) -> None:
@@ -120,52 +120,55 @@ class _Tuning:
 
     def train_one_epoch(self, epoch: int) -> Row:
         settings, net, data = self.settings, self.net, self.data
-        hardest = _hardest_tiles(net, data) if in_tiles(data.cache, data.preprocessing) else None
+        log_odds = _tile_log_odds(net, data) if in_tiles(data.cache, data.preprocessing) else None
         set_training(net, self.trained)
-        sampling, objective = aims(data.targets, data.learning)
+        sampling, objective = sampling_and_objective(data.targets, data.learning)
         losses: list[float] = []
         rate = settings.learning_rate
         for rows in batches(len(data.images), settings.batch, sampling, self.rng):
             if len(rows) == 1 < len(data.images):
-                continue  # a rest of one, whose variance no BatchNorm can take
-            picked = [_pick(data, int(r), hardest, self.rng) for r in rows]
-            images = torch.stack(
-                [self.augment(torch.from_numpy(tile).permute(2, 0, 1)) for tile, _ in picked]
+                continue  # a last batch of one image has no variance for BatchNorm
+            tiles = [_draw_tile(data, int(r), log_odds, self.rng) for r in rows]
+            images = torch.stack(  # (B, 3, tile, tile)
+                [self.augment(torch.from_numpy(tile).permute(2, 0, 1)) for tile, _ in tiles]
             )
-            targets = torch.from_numpy(np.stack([t for _, t in picked]))
-            counted = torch.from_numpy(data.counted[rows])
+            targets = torch.from_numpy(np.stack([t for _, t in tiles]))
+            weights = torch.from_numpy(data.sample_weights[rows])
             x = normalise(images.permute(0, 2, 3, 1), data.preprocessing)
             if data.learning.mix != "none":
-                drawn = draw_mixture(data.learning.mix, tuple(x.shape), self.rng)
-                x, targets, counted = drawn.images(x), drawn.targets(targets), drawn.targets(counted)
+                mixture = draw_mixture(data.learning.mix, tuple(x.shape), self.rng)
+                x, targets, weights = mixture.images(x), mixture.targets(targets), mixture.targets(weights)
             rate = float(self.optimisers[0].param_groups[0]["lr"])
-            losses.append(self._learn(x, targets, counted, objective))
+            losses.append(self._step(x, targets, weights, objective))
         return {"train_loss": float(np.mean(losses)), "learning_rate": rate}
 
-    def _learn(self, x: Tensor, targets: Tensor, counted: Tensor, objective: Objective) -> float:
-        """Take a step on a normalised batch, the gradients of its pieces added up, and return the loss."""
+    def _step(self, x: Tensor, targets: Tensor, weights: Tensor, objective: Objective) -> float:
+        """Take one optimiser step on a normalised batch and return its loss.
+
+        The gradients of the micro-batches add up.
+        """
         net = self.net
-        pieces = pieces_of(len(x), self.settings.micro_batch or len(x))
-        every = counted.sum().clamp_min(1e-12)
+        pieces = micro_batch_count(len(x), self.settings.micro_batch or len(x))
+        total = weights.sum().clamp_min(1e-12)
         losses: list[Tensor] = []
         for optimiser in self.optimisers:
             optimiser.zero_grad()
-        split = (t.tensor_split(pieces) for t in (x, targets, counted))
-        for some, asked, weights in zip(*split, strict=True):
+        micro_batches = (t.tensor_split(pieces) for t in (x, targets, weights))
+        for some_x, some_targets, some_weights in zip(*micro_batches, strict=True):
             with net.runtime.autocast(training=True):
-                features = net.pool(net.tapped(some))
-            logits = net.head.each(features.float())
-            share = weights.sum() / every
-            loss = weighted_mean(objective.costs(logits, asked), weights) * share
+                features = net.pool(net.tapped(some_x))
+            logits = net.head.each(features.float())  # (M, B, K)
+            share = some_weights.sum() / total
+            loss = weighted_mean(objective.losses(logits, some_targets), some_weights) * share
             loss.backward()
-            losses.append(loss.detach())  # a number would make a GPU wait for it
+            losses.append(loss.detach())  # converting it to a float would make the CPU wait for the GPU
         for optimiser in self.optimisers:
             optimiser.step()
         self.schedule.after_step()
         return float(torch.stack(losses).sum())
 
     def validate(self) -> Row:
-        f1 = _validation_f1(self.judged(), self.data) if len(self.data.held_out) else None
+        f1 = _validation_f1(self.validated_network(), self.data) if len(self.data.held_out) else None
         self.schedule.after_epoch(f1)
         return {} if f1 is None else {"validation_f1": f1}
 
@@ -184,30 +187,33 @@ class _Tuning:
 
 
 def _steps(images: int, batch: int) -> int:
-    """Return the steps of an epoch, of which a rest of a single image is none."""
+    """Return the number of steps in an epoch; a last batch of a single image is skipped."""
     return max(1, -(-images // batch) - (images > 1 and images % batch == 1))
 
 
-def _pick(
-    data: FineTuneData, row: int, hardest: list[Tensor] | None, rng: np.random.Generator
+def _draw_tile(
+    data: FineTuneData, row: int, log_odds: list[Tensor] | None, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Return one tile of a training image with its target; of several, likelier one that looks defective."""
+    """Return a random tile of a training image and its target.
+
+    Tiles with higher defect log-odds, and those that the mask marks, are drawn with higher probability.
+    """
     image = int(data.images[row])
     tiles, _ = data.preprocessing.tiles(data.cache[image])
-    if hardest is None or len(tiles) == 1:
+    if log_odds is None or len(tiles) == 1:
         return tiles[0], data.targets[row]
-    known = data.tile_targets[row]
-    chance = torch.softmax(hardest[image], 0).double().numpy() + 0.1 / len(tiles)
-    if known is not None and data.normal is not None:
-        chance = chance + (1 - known[:, data.normal])
-    tile = int(rng.choice(len(tiles), p=chance / chance.sum()))
-    return tiles[tile], data.targets[row] if known is None else known[tile]
+    targets = data.tile_targets[row]
+    weights = torch.softmax(log_odds[image], 0).double().numpy() + 0.1 / len(tiles)
+    if targets is not None and data.normal is not None:
+        weights = weights + (1 - targets[:, data.normal])
+    tile = int(rng.choice(len(tiles), p=weights / weights.sum()))
+    return tiles[tile], data.targets[row] if targets is None else targets[tile]
 
 
 def _tile_logits(net: TileNet, data: FineTuneData, images: npt.NDArray[np.intp]) -> list[Tensor]:
     """Return the logits (T, K) of each image's tiles, in evaluation mode."""
     net.eval()
-    counts = np.diff(tile_counts(data.cache, data.preprocessing))
+    counts = np.diff(tile_offsets(data.cache, data.preprocessing))
     out: list[Tensor] = []
     with torch.inference_mode(), net.runtime.autocast(training=True):
         for batch in tile_batches(data.cache, data.preprocessing, images.tolist()):
@@ -216,20 +222,20 @@ def _tile_logits(net: TileNet, data: FineTuneData, images: npt.NDArray[np.intp])
     return list(torch.split(torch.cat(out), [int(counts[i]) for i in images]))
 
 
-def _hardest_tiles(net: TileNet, data: FineTuneData) -> list[Tensor]:
-    """Return each image's tiles' defect log-odds, by row of the cache."""
+def _tile_log_odds(net: TileNet, data: FineTuneData) -> list[Tensor]:
+    """Return the defect log-odds (T,) of each cached image's tiles; zeros without a normal class."""
     if data.normal is None:
-        return [torch.zeros(int(n)) for n in np.diff(tile_counts(data.cache, data.preprocessing))]
+        return [torch.zeros(int(n)) for n in np.diff(tile_offsets(data.cache, data.preprocessing))]
     every = np.arange(len(data.cache))
     return [defect_log_odds(z, data.normal) for z in _tile_logits(net, data, every)]
 
 
 def _validation_f1(net: TileNet, data: FineTuneData) -> float:
-    """Return F1 of the defects at probability 0.5, or without a normal class the mean over classes."""
+    """Return the F1 of the defects at a probability of 0.5; without a normal class, the mean F1."""
     logits = torch.stack([pool_tiles(z, data.normal) for z in _tile_logits(net, data, data.held_out)])
     if data.normal is None:
         return float(
             f1_score(data.held_out_labels, logits.argmax(1).numpy(), average="macro", zero_division=0.0)
         )
-    called = (defect_log_odds(logits, data.normal) > 0).numpy()
-    return float(f1_score(data.held_out_labels != data.normal, called, zero_division=0.0))
+    predicted = (defect_log_odds(logits, data.normal) > 0).numpy()
+    return float(f1_score(data.held_out_labels != data.normal, predicted, zero_division=0.0))

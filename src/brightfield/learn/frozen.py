@@ -1,4 +1,4 @@
-"""A network that does not learn at the moment: pooled features and maps, as quick as this machine can."""
+"""Frozen networks: the fastest way to compute pooled features on this machine."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 
 
 class Frozen(Protocol):
-    """What gives the features of a network whose weights stay as they are."""
+    """Computes the pooled features of a network whose weights do not change."""
 
     def pooled(self, x: FloatArray) -> FloatArray:
         """Return the head's input (N, D) for a normalised batch (N, 3, H, W)."""
 
 
 class OnGpu:
-    """A frozen network in torch, in the number format that this GPU is quickest in."""
+    """A frozen torch network on a GPU, in the GPU's fastest number format."""
 
     def __init__(self, net: TileNet) -> None:
         self.net = net.eval()
@@ -41,9 +41,9 @@ class OnGpu:
 
 
 class Freezer:
-    """Freezes a network for tiles of any size, once as long as one model serves them all.
+    """Exports a network's trunk for tiles of each size when it is needed, and keeps the exported models.
 
-    What trains the network afterwards needs a new one.
+    If the network is trained afterwards, a new freezer is needed.
     """
 
     def __init__(self, net: TileNet) -> None:
@@ -51,16 +51,16 @@ class Freezer:
         self._trunks: dict[int, Trunk] = {}
 
     def features(self, side: int) -> Frozen:
-        """Return the quickest way to compute features of tiles of a side in pixels."""
+        """Return the fastest frozen network for tiles of a side in pixels."""
         if self.net.runtime.device != "cpu":
             return OnGpu(self.net)
         return self.trunk(side)
 
     def trunk(self, side: int) -> Trunk:
-        """Return the trunk as the engine runs it on tiles of a side in pixels.
+        """Return the exported trunk for tiles of a side in pixels.
 
         Raises:
-            WeightsError: If ONNX Runtime cannot run it, or gives other values.
+            WeightsError: If the trunk cannot be exported, or its outputs differ in ONNX Runtime.
         """
         for key in (ANY_SIDE, side):
             if key in self._trunks:
@@ -71,19 +71,19 @@ class Freezer:
 
 
 def frozen_trunk(net: TileNet, side: int) -> Trunk:
-    """Return a network's trunk as the engine runs it on tiles of a side in pixels.
+    """Export a network's trunk for tiles of a side in pixels.
 
-    One model serves all sizes where the network allows it, else there is one for each scale.
+    One model serves all sizes if the network allows it; otherwise there is one model for each scale.
 
     Raises:
-        WeightsError: If ONNX Runtime cannot run it, or gives other values.
+        WeightsError: If the trunk cannot be exported, or its outputs differ in ONNX Runtime.
     """
     pooling = PooledTrunk(net).to("cpu").eval()
     scales = net.head.spec.scales
     sides = sorted({scaled_side(side, scale) for scale in scales}, reverse=True)
     try:
         if not net.trunk.spec.fixed_size:
-            others = sides if len(sides) > 1 else [side, _other(side)]
+            others = sides if len(sides) > 1 else [side, _another_side(side)]
             try:
                 return Trunk({ANY_SIDE: export_trunk(pooling, side, others, any_size=True)}, scales)
             except WeightsError as error:
@@ -93,6 +93,6 @@ def frozen_trunk(net: TileNet, side: int) -> Trunk:
         net.to(net.runtime.device)
 
 
-def _other(side: int) -> int:
-    """Return another side, on which a model that claims to take all sizes is tried."""
+def _another_side(side: int) -> int:
+    """Return a second side, at which a model for any size is compared with torch."""
     return max(32, round(0.75 * side / 32) * 32)

@@ -1,4 +1,4 @@
-"""Heads: what turns a trunk's maps into class logits, a tile at a time."""
+"""Heads in torch: spatial pooling of a trunk's maps, an ensemble of small networks, pooling of tiles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def pool_maps(maps: Sequence[Tensor], pools: Sequence[str]) -> Tensor:
-    """Pool (N, C, H, W) maps over space and join them: (N, sum of C times pools), float32."""
+    """Return the pooled maps, joined to one vector a tile, float32 (N, D).
+
+    Args:
+        maps: (N, C, H, W) each.
+        pools: The poolings of each map: `mean`, `max` or `flatten`.
+    """
     pooled: list[Tensor] = []
     for m in maps:
         for pool in pools:
@@ -36,7 +41,7 @@ def _pool(m: Tensor, pool: str) -> Tensor:
 
 
 class HeadEnsemble(nn.Module):
-    """Several small networks over one pooled vector, run as one: (N, D) to (N, K) logits."""
+    """An ensemble of M small networks over one pooled vector, run as one: (N, D) to logits (N, K)."""
 
     center: Tensor
     scale: Tensor
@@ -57,10 +62,10 @@ class HeadEnsemble(nn.Module):
             self.biases.append(nn.Parameter(torch.empty(spec.members, 1, fan_out).uniform_(-bound, bound)))
 
     def standardise(self, features: Tensor) -> None:
-        """Fix the input's mean and standard deviation from training features (N, D).
+        """Set the mean and standard deviation of the input from training features (N, D).
 
-        A feature that hardly varied in training must not shout later: its deviation counts as a twentieth of
-        the median one at the least.
+        A standard deviation is at least a twentieth of the median one, so that a feature that is nearly
+        constant in training cannot dominate later.
         """
         self.center.copy_(features.mean(0))
         deviation = features.std(0, correction=0)
@@ -68,7 +73,7 @@ class HeadEnsemble(nn.Module):
 
     def each(self, x: Tensor) -> Tensor:
         """Return every member's logits: (N, D) to (M, N, K)."""
-        # what is dropped of the input is drawn once for all members: drawing takes longer than multiplying
+        # the input's dropout is drawn once for all members: the drawing takes longer than the products
         x = self._dropped((x - self.center) / self.scale)
         if self.spec.apart:
             x = x.view(len(x), self.spec.members, -1).transpose(0, 1)  # (M, N, D / M)
@@ -77,13 +82,13 @@ class HeadEnsemble(nn.Module):
         for i, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             if i:
                 x = self._dropped(ACTIVATIONS[self.spec.activation](x))
-            x = torch.baddbmm(b, x, w)
+            x = torch.baddbmm(b, x, w)  # (M, N, in) @ (M, in, out) -> (M, N, out)
         return x
 
     def _dropped(self, x: Tensor) -> Tensor:
-        """Return x with a share of its values dropped in training, to within 1/512 of what is asked for.
+        """Return x after dropout, if in training; the dropped share is exact to 1/512.
 
-        Drawn as eight bytes at a time, which takes a ninth of the time of torch's own dropout.
+        Random bytes are drawn eight at a time, which takes a ninth of the time of torch's own dropout.
         """
         if not (self.training and self.spec.dropout):
             return x
@@ -108,36 +113,41 @@ class HeadEnsemble(nn.Module):
         return head.train(self.training)
 
     def fitted(self) -> Head:
-        """Return the head as the engine runs it."""
+        """Return the head for inference in NumPy."""
         state = {name: value.detach().cpu().numpy().copy() for name, value in self.state_dict().items()}
         return head_from_arrays(self.spec, state)
 
 
 def defect_log_odds(logits: Tensor, normal: int) -> Tensor:
-    """Return log p(defect) - log p(normal) of (..., K) logits: shape (...)."""
+    """Return log p(defect) - log p(normal) of the logits: (..., K) to (...)."""
     others = [k for k in range(logits.shape[-1]) if k != normal]
     return torch.logsumexp(logits[..., others], -1) - logits[..., normal]
 
 
 def pool_tiles(
-    logits: Tensor, normal: int | None, temperature: float | None = None, there: Tensor | None = None
+    logits: Tensor, normal: int | None, temperature: float | None = None, valid: Tensor | None = None
 ) -> Tensor:
-    """Pool a bag of tiles into one image: (..., T, K) to (..., K).
+    """Return an image's logits from those of its tiles: (..., T, K) to (..., K).
 
-    The worst tile decides (multiple-instance learning with the max rule, Dietterich et al. 1997); with a
-    `temperature` the tiles are weighted by the softmax of their defect log-odds instead, for training.
-    Without a normal class no tile is worse than another, and their mean counts. `there`, bool (..., T),
-    marks the tiles of a padded bag that exist.
+    They are those of the tile with the largest log-odds of a defect (multiple-instance learning with the max
+    rule, Dietterich et al. 1997). In training they are a mean instead, weighted by the softmax of the tiles'
+    log-odds, through which all tiles learn. Without a normal class they are the plain mean.
+
+    Args:
+        logits: The logits of the tiles, (..., T, K).
+        normal: The index of the normal class, or None.
+        temperature: The temperature of the softmax; None for the max rule.
+        valid: Which tiles of a padded bag exist, bool (..., T); None for all.
     """
     if normal is None:
         odds = torch.zeros_like(logits[..., 0])
         temperature = 1.0
     else:
         odds = defect_log_odds(logits, normal)  # (..., T)
-    if there is not None:
-        odds = odds.masked_fill(~there, -torch.inf)
+    if valid is not None:
+        odds = odds.masked_fill(~valid, -torch.inf)
     if temperature is None:
         worst = odds.argmax(-1)[..., None, None].expand(*odds.shape[:-1], 1, logits.shape[-1])
         return logits.gather(-2, worst).squeeze(-2)
     weights = torch.softmax(odds.detach() / temperature, -1)
-    return (weights[..., None] * logits).sum(-2)
+    return (weights[..., None] * logits).sum(-2)  # (..., T, K) -> (..., K)

@@ -1,4 +1,4 @@
-"""What a network learns from each image, and the names of the ways."""
+"""The learning options of a recipe: imbalance, loss, mixing, uncertain labels."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ UNCERTAIN = ("weighted", "soft", "full")
 
 @dataclass(frozen=True)
 class Learning:
-    """What a network learns from each image.
+    """The learning options of a recipe.
 
     Attributes:
-        imbalance: How unequal classes are corrected: `none`, or of `CORRECTIONS` one or, joined by `+`,
-            several.
+        imbalance: The correction of class imbalance: `none`, or one or several of `CORRECTIONS`, joined by
+            `+`.
         focal: The exponent of the focal loss; 0 for cross-entropy.
-        label_smoothing: Share of each label spread over all classes.
-        mix: One of `MIXES`.
-        uncertain: What a label counts whose annotator was not sure: one of `UNCERTAIN`.
+        label_smoothing: The share of each label that is spread over all classes.
+        mix: The mixing of images, one of `MIXES`.
+        uncertain: The treatment of labels with an annotator's probability, one of `UNCERTAIN`.
     """
 
     imbalance: str = "none"
@@ -32,16 +32,16 @@ class Learning:
 
 
 def corrections(imbalance: str) -> tuple[str, ...]:
-    """Return the names in `none`, `sampling`, or, where several are asked for, `sampling+loss`.
+    """Return the corrections that an option names, such as `none`, `sampling` or `sampling+loss`.
 
     Raises:
-        ConfigError: If one is unknown.
+        ConfigError: If a name is unknown or named twice.
     """
     names = () if imbalance == "none" else tuple(imbalance.split("+"))
     for name in names:
         if name not in CORRECTIONS or names.count(name) > 1:
             raise ConfigError(
                 f"--imbalance is {imbalance!r}; expected none, one of {', '.join(CORRECTIONS)}, or "
-                "several of them joined by +, which corrects more than once"
+                "several of them joined by + (the correction is then applied several times)"
             )
     return names

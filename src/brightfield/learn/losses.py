@@ -1,4 +1,4 @@
-"""What a network's answers cost it: cross-entropy, smoothed, focal, shifted by how common each class is."""
+"""The loss: cross-entropy with label smoothing, focal weighting, class weights and logit adjustment."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Objective:
-    """What each answer costs.
+    """The loss function of a training.
 
     Attributes:
-        class_weights: float32 (K,), by which the cost of each class counts.
-        shift: float32 (K,), added to the logits in training alone: the log of each class's share, so that
-            the network learns what remains where every class is as common (logit adjustment; Menon et al.,
-            Long-tail learning via logit adjustment, 2021, equation 10); zeros for none.
-        focal: The exponent by which what is already answered well counts less, 0 or more (gamma of Lin et
-            al., Focal loss for dense object detection, 2017, equation 4).
-        smoothing: Share of each target spread over all classes, in [0, 1).
+        class_weights: The weight of each class, float32 (K,).
+        shift: The log of each class's frequency, float32 (K,), added to the logits in training only, so that
+            the logits themselves fit equally frequent classes (logit adjustment; Menon et al., Long-tail
+            learning via logit adjustment, 2021, equation 10); zeros for none.
+        focal: The exponent, 0 or more, that reduces the loss of well-classified samples (gamma of Lin et al.,
+            Focal loss for dense object detection, 2017, equation 4).
+        smoothing: The share of each target that is spread over all classes, in [0, 1).
     """
 
     class_weights: Tensor
@@ -27,21 +27,21 @@ class Objective:
     focal: float = 0.0
     smoothing: float = 0.0
 
-    def costs(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return what each answer costs: (..., N, K) logits against (N, K) targets give (..., N)."""
+    def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of each sample, (..., N), given logits (..., N, K) and targets (N, K)."""
         device = logits.device
         share = self.smoothing / targets.shape[-1]
-        aimed = targets.to(device) * (1 - self.smoothing) + share
-        log_shares = torch.log_softmax(logits + self.shift.to(device), -1)
+        smoothed = targets.to(device) * (1 - self.smoothing) + share
+        log_p = torch.log_softmax(logits + self.shift.to(device), -1)
         if self.focal:
-            # 1 - p can round to below 0, whose power is no number
-            log_shares = log_shares * (1 - log_shares.exp()).clamp_min(0).pow(self.focal)
-        return -(log_shares * aimed * self.class_weights.to(device)).sum(-1)
+            # rounding can make 1 - p negative, and its power NaN
+            log_p = log_p * (1 - log_p.exp()).clamp_min(0).pow(self.focal)
+        return -(log_p * smoothed * self.class_weights.to(device)).sum(-1)
 
 
-def weighted_mean(costs: Tensor, weights: Tensor | None) -> Tensor:
-    """Return the mean of costs (..., N), each counted as its weight, which broadcasts; 0 where all are 0."""
+def weighted_mean(losses: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the weighted mean of losses (..., N); weights broadcast, and if all are 0 the mean is 0."""
     if weights is None:
-        return costs.mean()
-    counted = weights.to(costs.device).expand_as(costs)
-    return (costs * counted).sum() / counted.sum().clamp_min(1e-12)
+        return losses.mean()
+    expanded = weights.to(losses.device).expand_as(losses)
+    return (losses * expanded).sum() / expanded.sum().clamp_min(1e-12)

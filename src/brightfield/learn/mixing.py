@@ -1,4 +1,4 @@
-"""Two training images made into one, with the target between theirs."""
+"""Mixing of training images and their targets: mixup and CutMix."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CUTMIX_ALPHA = 1.0
 
 @dataclass(frozen=True)
 class Mixture:
-    """How the images of a batch are mixed.
+    """A drawn mixture of the images of a batch.
 
     Attributes:
-        partners: int64 (N,), the image that is mixed into each.
-        kept: What of each image is kept, in [0, 1].
-        box: Top, bottom, left, right of what its partner covers; None mixes every value.
+        partners: The image that is mixed into each, int64 (N,).
+        kept: The share of each image that is kept, in [0, 1].
+        box: The top, bottom, left and right of the rectangle pasted from the partner; None blends all values.
     """
 
     partners: Tensor
@@ -28,7 +28,7 @@ class Mixture:
     box: tuple[int, int, int, int] | None = None
 
     def images(self, x: Tensor) -> Tensor:
-        """Mix images (N, C, H, W), or without a box any values (N, ...)."""
+        """Return mixed images (N, C, H, W), or without a box any mixed values (N, ...)."""
         if self.box is None:
             return self.kept * x + (1 - self.kept) * x[self.partners]
         top, bottom, left, right = self.box
@@ -37,21 +37,21 @@ class Mixture:
         return mixed
 
     def targets(self, targets: Tensor) -> Tensor:
-        """Mix targets or weights (N, ...)."""
+        """Return mixed targets or weights (N, ...)."""
         return self.kept * targets + (1 - self.kept) * targets[self.partners]
 
 
 def draw_mixture(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> Mixture:
-    """Draw how a batch is mixed.
+    """Draw the mixture of a batch.
 
-    `mixup` blends every value with a weight from Beta(0.2, 0.2) (Zhang et al., mixup, 2018); on features it
-    is manifold mixup (Verma et al., 2019). `cutmix` pastes a rectangle whose area is uniform, where it ends
-    at the rim a little less (Yun et al., CutMix, 2019).
+    `mixup` blends two images with a weight from Beta(0.2, 0.2) (Zhang et al., mixup, 2018); on features it
+    is manifold mixup (Verma et al., 2019). `cutmix` pastes a rectangle of uniformly distributed area, cut off
+    at the border (Yun et al., CutMix, 2019).
 
     Args:
         kind: `mixup` or `cutmix`.
-        shape: Of the batch: (N, C, H, W) for `cutmix`.
-        rng: Draws.
+        shape: The shape of the batch, (N, C, H, W) for `cutmix`.
+        rng: The random generator.
     """
     partners = torch.from_numpy(rng.permutation(shape[0]))
     if kind == "mixup":
@@ -66,7 +66,7 @@ def draw_mixture(kind: str, shape: tuple[int, ...], rng: np.random.Generator) ->
 
 
 def _span(length: int, share: float, rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Return begin and end of a piece with a centre anywhere, cut off at the rim."""
+    """Return the begin and end of an interval with a uniform centre, cut off at the border."""
     centre, half = rng.uniform(0, length), share * length / 2
     ends = np.clip(np.round([centre - half, centre + half]), 0, length)
     return np.asarray(ends, dtype=np.intp)

@@ -1,4 +1,4 @@
-"""Muon: momentum whose update is made orthogonal, for the filters of convolutions."""
+"""The optimiser Muon for convolution filters: momentum with orthogonalised updates."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalise(matrices: Tensor, steps: int = _STEPS) -> Tensor:
-    """Return nearly the closest matrices (N, R, C) whose singular values are all 1.
+    """Return approximately the closest matrices (N, R, C) with all singular values 1.
 
-    A Newton-Schulz iteration of degree five (Jordan et al., "Muon: An optimizer for hidden layers in neural
-    networks", 2024): each step maps every singular value s to a*s + b*s^3 + c*s^5, whose slope at zero is
-    steep, and which keeps what has come near 1 between about 0.7 and 1.2.
+    This is a Newton-Schulz iteration of degree five (Jordan et al., "Muon: An optimizer for hidden layers in
+    neural networks", 2024). Each step maps every singular value s to a*s + b*s^3 + c*s^5, which is steep at
+    zero and keeps values near 1 between about 0.7 and 1.2.
     """
     a, b, c = _COEFFICIENTS
     x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
     wide = x.shape[1] <= x.shape[2]
-    x = x if wide else x.mT
+    x = x if wide else x.mT  # the smaller side first, so that the Gram matrix is small
     for _ in range(steps):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    found: Tensor = x if wide else x.mT
-    return found
+    result: Tensor = x if wide else x.mT
+    return result
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon with Nesterov's momentum on filters (O, I, h, w), whose norm is held at the root of O.
+    """Muon with Nesterov momentum for filters (O, I, h, w), whose norm is fixed at the square root of O.
 
-    Filters of one shape are made orthogonal together, since many small products keep a GPU waiting, in the
-    `precision` that gradients are computed in.
+    Filters of one shape are orthogonalised as one batch, since many small products use a GPU badly, in the
+    number format `precision`.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class Muon(torch.optim.Optimizer):
 
 def _orthogonal(directions: Sequence[Tensor], precision: torch.dtype) -> list[Tensor]:
     """Return the orthogonal step of each filter's direction (O, I, h, w)."""
-    alike: dict[torch.Size, list[int]] = {}
+    by_shape: dict[torch.Size, list[int]] = {}
     for i, direction in enumerate(directions):
-        alike.setdefault(direction.shape, []).append(i)
-    found: dict[int, Tensor] = {}
-    for shape, rows in alike.items():
-        matrices = torch.stack([directions[i].flatten(1) for i in rows])
-        steps = orthogonalise(matrices.to(precision)).to(matrices.dtype)
-        found |= zip(rows, steps.view(-1, *shape), strict=True)
-    return [found[i] for i in range(len(directions))]
+        by_shape.setdefault(direction.shape, []).append(i)
+    steps: dict[int, Tensor] = {}
+    for shape, rows in by_shape.items():
+        matrices = torch.stack([directions[i].flatten(1) for i in rows])  # (n, O, I * h * w)
+        orthogonal = orthogonalise(matrices.to(precision)).to(matrices.dtype)
+        steps |= zip(rows, orthogonal.view(-1, *shape), strict=True)
+    return [steps[i] for i in range(len(directions))]

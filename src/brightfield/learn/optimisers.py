@@ -1,4 +1,4 @@
-"""Optimisers by name, for whatever is trained."""
+"""Optimisers by name."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MOMENTUM_BESIDE_MUON = 0.85
 
 @dataclass(frozen=True)
 class Rates:
-    """How fast an optimiser learns.
+    """The learning rates and the weight decay of an optimiser.
 
     Attributes:
-        learning_rate: Of everything, or beside Muon of the filters.
-        weight_decay: Decoupled with AdamW; with Muon per step, of all but the filters; else added to the
-            gradient.
-        bias_rate: Of what is neither filter nor head, beside Muon.
-        head_rate: Of the head, likewise.
+        learning_rate: The learning rate of all parameters; with Muon that of the filters.
+        weight_decay: The weight decay; decoupled with AdamW, per step and not of filters with Muon, added to
+            the gradient with the others.
+        bias_rate: With Muon, the learning rate of the trunk's parameters that are not filters.
+        head_rate: With Muon, the learning rate of the head.
     """
 
     learning_rate: float
@@ -37,16 +37,16 @@ class Rates:
 def build_optimisers(
     name: str, net: nn.Module, rates: Rates, precision: torch.dtype = torch.float32
 ) -> list[Optimizer]:
-    """Return the optimisers that a name of `OPTIMISERS` stands for, of all that is to be trained.
+    """Return the optimisers of a name in `OPTIMISERS`, to be stepped one after the other.
 
-    They step one after another. `muon` is Muon for the filters of convolutions in `net.trunk`, and SGD with
-    Nesterov's momentum for all else; `sgd` is the latter for everything.
+    `muon` is Muon for the convolution filters of `net.trunk`, and SGD with Nesterov momentum for all other
+    parameters. The other names are one optimiser for all parameters; `sgd` has Nesterov momentum.
 
     Args:
         name: One of `OPTIMISERS`.
-        net: What requires gradients in it is trained.
-        rates: How fast.
-        precision: Of the gradients, in which Muon multiplies.
+        net: The network; its parameters that require gradients are trained.
+        rates: The learning rates and the weight decay.
+        precision: The number format of Muon's matrix products.
 
     Raises:
         ConfigError: If the name is unknown, or Muon has no filters to train.
@@ -54,12 +54,12 @@ def build_optimisers(
     trained = {n: p for n, p in net.named_parameters() if p.requires_grad}
     if name == "muon":
         return _muon(trained, rates, precision)
-    if name not in _OF_EVERYTHING:
-        raise ConfigError(f"optimiser {name!r} is unknown; expected one of {', '.join(_OF_EVERYTHING)}, muon")
-    return [_OF_EVERYTHING[name](trained.values(), rates)]
+    if name not in _PLAIN:
+        raise ConfigError(f"optimiser {name!r} is unknown; expected one of {', '.join(_PLAIN)}, muon")
+    return [_PLAIN[name](trained.values(), rates)]
 
 
-_OF_EVERYTHING: dict[str, Callable[[Iterable[nn.Parameter], Rates], Optimizer]] = {
+_PLAIN: dict[str, Callable[[Iterable[nn.Parameter], Rates], Optimizer]] = {
     "sgd": lambda every, rates: SGD(
         every, lr=rates.learning_rate, momentum=MOMENTUM, nesterov=True, weight_decay=rates.weight_decay
     ),
@@ -76,8 +76,8 @@ def _muon(trained: dict[str, nn.Parameter], rates: Rates, precision: torch.dtype
     heads = [p for n, p in trained.items() if not n.startswith("trunk.")]
     if not filters:
         raise ConfigError(
-            "--optimiser is muon, which trains the filters of convolutions, and this network has none to "
-            "train; expected sgd, adam or adamw"
+            "--optimiser is muon, which trains convolution filters, and this network has none to train; "
+            "expected sgd, adam or adamw"
         )
     groups = [
         {"params": values, "lr": rate, "weight_decay": rates.weight_decay / rate}

@@ -1,4 +1,4 @@
-"""Choosing the working size: as large as the images are and the time allows, large ones in tiles."""
+"""The planner: it chooses the working size, the tiles and the views, within a time budget."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from brightfield.learn.network import TileNet
 log = logging.getLogger(__name__)
 
 TILE = 256
-WHOLE = 1.5  # times the backbone's own size: pictures up to it are seen whole
+WHOLE = 1.5  # times the backbone's input size: up to this size pictures are used whole
 SMALLEST_SHRINK = 0.5
 _TIMED_PIXELS = 8 * TILE**2
 _SHRINKS = (1.0, 0.84, 0.71, 0.59, SMALLEST_SHRINK)
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What the user asked for; None leaves it to the planner.
+class RequestedSizes:
+    """The sizes that the user requested; None leaves a size to the planner.
 
     Attributes:
-        image_size: The longer side in pixels at working size.
-        tile: The side of a tile.
+        image_size: The longer side at working size in pixels.
+        tile: The side of a tile in pixels.
     """
 
     image_size: int | None = None
@@ -50,9 +50,9 @@ class Plan:
     """The planner's choice.
 
     Attributes:
-        preprocessing: What happens to every image.
-        views: Flipped copies whose features are kept.
-        reason: Why, in words.
+        preprocessing: The preprocessing of every image.
+        views: The number of views whose features are cached.
+        reason: The reason, in words.
     """
 
     preprocessing: Preprocessing
@@ -61,38 +61,44 @@ class Plan:
 
 
 def plan(
-    facts: Sequence[ImageFacts], freezer: Freezer, wishes: Wishes, *, views: int, budget: float, tiled: bool
+    facts: Sequence[ImageFacts],
+    freezer: Freezer,
+    requested: RequestedSizes,
+    *,
+    views: int,
+    budget: float,
+    tiled: bool,
 ) -> Plan:
     """Choose the working size, the tiles and the views.
 
-    Images up to half as large again as the backbone's weights were trained at are seen whole, at that size,
-    at which its features are best. Larger ones are cut into tiles of 256 px; where the features would take
-    longer than `budget` seconds on this machine, first views are given up, then size, to half at the least,
-    since what is three pixels wide does not survive more.
+    Images up to 1.5 times the backbone's input size are used whole, at that input size, at which its features
+    are best. Larger images are cut into tiles of 256 px. If the features would take longer than `budget`
+    seconds on this machine, there are fewer views, and then smaller images, down to half their size: a defect
+    three pixels wide would not survive more.
 
     Args:
-        facts: Of all images.
-        freezer: Of the network that will see them.
-        wishes: What the user asked for.
-        views: As many as the recipe wants.
-        budget: Seconds for the features of these images.
-        tiled: Whether there is a normal class, without which no tile can be the worst.
+        facts: The facts of all images.
+        freezer: The frozen network that will compute the features.
+        requested: The sizes that the user requested.
+        views: The number of views in the recipe.
+        budget: The time for the features of these images in seconds.
+        tiled: Whether tiles are allowed; without a normal class they are not, since no tile is the worst.
     """
     net = freezer.net
-    _check_size(net, wishes)
+    _check_size(net, requested)
     sides = np.array([[f.height, f.width] for f in facts])
     base = _base(facts, net)
     large = float(np.percentile(sides.max(1), 95))
-    if wishes.image_size is not None or not tiled:
-        return _asked(base, wishes, large, views, net.trunk.spec.input_size)
-    if large <= WHOLE * net.trunk.spec.input_size and wishes.tile is None:
-        return _whole(base, large, views, net)
-    tile = wishes.tile or TILE
+    if requested.image_size is not None or not tiled:
+        return _requested_plan(base, requested, large, views, net.trunk.spec.input_size)
+    if large <= WHOLE * net.trunk.spec.input_size and requested.tile is None:
+        return _whole_plan(base, large, views, net)
+    tile = requested.tile or TILE
     rate = _pixels_per_second(freezer, tile)
     for seen in [v for v in (4, 2, 1) if v <= views] or [1]:
         cost = seen * _tile_pixels(sides, tile) / rate
         if cost <= budget:
-            return _tiles(
+            return _tiled_plan(
                 base, tile, None, seen, f"images of {large:.0f} px in tiles of {tile} px, {seen} view(s)"
             )
     for shrink in _SHRINKS[1:]:
@@ -101,18 +107,18 @@ def plan(
         cost = _tile_pixels((sides * scale).round().astype(int), tile) / rate
         if cost <= budget or shrink == SMALLEST_SHRINK:
             break
-    why = f"images of {large:.0f} px shrunk to {long_side} px for the time at hand, in tiles of {tile} px"
-    return _tiles(base, tile, long_side, 1, why)
+    why = f"images of {large:.0f} px shrunk to {long_side} px for the time budget, in tiles of {tile} px"
+    return _tiled_plan(base, tile, long_side, 1, why)
 
 
-def _check_size(net: TileNet, wishes: Wishes) -> None:
+def _check_size(net: TileNet, requested: RequestedSizes) -> None:
     spec = net.trunk.spec
-    asked = min((v for v in (wishes.image_size, wishes.tile) if v is not None), default=None)
-    if spec.fixed_size and asked != spec.input_size:
+    smallest = min((v for v in (requested.image_size, requested.tile) if v is not None), default=None)
+    if spec.fixed_size and smallest != spec.input_size:
         size = spec.input_size
         raise ConfigError(
-            f"backbone {spec.name!r} takes pictures of {size} px only; add --image-size {size} to see every "
-            f"part whole at that size, --tile {size} to see it in tiles, or choose a convolutional network"
+            f"backbone {spec.name!r} takes pictures of {size} px only; add --image-size {size} for whole "
+            f"pictures at that size, --tile {size} for tiles, or choose a convolutional network"
         )
 
 
@@ -122,17 +128,19 @@ def _base(facts: Sequence[ImageFacts], net: TileNet) -> Preprocessing:
     return Preprocessing(bit_depth(maxima), None, False, spec.input_size, 0, spec.mean, spec.std)
 
 
-def _asked(base: Preprocessing, wishes: Wishes, large: float, views: int, usual: int) -> Plan:
+def _requested_plan(
+    base: Preprocessing, requested: RequestedSizes, large: float, views: int, usual: int
+) -> Plan:
     whole = round(WHOLE * usual)
-    size = wishes.image_size or (usual if large <= whole else whole)
-    tile = wishes.tile or (size if size <= whole else TILE)
+    size = requested.image_size or (usual if large <= whole else whole)
+    tile = requested.tile or (size if size <= whole else TILE)
     tile = min(tile, size)
     chosen = replace(base, long_side=size, enlarge=True, tile=tile, overlap=0 if tile == size else tile // 8)
     return Plan(chosen, views, f"longer side {size} px, seen {_in_words(tile, size)}")
 
 
-def _whole(base: Preprocessing, large: float, views: int, net: TileNet) -> Plan:
-    """Return the plan for pictures seen whole, at their own size if the network sees them smaller too."""
+def _whole_plan(base: Preprocessing, large: float, views: int, net: TileNet) -> Plan:
+    """Return the plan for whole pictures: at their own size if the head reads several scales."""
     usual, scales = net.trunk.spec.input_size, net.head.spec.scales
     side = usual if len(scales) == 1 else max(usual, round(large))
     chosen = replace(base, long_side=side, enlarge=large < usual * 0.75, tile=side, overlap=0)
@@ -140,7 +148,7 @@ def _whole(base: Preprocessing, large: float, views: int, net: TileNet) -> Plan:
     return Plan(chosen, views, f"images of {large:.0f} px seen whole at {sizes} px")
 
 
-def _tiles(base: Preprocessing, tile: int, long_side: int | None, views: int, why: str) -> Plan:
+def _tiled_plan(base: Preprocessing, tile: int, long_side: int | None, views: int, why: str) -> Plan:
     return Plan(replace(base, long_side=long_side, tile=tile, overlap=tile // 8), views, why)
 
 
@@ -149,7 +157,7 @@ def _in_words(tile: int, size: int) -> str:
 
 
 def _tile_pixels(sides: np.ndarray, tile: int) -> int:
-    """Return the pixels of all tiles of images of these (height, width)."""
+    """Return the number of pixels in all tiles of images with these sides, (N, 2) heights and widths."""
     sizes, counts = np.unique(sides, axis=0, return_counts=True)
     return sum(
         len(tile_origins((int(h), int(w)), tile, tile // 8)) * int(n) * tile**2
@@ -158,7 +166,7 @@ def _tile_pixels(sides: np.ndarray, tile: int) -> int:
 
 
 def _pixels_per_second(freezer: Freezer, tile: int) -> float:
-    """Return how many pixels of tiles the trunk takes in a second on this machine."""
+    """Return the trunk's measured speed on this machine, in pixels of tiles per second."""
     frozen = freezer.features(tile)
     batch = np.zeros((max(1, min(8, _TIMED_PIXELS // tile**2)), 3, tile, tile), dtype=np.float32)
     frozen.pooled(batch)
@@ -168,5 +176,5 @@ def _pixels_per_second(freezer: Freezer, tile: int) -> float:
         frozen.pooled(batch)
         times.append(time.perf_counter() - begin)
     rate = batch[:, 0].size / min(times)
-    log.debug("the trunk takes %.0f pixels a second", rate)
+    log.debug("the trunk's speed is %.0f pixels a second", rate)
     return rate

@@ -1,4 +1,4 @@
-"""Several processes that train one network: who of them this one is."""
+"""The process group that trains one network, as `torchrun` starts it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from brightfield.errors import ConfigError
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that `torchrun` started.
+    """The process group that `torchrun` started, and this process's rank in it.
 
     Attributes:
-        rank: Its number, from 0; the first one writes.
-        world: How many there are.
+        rank: The rank of this process, from 0; only rank 0 writes files.
+        world: The number of processes.
     """
 
     rank: int = 0
@@ -27,26 +27,26 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this one writes."""
+        """Whether this process has rank 0, and so writes files."""
         return self.rank == 0
 
     def wait(self) -> None:
-        """Wait until all of them have come here."""
+        """Wait until all processes have called this (a barrier)."""
         if self.world > 1:
             distributed.barrier()
 
-    def told_by_the_first(self, figure: float) -> float:
-        """Return the first process's figure in all of them."""
+    def broadcast_from_first(self, figure: float) -> float:
+        """Return the figure of rank 0 in all processes."""
         if self.world == 1:
             return figure
-        told = torch.tensor([figure], dtype=torch.float64)
-        told = told.cuda() if torch.cuda.is_available() else told
-        distributed.broadcast(told, 0)
-        return float(told)
+        value = torch.tensor([figure], dtype=torch.float64)
+        value = value.cuda() if torch.cuda.is_available() else value
+        distributed.broadcast(value, 0)
+        return float(value)
 
     @contextlib.contextmanager
     def first_goes_first(self) -> Iterator[None]:
-        """Let the others run a block only once the first one has, to find what it left on disk."""
+        """Run the block in rank 0 first and then in the others, which find its files on disk."""
         if not self.first:
             self.wait()
         yield
@@ -55,14 +55,14 @@ class Processes:
 
 
 ALONE = Processes()
-"""One process."""
+"""A single process without a group."""
 
 
 def processes() -> Processes:
-    """Return what `torchrun` says of this process; alone where nothing is said.
+    """Return the process group that `torchrun` set in the environment; a single process without one.
 
     Raises:
-        ConfigError: If what is said makes no sense.
+        ConfigError: If RANK or WORLD_SIZE is not a valid number.
     """
     try:
         rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
@@ -74,14 +74,14 @@ def processes() -> Processes:
 
 
 def take_device(these: Processes) -> None:
-    """Give each of several processes a GPU of its own, where there are GPUs, before anything goes to one."""
+    """Select this process's own GPU, if there are GPUs; to be called before the first use of one."""
     if these.world > 1 and torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
 
 
 @contextlib.contextmanager
 def joined(these: Processes) -> Iterator[Processes]:
-    """Let the processes talk to one another inside the block."""
+    """Connect the processes of a group inside the block."""
     if these.world == 1:
         yield these
         return

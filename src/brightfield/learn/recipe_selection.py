@@ -1,4 +1,4 @@
-"""Which recipe a training follows: one on pretrained features, or one from scratch, changed as asked for."""
+"""Selection of the recipe for a data set, and its modification by the user's options."""
 
 from __future__ import annotations
 
@@ -27,48 +27,50 @@ if TYPE_CHECKING:
     from brightfield.methods.classifier.options import ClassifierOptions
 
 MANY = 2000
-"""Images from which on a network learns small pictures better from scratch than from photographs."""
+"""The number of small images from which training from scratch is better than pretrained features."""
 
-HELD_OUT_TO_SEE_A_PLATEAU = 0.1
+VALIDATION_FOR_PLATEAU = 0.1
+"""The share of the training split that is held out if the schedule is changed to `plateau`."""
 
-_LOOKED_AT = 200
+_SAMPLED = 200
 _SMALLEST = 32
-_SIDES = 8  # a working size is a multiple of it, so that three pools divide it
+_SIDES = 8  # the working size is a multiple of it, so that three poolings by 2 leave no remainder
 
-_OF_TUNING = ("batch", "micro_batch", "optimiser", "schedule", "learning_rate", "weight_decay")
-"""Options of what trains on images and not on kept features."""
+_FOR_IMAGES = ("batch", "micro_batch", "optimiser", "schedule", "learning_rate", "weight_decay")
+"""The options that apply only to training on images, and not to training on cached features."""
 
 
 def choose_recipe(options: ClassifierOptions, dataset: Dataset) -> Recipe:
-    """Return the recipe that the options name, for this data set, with all that they change in it.
+    """Return the recipe for a data set, with all changes that the options make.
 
-    Many small pictures without a normal class, as those of CIFAR-10, train a small network from scratch:
-    weights learned on large photographs help little there. So does a backbone that has no such weights.
+    A small network is trained from scratch if there are many small pictures without a normal class, as in
+    CIFAR-10, for which weights pretrained on photographs help little, or if the backbone has no pretrained
+    weights.
 
     Raises:
-        ConfigError: If there is no such recipe, or the options do not go together.
+        ConfigError: If the recipe is unknown, or options contradict one another.
     """
-    recipe = _found(options, dataset)
+    recipe = _select_recipe(options, dataset)
     if options.backbone is not None:
         recipe = replace(recipe, backbone=options.backbone)
     match recipe.how:
         case TrainHead():
-            recipe = _as_head(recipe, recipe.how, options)
+            recipe = _with_head_options(recipe, recipe.how, options)
         case FineTune():
-            recipe = _as_tuning(recipe, recipe.how, options)
+            recipe = _with_fine_tuning_options(recipe, recipe.how, options)
         case FromScratch():
-            recipe = _as_scratch(recipe, recipe.how, options)
+            recipe = _with_scratch_options(recipe, recipe.how, options)
     if options.tta is not None:
         views = TEST_TIME[options.tta]
         recipe = replace(recipe, inference_views=views, tile_views=views)
     return recipe if options.precision is None else replace(recipe, precision=options.precision)
 
 
-def _found(options: ClassifierOptions, dataset: Dataset) -> Recipe:
-    """Return the recipe that is given, or that of its name which suits the pictures."""
+def _select_recipe(options: ClassifierOptions, dataset: Dataset) -> Recipe:
+    """Return the recipe before changes: the given one, or that of this name which suits the pictures."""
     if isinstance(options.recipe, Recipe):
-        return _given(options.recipe, options)
-    size = options.image_size or _side([s.path for s in dataset.samples])
+        return _check_given(options.recipe, options)
+    size = options.image_size or _longest_side([s.path for s in dataset.samples])
     small = size <= SMALL_SIDE and dataset.normal is None and options.weights is None
     many = len(dataset) >= MANY and options.backbone is None
     if small and (many or options.backbone in SMALL_NETWORKS):
@@ -78,7 +80,8 @@ def _found(options: ClassifierOptions, dataset: Dataset) -> Recipe:
     return find_recipe(options.recipe)
 
 
-def _given(recipe: Recipe, options: ClassifierOptions) -> Recipe:
+def _check_given(recipe: Recipe, options: ClassifierOptions) -> Recipe:
+    """Return a recipe given as an object, for the requested size, if its backbone goes with it."""
     name = options.backbone or recipe.backbone
     if isinstance(recipe.how, FromScratch):
         if name not in SMALL_NETWORKS:
@@ -89,98 +92,107 @@ def _given(recipe: Recipe, options: ClassifierOptions) -> Recipe:
         return _of_size(recipe, options.image_size or recipe.how.image_size)
     if name in ONLY_SMALL:
         raise ConfigError(
-            f"backbone {name!r} trains from scratch, and recipe {recipe.name!r} does not: take one of "
+            f"backbone {name!r} has no pretrained weights, which recipe {recipe.name!r} needs: take one of "
             "SCRATCH_RECIPES, or another backbone"
         )
     return recipe
 
 
 def _of_size(recipe: Recipe, size: int) -> Recipe:
+    """Return a recipe from scratch for pictures of this side, rounded up to a multiple of 8."""
     if not isinstance(recipe.how, FromScratch):
         return recipe
     whole = max(_SMALLEST, -(-size // _SIDES) * _SIDES)
     return replace(recipe, how=replace(recipe.how, image_size=whole))
 
 
-def _as_head(recipe: Recipe, how: TrainHead, options: ClassifierOptions) -> Recipe:
-    """Return a recipe that trains a head on kept features, as asked for."""
-    for name in _OF_TUNING:
+def _with_head_options(recipe: Recipe, how: TrainHead, options: ClassifierOptions) -> Recipe:
+    """Return a recipe that trains a head on cached features, with the options applied."""
+    for name in _FOR_IMAGES:
         if getattr(options, name) is not None:
             raise ConfigError(
-                f"--{name.replace('_', '-')} does not go with recipe {recipe.name!r}, which learns from kept "
-                "features in seconds: leave it out, or take --recipe tutorial, which tunes the network"
+                f"--{name.replace('_', '-')} does not go with recipe {recipe.name!r}, which trains a head on "
+                "cached features: leave it out, or take --recipe tutorial, which fine-tunes the network"
             )
-    recipe = _taught(_headed(recipe, options), options)
+    recipe = _with_learning(_with_head(recipe, options), options)
     if recipe.learning.mix == "cutmix":
         raise ConfigError(
-            f"--mix cutmix pastes pixels, and recipe {recipe.name!r} learns from features: take --mix mixup, "
+            f"--mix cutmix pastes pixels, but recipe {recipe.name!r} trains on features: take --mix mixup, "
             "or --recipe tutorial"
         )
-    # a fold is judged by the members that were not shown it, so there are as many members at the least
+    # a fold is scored by the members trained without it, so there are at most as many folds as members
     members = recipe.head.members
     folds = min(how.folds, members) if members > 1 else 0
     views = how.views if options.tta is None else TEST_TIME[options.tta]
-    changed = _asked(options, ("epochs", "time_budget"))
+    changed = _given(options, ("epochs", "time_budget"))
     return replace(recipe, how=replace(how, folds=folds, views=views, **changed))
 
 
-def _as_tuning(recipe: Recipe, how: FineTune, options: ClassifierOptions) -> Recipe:
-    """Return a recipe that tunes a network's upper stages, as asked for."""
-    changed = {**_tuned(how, options), **_asked(options, ("time_budget",))}
-    return replace(_taught(_headed(recipe, options), options), how=replace(how, **changed))
+def _with_fine_tuning_options(recipe: Recipe, how: FineTune, options: ClassifierOptions) -> Recipe:
+    """Return a recipe that fine-tunes the last stages of a network, with the options applied."""
+    changed = {**_training_changes(how, options), **_given(options, ("time_budget",))}
+    recipe = _with_learning(_with_head(recipe, options), options)
+    return replace(recipe, how=replace(how, **changed))
 
 
-def _as_scratch(recipe: Recipe, how: FromScratch, options: ClassifierOptions) -> Recipe:
-    """Return a recipe that trains a small network from scratch, as asked for."""
+def _with_scratch_options(recipe: Recipe, how: FromScratch, options: ClassifierOptions) -> Recipe:
+    """Return a recipe that trains a small network from scratch, with the options applied."""
     if options.weights not in (None, "none"):
-        raise ConfigError(f"--weights does not go with {recipe.backbone}, which trains from scratch")
+        raise ConfigError(
+            f"--weights does not go with {recipe.backbone}, which trains from scratch: leave it out, or "
+            "choose another --backbone"
+        )
     if options.tile is not None:
         raise ConfigError(
-            "--tile does not go with a network trained from scratch, which sees the picture whole"
+            "--tile does not go with a network trained from scratch, which takes whole pictures: leave it out"
         )
     if options.time_budget is not None:
         raise ConfigError(
             "--time-budget does not go with a network trained from scratch, whose working size is fixed; "
             "--epochs changes how long it learns"
         )
-    for name, value in _asked(options, ("imbalance", "focal", "mix", "uncertain")).items():
+    for name, value in _given(options, ("imbalance", "focal", "mix", "uncertain")).items():
         if value != getattr(Learning(), name):
             raise ConfigError(
-                f"--{name} does not go with a network trained from scratch, whose classes count as the "
-                "images do"
+                f"--{name} does not go with a network trained from scratch, in which all images have the "
+                "same weight: leave it out"
             )
-    changed = {**_tuned(how, options), **_asked(options, ("label_smoothing", "dropout"))}
+    changed = {**_training_changes(how, options), **_given(options, ("label_smoothing", "dropout"))}
     if changed.get("schedule") == "plateau" and how.validation == 0:
-        changed["validation"] = HELD_OUT_TO_SEE_A_PLATEAU
+        changed["validation"] = VALIDATION_FOR_PLATEAU
     members = recipe.head.members if options.members is None else options.members
     return replace(recipe, head=replace(recipe.head, members=members), how=replace(how, **changed))
 
 
-def _tuned(how: FineTune | FromScratch, options: ClassifierOptions) -> dict[str, Any]:
-    """Return what changes in how a network is tuned: another optimiser begins with rates of its own."""
+def _training_changes(how: FineTune | FromScratch, options: ClassifierOptions) -> dict[str, Any]:
+    """Return the changes to the training of a network; another optimiser comes with its usual rates."""
     other = options.optimiser is not None and options.optimiser != how.optimiser
     usual = usual_rates(how, str(options.optimiser)) if other else {}
-    return {**usual, **_asked(options, ("epochs", *_OF_TUNING))}
+    return {**usual, **_given(options, ("epochs", *_FOR_IMAGES))}
 
 
-def _headed(recipe: Recipe, options: ClassifierOptions) -> Recipe:
-    return replace(recipe, head=replace(recipe.head, **_asked(options, ("members", "dropout"))))
+def _with_head(recipe: Recipe, options: ClassifierOptions) -> Recipe:
+    return replace(recipe, head=replace(recipe.head, **_given(options, ("members", "dropout"))))
 
 
-def _taught(recipe: Recipe, options: ClassifierOptions) -> Recipe:
-    """Return the recipe with what the options say of learning."""
+def _with_learning(recipe: Recipe, options: ClassifierOptions) -> Recipe:
+    """Return the recipe with the learning options that were given."""
     names = [f.name for f in fields(Learning)]
-    return replace(recipe, learning=replace(recipe.learning, **_asked(options, names)))
+    return replace(recipe, learning=replace(recipe.learning, **_given(options, names)))
 
 
-def _asked(options: ClassifierOptions, names: Sequence[str]) -> dict[str, Any]:
+def _given(options: ClassifierOptions, names: Sequence[str]) -> dict[str, Any]:
+    """Return those of the named options that were given, by name."""
     return {name: value for name in names if (value := getattr(options, name)) is not None}
 
 
-def _side(paths: Sequence[Path]) -> int:
-    """Return the longest side of the first images, 0 where none can be read; the scan says which cannot."""
+def _longest_side(paths: Sequence[Path]) -> int:
+    """Return the longest side in a sample of the images, in pixels.
+
+    It is more than `SMALL_SIDE` if none of them can be read, which the scan reports later.
+    """
     sides = []
-    for path in paths[:: max(1, len(paths) // _LOOKED_AT)]:
+    for path in paths[:: max(1, len(paths) // _SAMPLED)]:
         try:
             with opened(path) as image:
                 sides.append(max(image.size))

@@ -1,4 +1,4 @@
-"""Recipes: named, complete settings of how a classifier is trained."""
+"""Recipes: named and complete settings for the training of a classifier."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ def _check_names(optimiser: str, schedule: str, without: tuple[str, ...] = ()) -
 def _check_plateau(schedule: str, validation: float) -> None:
     if schedule == "plateau" and validation == 0:
         raise ConfigError(
-            "the recipe's schedule is 'plateau', and it holds no images out to see one; expected a "
-            "validation share above 0, or another schedule"
+            "the recipe's schedule is 'plateau', which needs held-out images, but its validation share is 0; "
+            "expected a validation share above 0, or another schedule"
         )
 
 
 @dataclass(frozen=True)
 class TrainHead:
-    """Training a head on features of a frozen network, which are computed once and kept.
+    """Training of a head on features of a frozen network, which are computed once and cached.
 
     Attributes:
-        views: Of each image, whose features are kept: names of `VIEWS`.
-        folds: In how many the training images calibrate too, each judged by the head's members that were
-            not trained on its fold; 0 where only a part held out of training can calibrate.
-        epochs: Passes over the kept features.
-        learning_rate: At its peak.
-        weight_decay: Decoupled with `adamw`, else added to the gradient.
-        optimiser: One of `OPTIMISERS` but `muon`, as a head has no filters.
-        schedule: One of `SCHEDULES` but `plateau`, as nothing is held out.
-        step_epochs: Epochs between two steps of the schedule `step`.
-        step_factor: By which each multiplies the rate.
-        time_budget: Seconds that the planner may spend on features when it chooses the working size.
+        views: The views whose features are cached, as names of `VIEWS`.
+        folds: The number of folds for calibration on out-of-fold scores, by the head's members trained
+            without an image's fold; 0 if a calibration split is held out instead.
+        epochs: The passes over the cached features.
+        learning_rate: The peak learning rate.
+        weight_decay: The weight decay; decoupled with `adamw`, else added to the gradient.
+        optimiser: One of `OPTIMISERS` except `muon`, as a head has no filters.
+        schedule: One of `SCHEDULES` except `plateau`, as no images are held out.
+        step_epochs: The epochs between two steps of the schedule `step`.
+        step_factor: The factor of the learning rate at each step of the schedule `step`.
+        time_budget: The time for features, in seconds, within which the planner chooses the working size.
     """
 
     views: tuple[str, ...] = FLIPS[:1]
@@ -66,25 +66,28 @@ class TrainHead:
 
 @dataclass(frozen=True)
 class FineTune:
-    """Training a network's upper stages on augmented images, epoch by epoch.
+    """Fine-tuning of a network's last stages on augmented images.
 
     Attributes:
-        stages: How many of the backbone's last stages are trained; the others stay, BatchNorm too.
-        learning_rate: At its peak: of everything, or beside Muon of the filters.
-        epochs: At the most.
-        patience: Epochs without a better validation F1 before it stops; None trains all epochs.
-        batch: Images in a step.
-        micro_batch: Images whose gradients are computed at once; those of a batch add up. None for the batch.
-        validation: Share of the training split held out to choose the best epoch; 0 for none.
+        stages: The number of the backbone's last stages that are trained; the others are frozen, with their
+            BatchNorm statistics.
+        learning_rate: The peak learning rate of all parameters; with `muon` that of the filters.
+        epochs: The largest number of epochs.
+        patience: The epochs without a better validation F1 before early stopping; None for no stopping.
+        batch: The batch size in images.
+        micro_batch: The images of a batch whose gradients are computed at once (gradient accumulation); None
+            for the whole batch.
+        validation: The share of the training split held out to choose the best epoch; 0 for none.
         optimiser: One of `OPTIMISERS`.
-        weight_decay: Decoupled with `adamw`; with `muon` per step, of all but the filters, whose norm is
-            held; else added to the gradient.
-        bias_rate: Of biases, beside Muon.
-        head_rate: Of the head, likewise.
-        schedule: One of `SCHEDULES`; `plateau` needs validation images.
-        step_epochs: Epochs between two steps of the schedule `step`.
-        step_factor: By which each multiplies the rate.
-        time_budget: Seconds that the planner assumes a look at all tiles may take when it chooses the size.
+        weight_decay: The weight decay; decoupled with `adamw`, per step and not of filters with `muon`, else
+            added to the gradient.
+        bias_rate: With `muon`, the learning rate of the backbone's parameters that are not filters.
+        head_rate: With `muon`, the learning rate of the head.
+        schedule: One of `SCHEDULES`; `plateau` needs held-out images.
+        step_epochs: The epochs between two steps of the schedule `step`.
+        step_factor: The factor of the learning rate at each step of the schedule `step`.
+        time_budget: The time for one pass over all tiles, in seconds, within which the planner chooses the
+            working size.
     """
 
     stages: int = 1
@@ -110,30 +113,31 @@ class FineTune:
 
 @dataclass(frozen=True)
 class FromScratch:
-    """Training a small network from random weights, epoch by epoch.
+    """Training of a small network from random weights.
 
     Attributes:
-        epochs: Passes over the images.
-        batch: Images in a step.
-        micro_batch: Images whose gradients are computed at once; those of a batch add up. None for what
-            suits the machine.
+        epochs: The number of epochs.
+        batch: The batch size in images.
+        micro_batch: The images of a batch whose gradients are computed at once (gradient accumulation); None
+            for a number that suits the machine.
         optimiser: One of `OPTIMISERS`.
-        learning_rate: At its peak: of everything, or beside Muon of the filters.
-        bias_rate: Of biases, beside Muon, for the loss summed over the batch.
-        head_rate: Of the head, likewise.
-        weight_decay: Decoupled with `adamw`; with `muon` per step, of all but the filters, whose norm is
-            held; else added to the gradient.
-        whitening_epochs: In which the bias of a whitening first layer learns too.
-        schedule: One of `SCHEDULES`; `plateau` needs validation images.
-        step_epochs: Epochs between two steps of the schedule `step`.
-        step_factor: By which each multiplies the rate.
-        label_smoothing: Share of each label spread over all classes.
-        translate: Pixels by which an image is moved at the most.
-        flip: `alternate`, `random` or `none`.
-        cutout: Side in pixels of a square of each image that is blanked; 0 for none.
-        validation: Share of the training split held out to choose the best epoch; 0 for none.
-        dropout: Share of values dropped in the head in training; None for what belongs to the network.
-        image_size: The side in pixels that the network is built for.
+        learning_rate: The peak learning rate of all parameters; with `muon` that of the filters.
+        bias_rate: With `muon`, the learning rate of the trunk's parameters that are not filters, for a loss
+            summed over the batch.
+        head_rate: With `muon`, the learning rate of the head, for a loss summed over the batch.
+        weight_decay: The weight decay; decoupled with `adamw`, per step and not of filters with `muon`, else
+            added to the gradient.
+        whitening_epochs: The first epochs, in which the bias of a whitening layer is trained.
+        schedule: One of `SCHEDULES`; `plateau` needs held-out images.
+        step_epochs: The epochs between two steps of the schedule `step`.
+        step_factor: The factor of the learning rate at each step of the schedule `step`.
+        label_smoothing: The share of each label that is spread over all classes.
+        translate: The largest translation of an image in pixels.
+        flip: The mirroring: `alternate` (in every other epoch), `random` or `none`.
+        cutout: The side in pixels of the square of each image that is blanked; 0 for none.
+        validation: The share of the training split held out to choose the best epoch; 0 for none.
+        dropout: The share of values dropped in the head in training; None for the network's own.
+        image_size: The side of the pictures in pixels, for which the network is built.
     """
 
     epochs: int
@@ -167,23 +171,23 @@ class FromScratch:
 
 
 How = TrainHead | FineTune | FromScratch
-"""The three ways to train a classifier."""
+"""The three ways of training a classifier."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a classifier is trained.
+    """The complete settings for the training of a classifier.
 
     Attributes:
-        name: What `--recipe` calls it.
-        backbone: The backbone where none is named.
-        head: What turns maps into logits; of a network trained from scratch only the number of members
-            counts, as it has a head of its own.
-        how: Which of the three ways it is trained, with all that belongs to that way.
-        learning: What is learned from each image, except by a network trained from scratch.
-        inference_views: Of an image seen whole, whose logits are averaged in use: names of `VIEWS`.
-        tile_views: Likewise of the tiles of a larger one, which already take many passes.
-        precision: In which number format networks learn: one of `PRECISIONS`; `auto` is the quickest here.
+        name: The name for `--recipe`.
+        backbone: The default backbone.
+        head: The specification of the head; a network trained from scratch has its own head and takes only
+            the number of members from here.
+        how: The way of training, with its settings.
+        learning: The learning options, which training from scratch ignores.
+        inference_views: The views whose logits are averaged for an image used whole, as names of `VIEWS`.
+        tile_views: The views for an image in tiles, which takes many passes already.
+        precision: The number format of training, one of `PRECISIONS`; `auto` is the machine's fastest.
     """
 
     name: str
@@ -196,12 +200,12 @@ class Recipe:
     precision: str = "auto"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values for a manifest; `how` says under `way` which of the three it is."""
+        """Return plain values for a manifest; `how` has the way of training under `way`."""
         return {**asdict(self), "how": {"way": WAYS[type(self.how)], **asdict(self.how)}}
 
 
 WAYS: dict[type, str] = {TrainHead: "train-head", FineTune: "fine-tune", FromScratch: "from-scratch"}
-"""What a manifest calls the three ways."""
+"""The names of the three ways of training in a manifest."""
 
 MULTI_STAGE = HeadSpec(
     taps=(-6, -5, -4, -3, -2),
@@ -211,7 +215,7 @@ MULTI_STAGE = HeadSpec(
     dropout=0.3,
     scales=(1.0, 0.53, 0.43),
 )
-"""Pooled maps from stride 8 to 32, fine scratches in the first and shapes in the last, at three scales."""
+"""Pooled maps of strides 8 to 32 at three scales: fine scratches show in the first, shapes in the last."""
 
 RECIPES: dict[str, Recipe] = {
     "fast": Recipe(name="fast", backbone="tf_efficientnet_lite0", head=MULTI_STAGE, how=TrainHead(folds=5)),
@@ -280,7 +284,7 @@ def find_recipe(name: str) -> Recipe:
     """Return a recipe by name.
 
     Raises:
-        ConfigError: If there is none of that name.
+        ConfigError: If no recipe has this name.
     """
     if name not in RECIPES:
         close = difflib.get_close_matches(name, RECIPES, n=1)
@@ -290,7 +294,7 @@ def find_recipe(name: str) -> Recipe:
 
 
 def usual_rates(how: FineTune | FromScratch, optimiser: str) -> dict[str, float]:
-    """Return the rates and the weight decay to begin with, where a recipe takes another optimiser."""
+    """Return the default learning rates and weight decay of an optimiser, for a way of training."""
     if isinstance(how, FineTune):
         return _TUNING_RATES[optimiser]
     return _SCRATCH_RATES[optimiser]

@@ -1,4 +1,4 @@
-"""How networks run fast on the machine at hand: device, number format, memory layout, allocator."""
+"""The runtime of networks on this machine: device, number format, memory layout, allocator."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ M_MMAP_THRESHOLD = -3
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and in which number format a network runs.
+    """The device and the number formats of a network.
 
     Attributes:
         device: `cpu` or `cuda`.
-        dtype: In which it scores: bfloat16 where a GPU multiplies it natively, else float32.
-        training: In which it learns, under autocast: weights and sums stay in float32.
+        dtype: The number format of inference: bfloat16 if a GPU supports it natively, else float32.
+        training: The number format of training under autocast; weights and sums stay float32.
     """
 
     device: str
@@ -32,28 +32,28 @@ class Runtime:
     training: torch.dtype = torch.float32
 
     def place(self, module: nn.Module) -> nn.Module:
-        """Move a module to the device, in the memory layout its convolutions prefer."""
+        """Return the module, moved to the device in channels-last memory layout."""
         return module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def put(self, batch: Tensor) -> Tensor:
-        """Move a (N, C, H, W) batch to the device in the same layout."""
+        """Return a batch (N, C, H, W), moved to the device in channels-last memory layout."""
         return batch.to(self.device).contiguous(memory_format=torch.channels_last)
 
     @contextlib.contextmanager
     def autocast(self, *, training: bool = False) -> Iterator[None]:
-        """Compute in `dtype` inside the block, or in `training`."""
+        """Compute in the number format of inference inside the block, or in that of training."""
         dtype = self.training if training else self.dtype
         with torch.autocast(self.device, dtype, enabled=dtype != torch.float32):
             yield
 
 
 def pick_runtime(device: str = "auto", precision: str = "auto", trunk: nn.Module | None = None) -> Runtime:
-    """Return the quickest runtime of this machine, or of the device named: `cpu` or `cuda`.
+    """Return the fastest runtime on this machine.
 
     Args:
-        device: `auto` takes a GPU where there is one.
-        precision: In which number format it learns: `float32`, `bfloat16` or `auto`: the quickest here.
-        trunk: What will learn, where that is known: some processors are quick in bfloat16 at some networks.
+        device: `cpu`, `cuda`, or `auto` for a GPU if there is one.
+        precision: The number format of training: `float32`, `bfloat16`, or `auto` for the fastest.
+        trunk: The network to train, if known: on some processors the fastest format depends on it.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -67,26 +67,27 @@ def pick_runtime(device: str = "auto", precision: str = "auto", trunk: nn.Module
 
 
 def _is_quick_in_bfloat16(trunk: nn.Module | None) -> bool:
-    """Tell whether this processor trains a network faster in bfloat16.
+    """Return whether this processor trains a network faster in bfloat16.
 
-    With whole tiles of it (Intel's AMX) any network trains about three times as fast as in float32. With
-    AVX-512's instructions, two numbers at a time, plain convolutions gain and depthwise ones lose.
+    With Intel's AMX, which multiplies matrix tiles, any network trains about three times as fast as in
+    float32. With AVX-512's bfloat16 instructions, plain convolutions become faster and depthwise ones slower.
     """
     if not hasattr(torch.cpu, "get_capabilities"):
         return False  # an older torch cannot tell
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("amx_bf16") or (able.get("avx512_bf16") and trunk is not None and _is_plain(trunk)))
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("amx_bf16") or (has.get("avx512_bf16") and trunk is not None and _is_plain(trunk)))
 
 
 def _is_plain(trunk: nn.Module) -> bool:
+    """Return whether a network has no grouped or depthwise convolutions."""
     return all(m.groups == 1 for m in trunk.modules() if isinstance(m, nn.Conv2d))
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to keep large freed blocks instead of handing them back to the kernel.
+    """Make glibc keep large freed blocks instead of returning them to the kernel.
 
-    Activations are freed and taken again at every layer; returning them costs a page fault for each 4 KiB, a
-    third of the time of a forward pass here. Elsewhere than on glibc this does nothing.
+    Activations are freed and allocated again at every layer. A block from the kernel costs a page fault for
+    every 4 KiB, which took a third of a forward pass where this was measured. Without glibc nothing changes.
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -1,4 +1,4 @@
-"""Schedules of the learning rate by name, for whatever is trained."""
+"""Learning-rate schedules by name."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.5, 2
 
 @dataclass(frozen=True)
 class Length:
-    """How long a training lasts.
+    """The length of a training, and the settings of the schedule `step`.
 
     Attributes:
-        epochs: At the most.
-        steps: Of the optimiser, an epoch.
-        step_epochs: Epochs between two steps of the schedule `step`.
-        step_factor: By which each multiplies the rate.
+        epochs: The largest number of epochs.
+        steps: The optimiser steps in an epoch.
+        step_epochs: The epochs between two steps of the schedule `step`.
+        step_factor: The factor of the learning rate at each step of the schedule `step`.
     """
 
     epochs: int
@@ -40,48 +40,54 @@ class Length:
 
 
 class Schedule:
-    """Sets the learning rates of optimisers, which begin at their peaks or as the schedule has it."""
+    """The learning-rate schedules of several optimisers, advanced together.
 
-    def __init__(self, each: Sequence[LRScheduler], of_steps: bool) -> None:
-        self.each = list(each)
-        self.of_steps = of_steps
+    Args:
+        schedulers: One scheduler for each optimiser.
+        per_step: Whether they advance after every optimiser step, and not after every epoch.
+    """
+
+    def __init__(self, schedulers: Sequence[LRScheduler], per_step: bool) -> None:
+        self.schedulers = list(schedulers)
+        self.per_step = per_step
 
     def after_step(self) -> None:
-        """Take note of a step of the optimisers."""
-        if self.of_steps:
-            for one in self.each:
-                one.step()
+        """Advance the schedule after an optimiser step."""
+        if self.per_step:
+            for scheduler in self.schedulers:
+                scheduler.step()
 
     def after_epoch(self, figure: float | None) -> None:
-        """Take note of an epoch and its validation figure, the higher the better; None without one."""
-        for one in () if self.of_steps else self.each:
-            if not isinstance(one, ReduceLROnPlateau):
-                one.step()
+        """Advance the schedule after an epoch, given its validation figure, higher is better, or None."""
+        for scheduler in () if self.per_step else self.schedulers:
+            if not isinstance(scheduler, ReduceLROnPlateau):
+                scheduler.step()
             elif figure is not None:
-                one.step(figure)
+                scheduler.step(figure)
 
     def state(self) -> list[dict[str, Any]]:
-        """Return all that changes from step to step, for a checkpoint."""
-        return [{k: v for k, v in one.state_dict().items() if not callable(v)} for one in self.each]
+        """Return the state, for a checkpoint."""
+        return [{k: v for k, v in s.state_dict().items() if not callable(v)} for s in self.schedulers]
 
     def restore(self, state: Sequence[dict[str, Any]]) -> None:
-        """Take what `state` returned."""
-        for one, kept in zip(self.each, state, strict=True):
-            one.load_state_dict(kept)
+        """Restore the state that `state` returned."""
+        for scheduler, saved in zip(self.schedulers, state, strict=True):
+            scheduler.load_state_dict(saved)
 
 
 def build_schedule(name: str, optimisers: Sequence[Optimizer], length: Length) -> Schedule:
-    """Return the schedule that a name of `SCHEDULES` stands for.
+    """Return the schedule of a name in `SCHEDULES`.
 
-    `step` multiplies the rates every few epochs, `plateau` halves them where the validation figure stalls
-    for two. `cosine`, `one-cycle` (Smith, "Super-Convergence", 2018) and `linear` go down to zero or nearly,
-    step by step; the second climbs first, and lets momentum go the other way, except beside Muon.
+    `step` multiplies the learning rates by a factor every few epochs. `plateau` halves them after two epochs
+    without a better validation figure. `cosine`, `linear` and `one-cycle` (Smith, "Super-Convergence", 2018)
+    fall to zero or nearly, step by step; `one-cycle` rises first, and cycles momentum inversely, except with
+    Muon.
 
     Raises:
         ConfigError: If the name is unknown.
     """
-    turns = not any(isinstance(optimiser, Muon) for optimiser in optimisers)
-    every = length.epochs * length.steps
+    cycle_momentum = not any(isinstance(optimiser, Muon) for optimiser in optimisers)
+    steps = length.epochs * length.steps
 
     def build(of: Optimizer) -> LRScheduler:
         match name:
@@ -90,14 +96,14 @@ def build_schedule(name: str, optimisers: Sequence[Optimizer], length: Length) -
             case "plateau":
                 return ReduceLROnPlateau(of, mode="max", factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE)
             case "cosine":
-                return CosineAnnealingLR(of, every)
+                return CosineAnnealingLR(of, steps)
             case "linear":
-                return LambdaLR(of, lambda step: 1.0 - step / every)
+                return LambdaLR(of, lambda step: 1.0 - step / steps)
             case "one-cycle":
                 peaks = [float(group["lr"]) for group in of.param_groups]
-                # one step more than are taken, as it is told of the last one too
-                return OneCycleLR(of, peaks, total_steps=every + 1, cycle_momentum=turns)
+                # one more step, since the scheduler advances after the last one too
+                return OneCycleLR(of, peaks, total_steps=steps + 1, cycle_momentum=cycle_momentum)
             case _:
-                raise ConfigError(f"schedule {name!r} is unknown; see SCHEDULES for what is known")
+                raise ConfigError(f"schedule {name!r} is unknown; expected one of SCHEDULES")
 
-    return Schedule([build(of) for of in optimisers], of_steps=name in ("cosine", "linear", "one-cycle"))
+    return Schedule([build(of) for of in optimisers], per_step=name in ("cosine", "linear", "one-cycle"))

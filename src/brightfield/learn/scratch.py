@@ -1,4 +1,4 @@
-"""One plain loop that trains a small network from scratch, on whole batches augmented in memory."""
+"""Training of a small network from scratch, on batches augmented in memory."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from torch.nn.parallel import DistributedDataParallel
 from brightfield.data.cache import PixelCache
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.errors import DataError
-from brightfield.learn.draws import Draws, cut_out, draw, gathered
-from brightfield.learn.epochs import Epochs, History, Row, pieces_of, run_epochs
+from brightfield.learn.draws import Draws, augmented, cut_out, draw
+from brightfield.learn.epochs import Epochs, History, Row, micro_batch_count, run_epochs
 from brightfield.learn.network import TileNet, normalise
 from brightfield.learn.optimisers import Rates, build_optimisers
 from brightfield.learn.processes import ALONE, Processes
@@ -29,19 +29,19 @@ from brightfield.progress import Progress, silent
 _WHITENING_IMAGES = 5000
 _SCORED_AT_ONCE = 500
 _SMALLEST_BATCH = 16
-_ON_A_CPU = 500  # images whose gradients are computed at once
-_STEPS = 25  # an epoch at the least, as far as the images reach
+_CPU_MICRO_BATCH = 500
+_STEPS = 25  # the least number of steps in an epoch, if there are enough images
 
 
 @dataclass(frozen=True)
 class ScratchData:
-    """What a network learns from.
+    """The data for training from scratch.
 
     Attributes:
-        images: uint8 (N, S, S, 3).
-        labels: int64 (N,).
-        preprocessing: How they are normalised.
-        held_out: Rows that choose the best epoch and are not trained on; empty for none.
+        images: The images, uint8 (N, S, S, 3).
+        labels: The classes, int64 (N,).
+        preprocessing: The normalisation of the images.
+        held_out: The rows on which the best epoch is chosen, and which are not trained on; may be empty.
     """
 
     images: Tensor
@@ -51,7 +51,7 @@ class ScratchData:
 
 
 def gather(cache: PixelCache, preprocessing: Preprocessing) -> Tensor:
-    """Return every cached image as the square that the network sees, uint8 (N, S, S, 3)."""
+    """Return all cached images as squares of the network's input size, uint8 (N, S, S, 3)."""
     side = preprocessing.tile
     out = np.empty((len(cache), side, side, 3), dtype=np.uint8)
     for i in range(len(cache)):
@@ -69,16 +69,15 @@ def train_from_scratch(
     process_group: Processes = ALONE,
     progress: Progress | None = None,
 ) -> History:
-    """Train a network in place, alone or as one of several processes with the same network.
+    """Train a network in place, in one process or in a process group whose processes hold the same network.
 
-    Where images are held out, the weights of the best epoch are restored.
-
-    After every epoch its whole state goes to `checkpoint`, if one is named, from which a killed training
-    continues and ends with the same weights, bit for bit on a CPU.
+    If images are held out, the weights of the best epoch are loaded at the end. The state is saved to
+    `checkpoint`, if given, after every epoch; an interrupted training resumes from there and ends with the
+    same weights, bit for bit on a CPU.
 
     Returns:
-        One row an epoch: `epoch`, `train_loss`, `learning_rate`, and `validation_accuracy` where images are
-        held out.
+        One row an epoch: `epoch`, `train_loss`, `learning_rate`, and `validation_accuracy` if images are held
+        out.
     """
     training = _FromScratch(net, data, settings, seed, process_group, progress or silent)
     return run_epochs(
@@ -87,7 +86,7 @@ def train_from_scratch(
 
 
 class _Logits(nn.Module):
-    """Every member's logits of a batch, (N, C, H, W) to (M, N, K), as one module that can be distributed."""
+    """The logits of every member, (N, C, H, W) to (M, N, K), as a module for DistributedDataParallel."""
 
     def __init__(self, net: TileNet) -> None:
         super().__init__()
@@ -100,7 +99,7 @@ class _Logits(nn.Module):
 
 
 class _FromScratch:
-    """A network that is trained from scratch."""
+    """The training of a network from scratch, as `run_epochs` runs it."""
 
     def __init__(
         self,
@@ -117,26 +116,25 @@ class _FromScratch:
         self.net, self.data, self.settings = net, data, settings
         device = net.runtime.device
         self.images, self.labels = data.images.to(device), data.labels.to(device)
-        # a piece of a batch fits a processor's cache; a GPU takes the batch whole
-        suiting = _ON_A_CPU if device == "cpu" else settings.batch
-        self.micro_batch = settings.micro_batch or suiting
+        # on a CPU, micro-batches that fit in the cache are faster; a GPU takes whole batches
+        self.micro_batch = settings.micro_batch or (_CPU_MICRO_BATCH if device == "cpu" else settings.batch)
         self.rows = np.setdiff1d(np.arange(len(data.images)), data.held_out)
         if len(self.rows) < 2 * process_group.world:
             raise DataError(
                 f"{len(self.rows)} images to train on are too few for {process_group.world} processes"
             )
         self.first = self.rng.random(len(data.images)) < 0.5  # mirrored in even epochs
-        # few images come in small batches, so that there are steps enough to learn from
+        # few images are trained on in smaller batches, so that an epoch has enough steps
         least = max(_SMALLEST_BATCH, process_group.world)
         self.batch = max(least, min(settings.batch, len(self.rows) // _STEPS))
-        # a rest waits for another epoch: a step on a few images would be as long as one on many, and the
-        # norms would remember those few
+        # an incomplete last batch is skipped: its step would be as large as that of a full batch, and the
+        # batch norm statistics would follow its few images
         self.steps = max(1, len(self.rows) // self.batch)
         self.whitened = [module for module in net.trunk.net.modules() if isinstance(module, FastCNN)]
         for module in self.whitened:
-            # of all classes, whatever order the images come in
-            few = self.rng.choice(self.rows, min(_WHITENING_IMAGES, len(self.rows)), replace=False)
-            module.whiten(normalise(self.images[torch.from_numpy(few)], data.preprocessing))
+            # a random sample, so that all classes are in it
+            sample = self.rng.choice(self.rows, min(_WHITENING_IMAGES, len(self.rows)), replace=False)
+            module.whiten(normalise(self.images[torch.from_numpy(sample)], data.preprocessing))
         self.logits: nn.Module
         self._set_whitening(True)
         rates = Rates(settings.learning_rate, settings.weight_decay, settings.bias_rate, settings.head_rate)
@@ -144,11 +142,11 @@ class _FromScratch:
         length = Length(settings.epochs, self.steps, settings.step_epochs, settings.step_factor)
         self.schedule = build_schedule(settings.schedule, self.optimisers, length)
 
-    def judged(self) -> TileNet:
+    def validated_network(self) -> TileNet:
         return self.net
 
     def _set_whitening(self, learns: bool) -> None:
-        """Train the whitening layer's bias, or leave it: it alone needs the gradient of that layer's map."""
+        """Train or freeze the whitening layer's bias, the only parameter that needs that layer's gradient."""
         self.whitening_learns = learns
         for module in self.whitened:
             module.train_whitening(learns)
@@ -163,15 +161,15 @@ class _FromScratch:
         drawn = self._draw(epoch)
         losses: list[Tensor] = []
         for step in range(self.steps):
-            rate = float(self.optimisers[0].param_groups[0]["lr"])  # the filters' or everything's
+            rate = float(self.optimisers[0].param_groups[0]["lr"])  # with Muon that of the filters
             for optimiser in self.optimisers:
                 optimiser.zero_grad(set_to_none=True)
-            places = np.arange(step * self.batch, min((step + 1) * self.batch, len(self.rows)))
-            mine = np.array_split(places, self.group.world)[self.group.rank]
-            pieces = np.array_split(mine, pieces_of(len(mine), self.micro_batch))
-            for piece in pieces:
-                with self._synchronised(piece is pieces[-1]):
-                    losses.append(self._backward(drawn.some(piece[0], piece[-1] + 1), len(places)))
+            batch = np.arange(step * self.batch, min((step + 1) * self.batch, len(self.rows)))
+            own = np.array_split(batch, self.group.world)[self.group.rank]  # this process's share
+            micro_batches = np.array_split(own, micro_batch_count(len(own), self.micro_batch))
+            for part in micro_batches:
+                with self._synchronised(part is micro_batches[-1]):
+                    losses.append(self._backward(drawn.some(part[0], part[-1] + 1), len(batch)))
             for optimiser in self.optimisers:
                 optimiser.step()
             self.schedule.after_step()
@@ -183,7 +181,7 @@ class _FromScratch:
         }
 
     def _synchronised(self, last: bool) -> contextlib.AbstractContextManager[None]:
-        """Let gradients travel between processes with those of a batch's last piece, all together."""
+        """Exchange gradients between processes with the last micro-batch of a batch only."""
         if last or not isinstance(self.logits, DistributedDataParallel):
             return contextlib.nullcontext()
         return self.logits.no_sync()
@@ -196,32 +194,33 @@ class _FromScratch:
             self.images.shape[1],
             epoch=epoch,
             first=self.first,
-            rng=np.random.default_rng([self.seed, epoch + 1]),  # with 0 it would be that of the order
+            rng=np.random.default_rng([self.seed, epoch + 1]),  # [seed, 0] would equal the order's generator
             device=self.images.device,
         )
 
     def _backward(self, drawn: Draws, batch: int) -> Tensor:
+        """Add the gradients of a micro-batch of a batch of `batch` images, and return its summed loss."""
         settings = self.settings
-        x = normalise(gathered(self.images, drawn), self.data.preprocessing)
+        x = normalise(augmented(self.images, drawn), self.data.preprocessing)
         x = cut_out(x, drawn.hole, settings.cutout)
         logits: Tensor = self.logits(x)  # (M, B, K)
         labels = self.labels[drawn.rows]
-        # every member learns as it would alone: their losses add up
+        # the members' losses are summed, so that each is trained as it would be alone
         loss = nn.functional.cross_entropy(
             logits.flatten(0, 1),
             labels.repeat(len(logits)),
             label_smoothing=settings.label_smoothing,
             reduction="sum",
         )
-        # processes average their gradients, where one process adds them up
+        # DistributedDataParallel averages gradients over processes, where their sum is needed
         share = self.group.world / (batch if settings.optimiser != "muon" else 1)
         (loss * share).backward()  # type: ignore[no-untyped-call]
-        return loss.detach() / len(logits)  # a number would make a GPU wait for it
+        return loss.detach() / len(logits)  # converting it to a float would make the CPU wait for the GPU
 
     def validate(self) -> Row:
         held_out = self.data.held_out
-        # each process judges with its own statistics of the norms: one figure must count in all
-        figure = self.group.told_by_the_first(self._accuracy(held_out)) if len(held_out) else None
+        # batch norm statistics differ between processes, but all must use the same figure
+        figure = self.group.broadcast_from_first(self._accuracy(held_out)) if len(held_out) else None
         self.schedule.after_epoch(figure)
         return {} if figure is None else {"validation_accuracy": figure}
 

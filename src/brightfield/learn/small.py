@@ -1,4 +1,4 @@
-"""Networks for small images, by name, trained from scratch: a trunk and the head that belongs to it."""
+"""Networks for small images, trained from scratch: by name, a trunk and its head."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from brightfield.errors import ConfigError
 from brightfield.learn.backbone import IMAGENET_MEAN, IMAGENET_STD, BackboneSpec, Trunk
 
 PREFIX = "small/"
-"""Before the name of a network in a bundle, since libraries have large ones of the same name."""
+"""The prefix of a small network's name in a bundle, since libraries have large networks of the same name."""
 
 TIMES = "*"
-"""Between the name of a network in a bundle and how many of it stand side by side, where it is several."""
+"""The separator between a network's name in a bundle and the number of networks in its ensemble."""
 
 
 _WHITENED_AT_ONCE = 500
-"""Images whose patches are in memory together."""
+"""The number of images whose patches are in memory at once."""
 
 
 @dataclass(frozen=True)
 class SmallNetwork:
-    """How a network is built.
+    """The parts of a network.
 
     Attributes:
-        body: Builds what turns (N, 3, H, W) into the last map (N, C, h, w).
-        head: What follows on that map.
-        adapted: Whether it is known for large pictures and changed for small ones.
+        body: A function that builds the convolutions, (N, 3, H, W) to the last map (N, C, h, w).
+        head: The specification of the head on that map.
+        adapted: Whether it is a network for large pictures, adapted to small ones.
     """
 
     body: Callable[[], nn.Module]
@@ -39,26 +39,26 @@ class SmallNetwork:
     adapted: bool = False
 
 
-class Abreast(nn.Module):
-    """Networks side by side on the same images, whose last maps are joined: (N, M * C, h, w)."""
+class Ensemble(nn.Module):
+    """Several networks on the same images, whose last maps are concatenated: (N, M * C, h, w)."""
 
     def __init__(self, nets: Iterable[nn.Module]) -> None:
         super().__init__()
         self.nets = nn.ModuleList(nets)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return every network's last map."""
+        """Return the concatenated last maps."""
         return torch.cat([net(x) for net in self.nets], 1)
 
 
 class SmallTrunk(Trunk):
-    """The convolutions of a network for small images, or of several of them abreast, read at their end."""
+    """The convolutions of a network for small images, or of an ensemble of them; it returns the last map."""
 
     def __init__(self, name: str, size: int, members: int = 1) -> None:
         super().__init__()
         self.members = members
         body = NETWORKS[name].body
-        self.net = body() if members == 1 else Abreast(body() for _ in range(members))
+        self.net = body() if members == 1 else Ensemble(body() for _ in range(members))
         with torch.no_grad():
             self.net.eval()
             out = self.net(torch.zeros(1, 3, size, size))
@@ -76,18 +76,23 @@ class SmallTrunk(Trunk):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return the last map of a normalised batch, alone in a list."""
+        """Return the last map of a normalised batch, as a list of one."""
         return [self.net(x)]
 
 
 def build_small_trunk(name: str, size: int, members: int = 1) -> SmallTrunk:
-    """Build a network's convolutions for square images of a side in pixels, with random weights.
+    """Return a network's trunk for square images, with random weights.
 
-    Several `members` stand side by side, each with weights of its own (deep ensembles, Lakshminarayanan et
-    al., "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", 2017).
+    Several members form a deep ensemble (Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty
+    Estimation using Deep Ensembles", 2017).
+
+    Args:
+        name: The network's name, a key of `NETWORKS`.
+        size: The side of the images in pixels.
+        members: The number of networks, each with its own weights.
 
     Raises:
-        ConfigError: If the images are too small for it.
+        ConfigError: If the images are too small for the network.
     """
     try:
         return SmallTrunk(name, size, members)
@@ -98,13 +103,13 @@ def build_small_trunk(name: str, size: int, members: int = 1) -> SmallTrunk:
 
 
 def small_trunk_of(spec_name: str, size: int) -> SmallTrunk:
-    """Build the trunk that a bundle names, such as `small/fast_cnn` or `small/fast_cnn*3`."""
+    """Return the trunk of a name in a bundle, such as `small/fast_cnn` or `small/fast_cnn*3`."""
     name, _, members = spec_name.removeprefix(PREFIX).partition(TIMES)
     return build_small_trunk(name, size, int(members or 1))
 
 
 def small_head(name: str, trunk: SmallTrunk) -> HeadSpec:
-    """Return the head that belongs to a network's trunk: to its size, and to how many stand abreast in it."""
+    """Return the specification of a network's head, for the map size and the members of its trunk."""
     head = NETWORKS[name].head
     if "flatten" in head.pools:
         head = replace(head, places=trunk.places)
@@ -112,7 +117,7 @@ def small_head(name: str, trunk: SmallTrunk) -> HeadSpec:
 
 
 def _lenet5() -> nn.Module:
-    """LeNet-5 up to C5 (LeCun et al. 1998, section II.B), with average pools and all maps connected."""
+    """Return LeNet-5 up to C5 (LeCun et al. 1998, section II.B), with average pooling and all connections."""
     return nn.Sequential(
         nn.Conv2d(3, 6, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2)
     )
@@ -140,7 +145,7 @@ def _vgg(name: str) -> Callable[[], nn.Module]:
 
 
 class _Timm(nn.Module):
-    """A timm network's convolutions, whose stem does not shrink the picture."""
+    """The convolutions of a timm network, with a first layer that does not shrink the picture."""
 
     def __init__(self, name: str, stem: str) -> None:
         super().__init__()
@@ -160,17 +165,16 @@ class _Timm(nn.Module):
 
 
 class FastCNN(nn.Module):
-    """Convolutions that learn in few epochs: a whitening first layer, and others that begin as the identity.
+    """A network that trains in few epochs, with a whitening first layer and identity initialisation.
 
-    The first layer is set once from the training images so that its outputs are uncorrelated
-    (`whiten`), and of it only the bias is trained. After Keller Jordan, "94% on CIFAR-10 in 3.29 Seconds
-    on a Single GPU" (2024), sections 3.1 to 3.3; where a block has three convolutions, a shortcut
-    spans the third.
+    The first layer is set once from the training images so that its outputs are uncorrelated (`whiten`); only
+    its bias is trained. After Keller Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (2024),
+    sections 3.1 to 3.3. In blocks of three convolutions, a residual connection spans the third.
 
     Args:
-        widths: Channels of the three blocks.
-        convolutions: In each block, 2 or 3.
-        gain: What the last map is multiplied by.
+        widths: The channels of the three blocks.
+        convolutions: The number of convolutions in a block, 2 or 3.
+        gain: The factor of the last map.
     """
 
     def __init__(
@@ -188,14 +192,15 @@ class FastCNN(nn.Module):
         self.gain = gain
 
     def whiten(self, images: Tensor, epsilon: float = 5e-4) -> None:
-        """Set the first layer from normalised images (N, 3, H, W): the eigenvectors of their 2x2 patches.
+        """Set the first layer's filters from normalised images (N, 3, H, W).
 
-        Each is divided by the root of its eigenvalue, and stands there twice, with either sign, since the
-        activation behind it lets through one.
+        The filters are the eigenvectors of the second moments of 2x2 patches, each divided by the square root
+        of its eigenvalue. Each is there with both signs, as the activation after it passes one sign only.
         """
         moments, n = torch.zeros(12, 12, device=images.device), 0
-        for few in torch.split(images, _WHITENED_AT_ONCE):
-            patches = few.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 12).float()
+        for some in torch.split(images, _WHITENED_AT_ONCE):
+            # (N, 3, H, W) -> (N, 3, H - 1, W - 1, 2, 2) -> (patches, 3 * 2 * 2)
+            patches = some.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 12).float()
             moments, n = moments + patches.T @ patches, n + len(patches)
         values, vectors = torch.linalg.eigh(moments / n)
         rows = (vectors / torch.sqrt(values + epsilon)).T.flip(0).reshape(12, 3, 2, 2)
@@ -203,18 +208,18 @@ class FastCNN(nn.Module):
             self.whitening.weight.copy_(torch.cat([rows, -rows]))
 
     def train_whitening(self, learns: bool) -> None:
-        """Let the first layer's bias learn, or not."""
+        """Train the first layer's bias, or freeze it."""
         for name, value in self.whitening.named_parameters():
             value.requires_grad_(learns and name == "bias")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the last map."""
+        """Return the last map of a normalised batch."""
         out: Tensor = self.blocks(nn.functional.gelu(self.whitening(x))) * self.gain
         return out
 
 
-class _Added(nn.Module):
-    """What some layers make of a map, added to it."""
+class _Residual(nn.Module):
+    """Layers with a residual connection."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
@@ -226,7 +231,7 @@ class _Added(nn.Module):
 
 
 def _block(before: int, width: int, convolutions: int) -> nn.Sequential:
-    third = [_Added(_dirac(width, width), _norm(width)), nn.GELU()] if convolutions == 3 else []
+    third = [_Residual(_dirac(width, width), _norm(width)), nn.GELU()] if convolutions == 3 else []
     return nn.Sequential(
         *(_dirac(before, width), nn.MaxPool2d(2), _norm(width), nn.GELU()),
         *(_dirac(width, width), _norm(width), nn.GELU()),
@@ -235,7 +240,7 @@ def _block(before: int, width: int, convolutions: int) -> nn.Sequential:
 
 
 def _dirac(before: int, width: int) -> nn.Conv2d:
-    """A 3x3 convolution whose first channels begin as copies of its input's."""
+    """Return a 3x3 convolution that is initialised to copy its input to its first channels."""
     conv = nn.Conv2d(before, width, 3, padding=1, bias=False)
     with torch.no_grad():
         nn.init.dirac_(conv.weight[: min(before, width)])
@@ -243,7 +248,7 @@ def _dirac(before: int, width: int) -> nn.Conv2d:
 
 
 def _norm(width: int) -> nn.BatchNorm2d:
-    """A norm of which only the bias is trained: the layer behind it can scale as well."""
+    """Return a batch norm with a fixed weight, since the next layer can scale as well."""
     norm = nn.BatchNorm2d(width, eps=1e-12, momentum=0.4)
     norm.weight.requires_grad_(False)
     return norm

@@ -1,4 +1,4 @@
-"""What training aims at: class targets, what each image counts, and where unequal classes are corrected."""
+"""Training targets: classes, the weights of uncertain labels, the correction of class imbalance."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from brightfield.learn.learning import corrections
 FloatArray = npt.NDArray[np.float32]
 
 LEAST_COUNTED = 0.1
-"""What an image counts whose label is no likelier than its opposite."""
+"""The least weight of an image, for a label that is no more probable than its opposite."""
 
 
 def class_targets(dataset: Dataset, *, soft: bool = False) -> FloatArray:
-    """Return each sample's class, one-hot float32 (N, K).
+    """Return each sample's target, one-hot float32 (N, K).
 
-    With `soft`, an annotator's probability of a defect takes the label's place: the normal class gets what
-    remains of it, and a good image's share of defects is spread evenly over their types.
+    With `soft`, an annotator's probability p of a defect replaces the label: the normal class gets 1 - p, and
+    p goes to the label's class, or in a good image evenly to all defect classes.
 
     Raises:
         DataError: If a sample has no label.
@@ -43,10 +43,10 @@ def class_targets(dataset: Dataset, *, soft: bool = False) -> FloatArray:
 
 
 def certainties(dataset: Dataset) -> FloatArray:
-    """Return what each sample's label counts, float32 (N,), in [0.1, 1].
+    """Return the weight of each sample's label, float32 (N,), in [0.1, 1].
 
-    Where an annotator gave the probability p of a defect, it is by how much the label is likelier than its
-    opposite, 2 p - 1 of a defect and 1 - 2 p of a good part; else 1.
+    If an annotator gave the probability p of a defect, the weight is the label's probability minus that of
+    its opposite: 2 p - 1 for a defect, 1 - 2 p for a good part. Otherwise it is 1.
     """
     out = np.ones(len(dataset), dtype=np.float32)
     for i, sample in enumerate(dataset.samples):
@@ -58,32 +58,35 @@ def certainties(dataset: Dataset) -> FloatArray:
 
 
 def sampling_weights(labels: Sequence[int], classes: int) -> FloatArray:
-    """Return for each sample the weight that draws every class equally often, float32 (N,), mean 1."""
+    """Return sampling weights, float32 (N,), mean 1, with which all classes are drawn equally often."""
     counts = np.bincount(np.asarray(labels, dtype=np.intp), minlength=classes)
     weights = len(labels) / (np.count_nonzero(counts) * counts[np.asarray(labels)])
     return np.asarray(weights, dtype=np.float32)
 
 
 def loss_weights(counts: npt.ArrayLike) -> FloatArray:
-    """Return inverse-frequency class weights, float32 (K,), mean 1 over the samples counted.
+    """Return inverse-frequency class weights, float32 (K,), mean 1 over the samples.
 
-    A sampler that evens the classes out leaves nothing to weigh: both together correct twice.
+    They are not to be combined with balanced sampling, which would correct the imbalance twice.
+
+    Args:
+        counts: The number of samples of each class, (K,).
     """
-    there = np.asarray(counts, dtype=np.float64)
-    weights = np.zeros_like(there)
-    present = there > 0
-    weights[present] = there.sum() / (np.count_nonzero(present) * there[present])
+    n = np.asarray(counts, dtype=np.float64)
+    weights = np.zeros_like(n)
+    present = n > 0
+    weights[present] = n.sum() / (np.count_nonzero(present) * n[present])
     return weights.astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Balance:
-    """How unequal classes are corrected.
+    """The correction of class imbalance.
 
     Attributes:
-        sampling: The weight by which each sample is drawn, float32 (N,), or None.
-        class_weights: What each class counts in the loss, float32 (K,).
-        shift: Added to the logits in training, float32 (K,).
+        sampling: The sampling weight of each sample, float32 (N,), or None.
+        class_weights: The weight of each class in the loss, float32 (K,).
+        shift: The shift that is added to the logits in training, float32 (K,).
     """
 
     sampling: FloatArray | None
@@ -92,16 +95,21 @@ class Balance:
 
 
 def balance(labels: Sequence[int], classes: int, imbalance: str) -> Balance:
-    """Return how the classes of these labels, of `classes` in all, are corrected.
+    """Return the correction of class imbalance.
+
+    Args:
+        labels: The class of each sample, as an index.
+        classes: The number of classes.
+        imbalance: The names of the corrections: see `corrections`.
 
     Raises:
-        ConfigError: If the way is unknown.
+        ConfigError: If a name is unknown.
     """
-    asked = corrections(imbalance)
+    applied = corrections(imbalance)
     counts = np.bincount(np.asarray(labels, dtype=np.intp), minlength=classes)
     shares = np.maximum(counts, 1) / max(1, len(labels))
     return Balance(
-        sampling=sampling_weights(labels, classes) if "sampling" in asked else None,
-        class_weights=loss_weights(counts) if "loss" in asked else np.ones(classes, np.float32),
-        shift=(np.log(shares) if "adjustment" in asked else np.zeros(classes)).astype(np.float32),
+        sampling=sampling_weights(labels, classes) if "sampling" in applied else None,
+        class_weights=loss_weights(counts) if "loss" in applied else np.ones(classes, np.float32),
+        shift=(np.log(shares) if "adjustment" in applied else np.zeros(classes)).astype(np.float32),
     )

@@ -1,8 +1,8 @@
-"""The figures of a training while it runs, written where TensorBoard or MLflow shows them.
+"""Tracking of a training's figures with TensorBoard or MLflow.
 
-What trains calls `record_settings` and `record_figures`, which are log messages of the logger
-`brightfield.figures`; `tracked_by` attaches a handler that writes them on. Any other `logging.Handler` on
-that logger gets them too, as the attributes `stage`, `figures` and `step`, or `settings`.
+Training code calls `record_settings` and `record_figures`, which log to the logger `brightfield.figures`;
+`tracked_by` attaches handlers that write the records to trackers. Any other `logging.Handler` of that logger
+gets them too, as the attributes `stage`, `figures` and `step`, or `settings`.
 """
 
 from __future__ import annotations
@@ -25,40 +25,40 @@ EXPERIMENT = "brightfield"
 
 
 def record_figures(stage: str, figures: Mapping[str, float], step: int) -> None:
-    """Record figures of a stage, by name, at a step (an epoch's number, from 1)."""
+    """Record figures by name, of a stage, at a step (the epoch's number, from 1)."""
     text = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
     _figures.info("%s %d: %s", stage, step, text, extra={"stage": stage, "figures": figures, "step": step})
 
 
 def record_settings(settings: Mapping[str, Any]) -> None:
-    """Record what a training was told: values by name, nested as they come."""
+    """Record the settings of a training, by name; they may be nested."""
     _figures.debug("settings: %s", json.dumps(settings, default=str), extra={"settings": settings})
 
 
 class Sink(Protocol):
-    """Where figures are written."""
+    """A tracker to which figures are written."""
 
     def figure(self, name: str, value: float, step: int) -> None:
         """Write one figure."""
 
     def settings(self, values: Mapping[str, Any]) -> None:
-        """Write values by their dotted names."""
+        """Write settings by their dotted names."""
 
     def close(self, done: bool) -> None:
-        """Write what is left, and whether the training came to its end."""
+        """Flush and close; `done` says whether the training was completed."""
 
 
 @contextlib.contextmanager
 def tracked_by(places: Sequence[str], run: str) -> Iterator[None]:
-    """Write what is recorded inside the block to places.
+    """Write all figures and settings recorded inside the block to trackers.
 
     Args:
-        places: Each `tensorboard:FOLDER` (the run gets a folder of its own in it), `mlflow` (where
-            MLFLOW_TRACKING_URI says, else the folder `mlruns` or MLflow's own default) or `mlflow:URI`.
-        run: What the run is called there.
+        places: The trackers: `tensorboard:FOLDER` (the run gets a folder in it), `mlflow` (at
+            MLFLOW_TRACKING_URI, else in the folder `mlruns` or at MLflow's own default) or `mlflow:URI`.
+        run: The name of the run.
 
     Raises:
-        ConfigError: If a place is none of these, or what writes there is not installed or does not answer.
+        ConfigError: If a tracker's name is wrong, its package is not installed, or it does not answer.
     """
     sinks: list[tuple[str, Sink]] = []
     done = False
@@ -81,13 +81,13 @@ def tracked_by(places: Sequence[str], run: str) -> Iterator[None]:
 
 
 def check_places(places: Sequence[str]) -> None:
-    """Raise ConfigError if one of the places is no place to write to."""
+    """Raise ConfigError if the name of a tracker is wrong."""
     for place in places:
         _kind(place)
 
 
 class _Writer(logging.Handler):
-    """Writes records to a sink; one that fails is left alone, since figures are not worth a training."""
+    """Writes records to a tracker; after an error it writes no more, so that the training goes on."""
 
     def __init__(self, place: str, sink: Sink) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class _Writer(logging.Handler):
                 self._write(f"{fields['stage']}/{name}", float(value), int(fields["step"]))
 
     def finish(self, done: bool) -> None:
-        """Close the sink."""
+        """Close the tracker."""
         self._do(lambda sink: sink.close(done))
 
     def _write(self, name: str, value: float, step: int) -> None:
@@ -121,7 +121,7 @@ class _Writer(logging.Handler):
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Return nested values by dotted names."""
+    """Return nested values as a flat dictionary with dotted names."""
     out: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -135,7 +135,7 @@ def _kind(place: str) -> tuple[str, str]:
     kind, _, where = place.partition(":")
     if kind not in _SINKS or (kind == "tensorboard" and not where):
         raise ConfigError(
-            f"--log {place!r} is no place for figures; expected tensorboard:FOLDER, mlflow or mlflow:URI"
+            f"--log {place!r} names no tracker; expected tensorboard:FOLDER, mlflow or mlflow:URI"
         )
     return kind, where
 
@@ -159,8 +159,8 @@ class _TensorBoard:
 
     def figure(self, name: str, value: float, step: int) -> None:
         if step != self.step:
-            # a full disk ends the thread that writes, and who queues figures for it then waits for ever:
-            # written out here, it is an error here
+            # on a full disk the writer's thread ends, and a later add_scalar would wait for ever: flushing
+            # here raises the error here
             self.writer.flush()
             self.step = step
         self.writer.add_scalar(name, value, step)
@@ -176,14 +176,14 @@ class _TensorBoard:
 
 class _MLflow:
     def __init__(self, where: str, run: str) -> None:
-        # it would send a record of its use home, and wait minutes for a server that is gone
+        # without these, MLflow sends telemetry, and retries for minutes when a server does not answer
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-        # files in a folder are the one store that needs no server and no database
+        # a folder of files is the only store that needs neither a server nor a database
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         if not where and "MLFLOW_TRACKING_URI" not in os.environ and find_spec("sqlalchemy") is None:
-            where = Path("mlruns").absolute().as_uri()  # its own default would be a database
+            where = Path("mlruns").absolute().as_uri()  # MLflow's own default would be a database
         try:
             from mlflow.exceptions import MlflowException
             from mlflow.tracking import MlflowClient

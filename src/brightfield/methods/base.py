@@ -1,4 +1,4 @@
-"""What every method looks like from outside: the half that learns, and the half that judges."""
+"""The protocols of a method: `Learner` for training and `Method` for inference."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Picture = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a method says of one image before calibration.
+    """A method's result for one image, before calibration.
 
     Attributes:
-        score: Any scale, higher is more defective.
-        logits: float64 (K,), where the method tells classes apart, else None.
-        heat: float32 (h, w) at working size; None where not asked for. An attribution map lies in [0, 1]: the
-            hottest place is at 1, or at less where what decided has no place. An evidence map is in the
-            score's units, 0 where nothing is unusual.
+        score: The defect score on any scale; higher is more defective.
+        logits: float64 (K,) if the method distinguishes classes, else None.
+        heat: float32 (h, w) at working size; None if not requested. An attribution map is in [0, 1]; its
+            maximum is 1, or less if what decided has no position in the picture. An evidence map is in the
+            score's units, and 0 where nothing is unusual.
     """
 
     score: float
@@ -41,12 +41,12 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Stored:
-    """All that is needed to build a fitted method again.
+    """The serialised state of a fitted method, from which it can be loaded.
 
     Attributes:
-        networks: ONNX models by name.
-        arrays: Further arrays by name.
-        settings: JSON's own types.
+        networks: The ONNX models by name.
+        arrays: The other arrays by name.
+        settings: The settings, as JSON types.
     """
 
     networks: Mapping[str, bytes] = field(repr=False)
@@ -55,36 +55,37 @@ class Stored:
 
 
 class Method(Protocol):
-    """A fitted method: NumPy in, NumPy out. It never changes, and several threads may use it at once."""
+    """A fitted method, on NumPy arrays; it never changes, and several threads may use it at once."""
 
     @property
     def name(self) -> str:
-        """What `--method` calls it."""
+        """The method's name for `--method`."""
 
     @property
     def heatmap_kind(self) -> HeatmapKind:
-        """What its heatmaps mean."""
+        """The meaning of the method's heatmaps."""
 
     def judge(self, pictures: Sequence[Picture], *, explain: bool) -> list[Judgement]:
-        """Judge images at working size, all together; with a heatmap each where `explain` is set."""
+        """Return the judgement of each picture of a batch, with a heatmap if `explain` is set."""
 
     def stored(self) -> Stored:
-        """Return all that is needed to build the method again."""
+        """Return the state from which the method can be loaded."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a learner is given.
+    """The inputs of a fit.
 
     Attributes:
-        data: Every image with its split, `train` among them.
-        policy: What will choose the threshold.
-        seed: Of everything random.
-        folder: Where it may keep what a training that was stopped goes on from.
-        duplicates: (N,) of the training images, equal for near-duplicates, which stay together.
-        folds: (N,) of the training images, the fold of each where they calibrate out of fold; else None.
-        process_group: This process among those that share the work.
-        progress: Told of every stage.
+        data: The data set, with a split for every image.
+        policy: The policy that will choose the threshold.
+        seed: The seed of all random draws.
+        folder: The folder for checkpoints, from which an interrupted training resumes.
+        duplicates: The near-duplicate group of each training image, (N,); groups stay together.
+        folds: The fold of each training image, (N,), for calibration on out-of-fold scores; None if a
+            calibration split is held out instead.
+        process_group: The process group that shares the work, and this process's rank in it.
+        progress: Called during every stage.
     """
 
     data: Dataset
@@ -99,18 +100,19 @@ class Job:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a learner returns.
+    """The result of a fit.
 
     Attributes:
         method: The fitted method.
-        preprocessing: What happens to every image before it.
-        cache: The images that calibrate, decoded: the training images where there are `out_of_fold` scores.
-        history: One row an epoch.
-        out_of_fold: Scores of the training images by networks that had not been shown them, or None.
-        facts: What the manifest's `training` says of the method.
-        weights_licence: The terms of the pretrained weights.
-        weights_sha256: Of the file they came from, or None.
-        learned: Judges pictures by what learned, not by what is stored, to compare the two.
+        preprocessing: The preprocessing of its input.
+        cache: The decoded calibration images; with `out_of_fold` scores these are the training images.
+        history: The training history, one row an epoch.
+        out_of_fold: The score of each training image by networks trained without it; or None.
+        facts: The method's entries under `training` in the manifest.
+        weights_licence: The licence of the pretrained weights.
+        weights_sha256: The SHA-256 of the weights' file, or None.
+        learned: A function that scores pictures with the trained network itself, against which the stored
+            method is compared.
     """
 
     method: Method
@@ -125,12 +127,13 @@ class Fitted:
 
 
 class Learner(Protocol):
-    """What learns a method. It is made for one training: `make(options, data)`.
+    """Fits a method; one learner is made for each training, by `make(options, data)`.
 
     Attributes:
-        options: Of the method, as they were resolved for this data set.
-        folds: In how many folds the training images can calibrate; 0 where images must be held out.
-        identity: JSON values that, beside data and options, a resumed training must share.
+        options: The method's options, resolved for this data set.
+        folds: The number of folds for calibration on out-of-fold scores; 0 if a calibration split must be
+            held out.
+        identity: JSON values that must be unchanged, with the data and the options, to resume a training.
     """
 
     options: Any
@@ -138,10 +141,10 @@ class Learner(Protocol):
     identity: Mapping[str, Any]
 
     def check(self, train: Dataset, calibration: Dataset) -> None:
-        """Raise DataError where the splits lack what the method needs."""
+        """Raise DataError if the method cannot be fitted and calibrated on these splits."""
 
     def check_processes(self, processes: Any) -> None:
-        """Raise ConfigError where several processes cannot share the work."""
+        """Raise ConfigError if the method cannot use a process group of this size."""
 
     def fit(self, job: Job) -> Fitted:
-        """Learn, and return the fitted method."""
+        """Fit the method on the training split."""

@@ -1,4 +1,4 @@
-"""Options declared once, as fields of a dataclass: their help, what they may be, and how that is checked."""
+"""Options declared as fields of a dataclass, with their help text, range and check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _IN_WORDS = {bool: "true or false", int: "a whole number", float: "a number", st
 
 
 class Open(float):
-    """A bound that is itself out of range."""
+    """An open bound: one that is not itself in the range."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ def option(
     high: float | None = None,
     check: Callable[[Any], object] | None = None,
 ) -> Any:
-    """Declare an option as a field of a dataclass, whose annotation says the type.
+    """Declare an option as a field of a dataclass; the field's annotation is the option's type.
 
     Args:
-        help: What it does, as the command line prints it.
-        default: Its value where none is given; None leaves it to whoever reads the options.
-        metavar: What stands for its value in the help.
-        choices: The words it may be, or what returns them.
-        low: The least number it may be; `Open(0)` is what it must be above.
-        high: The largest number it may be, likewise.
-        check: Raises ConfigError for a value that is wrong in another way.
+        help: The help text on the command line.
+        default: The default value; None leaves the choice to the code that reads the options.
+        metavar: The placeholder for the value in the help.
+        choices: The allowed words, or a function that returns them.
+        low: The lower bound of a number; `Open(0)` excludes 0 itself.
+        high: The upper bound of a number, likewise.
+        check: A function that raises ConfigError for other invalid values.
     """
     known = choices if choices is None or callable(choices) else _always(tuple(choices))
     return field(default=default, metadata={_META: _Declaration(help, metavar, known, low, high, check)})
@@ -60,17 +60,17 @@ def _always(words: tuple[str, ...]) -> Callable[[], Sequence[str]]:
 
 @dataclass(frozen=True)
 class Option:
-    """An option as it was declared.
+    """A declared option.
 
     Attributes:
-        name: In TOML and Python.
-        kinds: The types that its value may have; a whole number is a number.
-        default: Its value where none is given.
-        help: What it does.
-        metavar: What stands for its value in the help.
-        choices: The words it may be; none where it may be any.
-        low: The least number it may be, or None.
-        high: The largest number it may be, or None.
+        name: The name in TOML and Python.
+        kinds: The allowed types of the value; where float is allowed, int is too.
+        default: The default value.
+        help: The help text.
+        metavar: The placeholder for the value in the help.
+        choices: The allowed words; empty if any word is allowed.
+        low: The lower bound of a number, or None.
+        high: The upper bound of a number, or None.
     """
 
     name: str
@@ -85,28 +85,32 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """Its name on the command line."""
+        """The option's name on the command line."""
         return "--" + self.name.replace("_", "-")
 
     def check(self, value: Any, where: str = "") -> None:
-        """Refuse a value of another type or out of range; `where` is where it stands, such as ` in a.toml`.
+        """Raise an error if a value has the wrong type or is out of range.
+
+        Args:
+            value: The value.
+            where: Its source for the message, such as ` in a.toml`; empty for the command line.
 
         Raises:
-            ConfigError: If it is refused.
+            ConfigError: If the value is not allowed.
         """
-        said = f"{value:.15g}" if isinstance(value, float) else repr(value)
-        found = f"{self.flag}{where} is {said}; expected {self.expected()}"
+        shown = f"{value:.15g}" if isinstance(value, float) else repr(value)
+        message = f"{self.flag}{where} is {shown}; expected {self.expected()}"
         if not self._is_of_kind(value):
-            raise ConfigError(found)
+            raise ConfigError(message)
         if isinstance(value, str) and self.choices and value not in self.choices:
-            raise ConfigError(found + suggestion(value, self.choices))
+            raise ConfigError(message + suggestion(value, self.choices))
         if isinstance(value, float | int) and not isinstance(value, bool) and not self._in_range(value):
-            raise ConfigError(found)
+            raise ConfigError(message)
         if self._check is not None and value is not None:
             self._check(value)
 
     def read(self, text: str) -> Any:
-        """Return the value that a text stands for, or the text itself where it stands for none."""
+        """Return a text converted to the option's type; unchanged if it cannot be converted."""
         for kind in (int, float):
             if kind in self.kinds:
                 try:
@@ -116,7 +120,7 @@ class Option:
         return text
 
     def expected(self) -> str:
-        """Say what its value may be, in words."""
+        """Return a description of the allowed values, for messages."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         kinds = [_IN_WORDS.get(k, f"a {k.__name__}") for k in self.kinds if k is not types.NoneType]
@@ -145,7 +149,7 @@ class Option:
 
 
 def options_of(declaring: type) -> dict[str, Option]:
-    """Return what a dataclass declares, by name, in order; its other fields are no options."""
+    """Return the options that a dataclass declares, by name, in order; other fields are left out."""
     hints = get_type_hints(declaring)
     return {
         f.name: _as_declared(f, hints[f.name], f.metadata[_META])
@@ -154,39 +158,39 @@ def options_of(declaring: type) -> dict[str, Option]:
     }
 
 
-def _as_declared(of: Field[Any], hint: Any, said: _Declaration) -> Option:
+def _as_declared(declared: Field[Any], hint: Any, declaration: _Declaration) -> Option:
     union = get_origin(hint) in (Union, types.UnionType)
     return Option(
-        name=of.name,
+        name=declared.name,
         kinds=get_args(hint) if union else (hint,),
-        default=of.default,
-        help=said.help,
-        metavar=said.metavar,
-        choices=() if said.choices is None else tuple(said.choices()),
-        low=said.low,
-        high=said.high,
-        _check=said.check,
+        default=declared.default,
+        help=declaration.help,
+        metavar=declaration.metavar,
+        choices=() if declaration.choices is None else tuple(declaration.choices()),
+        low=declaration.low,
+        high=declaration.high,
+        _check=declaration.check,
     )
 
 
 def check_all(options: Any, where: str = "") -> None:
-    """Refuse options, given as an object of the class that declares them, if any value is wrong.
+    """Check all values of an options object, an instance of the dataclass that declares them.
 
     Raises:
-        ConfigError: If one is.
+        ConfigError: If a value is not allowed.
     """
     for name, declared in options_of(type(options)).items():
         declared.check(getattr(options, name), where)
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
-    """Return `; did you mean ...?` where a known word is close to this one, else nothing."""
+    """Return `; did you mean ...?` with the known word closest to this one; empty if none is close."""
     close = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON would give it back: dataclasses as objects, tuples as lists."""
+    """Return a value as JSON types: dataclasses become dictionaries, tuples become lists."""
     if hasattr(value, "as_dict"):
         return plain(value.as_dict())
     if is_dataclass(value) and not isinstance(value, type):

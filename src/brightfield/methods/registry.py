@@ -1,4 +1,4 @@
-"""Methods by name: where the half that judges and the half that learns are found."""
+"""The registry of methods: from a method's name to its loader, learner and options."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from brightfield.errors import BundleError, ConfigError, said_if_missing
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a method's halves are, each as `module:name`, imported when first asked for.
+    """The entry of one method; its pieces are named as `module:name` and imported when first needed.
 
     Attributes:
         summary: One line for `--help`.
-        options: The dataclass of the method's own options.
-        load: Builds the fitted method: `load(stored, preprocessing, classes, normal)`.
-        learner: Makes what learns it: `learner(options, dataset)`.
-        good_parts_alone: Whether it learns from good parts alone, so that `auto` may choose it for them.
+        options: The dataclass that declares the method's options.
+        load: The function that loads the fitted method: `load(stored, preprocessing, classes, normal)`.
+        learner: The function that makes the learner: `learner(options, dataset)`.
+        good_parts_alone: Whether the method learns from good parts alone, so that `auto` may choose it then.
     """
 
     summary: str
@@ -33,57 +33,57 @@ _CLASSIFIER = "brightfield.methods.classifier"
 
 METHODS: dict[str, Entry] = {
     "classifier": Entry(
-        summary="learns from good and defective parts, or tells classes apart",
+        summary="learns from good and defective parts, or distinguishes classes",
         options=f"{_CLASSIFIER}.options:ClassifierOptions",
         load=f"{_CLASSIFIER}.fitted:load_classifier",
         learner=f"{_CLASSIFIER}.learner:make_learner",
     ),
 }
-"""Every method there is. A program may add its own: see `register`."""
+"""All methods by name. A program may add its own: see `register`."""
 
 
 def register(name: str, entry: Entry) -> None:
-    """Let a method be trained and loaded by its name."""
+    """Add a method, which can then be trained and loaded by its name."""
     METHODS[name] = entry
 
 
 def unregister(name: str) -> None:
-    """Forget a method."""
+    """Remove a method."""
     del METHODS[name]
 
 
 def loader(name: str) -> Callable[..., Any]:
-    """Return what builds a fitted method of this name.
+    """Return the function that loads a fitted method: `load(stored, preprocessing, classes, normal)`.
 
     Raises:
-        BundleError: If there is no such method.
+        BundleError: If no method has this name.
     """
     if name not in METHODS:
         raise BundleError(
             f"the method {name!r} is unknown to this version; known are: {', '.join(METHODS)}; "
             "upgrade Brightfield, or train again"
         )
-    return cast(Callable[..., Any], _found(METHODS[name].load))
+    return cast(Callable[..., Any], _imported(METHODS[name].load))
 
 
 def learner(name: str) -> Callable[..., Any]:
-    """Return what makes the learner of this name.
+    """Return the function that makes a method's learner: `learner(options, dataset)`.
 
     Raises:
-        ConfigError: If there is no such method.
-        MissingPackageError: If the packages that learning needs are not installed.
+        ConfigError: If no method has this name.
+        MissingPackageError: If packages for training are not installed.
     """
     if name not in METHODS:
         raise ConfigError(f"--method {name!r} is unknown; known are: auto, {', '.join(METHODS)}")
-    return cast(Callable[..., Any], _found(METHODS[name].learner))
+    return cast(Callable[..., Any], _imported(METHODS[name].learner))
 
 
 def options_class(name: str) -> type:
     """Return the dataclass that declares a method's own options."""
-    return cast(type, _found(METHODS[name].options))
+    return cast(type, _imported(METHODS[name].options))
 
 
-def _found(place: str) -> Any:
-    module, _, name = place.partition(":")
+def _imported(path: str) -> Any:
+    module, _, name = path.partition(":")
     with said_if_missing():
         return getattr(importlib.import_module(module), name)

@@ -1,4 +1,4 @@
-"""Scores of many images, whatever the method."""
+"""Scoring of many images with any method."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from brightfield.methods.base import Judgement, Method, Picture
 from brightfield.progress import Progress, silent
 
 PIXELS_AT_ONCE = 32 * 256 * 256
-"""Pixels of the pictures that are judged together."""
+"""The number of pixels at which a batch of pictures is full."""
 
 
 def score(method: Method, cache: PixelCache, progress: Progress | None = None) -> Scores:
-    """Return the scores of every cached image."""
+    """Return the scores of all cached images, in order."""
     tell = progress or silent
-    found: list[Judgement] = []
+    judgements: list[Judgement] = []
     for pictures in batches(cache[i] for i in range(len(cache))):
-        found += method.judge(pictures, explain=False)
-        tell("score", len(found), len(cache))
-    return scores_of(found)
+        judgements += method.judge(pictures, explain=False)
+        tell("score", len(judgements), len(cache))
+    return scores_of(judgements)
 
 
 def scores_of(judgements: Iterable[Judgement]) -> Scores:
-    """Return the scores of judgements of one method."""
-    found = list(judgements)
-    logits = [j.logits for j in found if j.logits is not None]
+    """Return the scores of a sequence of judgements by one method."""
+    every = list(judgements)
+    logits = [j.logits for j in every if j.logits is not None]
     return Scores(
-        np.array([j.score for j in found], dtype=np.float64),
-        np.stack(logits) if found and len(logits) == len(found) else None,
+        np.array([j.score for j in every], dtype=np.float64),
+        np.stack(logits) if every and len(logits) == len(every) else None,
     )
 
 
 def batches(pictures: Iterable[Picture], most: int | None = None) -> Iterator[list[Picture]]:
-    """Yield pictures in order, so many together as hold about `PIXELS_AT_ONCE`, or `most` of them."""
+    """Yield pictures in batches, in order; a batch ends at `PIXELS_AT_ONCE` pixels, or at `most` pictures."""
     waiting: list[Picture] = []
     pixels = 0
     for picture in pictures:

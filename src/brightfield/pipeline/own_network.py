@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from brightfield.data.dataset import Dataset, check_judged
+from brightfield.data.dataset import Dataset, check_calibration_classes
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.decide.policy import parse_policy
 from brightfield.inspector import Inspector
@@ -57,7 +57,7 @@ def inspector_of(
     wanted = parse_policy(policy)
     check_labels(data)
     calibration = data.split("calibration")
-    check_judged(calibration, "share the images out with a larger share to calibrate on")
+    check_calibration_classes(calibration, "share the images out with a larger share to calibrate on")
     check_calibration(calibration, wanted)
     ready = Ready(data, calibration, duplicates=np.arange(len(data.split("train"))), folds=None)
     with tempfile.TemporaryDirectory() as folder:

@@ -15,7 +15,7 @@ from typing import Any
 from brightfield.data.dataset import Dataset
 from brightfield.decide.policy import parse_policy
 from brightfield.disk.atomic import write_atomically
-from brightfield.disk.names import fitted
+from brightfield.disk.names import shortened
 from brightfield.disk.room import writing
 from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.learn.processes import Processes
@@ -145,5 +145,5 @@ def _is_refusal(kind: type[BaseException]) -> bool:
 
 def _workspace_of(output: Path) -> Path:
     absolute = output.absolute()
-    name = fitted(absolute.name, len("..training"), absolute.parent)
+    name = shortened(absolute.name, len("..training"), absolute.parent)
     return absolute.parent / f".{name}.training"

@@ -19,7 +19,7 @@ from brightfield.learn.frozen import Freezer
 from brightfield.learn.network import TileNet, build_network
 from brightfield.learn.runtime import pick_runtime
 from brightfield.methods.base import Stored
-from brightfield.methods.classifier.fitted import Classifier, _Seen, load_classifier
+from brightfield.methods.classifier.fitted import Classifier, _Activations, load_classifier
 
 RULE = Preprocessing(8, 128, False, 64, 0, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 SIDE_BY_SIDE = [(0, 0), (0, 64)]
@@ -152,14 +152,14 @@ def test_without_a_normal_class_every_tile_shows_the_class_that_is_named(
     each = np.array([[0.0, 3, 0], [4, 1, 0], [0, 2, 1], [9, 0, 0]], np.float32)
     asked: list[int] = []
 
-    def cam(seen: _Seen, named: np.ndarray) -> np.ndarray:
+    def cam(seen: _Activations, named: np.ndarray) -> np.ndarray:
         asked.extend(int(k) for k in named)
         return np.ones((len(seen), 64, 64), np.float32)
 
-    def look(tiles: np.ndarray, explain: bool) -> tuple[np.ndarray, _Seen]:
-        return each[: len(tiles)], _Seen([], [np.zeros((len(tiles), 1))])
+    def look(tiles: np.ndarray, explain: bool) -> tuple[np.ndarray, _Activations]:
+        return each[: len(tiles)], _Activations([], [np.zeros((len(tiles), 1))])
 
-    monkeypatch.setattr(judge, "_look", look)
+    monkeypatch.setattr(judge, "_forward", look)
     monkeypatch.setattr(judge, "_cam", cam)
     first, second = judge.judge(
         [np.zeros((64, 192, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)], explain=True

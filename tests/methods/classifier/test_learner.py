@@ -61,7 +61,7 @@ def test_only_networks_from_scratch_share_their_work() -> None:
     scratch().check_processes(Processes(0, 2))
     made().check_processes(Processes(0, 1))
     for learner in (made(), made(recipe="tutorial")):
-        with pytest.raises(ConfigError, match="2 processes were started; only networks trained from scratch"):
+        with pytest.raises(ConfigError, match="2 processes were started; only the training of a network"):
             learner.check_processes(Processes(1, 2))
 
 

@@ -1,4 +1,4 @@
-"""Fitting a classifier: a head on features kept once, upper stages tuned, or a network from scratch."""
+"""Fitting of a classifier: a head on frozen features, fine-tuning of the last stages, or from scratch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from brightfield.learn.finetune import FineTuneData, fine_tune
 from brightfield.learn.frozen import Freezer
 from brightfield.learn.heads import HeadTrainingData, members_without, train_head
 from brightfield.learn.network import TileNet, build_network
-from brightfield.learn.plan import Plan, Wishes, plan
+from brightfield.learn.plan import Plan, RequestedSizes, plan
 from brightfield.learn.recipes import FineTune, FromScratch, Recipe, TrainHead
 from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.scratch import ScratchData, gather, train_from_scratch
@@ -48,24 +48,23 @@ from brightfield.methods.classifier.torch_judge import judge_with_torch
 log = logging.getLogger(__name__)
 
 _ROWS_AT_ONCE = 4096
-_TIMED = 5  # pictures
+_TIMED = 5  # pictures on which the time of the views is measured
 
 SLIVER = 0.1
-"""A tile with less than this share of the worst tile's defective pixels shows no defect worth the name."""
+"""A tile counts as defective if it has at least this share of the worst tile's defective pixels."""
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """What the three ways of fitting share.
+    """The inputs that the three ways of fitting share.
 
     Attributes:
-        job: What was asked for.
-        recipe: How.
-        net: The network that learns.
+        job: The job.
+        recipe: The recipe.
+        net: The network to train.
         train: The training split.
-        cache: Its images.
-        preprocessing: How they become tiles.
-        plan: Why they are seen so.
+        cache: The decoded training images.
+        plan: The working size and the tiles.
     """
 
     job: Job
@@ -85,12 +84,12 @@ class _Fit:
 
     @property
     def views(self) -> tuple[str, ...]:
-        """Of every picture in use."""
+        """The views whose logits are averaged in use."""
         tiled = in_tiles(self.cache, self.preprocessing)
         return self.recipe.tile_views if tiled else self.recipe.inference_views
 
     def classifier(self, freezer: Freezer, head: Head | None = None) -> Classifier:
-        """Return the classifier as the engine runs it."""
+        """Return the classifier for inference, with the network's own head or the given one."""
         return Classifier(
             freezer.trunk(self.preprocessing.tile),
             head or self.net.head.fitted(),
@@ -108,9 +107,9 @@ def fit(job: Job, options: ClassifierOptions, recipe: Recipe) -> Fitted:
     """Fit a classifier on the training split.
 
     Raises:
-        ConfigError: If images are to be mixed that cannot be, or the network cannot see such pictures.
-        DataError: If an image cannot be read, or fewer than two classes are there to tell apart.
-        WeightsError: If the weights cannot be had, or ONNX Runtime cannot run the network.
+        ConfigError: If `mix` does not go with tiles, or the network does not take pictures of this size.
+        DataError: If an image cannot be read, or there are fewer than two classes.
+        WeightsError: If the weights cannot be loaded, or ONNX Runtime cannot run the network.
     """
     torch.manual_seed(job.seed)
     net, origin = _network(recipe, options, len(job.data.classes))
@@ -118,17 +117,17 @@ def fit(job: Job, options: ClassifierOptions, recipe: Recipe) -> Fitted:
     freezer = Freezer(net)
     training = job.data.split("train")
     with job.process_group.first_goes_first():
-        chosen = _plan(job, training, freezer, recipe, Wishes(options.image_size, options.tile))
+        chosen = _plan(job, training, freezer, recipe, RequestedSizes(options.image_size, options.tile))
         log.info("%s", chosen.reason)
         caches = _caches(job, chosen.preprocessing)
-    one = _Fit(job, recipe, net, training, caches[0], chosen)
+    inputs = _Fit(job, recipe, net, training, caches[0], chosen)
     match recipe.how:
         case TrainHead():
-            classifier, history, out_of_fold = _fit_head(one, recipe.how, freezer)
+            classifier, history, out_of_fold = _fit_head(inputs, recipe.how, freezer)
         case FineTune():
-            classifier, history, out_of_fold = _fine_tune(one, recipe.how)
+            classifier, history, out_of_fold = _fine_tune(inputs, recipe.how)
         case FromScratch():
-            classifier, history, out_of_fold = _from_scratch(one, recipe.how)
+            classifier, history, out_of_fold = _from_scratch(inputs, recipe.how)
     return Fitted(
         method=classifier,
         preprocessing=chosen.preprocessing,
@@ -143,7 +142,7 @@ def fit(job: Job, options: ClassifierOptions, recipe: Recipe) -> Fitted:
         },
         weights_licence=f"{origin.licence} ({origin.source})",
         weights_sha256=origin.sha256,
-        learned=partial(judge_with_torch, one.net, one.preprocessing, one.normal, one.views),
+        learned=partial(judge_with_torch, net, inputs.preprocessing, inputs.normal, inputs.views),
     )
 
 
@@ -162,8 +161,8 @@ def _network(recipe: Recipe, options: ClassifierOptions, classes: int) -> tuple[
     return build_network(trunk, classes, head, runtime), origin
 
 
-def _plan(job: Job, training: Dataset, freezer: Freezer, recipe: Recipe, wishes: Wishes) -> Plan:
-    """Return the plan; a resumed training keeps the one it began with, however fast the machine is now."""
+def _plan(job: Job, training: Dataset, freezer: Freezer, recipe: Recipe, requested: RequestedSizes) -> Plan:
+    """Return the plan; a resumed training keeps its first plan, since a new timing could change it."""
     note = job.folder / "plan.json"
     if note.exists():
         kept = json.loads(note.read_text(encoding="utf-8"))
@@ -179,12 +178,12 @@ def _plan(job: Job, training: Dataset, freezer: Freezer, recipe: Recipe, wishes:
     views = len(how.views) if isinstance(how, TrainHead) else 1
     budget = 0.0 if isinstance(how, FromScratch) else how.time_budget  # its size is fixed
     if isinstance(how, FromScratch):
-        wishes = replace(wishes, image_size=how.image_size)  # what the network was built for
-    elif isinstance(how, FineTune) and wishes == Wishes():
-        # fresh augmentations are drawn of the picture whole, at the backbone's own size
-        wishes = Wishes(image_size=freezer.net.trunk.spec.input_size)
+        requested = replace(requested, image_size=how.image_size)  # what the network was built for
+    elif isinstance(how, FineTune) and requested == RequestedSizes():
+        # pictures are augmented whole, at the size that the backbone was trained at
+        requested = RequestedSizes(image_size=freezer.net.trunk.spec.input_size)
     tiled = job.data.normal is not None
-    chosen = plan(facts, freezer, wishes, views=views, budget=budget, tiled=tiled)
+    chosen = plan(facts, freezer, requested, views=views, budget=budget, tiled=tiled)
     document = {
         "preprocessing": chosen.preprocessing.as_dict(),
         "views": chosen.views,
@@ -195,7 +194,7 @@ def _plan(job: Job, training: Dataset, freezer: Freezer, recipe: Recipe, wishes:
 
 
 def _caches(job: Job, rule: Preprocessing) -> list[PixelCache]:
-    """Return the decoded training images and, where others calibrate, those."""
+    """Return the decoded training images, and the calibration images if a calibration split is held out."""
     return [
         build_cache(
             [s.path for s in job.data.split(name).samples],
@@ -209,7 +208,7 @@ def _caches(job: Job, rule: Preprocessing) -> list[PixelCache]:
 
 
 def _fit_head(one: _Fit, how: TrainHead, freezer: Freezer) -> _Learned:
-    """Train a head on features that are computed once and kept."""
+    """Train a head on frozen features, which are computed once and cached."""
     job, learning = one.job, one.recipe.learning
     targets = class_targets(one.train, soft=learning.uncertain == "soft")
     every = tuple(dict.fromkeys((*how.views[: one.plan.views], *one.views)))
@@ -227,7 +226,7 @@ def _fit_head(one: _Fit, how: TrainHead, freezer: Freezer) -> _Learned:
         targets=targets,
         normal=one.normal,
         tile_targets=tile_targets(one.train, one.cache, one.preprocessing, targets),
-        counted=_counted(one),
+        sample_weights=_counted(one),
         fold_of=job.folds,
     )
     history = train_head(one.net.head, data, how, learning, seed=job.seed, progress=job.progress)
@@ -236,21 +235,21 @@ def _fit_head(one: _Fit, how: TrainHead, freezer: Freezer) -> _Learned:
 
 
 def _fine_tune(one: _Fit, how: FineTune) -> _Learned:
-    """Tune the upper stages of the network, on images that are changed anew at every step."""
+    """Fine-tune the last stages of the network on images that are augmented anew in every step."""
     job, learning = one.job, one.recipe.learning
     targets = class_targets(one.train, soft=learning.uncertain == "soft")
     of_tiles = tile_targets(one.train, one.cache, one.preprocessing, targets)
-    kept, held = _hold_out(one.train, how.validation, job.seed, job.duplicates)
+    kept, held_out = _hold_out(one.train, how.validation, job.seed, job.duplicates)
     data = FineTuneData(
         cache=one.cache,
         preprocessing=one.preprocessing,
         images=kept,
         targets=targets[kept],
-        held_out=held,
-        held_out_labels=class_targets(one.train).argmax(1)[held],
+        held_out=held_out,
+        held_out_labels=class_targets(one.train).argmax(1)[held_out],
         normal=one.normal,
         tile_targets=[of_tiles[i] for i in kept],
-        counted=_counted(one)[kept],
+        sample_weights=_counted(one)[kept],
         learning=learning,
     )
     state = job.folder / "fine-tune.pt"
@@ -259,11 +258,11 @@ def _fine_tune(one: _Fit, how: FineTune) -> _Learned:
 
 
 def _from_scratch(one: _Fit, how: FromScratch) -> _Learned:
-    """Train a small network from random weights, alone or as one of several processes."""
+    """Train a small network from random weights, in one process or in a process group."""
     job = one.job
     labels = torch.from_numpy(class_targets(one.train).argmax(1))
-    _, held = _hold_out(one.train, how.validation, job.seed, job.duplicates)
-    data = ScratchData(gather(one.cache, one.preprocessing), labels, one.preprocessing, held)
+    _, held_out = _hold_out(one.train, how.validation, job.seed, job.duplicates)
+    data = ScratchData(gather(one.cache, one.preprocessing), labels, one.preprocessing, held_out)
     history = train_from_scratch(
         one.net,
         data,
@@ -277,38 +276,44 @@ def _from_scratch(one: _Fit, how: FromScratch) -> _Learned:
 
 
 def _counted(one: _Fit) -> npt.NDArray[np.float32]:
-    """Return what each training image counts, float32 (N,)."""
+    """Return each training image's weight in the loss, float32 (N,)."""
     if one.recipe.learning.uncertain != "weighted":
         return np.ones(len(one.train), dtype=np.float32)
     return certainties(one.train)
 
 
 def _out_of_fold(classifier: Classifier, bank: FeatureBank, fold_of: npt.NDArray[np.intp]) -> Scores:
-    """Judge every image by its kept features in the views of use, by members that were not shown its fold."""
+    """Return every image's out-of-fold score, by the head's members that were trained without its fold.
+
+    The features come from the cache, in the views of use.
+    """
     folds = int(fold_of.max()) + 1
     members = classifier.head.spec.members
-    judges = [classifier.head.only(members_without(f, members, folds)) for f in range(folds)]
-    seen = [bank.views.index(view) for view in classifier.views]
-    by_judge = np.stack([_judged(judge, bank, seen, classifier.normal) for judge in judges])  # (folds, N, K)
-    return scores_of_logits(by_judge[fold_of, np.arange(len(fold_of))], classifier.normal)
+    heads = [classifier.head.only(members_without(f, members, folds)) for f in range(folds)]
+    views = [bank.views.index(view) for view in classifier.views]
+    # (folds, N, K)
+    logits = np.stack([_image_logits(head, bank, views, classifier.normal) for head in heads])
+    return scores_of_logits(logits[fold_of, np.arange(len(fold_of))], classifier.normal)
 
 
-def _judged(
-    judge: Head, bank: FeatureBank, views: Sequence[int], normal: int | None
+def _image_logits(
+    head: Head, bank: FeatureBank, views: Sequence[int], normal: int | None
 ) -> npt.NDArray[np.float64]:
-    by_view = [np.concatenate([judge.logits(f) for f in _pieces(bank.values[view])]) for view in views]
+    """Return the logits (N, K) of all images, averaged over views and pooled over tiles."""
+    by_view = [np.concatenate([head.logits(f) for f in _batches(bank.values[view])]) for view in views]
     return pool_bags(np.mean(by_view, axis=0), bank.starts, normal)
 
 
-def _pieces(features: npt.NDArray[np.float16]) -> Iterator[npt.NDArray[np.float32]]:
+def _batches(features: npt.NDArray[np.float16]) -> Iterator[npt.NDArray[np.float32]]:
     for at in range(0, len(features), _ROWS_AT_ONCE):
         yield np.asarray(features[at : at + _ROWS_AT_ONCE], dtype=np.float32)
 
 
 def _views(judge: Classifier, cache: PixelCache) -> dict[str, Any]:
-    """Return the views that every picture is judged in, and what they cost on this machine.
+    """Return the views of use for the manifest, with the time that a picture takes on this machine.
 
-    Milliseconds a picture, the median of a few, in all views and in the first alone; None without a picture.
+    Times are in milliseconds, the median of a few pictures, with all views and with the first alone; None if
+    there is no picture.
     """
     names, pictures = list(judge.views), [cache[i] for i in range(min(_TIMED, len(cache)))]
     if not pictures:
@@ -319,7 +324,7 @@ def _views(judge: Classifier, cache: PixelCache) -> dict[str, Any]:
 
 
 def _median_milliseconds(judge: Classifier, pictures: Sequence[Picture]) -> float:
-    judge.judge(pictures[:1], explain=False)  # the first prepares what later ones use
+    judge.judge(pictures[:1], explain=False)  # the first call is slower: it opens sessions and fills caches
     seconds = []
     for picture in pictures:
         begin = time.perf_counter()
@@ -334,11 +339,11 @@ def tile_targets(
     preprocessing: Preprocessing,
     targets: npt.NDArray[np.float32],
 ) -> list[npt.NDArray[np.float32] | None]:
-    """Return each image's tiles' classes, float32 (T, K), or None where they are not known.
+    """Return the targets of each image's tiles, float32 (T, K), or None if they are unknown.
 
-    A tile is defective that holds a tenth or more of the defective pixels of the image's worst; a good
-    image's tiles are good. A defective image without a mask, or with an empty one, tells nothing of its
-    tiles. Without any mask nothing is known of any tile.
+    The tiles of a good image are good. In a defective image a tile is defective if it has at least a tenth of
+    the defective pixels of the image's worst tile; without a mask, or with an empty one, its tiles are
+    unknown. If no image has a mask, all tiles are unknown.
     """
     if train.normal is None or not any(s.mask for s in train.samples):
         return [None] * len(train)
@@ -362,7 +367,10 @@ def tile_targets(
 def _hold_out(
     train: Dataset, share: float, seed: int, duplicates: npt.NDArray[np.intp] | None
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the rows to train on and those held out of training to choose the best epoch."""
+    """Return the rows to train on, and the held-out rows on which the best epoch is chosen.
+
+    If near-duplicates make such a division impossible, they are ignored, with a warning.
+    """
     if share == 0:
         return np.arange(len(train)), np.arange(0)
     alike = None if duplicates is None else duplicates.tolist()
@@ -371,7 +379,9 @@ def _hold_out(
     except DataError as error:
         if alike is None:
             raise
-        log.warning("near-duplicates are on both sides of what chooses the best epoch (%s)", error)
+        log.warning(
+            "the images held out to choose the best epoch have near-duplicates in training (%s)", error
+        )
         return _hold_out(train, share, seed, None)
-    held = np.array([s.split == "test" for s in halves.samples])
-    return np.flatnonzero(~held), np.flatnonzero(held)
+    held_out = np.array([s.split == "test" for s in halves.samples])
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)

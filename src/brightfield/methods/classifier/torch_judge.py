@@ -1,4 +1,4 @@
-"""The network that learned, as a judge of pictures: what a saved classifier is compared with."""
+"""Scoring with the trained torch network, against which the exported classifier is compared."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def judge_with_torch(
     views: Sequence[str],
     pictures: Sequence[Picture],
 ) -> Scores:
-    """Judge pictures at working size by a network in torch, in float32.
+    """Return the scores of pictures by the torch network, in float32.
 
     Args:
         net: The network, which is put in evaluation mode.
-        preprocessing: Cuts pictures into tiles.
+        preprocessing: The preprocessing, which cuts pictures into tiles.
         normal: The index of the normal class, or None.
-        views: Names of `VIEWS`, over which logits are averaged.
-        pictures: uint8 (h, w, 3) each.
+        views: The names of the views whose logits are averaged.
+        pictures: Images at working size, uint8 (h, w, 3) each.
     """
     net.eval()
     cut = [preprocessing.tiles(picture)[0] for picture in pictures]
@@ -45,7 +45,7 @@ def judge_with_torch(
 
 @contextlib.contextmanager
 def _without_tf32() -> Iterator[None]:
-    """Have a GPU's convolutions compute in whole float32 inside the block."""
+    """Compute a GPU's convolutions in full float32, not TF32, inside the block."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
