@@ -110,7 +110,7 @@ def test_a_transformer_gets_a_model_a_scale() -> None:
         found = freezer.features(side).pooled(x.numpy())
         expected = by_torch(freezer.net, x)
         assert np.allclose(found, expected, atol=1e-3 * float(np.abs(expected).max()))
-    with pytest.raises(BundleError, match="at 192 px; there are some for: 64, 128"):
+    with pytest.raises(BundleError, match="of 192 px, only for 64, 128 px"):
         freezer.trunk(128).pooled(drawn(1, 192).numpy())
 
 
