@@ -87,7 +87,8 @@ def test_a_missing_package_is_said_with_the_line_to_run(
     needing(package)
     bare = package.partition(".")[0]
     with pytest.raises(
-        MissingPackageError, match=rf"^{bare} is needed and not installed.*pip install 'brightfield\[{extra}\]'"
+        MissingPackageError,
+        match=rf"^{bare} is needed and not installed.*pip install 'brightfield\[{extra}\]'",
     ) as e:
         half("needy")
     assert isinstance(e.value.__cause__, ModuleNotFoundError)

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import brightfield
@@ -50,21 +52,25 @@ brightfield.train(
 """
 
 
-def run(script: Path, data: Path, output: Path, moment: str, resume: bool, tuned: bool) -> int:
-    words = [
-        sys.executable,
-        "-W",
-        "ignore",
-        str(script),
-        str(data),
-        str(output),
-        moment,
-        "yes" if resume else "no",
-        "yes" if tuned else "no",
-    ]
-    return subprocess.run(
-        words, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
-    ).returncode
+def arguments(script: Path, data: Path, output: Path, moment: str, resume: bool, tuned: bool) -> list[str]:
+    flags = ["yes" if flag else "no" for flag in (resume, tuned)]
+    return [str(script), str(data), str(output), moment, *flags]
+
+
+def killed(words: list[str]) -> int:
+    """Run the script in a process that dies, and return how."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "ignore", *words]
+    return subprocess.run(command, capture_output=True, env=env, check=False).returncode
+
+
+def to_the_end(words: list[str]) -> None:
+    """Run the script here, which is quicker."""
+    threads = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", words)
+        runpy.run_path(words[0])
+    torch.set_num_threads(threads)
 
 
 def figures(bundle: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -95,7 +101,7 @@ def uninterrupted(
     @functools.cache
     def made(tuned: bool) -> tuple[Path, Path]:
         whole = folder / f"whole-{tuned}"
-        assert run(script, spots, whole, "never:0", False, tuned) == 0
+        to_the_end(arguments(script, spots, whole, "never:0", False, tuned))
         return script, whole
 
     return made
@@ -121,10 +127,10 @@ def test_killed_and_resumed_it_ends_the_same(
     tuned = moment.startswith("fine-tune")
     script, whole = uninterrupted(tuned)
     output = tmp_path / "killed"
-    assert run(script, spots, output, moment, False, tuned) == -signal.SIGKILL
+    assert killed(arguments(script, spots, output, moment, False, tuned)) == -signal.SIGKILL
     assert not output.exists()
     assert (tmp_path / ".killed.training").is_dir()
-    assert run(script, spots, output, "never:0", True, tuned) == 0
+    to_the_end(arguments(script, spots, output, "never:0", True, tuned))
     same(whole, output)
     assert [p.name for p in tmp_path.iterdir()] == ["killed"], "the workspace is left over"
 
