@@ -108,12 +108,14 @@ def in_process(bundle: Path, image: Path, times: int) -> list[Row]:
     network = method.trunk.networks[ANY_SIDE]
     tiles, _ = inspector.preprocessing.tiles(inspector.preprocessing.working(pixels))
     x = normalise(tiles, inspector.preprocessing)
-    passes = []  # pictures of each scale, small already: what making them small costs is the verdict's
-    for scale in method.trunk.scales:
-        side = scaled_side(x.shape[2], scale)
-        passes.append({PICTURES: np.ascontiguousarray(x[:, :, :side, :side]), SIZE: np.array([side, side])})
+    scaled = [scaled_side(x.shape[2], scale) for scale in method.trunk.scales]
+    given = [{PICTURES: x, SIZE: np.array([side, side])} for side in scaled]
+    small = [
+        {**one, PICTURES: np.ascontiguousarray(x[:, :, : one[SIZE][0], : one[SIZE][1]])} for one in given
+    ]
     sides: dict[str, Callable[[], object]] = {
-        "network alone": lambda: [network(inputs, (POOLED,)) for inputs in passes],
+        "network alone": lambda: [network(inputs, (POOLED,)) for inputs in given],
+        "network alone, on pictures that are small already": lambda: [network(i, (POOLED,)) for i in small],
         "verdict": lambda: inspector.inspect(pixels, explain=False),
         "verdict with heatmap": lambda: inspector.inspect(pixels),
     }
@@ -193,7 +195,7 @@ def main() -> None:
         rows += in_process(bundle, image, times)
         rows += many(sides, folder, pictures, min(3, times))
         for row in rows:
-            said = f"{row.dataset:14s} {row.variant:22s} {row.metric:28s} {row.value:10.4g} {row.unit}"
+            said = f"{row.dataset:14s} {row.variant:50s} {row.metric:28s} {row.value:10.4g} {row.unit}"
             print(said, flush=True)
         append(args.output, rows)
 

@@ -28,20 +28,21 @@ def map_gradients(maps: Sequence[FloatArray], pools: Sequence[str], gradient: Fl
     out: list[FloatArray] = []
     at = 0  # the position in the pooled vector
     for m in maps:
-        _, channels, height, width = m.shape
-        total = np.zeros(m.shape, dtype=np.float32)
+        flat = m.reshape(*m.shape[:2], -1)  # (N, C, H W)
+        total: FloatArray | None = None
         for pool in pools:
-            length = channels * (height * width if pool == "flatten" else 1)
-            piece = gradient[:, at : at + length]  # (N, length)
+            length = flat[0].size if pool == "flatten" else flat.shape[1]
+            piece = gradient[:, at : at + length]
             at += length
             if pool == "flatten":
-                total += piece.reshape(m.shape)
+                of_pool = piece.reshape(flat.shape)
             elif pool == "mean":
-                total += (piece / (height * width))[:, :, None, None]
+                of_pool = (piece / flat.shape[2])[:, :, None]
             else:
-                top = m == m.max(axis=(2, 3), keepdims=True)  # the maxima, bool (N, C, H, W)
-                total += top * (piece / top.sum(axis=(2, 3)))[:, :, None, None]
-        out.append(total)
+                top = flat == flat.max(axis=2, keepdims=True)
+                of_pool = top * (piece / np.count_nonzero(top, axis=2).astype(np.float32))[:, :, None]
+            total = of_pool if total is None else total + of_pool
+        out.append(np.broadcast_to(np.float32(0) if total is None else total, flat.shape).reshape(m.shape))
     return out
 
 
