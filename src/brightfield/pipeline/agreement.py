@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 MOST_PICTURES = 200
 LEAST_PICTURES = 16
-SECONDS = 4.0
+SECONDS = 2.0
 """Time limit of the comparison, after the first `LEAST_PICTURES`."""
 
 TOLERANCE = 1e-3
