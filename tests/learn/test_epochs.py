@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from brightfield.learn.epochs import Epochs, Row, run_epochs
+from brightfield.learn.schedules import Schedule
 
 
 class Walk:
@@ -20,6 +20,8 @@ class Walk:
         self.rng = np.random.default_rng(5)
         self.net = nn.Linear(1, 1, bias=False)
         nn.init.zeros_(self.net.weight)
+        self.optimisers: list[torch.optim.Optimizer] = []
+        self.schedule = Schedule([], per_step=False)
         self.figures = figures
         self.killed_in = killed_in
         self.seen: list[float] = []
@@ -42,12 +44,6 @@ class Walk:
 
     def finish(self, weights: dict[str, Tensor]) -> None:
         self.taken = weights["weight"].item()
-
-    def state(self) -> dict[str, Any]:
-        return {"net": self.net.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.net.load_state_dict(state["net"])
 
 
 def test_the_first_of_the_best_epochs_wins(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from brightfield.learn.checkpoint import load_checkpoint, save_checkpoint
+from brightfield.learn.schedules import Schedule
 from brightfield.learn.tracking import record_figures
 from brightfield.progress import Progress, silent
 
@@ -26,6 +29,18 @@ class Training(Protocol):
 
     rng: np.random.Generator
 
+    @property
+    def net(self) -> nn.Module:
+        """Return the network that is trained."""
+
+    @property
+    def optimisers(self) -> Sequence[Optimizer]:
+        """Return the optimisers of its weights."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """Return the learning-rate schedule of the optimisers."""
+
     def train_one_epoch(self, epoch: int) -> Row:
         """Train for one epoch, numbered from 0, and return its figures by name."""
 
@@ -37,12 +52,6 @@ class Training(Protocol):
 
     def finish(self, weights: dict[str, Tensor]) -> None:
         """Load the best weights at the end of the training."""
-
-    def state(self) -> dict[str, Any]:
-        """Return the state, for a checkpoint."""
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Restore the state that `state` returned."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,7 @@ def run_epochs(
     best_figure, stale = -np.inf, 0
     saved = None if checkpoint is None else load_checkpoint(checkpoint, training.rng)
     if saved is not None:
-        training.restore(saved["training"])
+        _restore(training, saved["training"])
         history, best = saved["history"], saved["best"]
         best_figure, stale = saved["best_figure"], saved["stale"]
     while len(history) < epochs.most and (epochs.patience is None or stale < epochs.patience):
@@ -100,7 +109,7 @@ def run_epochs(
         history.append({"epoch": epoch + 1, **row, **measured})
         if epochs.writes and checkpoint is not None:
             state = {
-                "training": training.state(),
+                "training": _state(training),
                 "history": history,
                 "best": best,
                 "best_figure": best_figure,
@@ -112,3 +121,20 @@ def run_epochs(
         tell(epochs.stage, epoch + 1, epochs.most)
     training.finish(best if best is not None else training.validated_network().state_dict())
     return history
+
+
+def _state(training: Training) -> dict[str, Any]:
+    """Return the state of a training, for a checkpoint."""
+    return {
+        "net": training.net.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in training.optimisers],
+        "schedule": training.schedule.state(),
+    }
+
+
+def _restore(training: Training, state: dict[str, Any]) -> None:
+    """Restore the state that `_state` returned."""
+    training.net.load_state_dict(state["net"])
+    for optimiser, kept in zip(training.optimisers, state["optimisers"], strict=True):
+        optimiser.load_state_dict(kept)
+    training.schedule.restore(state["schedule"])

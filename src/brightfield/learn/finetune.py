@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -171,19 +170,6 @@ class _FineTuning:
         f1 = _validation_f1(self.validated_network(), self.data) if len(self.data.held_out) else None
         self.schedule.after_epoch(f1)
         return {} if f1 is None else {"validation_f1": f1}
-
-    def state(self) -> dict[str, Any]:
-        return {
-            "net": self.net.state_dict(),
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
-            "schedule": self.schedule.state(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.net.load_state_dict(state["net"])
-        for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(kept)
-        self.schedule.restore(state["schedule"])
 
 
 def _steps(images: int, batch: int) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -237,16 +236,3 @@ class _FromScratch:
     def finish(self, weights: dict[str, Tensor]) -> None:
         self.net.load_state_dict(weights)
         self.net.eval()
-
-    def state(self) -> dict[str, Any]:
-        return {
-            "net": self.net.state_dict(),
-            "optimisers": [o.state_dict() for o in self.optimisers],
-            "schedule": self.schedule.state(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.net.load_state_dict(state["net"])
-        for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(kept)
-        self.schedule.restore(state["schedule"])
