@@ -134,7 +134,7 @@ def main() -> None:
     with begun(parser, "heatmaps") as (args, folder):
         dataset, name = shared_out(args, folder)
         if args.development:
-            dataset, name = for_development(dataset, args.seed), f"{name}, part of the training images"
+            dataset, name = for_development(dataset, args.seed), f"{name}, a share of the training images"
         inspector = run(dataset, options(args, {"seed": args.seed})).inspector
         append(args.output, measure(inspector, dataset, name, args.seed))
 

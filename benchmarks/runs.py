@@ -93,13 +93,13 @@ def smoke_small_pictures(folder: Path) -> Path:
     """Return a folder of three classes of noise in other colours, shared out as CIFAR-10's are."""
     rng = np.random.default_rng(0)
     place = folder / "small"
-    for part, each in (("train", 20), ("test", 6)):
+    for share, each in (("train", 20), ("test", 6)):
         for kind, name in enumerate(("blue", "green", "red")):
-            (place / part / name).mkdir(parents=True)
+            (place / share / name).mkdir(parents=True)
             for i in range(each):
                 picture = rng.normal(110, 30, (SMALL_SIDE, SMALL_SIDE, 3))
                 picture[..., 2 - kind] += 60
-                Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(place / part / name / f"{i}.png")
+                Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(place / share / name / f"{i}.png")
     return place
 
 

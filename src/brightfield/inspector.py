@@ -25,9 +25,9 @@ from brightfield.decide.calibration import (
     score_at,
 )
 from brightfield.decide.heat import attribution_heatmap, evidence_heatmap, peak_of
-from brightfield.decide.operating_point import OperatingPoint
+from brightfield.decide.operating_point import OperatingPoint, fixed_point
 from brightfield.decide.scores import Scores
-from brightfield.errors import BundleError, ConfigError, ImageError
+from brightfield.errors import BundleError, ImageError
 from brightfield.methods.base import Judgement, Method, Picture, Stored
 from brightfield.methods.registry import loader
 from brightfield.methods.scoring import scores_of
@@ -162,7 +162,11 @@ class Inspector:
             images: Pairs of an image and whether to compute its heatmap; a batch is read in advance.
             threshold: As in `look`.
         """
-        point = self._point(threshold)
+        return self._looks(images, self._point(threshold))  # a wrong threshold is an error at once
+
+    def _looks(
+        self, images: Iterable[tuple[ImageLike, bool]], point: OperatingPoint | None
+    ) -> Iterator[Look | ImageError]:
         batch: list[_Request | ImageError] = []
         pixels = 0
         for request in ordered_map(self._request_or_error, images):
@@ -250,12 +254,7 @@ class Inspector:
         point = self.operating_point
         if threshold is None:
             return point
-        if point is None:
-            raise ConfigError(
-                "--threshold needs a normal class, but this inspector has none and only names classes"
-            )
-        # counts and guarantees of the inspector's own threshold do not hold for this one
-        return OperatingPoint(f"fixed={threshold:g}", threshold, 0, 0, 0, 0, scale=point.scale)
+        return fixed_point(point, threshold)
 
     def _verdict(
         self, judgement: Judgement, values: Calibrated, point: OperatingPoint | None, request: _Request

@@ -24,12 +24,21 @@ class Decision(StrEnum):
     DEFECT = "DEFECT"
 
 
+DECISIONS = tuple(str(decision) for decision in Decision)
+"""Every decision, as text."""
+
+
 class Scale(StrEnum):
     """The scale of a threshold; lower is more defective for p-values, higher for the others."""
 
     PROBABILITY = "probability"
     P_VALUE = "p_value"
     SCORE = "score"
+
+    @property
+    def words(self) -> str:
+        """Return the scale as it is written in a sentence."""
+        return self.value.replace("_", "-")
 
 
 class HeatmapKind(StrEnum):
@@ -53,9 +62,10 @@ class Verdict:
         probabilities: Calibrated probability of each class; sums to 1, or is empty.
         probability: Calibrated probability of a defect in [0, 1]; None where none can be given.
         p_value: Share of good parts at least as unusual, in [0, 1]; None where a probability is given.
-        heatmap: float32 (H, W) at the original image's size, 0 where nothing suggests a defect. Its maximum
-            follows the probability: 1 at the threshold (without a normal class, at a probability of 0.5 of
-            the named class), 2 at probability 1. All 0 where no place suggests a defect.
+        heatmap: float32 (H, W) at the original image's size, 0 where nothing suggests a defect. The maximum
+            of an attribution map follows the probability: 1 at the threshold (without a normal class, at a
+            probability of 0.5 of the named class), 2 at probability 1. An evidence map is in units of the
+            score at the threshold.
         heatmap_kind: What the heatmap means; None without one.
         mask: bool (H, W), true for defective pixels; None where the method locates no defects.
         image: Name of the picture, as the caller gave it.

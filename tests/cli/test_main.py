@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from brightfield.cli import inspect, main, train
-from brightfield.cli.terminal import add_command, share
+from brightfield.cli.terminal import add_command
 from brightfield.errors import ImageError
 from brightfield.version import __version__
 
@@ -245,12 +245,6 @@ def test_a_pipe_that_closes_early_leaves_no_traceback() -> None:
         env=ENVIRONMENT,
     )
     assert done.stderr == ""
-
-
-def test_a_share() -> None:
-    assert [share(text) for text in ("0", "1", "0.25")] == [0.0, 1.0, 0.25]
-    with pytest.raises(argparse.ArgumentTypeError, match="not a probability"):
-        share("-0.1")
 
 
 def test_commands_describe_themselves() -> None:

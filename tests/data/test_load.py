@@ -13,7 +13,7 @@ from PIL import Image
 
 from brightfield.data.dataset import Dataset, Sample, find_normal
 from brightfield.data.load import load
-from brightfield.errors import DataError
+from brightfield.errors import DataError, MissingPackageError
 
 
 def picture(path: Path, value: int = 100) -> Path:
@@ -340,7 +340,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
 ) -> None:
     (tmp_path / "m.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
-    with pytest.raises(DataError, match="pip install pyarrow"):
+    with pytest.raises(MissingPackageError, match=r"pyarrow is needed.*pip install 'brightfield\[parquet\]'"):
         load(tmp_path / "m.parquet")
 
 

@@ -130,10 +130,11 @@ def test_an_operating_point_survives_json(point: OperatingPoint) -> None:
         OperatingPoint.from_dict(values)
 
 
-def test_an_operating_point_of_the_first_version_is_read() -> None:
-    old = {k: v for k, v in POINT.as_dict().items() if k not in ("reviewed", "reviewed_defect", "guarantees")}
-    del old["scale"]
-    assert OperatingPoint.from_dict(old) == POINT
+@pytest.mark.parametrize("missing", sorted(POINT.as_dict()))
+def test_no_value_may_be_missing(missing: str) -> None:
+    values = {k: v for k, v in POINT.as_dict().items() if k != missing}
+    with pytest.raises(BundleError, match=f"missing.*{missing}"):
+        OperatingPoint.from_dict(values)
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,11 @@ def on_scale(value: float | None, scale: str, digits: int) -> str:
     """Return a value as text, with its scale unless it is a probability: `p-value 0.01`, `score -3.142`."""
     if value is None:
         return "none"
-    named = {"p_value": "p-value", "score": "score"}
-    return f"{named[scale]} {value:.4g}" if scale in named else f"{value:.{digits}f}"
+    from brightfield.verdict import Scale
+
+    if scale in (Scale.P_VALUE, Scale.SCORE):
+        return f"{Scale(scale).words} {value:.4g}"
+    return f"{value:.{digits}f}"
 
 
 def in_words(rate: Mapping[str, Any]) -> str:

@@ -9,7 +9,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _COLOURS = {"OK": "green", "REVIEW": "yellow", "DEFECT": "bold red"}
-RESULTS = (".heatmap.png", ".overlay.png", ".mask.png")
-"""Endings of the names of result files."""
-
 UNREADABLE, UNWRITTEN = "unreadable", "with results that cannot be written"
 """Counts of images beside those of the decisions."""
 
@@ -52,7 +48,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "--output",
         metavar="DIR",
         type=Path,
-        help="folder for <image>.heatmap.png: 16-bit, a value of 1000 is 1.0",
+        help="folder for <image>.heatmap.png: 16-bit grey; 1000 is where the part no longer passes",
     )
     parser.add_argument("--overlay", action="store_true", help="with -o: also write <image>.overlay.png")
     parser.add_argument(
@@ -83,13 +79,11 @@ def run(args: argparse.Namespace) -> int:
     inspector = load(args.bundle)
     point = inspector.operating_point
     if args.interval and (point is None or point.scale != "probability"):
-        reason = "only names classes" if point is None else f"gives none, and judges by {_named(point.scale)}"
+        reason = "only names classes" if point is None else f"gives none, and judges by {point.scale.words}"
         raise ConfigError(f"--interval needs the probability of a defect; this inspector {reason}")
-    if point is not None and args.threshold is not None:
-        replace(point, threshold=args.threshold, review=None)  # raises ConfigError outside the scale
     console = stdout()
     if not args.json:
-        value = "probability" if point is None else _named(point.scale)
+        value = "probability" if point is None else point.scale.words
         heads = _columns("decision", f"{value} (interval)" if args.interval else value, "label", "ms")
         console.print(Text(f"{heads}image", style="bold"))
     counts: Counter[str] = Counter()
@@ -133,13 +127,14 @@ def find_images(named: Sequence[Path], leave_out: Path | None = None) -> list[Pa
 
 def _images_below(folder: Path, leave_out: Path | None) -> Iterator[Path]:
     from brightfield.data.layouts import image_files
+    from brightfield.explain.files import ENDINGS
 
     results = None if leave_out is None else leave_out.resolve()
     # results written among the images, or above them, are recognised by their names alone
     apart = results is not None and not folder.resolve().is_relative_to(results)
     for image, _ in image_files(folder):
         inside = results is not None and image.resolve().is_relative_to(results)
-        if not inside or not (apart or image.name.endswith(RESULTS)):
+        if not inside or not (apart or image.name.endswith(ENDINGS)):
             yield image
 
 
@@ -234,10 +229,6 @@ def _print_line(console: Console, verdict: Verdict, interval: tuple[float, float
         shown += f" ({interval[0]:.3f} to {interval[1]:.3f})"
     cells = _columns(decision, shown, printable(verdict.label), f"{verdict.milliseconds:.0f}")
     console.print(Text.assemble((cells[:8], _COLOURS.get(decision, "")), cells[8:], printable(verdict.image)))
-
-
-def _named(scale: str) -> str:
-    return scale.replace("_", "-")
 
 
 def _columns(*cells: str) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from brightfield.disk.names import nearest_existing
 from brightfield.errors import ConfigError
 
 
@@ -69,7 +70,7 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _check_writable(folder: Path) -> None:
-    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    nearest = nearest_existing(folder)
     if not nearest.is_dir():
         raise ConfigError(f"{nearest} is a file, so no folder can be created below it; choose another path")
     if not os.access(nearest, os.W_OK | os.X_OK):

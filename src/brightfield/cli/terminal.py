@@ -40,17 +40,6 @@ def add_command(
     return parser
 
 
-def share(text: str) -> float:
-    """Parse an option's value as a number in [0, 1]."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a probability; expected a number from 0 to 1")
-    return value
-
-
 def number(text: str) -> float:
     """Parse an option's value as a finite number."""
     try:
@@ -63,7 +52,7 @@ def number(text: str) -> float:
 
 
 def wait_asleep() -> None:
-    """Make waiting OpenMP threads sleep instead of spin; call it before torch is imported.
+    """Make waiting OpenMP threads sleep instead of spin; call it before OpenMP is loaded.
 
     A command that judges shares the processor with other programs, such as the cameras' software. Spinning
     threads then take the processor from the thread that they wait for, and a picture can take several times

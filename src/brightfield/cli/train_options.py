@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         _add(common, declared)
     own = _own().values()
     for title in dict.fromkeys(_title(methods) for _, methods in own):
-        group = parser.add_argument_group(title)
+        group = parser.add_argument_group(title, _summary(title))
         for declared, methods in own:
             if _title(methods) == title:
                 _add(group, declared, "" if len(methods) == 1 else f" [{', '.join(methods)}]")
@@ -29,6 +29,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def _title(methods: Sequence[str]) -> str:
     return f"options of the method {methods[0]}" if len(methods) == 1 else "options of several methods"
+
+
+def _summary(title: str) -> str | None:
+    """Return what the method does whose group of options has this title; None for several methods."""
+    return next((entry.summary for name, entry in METHODS.items() if _title([name]) == title), None)
 
 
 def given_options(args: argparse.Namespace) -> TrainOptions:

@@ -147,9 +147,8 @@ def _alike(scanned: _Scanned) -> Findings:
             continue
         labels = sorted({str(scanned.dataset.samples[i].label) for i in members})
         if len(labels) > 1:
-            message = (
-                f"nearly the same picture carries different labels ({', '.join(labels)}); summarise again"
-            )
+            named = ", ".join(labels)
+            message = f"nearly the same picture carries different labels ({named}); check them"
             yield Finding(Severity.WARNING, "near-contradiction", message, scanned.names(members))
         else:
             message = f"{len(members)} files show nearly the same picture; a split keeps them together"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from brightfield.data.normal_names import NORMAL_NAMES, sounds_normal
+from brightfield.disk.storage import file_digest
 from brightfield.errors import DataError
 
 SPLITS = ("train", "calibration", "test")
@@ -91,7 +92,7 @@ class Dataset:
 
 def _content(path: Path) -> bytes:
     try:
-        return hashlib.sha256(path.read_bytes()).digest()
+        return file_digest(path).encode()
     except OSError as error:
         return str(error.strerror).encode()  # an unreadable file is reported when it is decoded
 
@@ -122,27 +123,6 @@ def order_classes(labels: Iterable[str], normal: str | None) -> tuple[str, ...]:
     """Return the distinct labels, the normal class first, the rest sorted."""
     rest = sorted(set(labels) - {normal})
     return tuple(rest) if normal is None else (normal, *rest)
-
-
-def check_classes(train: Dataset) -> None:
-    """Raise an error if the training split does not hold every class of the data set, at least two.
-
-    Raises:
-        DataError: If a class is missing, or there is only one.
-    """
-    counts = {name: n for name, n in train.counts().items() if n}
-    if len(counts) < 2:
-        only = next(iter(counts), "none")
-        raise DataError(
-            f"the training split holds one class only ({only}); a classifier needs at least two. If the "
-            "defects are in the test split, as in MVTec's layout, add --resplit to split all images anew"
-        )
-    missing = [name for name in train.classes if name not in counts]
-    if missing:
-        raise DataError(
-            f"the training split holds no image of {', '.join(missing)}; add some, or --resplit to split all "
-            "images anew"
-        )
 
 
 def check_calibration_classes(calibration: Dataset, mend: str) -> None:

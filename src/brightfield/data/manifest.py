@@ -15,7 +15,7 @@ from pathlib import Path
 from brightfield.data.cells import restored
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.layouts import SPLIT_FOLDERS, as_dataset
-from brightfield.errors import DataError
+from brightfield.errors import DataError, said_if_missing
 
 _LOG = logging.getLogger(__name__)
 
@@ -105,13 +105,9 @@ def _separated(text: str) -> tuple[str, str]:
 
 
 def _read_parquet(path: Path) -> list[Row]:
-    try:
+    with said_if_missing():
         parquet = importlib.import_module("pyarrow.parquet")
         arrow = importlib.import_module("pyarrow")
-    except ImportError as error:
-        raise DataError(
-            f"reading {path} needs pyarrow, which is not installed: pip install pyarrow, or save it as CSV"
-        ) from error
     try:
         table = parquet.read_table(path)
     except (arrow.ArrowException, OSError) as error:

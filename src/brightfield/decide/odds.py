@@ -16,13 +16,6 @@ def expit(log_odds: npt.ArrayLike) -> FloatArray:
         return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(log_odds, dtype=np.float64))))
 
 
-def logit(probability: float) -> float:
-    """Return the log-odds of a probability; minus infinity for 0 or less, infinity for 1 or more."""
-    if not 0.0 < probability < 1.0:
-        return math.inf if probability > 0.0 else -math.inf
-    return math.log(probability) - math.log1p(-probability)
-
-
 def log_binomial_tail(n: int, rate: float) -> FloatArray:
     """Return the log of the binomial distribution function at 0, 1, ..., n - 1 events in n draws.
 

@@ -155,7 +155,7 @@ class OperatingPoint:
             BundleError: If a value is missing or out of range.
         """
         try:
-            review, costs = values["review"], values.get("costs")
+            review, costs = values["review"], values["costs"]
             return OperatingPoint(
                 policy=str(values["policy"]),
                 threshold=float(values["threshold"]),
@@ -164,16 +164,30 @@ class OperatingPoint:
                 escapes=int(values["escapes"]),
                 overkills=int(values["overkills"]),
                 review=None if review is None else float(review),
-                # early bundles have no review band
-                reviewed=int(values.get("reviewed", 0)),
-                reviewed_defect=int(values.get("reviewed_defect", 0)),
-                guarantees=tuple(Guarantee.from_dict(g) for g in values.get("guarantees", ())),
+                reviewed=int(values["reviewed"]),
+                reviewed_defect=int(values["reviewed_defect"]),
+                guarantees=tuple(Guarantee.from_dict(g) for g in values["guarantees"]),
                 costs=None if costs is None else Costs.from_dict(costs),
-                # early bundles have thresholds on probabilities only
-                scale=Scale(values.get("scale", Scale.PROBABILITY)),
+                scale=Scale(values["scale"]),
             )
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise BundleError(f"operating point has a missing or wrong value: {error}") from error
+
+
+def fixed_point(point: OperatingPoint | None, threshold: float) -> OperatingPoint:
+    """Return an operating point with a threshold given by hand, on the scale of another.
+
+    The counts and guarantees of the other do not hold for it, and are left out.
+
+    Raises:
+        ConfigError: If there is no other, or the threshold is outside its scale.
+    """
+    if point is None:
+        raise ConfigError(
+            "--threshold needs a normal class, but this inspector has none and only names classes"
+        )
+    value = float(threshold)
+    return OperatingPoint(f"fixed={value!r}", value, 0, 0, 0, 0, scale=point.scale)
 
 
 def _is_on(scale: Scale, value: float) -> bool:

@@ -7,6 +7,7 @@ portable call exchanges two folders; `find_place` looks there too. Long names ar
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -26,8 +27,13 @@ SUFFIX = ".bfz"
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """The pattern of file names in a bundle: no other folders, no hidden files."""
 
-BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 """The exceptions that `zipfile` raises for a damaged, encrypted or unsupported archive."""
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Files(Protocol):

@@ -17,8 +17,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from brightfield.errors import DataError
 from brightfield.evaluation.intervals import Rate, clopper_pearson
-
-DECISIONS = ("OK", "REVIEW", "DEFECT")
+from brightfield.verdict import DECISIONS
 
 THE_INSPECTOR = "the inspector"
 """The inspector's name among the appraisers."""

@@ -16,7 +16,7 @@ from brightfield.data.cells import defused, restored
 from brightfield.data.dataset import order_classes
 from brightfield.disk.atomic import write_atomically
 from brightfield.errors import DataError, InputError
-from brightfield.verdict import Scale
+from brightfield.verdict import DECISIONS, Scale
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -25,7 +25,6 @@ COLUMNS = ("image", "truth", "split", "decision", "label", "score", "probability
 _NAMES = COLUMNS[:5]
 """The columns of text."""
 
-DECISIONS = ("OK", "REVIEW", "DEFECT")
 CLASS_PREFIX = "p:"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.load import load as load_dataset
 from brightfield.data.masks import read_mask
 from brightfield.data.parallel import ordered_map
+from brightfield.disk.storage import file_digest
 from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.evaluation.pixels import PixelMeter
 from brightfield.evaluation.predictions import FloatArray, Predictions
@@ -220,16 +220,16 @@ def digests(dataset: Dataset) -> list[str]:
 
 def _known_classes(inspector: Inspector, dataset: Dataset) -> Dataset:
     """Return the data set with the inspector's classes, then the defect types that it does not know."""
-    outcome = {str(s.label) for s in dataset.samples if s.label is not None}
+    labels = {str(s.label) for s in dataset.samples if s.label is not None}
     if any(s.label is None for s in dataset.samples):
         raise DataError("evaluation needs a label for every image; use inspect for images without labels")
-    unknown = sorted(outcome - set(inspector.classes))
+    unknown = sorted(labels - set(inspector.classes))
     if unknown and inspector.normal is None:
         raise DataError(
             f"the inspector knows the classes {', '.join(inspector.classes)}; "
             f"the data set also has {', '.join(unknown)}"
         )
-    if inspector.normal is not None and inspector.normal not in outcome and dataset.normal is not None:
+    if inspector.normal is not None and inspector.normal not in labels and dataset.normal is not None:
         raise DataError(
             f"the inspector's normal class is {inspector.normal!r}, the data set's is {dataset.normal!r}: "
             f"rename the data set's to {inspector.normal!r}"
@@ -329,6 +329,6 @@ def _column(values: Sequence[float | None]) -> FloatArray | None:
 
 def _digest(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return file_digest(path)
     except OSError:
         return ""  # judging reports the error

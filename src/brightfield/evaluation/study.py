@@ -14,13 +14,13 @@ from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.decode import decode
 from brightfield.data.manifest import read_csv
 from brightfield.errors import ConfigError, DataError
-from brightfield.evaluation.agreement import DECISIONS, THE_INSPECTOR, attribute_agreement
+from brightfield.evaluation.agreement import THE_INSPECTOR, attribute_agreement
 from brightfield.evaluation.disturb import Disturbance
 from brightfield.evaluation.intervals import clopper_pearson
 from brightfield.evaluation.predictions import Predictions
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress, silent
-from brightfield.verdict import Verdict
+from brightfield.verdict import DECISIONS, Verdict
 
 MOST_TRIALS = 1000
 _COLUMNS = ("image", "appraiser", "decision")

@@ -9,8 +9,9 @@ import numpy as np
 
 from brightfield.evaluation import metrics
 from brightfield.evaluation.intervals import clopper_pearson
-from brightfield.evaluation.predictions import DECISIONS, Predictions
+from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.uncertainty import calibration_spread
+from brightfield.verdict import DECISIONS
 
 ANY_DEFECT = "any defect"
 

@@ -24,6 +24,9 @@ HEATMAP_SCALE = 1000
 KINDS = ("heatmap", "mask", "overlay")
 """The kinds of files that an image may have."""
 
+ENDINGS = tuple(f".{kind}.png" for kind in KINDS)
+"""The endings of their names."""
+
 
 @dataclass(frozen=True)
 class MapFiles:
@@ -39,7 +42,7 @@ def map_paths(start: Path) -> dict[str, Path]:
 
     If the name is too long for the file system, its beginning is shortened: see `shortened`.
     """
-    name = shortened(start.name, max(len(f".{kind}.png") for kind in KINDS), start.parent)
+    name = shortened(start.name, max(len(ending) for ending in ENDINGS), start.parent)
     return {kind: start.with_name(f"{name}.{kind}.png") for kind in KINDS}
 
 
@@ -55,7 +58,7 @@ def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | N
         WriteError: If a file cannot be written; the message names it, and this image's files are removed.
     """
     places = map_paths(start)
-    files: dict[str, Path | None] = {"heatmap": None, "mask": None, "overlay": None}
+    files: dict[str, Path | None] = dict.fromkeys(KINDS)
     content: dict[str, bytes] = {}
     if verdict.heatmap is not None:
         content["heatmap"] = encode_heatmap(verdict.heatmap)
@@ -71,7 +74,7 @@ def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | N
         for written in filter(None, files.values()):
             written.unlink(missing_ok=True)
         raise
-    return MapFiles(files["heatmap"], files["mask"], files["overlay"])
+    return MapFiles(**files)
 
 
 def encode_heatmap(heatmap: npt.NDArray[np.float32]) -> bytes:
@@ -82,10 +85,7 @@ def encode_heatmap(heatmap: npt.NDArray[np.float32]) -> bytes:
     levels = np.rint(np.clip(heatmap.astype(np.float64) * HEATMAP_SCALE, 0, 65535)).astype(np.uint16)
     levels[(heatmap < 1) & (levels >= HEATMAP_SCALE)] = HEATMAP_SCALE - 1
     note = PngImagePlugin.PngInfo()
-    note.add_text(
-        "heatmap",
-        f"grey level / {HEATMAP_SCALE}: 0 is calm, 1 where the probability is too high to pass, 2 certainty",
-    )
+    note.add_text("heatmap", f"grey level / {HEATMAP_SCALE}: 0 is calm, 1 is where the part no longer passes")
     buffer = io.BytesIO()
     Image.fromarray(levels).save(buffer, "PNG", pnginfo=note)
     return buffer.getvalue()

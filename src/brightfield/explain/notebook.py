@@ -45,7 +45,7 @@ def _values(verdict: Verdict) -> list[tuple[str, str]]:
         ("score", verdict.score),
         ("threshold", verdict.threshold),
     )
-    scale = "" if verdict.scale is None else f" ({verdict.scale.replace('_', '-')})"
+    scale = "" if verdict.scale is None else f" ({verdict.scale.words})"
     return [
         (name + (scale if name == "threshold" else ""), f"{value:.4g}")
         for name, value in figures

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import logging
 import pickle
@@ -15,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from brightfield.disk.storage import file_digest
 from brightfield.errors import WeightsError
 from brightfield.learn.backbone import TimmTrunk, TorchvisionTrunk, Trunk
 
@@ -102,7 +102,7 @@ def _from_package(trunk: Trunk, name: str) -> WeightsOrigin:
             f"{distribution}'s tensors do not fit {name}; install the version in constraints.txt"
         )
     trunk.net.load_state_dict(dict(zip(own, values, strict=True)))
-    return WeightsOrigin(f"package {distribution}", "Apache-2.0", _sha256(files[0]))
+    return WeightsOrigin(f"package {distribution}", "Apache-2.0", file_digest(files[0]))
 
 
 def _from_file(trunk: Trunk, path: Path) -> WeightsOrigin:
@@ -125,7 +125,7 @@ def _from_file(trunk: Trunk, path: Path) -> WeightsOrigin:
     if left:
         log.info("%s: %d tensors of %s are not used", trunk.spec.name, len(left), path.name)
     trunk.net.load_state_dict(usable, strict=False)
-    return WeightsOrigin(f"file {path.name}", "unknown: given as a file", _sha256(path))
+    return WeightsOrigin(f"file {path.name}", "unknown: given as a file", file_digest(path))
 
 
 def _from_hub(trunk: Trunk, name: str) -> WeightsOrigin:
@@ -175,7 +175,3 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
         raise WeightsError(f"{path} holds no state dict (a mapping of names to tensors)")
     return dict(loaded)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

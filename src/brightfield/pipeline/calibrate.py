@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import Policy
 from brightfield.decide.scores import Scores
 from brightfield.decide.threshold_selection import choose
+from brightfield.disk.storage import file_digest
 from brightfield.inspector import Inspector
 from brightfield.methods.base import Fitted, Method
 from brightfield.methods.registry import loader
@@ -87,8 +86,4 @@ def _splits(dataset: Dataset) -> dict[str, str]:
     """Return each picture's split by its SHA-256; `train` where the same content is in several splits."""
     rank: Mapping[str, int] = {"train": 2, "calibration": 1}
     by_rank = sorted(dataset.samples, key=lambda s: rank.get(str(s.split), 0))
-    return {_digest(s.path): str(s.split) for s in by_rank}
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return {file_digest(s.path): str(s.split) for s in by_rank}

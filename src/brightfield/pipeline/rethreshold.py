@@ -11,7 +11,7 @@ import numpy as np
 
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.decide.calibration import Calibrated, Conformal
-from brightfield.decide.operating_point import OperatingPoint
+from brightfield.decide.operating_point import OperatingPoint, fixed_point
 from brightfield.decide.policy import Policy, parse_policy
 from brightfield.decide.scores import Scores
 from brightfield.decide.threshold_selection import BoolArray, choose, count
@@ -140,12 +140,7 @@ def at_threshold(inspector: Inspector, threshold: float) -> Inspector:
     Raises:
         ConfigError: If the inspector has no normal class, or the threshold is outside the scale.
     """
-    old = inspector.operating_point
-    if old is None:
-        raise ConfigError(
-            "--threshold needs a normal class, but this inspector has none and only names classes"
-        )
-    point = OperatingPoint(f"fixed={float(threshold)!r}", float(threshold), 0, 0, 0, 0, scale=old.scale)
+    point = fixed_point(inspector.operating_point, threshold)
     scores, is_defect = _reference(inspector)
     return inspector.with_operating_point(
         count(point, inspector.calibrated(scores), is_defect, scores.defect)

@@ -26,7 +26,6 @@ from brightfield.report.wording import (
     EXHIBITS,
     FIGURES,
     OF_EVIDENCE,
-    SCALES,
     VERDICTS,
     acceptance_sentences,
     calibration_sentence,
@@ -290,7 +289,8 @@ def _exhibits(report: Report) -> list[dict[str, Any]]:
 
 
 def _exhibit(item: Exhibit, predictions: Predictions) -> dict[str, Any]:
-    word = SCALES[Scale.PROBABILITY if predictions.normal is None else predictions.compared_on]
+    scale = Scale.PROBABILITY if predictions.normal is None else predictions.compared_on
+    word = scale.words
     values = [] if item.value is None else [f"{word} {number(item.value)}"]
     if item.threshold is not None:
         values.append(f"threshold {number(item.threshold)}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from brightfield.evaluation.predictions import Predictions
 from brightfield.report.wording import figure, percent
+from brightfield.verdict import DECISIONS
 
 CELLS_WITH_NUMBERS = 12
 CELLS_WITH_LABELS = 40
@@ -17,7 +18,7 @@ PAIRS = 12
 def verdict_table(predictions: Predictions, counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     """Return the table of true classes (rows) against decisions (columns), with the meaning of each cell."""
     with_review = any(row["REVIEW"] for row in counts.values())
-    decisions = ("OK", "REVIEW", "DEFECT") if with_review else ("OK", "DEFECT")
+    decisions = [d for d in DECISIONS if with_review or d != "REVIEW"]
     names = {"OK": "passed", "REVIEW": "for review", "DEFECT": "rejected"}
     rows = []
     for name, row in counts.items():

@@ -9,7 +9,6 @@ from typing import Any
 
 from brightfield.verdict import Scale
 
-SCALES = {Scale.PROBABILITY: "probability", Scale.P_VALUE: "p-value", Scale.SCORE: "score"}
 SEVERAL = {Scale.PROBABILITY: "probabilities", Scale.P_VALUE: "p-values", Scale.SCORE: "scores"}
 
 GLOSSARY = {

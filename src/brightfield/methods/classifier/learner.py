@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from brightfield.data.dataset import Dataset, check_calibration_classes, check_classes
+from brightfield.data.dataset import Dataset, check_calibration_classes
 from brightfield.errors import ConfigError, DataError
 from brightfield.learn.recipe_selection import choose_recipe
 from brightfield.learn.recipes import FromScratch, Recipe, TrainHead
@@ -36,7 +36,7 @@ class ClassifierLearner:
         Raises:
             DataError: If a class is missing.
         """
-        check_classes(train)
+        _check_classes(train)
         check_calibration_classes(
             calibration, "give `calibration` a larger share, or add --resplit to split all images anew"
         )
@@ -71,3 +71,24 @@ def make_learner(options: ClassifierOptions, dataset: Dataset) -> ClassifierLear
         only = dataset.labels[0]
         raise DataError(f"the data set has one class only, {only!r}; a classifier needs two: add another")
     return ClassifierLearner(options, choose_recipe(options, dataset))
+
+
+def _check_classes(train: Dataset) -> None:
+    """Raise an error if the training split does not hold every class of the data set, at least two.
+
+    Raises:
+        DataError: If a class is missing, or there is only one.
+    """
+    counts = {name: n for name, n in train.counts().items() if n}
+    if len(counts) < 2:
+        only = next(iter(counts), "none")
+        raise DataError(
+            f"the training split holds one class only ({only}); a classifier needs at least two. If the "
+            "defects are in the test split, as in MVTec's layout, add --resplit to split all images anew"
+        )
+    missing = [name for name in train.classes if name not in counts]
+    if missing:
+        raise DataError(
+            f"the training split holds no image of {', '.join(missing)}; add some, or --resplit to split all "
+            "images anew"
+        )
