@@ -254,7 +254,9 @@ def test_help_loads_no_torch(arguments: list[str]) -> None:
 
 
 def test_recipes_can_be_chosen_without_torch() -> None:
-    loaded = loaded_after("import brightfield.learn.recipe_selection, brightfield.methods.classifier.options")
+    loaded = loaded_after(
+        "import brightfield.methods.classifier.recipe_selection, brightfield.methods.classifier.options"
+    )
     assert loaded & set(LEARNING) == set()
 
 

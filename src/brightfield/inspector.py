@@ -27,6 +27,7 @@ from brightfield.decide.calibration import (
 from brightfield.decide.heat import attribution_heatmap, evidence_heatmap, peak_of
 from brightfield.decide.operating_point import OperatingPoint, fixed_point
 from brightfield.decide.scores import Scores
+from brightfield.engine.trunk import BATCH_PIXELS
 from brightfield.errors import BundleError, ImageError
 from brightfield.methods.base import Judgement, Method, Picture, Stored
 from brightfield.methods.registry import loader
@@ -37,9 +38,6 @@ ImageLike = str | Path | bytes | Image.Image | npt.NDArray[Any]
 
 UNTYPED = "defect"
 """The label of a part that does not pass, for a method that tells no defect types apart."""
-
-_BATCH_PIXELS = 32 * 256 * 256
-"""Pixels of a batch of pictures, at their working size."""
 
 FACTS = ("training", "fingerprints", "metrics", "agreement", "weights_licence", "created_with")
 """The keys of the manifest that describe the inspector but are not needed to judge."""
@@ -173,7 +171,7 @@ class Inspector:
             batch.append(request)
             if isinstance(request, _Request):
                 pixels += max(request.working[..., 0].size, request.pixels.size // 16)
-            if pixels >= _BATCH_PIXELS:
+            if pixels >= BATCH_PIXELS:
                 yield from self._judge_batch(batch, point)
                 batch, pixels = [], 0
         yield from self._judge_batch(batch, point)

@@ -20,8 +20,8 @@ from brightfield.data.opening import blamed_on, opened, picture_at_work
 from brightfield.data.scan import scan
 from brightfield.errors import ImageError
 from brightfield.explain.files import read_heatmap
-from brightfield.learn.recipe_selection import choose_recipe
 from brightfield.methods.classifier.options import ClassifierOptions
+from brightfield.methods.classifier.recipe_selection import choose_recipe
 
 SOURCE = Path(__file__).parents[2] / "src" / "brightfield"
 

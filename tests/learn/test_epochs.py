@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from brightfield.learn.epochs import Epochs, Row, run_epochs
 from brightfield.learn.schedules import Schedule
@@ -25,7 +25,6 @@ class Walk:
         self.figures = figures
         self.killed_in = killed_in
         self.seen: list[float] = []
-        self.taken: float | None = None
 
     def train_one_epoch(self, epoch: int) -> Row:
         with torch.no_grad():
@@ -39,11 +38,9 @@ class Walk:
     def validate(self) -> Row:
         return {"validation_f1": self.figures[self.epoch]} if self.figures else {}
 
-    def validated_network(self) -> nn.Module:
-        return self.net
-
-    def finish(self, weights: dict[str, Tensor]) -> None:
-        self.taken = weights["weight"].item()
+    @property
+    def taken(self) -> float:
+        return self.net.weight.item()
 
 
 def test_the_first_of_the_best_epochs_wins(tmp_path: Path) -> None:

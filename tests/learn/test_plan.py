@@ -37,10 +37,8 @@ def _rate(monkeypatch: pytest.MonkeyPatch) -> None:
 def chosen(
     which: list[ImageFacts], requested: RequestedSizes | None = None, budget: float = 1e9, **more: Any
 ) -> Plan:
-    tiled = more.get("tiled", True)
-    return plan(
-        which, more.get("of", freezer()), requested or RequestedSizes(), views=4, budget=budget, tiled=tiled
-    )
+    settings = {"views": 4, "tiled": True, **more, "budget": budget}
+    return plan(which, settings.pop("of", None) or freezer(), requested or RequestedSizes(), **settings)
 
 
 @pytest.mark.parametrize(("side", "enlarged"), [(300, False), (200, False), (64, True)])
@@ -77,6 +75,16 @@ def test_the_budget_takes_views_first_then_size_and_never_half() -> None:
     assert squeezed.preprocessing.long_side is not None
     assert 450 <= squeezed.preprocessing.long_side < 900
     assert chosen(big, budget=1e-9).preprocessing.long_side == 450
+
+
+@pytest.mark.parametrize(("views", "needed"), [(4, 2), (4, 4), (5, 5)])
+def test_views_of_use_are_not_given_up(views: int, needed: int) -> None:
+    cost, big = 12 * 256**2 * 100 / 1e6, facts(600, 900)
+    assert chosen(big, views=views, needed_views=needed, budget=needed * cost).views == needed
+    squeezed = chosen(big, views=views, needed_views=needed, budget=0.9 * needed * cost)
+    alone = chosen(big, budget=0.9 * cost)
+    assert squeezed.views == needed
+    assert squeezed.preprocessing.long_side == alone.preprocessing.long_side
 
 
 def test_wishes_overrule() -> None:

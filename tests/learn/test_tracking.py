@@ -177,3 +177,23 @@ def test_any_handler_of_the_logger_gets_them() -> None:
         logger.removeHandler(listener)
         logger.setLevel(level)
     assert (got[0].getMessage(), vars(got[0])["step"]) == ("head 3: train_loss 0.125", 3)
+
+
+def test_the_first_place_is_closed_where_the_second_cannot_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[bool] = []
+
+    class Sink:
+        def close(self, done: bool) -> None:
+            closed.append(done)
+
+    def opened(place: str, run: str) -> Any:
+        if place == "second":
+            raise ConfigError("second does not answer")
+        return Sink()
+
+    monkeypatch.setattr("brightfield.learn.tracking._open", opened)
+    with pytest.raises(ConfigError, match="second"), tracked_by(["first", "second"], "a run"):
+        raise AssertionError("trained")
+    assert closed == [False]

@@ -11,8 +11,9 @@ from PIL import Image
 
 from brightfield.data.cache import build_cache
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.engine.trunk import BATCH_PIXELS
 from brightfield.methods.base import Judgement, Picture, Stored
-from brightfield.methods.scoring import PIXELS_AT_ONCE, batches, score, scores_of
+from brightfield.methods.scoring import batches, score, scores_of
 from brightfield.verdict import HeatmapKind
 
 
@@ -28,7 +29,7 @@ def sizes(pictures: Sequence[Picture], most: int | None = None) -> list[int]:
 
 def test_a_batch_is_full_once_it_holds_enough_pixels() -> None:
     side = 256  # of which 32 are enough
-    assert 32 * side**2 == PIXELS_AT_ONCE
+    assert 32 * side**2 == BATCH_PIXELS
     assert sizes([picture(side, side)] * 70) == [32, 32, 6]
     assert sizes([picture(side, 2 * side)] * 16) == [16]
     assert sizes([picture(4 * side, 8 * side)] * 3) == [1, 1, 1]

@@ -24,6 +24,7 @@ from PIL import Image
 import brightfield
 from brightfield.bundle import read_bundle
 from brightfield.data.load import load as load_dataset
+from brightfield.data.split import resplit, split
 from brightfield.data.synthetic import make_parts
 from brightfield.errors import BundleError, ConfigError, DataError, InputError
 
@@ -275,6 +276,9 @@ def test_without_an_output_nothing_is_left(
     with pytest.raises(StoppedError):
         quick(few, progress=stop_at("features"))
     assert not list(place.iterdir())
+    with pytest.raises(ConfigError):
+        quick(few, policy="f2")
+    assert not list(place.iterdir())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["few", "temporary"]
 
 
@@ -379,12 +383,26 @@ def test_what_would_fail_at_the_end_is_refused_at_once(few: Path, tmp_path: Path
         {"tile": 5},
         {"normal": "Good"},
         {"method": "magic"},
+        {"weights": "nowhere.pth"},
     ],
 )
 def test_wrong_options_cost_nothing(few: Path, tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=str(next(iter(options.values()))).partition("=")[0]):
         quick(few, tmp_path / "b", **{**options})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["few"]
+
+
+def test_a_test_image_that_vanishes_meanwhile_costs_no_training(few: Path, tmp_path: Path) -> None:
+    data = resplit(load_dataset(few))
+    shared_out = split(data, test=0.25, calibration=0.25, seed=0)
+    lost = shared_out.split("test").samples[0]
+
+    def lose(stage: str, _done: int, _total: int) -> None:
+        if stage == "head":
+            lost.path.unlink(missing_ok=True)
+
+    inspector = quick(shared_out, tmp_path / "b", progress=lose)  # type: ignore[arg-type]
+    assert len(inspector.splits) == len(data) - 1
 
 
 def test_sizes_as_asked_for(few: Path) -> None:

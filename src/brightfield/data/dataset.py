@@ -66,6 +66,11 @@ class Dataset:
         """The class of each sample."""
         return tuple(s.label for s in self.samples)
 
+    @property
+    def normal_index(self) -> int | None:
+        """The position of the normal class among the classes; None without one."""
+        return None if self.normal is None else self.classes.index(self.normal)
+
     def counts(self) -> dict[str, int]:
         """Return the number of samples of each class."""
         counted = Counter(self.labels)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.decide.checks import check_numbers
-from brightfield.engine.numeric import logsumexp
+from brightfield.engine.pooling import defect_log_odds
 from brightfield.errors import DataError
 
 FloatArray = npt.NDArray[np.float64]
@@ -85,5 +85,4 @@ def defect_score(logits: npt.ArrayLike, normal: int) -> FloatArray:
             f"the logits have {values.shape[1]} columns and the normal class is column {normal}; expected "
             "that column and at least one of a defect"
         )
-    defects = np.delete(values, normal, axis=1)  # (N, K - 1)
-    return np.asarray(logsumexp(defects) - values[:, normal])
+    return defect_log_odds(values, normal)

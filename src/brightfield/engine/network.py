@@ -64,7 +64,9 @@ def _open(model: bytes, count: int) -> Any:
     providers = [gpu] if gpu in onnxruntime.get_available_providers() else []
     try:
         return onnxruntime.InferenceSession(model, options, providers=[*providers, "CPUExecutionProvider"])
-    except Exception as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # the runtime's errors have no common base
         raise BundleError(
             f"ONNX Runtime {onnxruntime.__version__} cannot run the network ({str(error)[:200]}); "
             "upgrade onnxruntime, or train again"

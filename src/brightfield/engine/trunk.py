@@ -24,6 +24,9 @@ first output, the pooled vectors."""
 GRAIN = 32
 """The stride of the deepest maps in input pixels; the side of a reduced scale is a multiple of it."""
 
+BATCH_PIXELS = 32 * 256 * 256
+"""Pixels of tiles or pictures that are held in memory together while they are judged."""
+
 PIXELS_AT_ONCE = 2 * 256 * 256
 """The most pixels in one call of a network. More are no faster: their maps would not fit in the cache."""
 

@@ -47,12 +47,6 @@ class Training(Protocol):
     def validate(self) -> Row:
         """Return one validation figure by name, the higher the better; empty without held-out images."""
 
-    def validated_network(self) -> nn.Module:
-        """Return the network that `validate` measures, whose best weights are kept."""
-
-    def finish(self, weights: dict[str, Tensor]) -> None:
-        """Load the best weights at the end of the training."""
-
 
 @dataclass(frozen=True)
 class Epochs:
@@ -104,7 +98,7 @@ def run_epochs(
             stale = 0 if figure > best_figure else stale + 1
             if figure > best_figure:
                 # a state dict holds the live weights and not copies
-                best = {k: v.detach().clone() for k, v in training.validated_network().state_dict().items()}
+                best = {k: v.detach().clone() for k, v in training.net.state_dict().items()}
                 best_figure = figure
         history.append({"epoch": epoch + 1, **row, **measured})
         if epochs.writes and checkpoint is not None:
@@ -119,7 +113,9 @@ def run_epochs(
         if epochs.writes:
             record_figures(epochs.stage, {**row, **measured}, epoch + 1)
         tell(epochs.stage, epoch + 1, epochs.most)
-    training.finish(best if best is not None else training.validated_network().state_dict())
+    if best is not None:
+        training.net.load_state_dict(best)
+    training.net.eval()
     return history
 
 

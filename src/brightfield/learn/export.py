@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import importlib
 import io
 import itertools
 import os
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from brightfield.engine.network import Network
 from brightfield.engine.trunk import PICTURES, POOLED, SIZE
-from brightfield.errors import WeightsError
+from brightfield.errors import WeightsError, said_if_missing
 
 TOLERANCE = 1e-3
 """The largest difference between ONNX Runtime and torch, as a share of an output's largest value."""
@@ -41,6 +42,8 @@ def export_trunk(net: nn.Module, side: int, seen: Sequence[int], *, any_size: bo
     whole = _Resized(net).eval()
     probe = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     sizes = [torch.tensor([s, s]) for s in seen]
+    with said_if_missing():
+        importlib.import_module("onnx")  # torch's exporter needs it
     with torch.inference_mode(False), torch.no_grad():
         expected = [whole(probe, size) for size in sizes]
         try:
@@ -49,6 +52,8 @@ def export_trunk(net: nn.Module, side: int, seen: Sequence[int], *, any_size: bo
             exported = [
                 network({PICTURES: probe.numpy(), SIZE: size.numpy()}, network.outputs) for size in sizes
             ]
+        except MemoryError:
+            raise
         except Exception as error:  # a tracer or a compiler may raise anything
             raise WeightsError(
                 f"this backbone cannot be run by ONNX Runtime ({type(error).__name__}: "

@@ -22,12 +22,12 @@ from brightfield.data.tiling import tile_origins
 from brightfield.disk.atomic import write_atomically
 from brightfield.disk.room import reserve, writing
 from brightfield.engine.pixels import normalise
+from brightfield.engine.trunk import BATCH_PIXELS
 from brightfield.engine.views import VIEWS
 from brightfield.learn.frozen import Freezer, Frozen
 from brightfield.learn.network import TileNet
 from brightfield.progress import Progress, silent
 
-_BATCH_PIXELS = 32 * 256 * 256
 _BLOCK = 64  # images between two notes of the progress on disk
 
 
@@ -155,7 +155,7 @@ def tile_batches(
     cache: PixelCache, preprocessing: Preprocessing, images: Sequence[int]
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """Yield the tiles of images in order, in batches uint8 (B, tile, tile, 3)."""
-    size = max(1, _BATCH_PIXELS // preprocessing.tile**2)
+    size = max(1, BATCH_PIXELS // preprocessing.tile**2)
     waiting: list[npt.NDArray[np.uint8]] = []
     for i in images:
         waiting.extend(preprocessing.tiles(cache[i])[0])

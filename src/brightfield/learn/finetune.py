@@ -111,12 +111,6 @@ class _FineTuning:
         )
         self.schedule = build_schedule(settings.schedule, self.optimisers, length)
 
-    def validated_network(self) -> TileNet:
-        return self.net
-
-    def finish(self, weights: dict[str, Tensor]) -> None:
-        self.net.load_state_dict(weights)
-
     def train_one_epoch(self, epoch: int) -> Row:
         settings, net, data = self.settings, self.net, self.data
         log_odds = _tile_log_odds(net, data) if in_tiles(data.cache, data.preprocessing) else None
@@ -167,7 +161,7 @@ class _FineTuning:
         return float(torch.stack(losses).sum())
 
     def validate(self) -> Row:
-        f1 = _validation_f1(self.validated_network(), self.data) if len(self.data.held_out) else None
+        f1 = _validation_f1(self.net, self.data) if len(self.data.held_out) else None
         self.schedule.after_epoch(f1)
         return {} if f1 is None else {"validation_f1": f1}
 

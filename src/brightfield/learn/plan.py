@@ -66,21 +66,23 @@ def plan(
     requested: RequestedSizes,
     *,
     views: int,
+    needed_views: int = 1,
     budget: float,
     tiled: bool,
 ) -> Plan:
     """Choose the working size, the tiles and the views.
 
-    Images up to 1.5 times the backbone's input size are used whole, at that input size, at which its features
-    are best. Larger images are cut into tiles of 256 px. If the features would take longer than `budget`
-    seconds on this machine, there are fewer views, and then smaller images, down to half their size: a defect
-    three pixels wide would not survive more.
+    Images up to 1.5 times the backbone's input size are used whole: at that input size, at which its features
+    are best, or at their own if the head reads several scales. Larger images are cut into tiles of 256 px. If
+    the features would take longer than `budget` seconds on this machine, there are fewer views, and then
+    smaller images, down to half their size: a defect three pixels wide would not survive more.
 
     Args:
         facts: The facts of all images.
         freezer: The frozen network that will compute the features.
         requested: The sizes that the user requested.
         views: The number of views in the recipe.
+        needed_views: The number of views in use on tiles, which are not given up.
         budget: The time for the features of these images in seconds.
         tiled: Whether tiles are allowed; without a normal class they are not, since no tile is the worst.
     """
@@ -95,7 +97,7 @@ def plan(
         return _whole_plan(base, large, views, net)
     tile = requested.tile or TILE
     rate = _pixels_per_second(freezer, tile)
-    for seen in [v for v in (4, 2, 1) if v <= views] or [1]:
+    for seen in sorted({max(needed_views, v) for v in (4, 2, 1) if v <= views}, reverse=True):
         cost = seen * _tile_pixels(sides, tile) / rate
         if cost <= budget:
             return _tiled_plan(
@@ -104,11 +106,11 @@ def plan(
     for shrink in _SHRINKS[1:]:
         long_side = round(large * shrink)
         scale = np.minimum(1.0, long_side / sides.max(1, keepdims=True))
-        cost = _tile_pixels((sides * scale).round().astype(int), tile) / rate
+        cost = needed_views * _tile_pixels((sides * scale).round().astype(int), tile) / rate
         if cost <= budget or shrink == SMALLEST_SHRINK:
             break
     why = f"images of {large:.0f} px shrunk to {long_side} px for the time budget, in tiles of {tile} px"
-    return _tiled_plan(base, tile, long_side, 1, why)
+    return _tiled_plan(base, tile, long_side, needed_views, why)
 
 
 def _check_size(net: TileNet, requested: RequestedSizes) -> None:

@@ -141,9 +141,6 @@ class _FromScratch:
         length = Length(settings.epochs, self.steps, settings.step_epochs, settings.step_factor)
         self.schedule = build_schedule(settings.schedule, self.optimisers, length)
 
-    def validated_network(self) -> TileNet:
-        return self.net
-
     def _set_whitening(self, learns: bool) -> None:
         """Train or freeze the whitening layer's bias, the only parameter that needs that layer's gradient."""
         self.whitening_learns = learns
@@ -232,7 +229,3 @@ class _FromScratch:
                 x = normalise(self.images[few], self.data.preprocessing)
                 right += int((self.net(x).argmax(1) == self.labels[few]).sum())
         return right / len(rows)
-
-    def finish(self, weights: dict[str, Tensor]) -> None:
-        self.net.load_state_dict(weights)
-        self.net.eval()

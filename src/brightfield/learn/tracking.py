@@ -60,13 +60,12 @@ def tracked_by(places: Sequence[str], run: str) -> Iterator[None]:
     Raises:
         ConfigError: If a tracker's name is wrong, its package is not installed, or it does not answer.
     """
-    sinks: list[tuple[str, Sink]] = []
     done = False
     before = _figures.level
     handlers: list[_Writer] = []
     try:
-        sinks.extend((place, _open(place, run)) for place in places)
-        handlers.extend(_Writer(place, sink) for place, sink in sinks)
+        for place in places:
+            handlers.append(_Writer(place, _open(place, run)))
         for handler in handlers:
             _figures.addHandler(handler)
         if handlers:

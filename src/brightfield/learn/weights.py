@@ -112,6 +112,16 @@ def _from_file(trunk: Trunk, path: Path) -> WeightsOrigin:
             "or one of: hub, none"
         )
     state = {k.removeprefix("module."): v for k, v in _read_state(path).items()}
+    _load_into(trunk, state, path.name)
+    return WeightsOrigin(f"file {path.name}", "unknown: given as a file", file_digest(path))
+
+
+def _load_into(trunk: Trunk, state: Mapping[str, Tensor], source: str) -> None:
+    """Load a state dict into a trunk; tensors of a classifier on top of it are left out.
+
+    Raises:
+        WeightsError: If a tensor of the trunk is missing or has another shape.
+    """
     own = trunk.net.state_dict()
     usable = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
     missing = [k for k in own if k not in usable and not k.endswith("num_batches_tracked")]
@@ -119,13 +129,12 @@ def _from_file(trunk: Trunk, path: Path) -> WeightsOrigin:
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise WeightsError(
-            f"{path.name} does not fit {trunk.spec.name}: {len(missing)} of {len(own)} tensors are missing "
+            f"{source} does not fit {trunk.spec.name}: {len(missing)} of {len(own)} tensors are missing "
             f"or of another shape ({', '.join(missing[:3])}{more}); give the weights of exactly this network"
         )
     if left:
-        log.info("%s: %d tensors of %s are not used", trunk.spec.name, len(left), path.name)
+        log.info("%s: %d tensors of %s are not used", trunk.spec.name, len(left), source)
     trunk.net.load_state_dict(usable, strict=False)
-    return WeightsOrigin(f"file {path.name}", "unknown: given as a file", file_digest(path))
 
 
 def _from_hub(trunk: Trunk, name: str) -> WeightsOrigin:
@@ -136,8 +145,7 @@ def _from_hub(trunk: Trunk, name: str) -> WeightsOrigin:
             f"the weights of {name} could not be downloaded ({type(e).__name__}: {str(e)[:200]}); "
             "fetch them on a machine with internet and give them with --weights FILE"
         ) from e
-    own = trunk.net.state_dict()
-    trunk.net.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+    _load_into(trunk, state, f"the download {name}")
     return WeightsOrigin("hub", licence)
 
 

@@ -8,11 +8,9 @@ import numpy as np
 
 from brightfield.data.cache import PixelCache
 from brightfield.decide.scores import Scores
+from brightfield.engine.trunk import BATCH_PIXELS
 from brightfield.methods.base import Judgement, Method, Picture
 from brightfield.progress import Progress, silent
-
-PIXELS_AT_ONCE = 32 * 256 * 256
-"""The number of pixels at which a batch of pictures is full."""
 
 
 def score(method: Method, cache: PixelCache, progress: Progress | None = None) -> Scores:
@@ -36,13 +34,13 @@ def scores_of(judgements: Iterable[Judgement]) -> Scores:
 
 
 def batches(pictures: Iterable[Picture], most: int | None = None) -> Iterator[list[Picture]]:
-    """Yield pictures in batches, in order; a batch ends at `PIXELS_AT_ONCE` pixels, or at `most` pictures."""
+    """Yield pictures in batches, in order; a batch ends at `BATCH_PIXELS` pixels, or at `most` pictures."""
     waiting: list[Picture] = []
     pixels = 0
     for picture in pictures:
         waiting.append(picture)
         pixels += picture.shape[0] * picture.shape[1]
-        if pixels >= PIXELS_AT_ONCE or len(waiting) == most:
+        if pixels >= BATCH_PIXELS or len(waiting) == most:
             yield waiting
             waiting, pixels = [], 0
     if waiting:

@@ -28,7 +28,7 @@ SECONDS = 2.0
 """Time limit of the comparison, after the first `LEAST_PICTURES`."""
 
 TOLERANCE = 1e-3
-"""Largest difference allowed, of a probability or p-value, or of a score relative to the range of scores."""
+"""Largest difference allowed, of a probability, or of a score relative to the range of scores."""
 
 TIE = 1e-5
 """Values that differ by no more count as ties, on which decisions may differ; of large scores, relative."""

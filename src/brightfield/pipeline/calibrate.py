@@ -16,7 +16,7 @@ from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import Policy
 from brightfield.decide.scores import Scores
 from brightfield.decide.threshold_selection import choose
-from brightfield.disk.storage import file_digest
+from brightfield.evaluation.run import digests
 from brightfield.inspector import Inspector
 from brightfield.methods.base import Fitted, Method
 from brightfield.methods.registry import loader
@@ -41,7 +41,7 @@ def assemble(ready: Ready, fitted: Fitted, policy: Policy, progress: Progress) -
     """
     data, calibration = ready.data, ready.calibration
     labels = np.array([data.classes.index(str(s.label)) for s in calibration.samples])
-    normal = None if data.normal is None else data.classes.index(data.normal)
+    normal = data.normal_index
     method = _as_stored(fitted, data)
     scores = fitted.out_of_fold or score(method, fitted.cache, progress)
     calibrator = fit_calibrator(scores, labels, normal)
@@ -86,4 +86,5 @@ def _splits(dataset: Dataset) -> dict[str, str]:
     """Return each picture's split by its SHA-256; `train` where the same content is in several splits."""
     rank: Mapping[str, int] = {"train": 2, "calibration": 1}
     by_rank = sorted(dataset.samples, key=lambda s: rank.get(str(s.split), 0))
-    return {file_digest(s.path): str(s.split) for s in by_rank}
+    contents = digests(dataset.subset(by_rank))
+    return {content: str(s.split) for content, s in zip(contents, by_rank, strict=True) if content}

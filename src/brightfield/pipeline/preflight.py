@@ -56,8 +56,9 @@ def choose_method(dataset: Dataset, method: str) -> str:
     """
     if method != "auto":
         return method
-    alone = [name for name, entry in METHODS.items() if entry.good_parts_alone]
-    return alone[0] if alone and set(dataset.labels) == {dataset.normal} else "classifier"
+    only_good = set(dataset.labels) == {dataset.normal}
+    suited = [name for name, entry in METHODS.items() if entry.good_parts_alone == only_good]
+    return suited[0] if suited else next(iter(METHODS))
 
 
 def make_learner(dataset: Dataset, options: TrainOptions) -> Learner:

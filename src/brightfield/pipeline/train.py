@@ -95,7 +95,7 @@ def _train(dataset: Dataset, learner: Learner, group: Processes, request: Reques
     workspace = Workspace(request.output, options, dataset, request.resume, group, learner.identity)
     with joined(group), workspace as folder:
         record_settings(
-            {"data": dataset.name, "options": options.as_dict(), "recipe": dict(learner.identity)}
+            {"data": dataset.name, "options": options.as_dict(), "settings": dict(learner.identity)}
         )
         with group.first_goes_first():
             duplicates = near_duplicates(dataset, folder, progress)

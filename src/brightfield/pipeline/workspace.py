@@ -17,7 +17,7 @@ from brightfield.decide.policy import parse_policy
 from brightfield.disk.atomic import write_atomically
 from brightfield.disk.names import shortened
 from brightfield.disk.room import writing
-from brightfield.errors import ConfigError, DataError, ImageError
+from brightfield.errors import ConfigError, DataError, ImageError, WeightsError
 from brightfield.learn.processes import Processes
 from brightfield.options import TrainOptions
 
@@ -45,9 +45,7 @@ class Workspace:
         settings: Mapping[str, Any],
     ) -> None:
         self.kept = output is not None
-        self.folder = (
-            _workspace_of(Path(output)) if output is not None else Path(tempfile.mkdtemp("-brightfield"))
-        )
+        self.folder = Path() if output is None else _workspace_of(Path(output))
         # another policy does not change the fit, unless it holds images out for a guarantee
         promises = parse_policy(options.policy).promises
         wanted = {**options.as_dict(), "policy": "a promise" if promises else "any other"}
@@ -61,6 +59,8 @@ class Workspace:
         self._locked: int | None = None
 
     def __enter__(self) -> Path:
+        if not self.kept:
+            self.folder = Path(tempfile.mkdtemp("-brightfield"))
         with self.group.first_goes_first():
             if self.kept and self.group.first:
                 self._lock()
@@ -140,7 +140,7 @@ def _is_refusal(kind: type[BaseException]) -> bool:
 
     An unreadable image or a full disk does not: the network drive or the space may be back later.
     """
-    return issubclass(kind, DataError | ConfigError) and not issubclass(kind, ImageError)
+    return issubclass(kind, DataError | ConfigError | WeightsError) and not issubclass(kind, ImageError)
 
 
 def _workspace_of(output: Path) -> Path:

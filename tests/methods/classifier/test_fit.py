@@ -13,7 +13,7 @@ from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.decide.policy import parse_policy
-from brightfield.errors import DataError
+from brightfield.errors import DataError, WeightsError
 from brightfield.learn.heads import members_without
 from brightfield.learn.processes import ALONE
 from brightfield.learn.recipes import RECIPES, FineTune, How, Recipe, TrainHead
@@ -102,6 +102,18 @@ def tiled(tmp_path: Path) -> Dataset:
     return Dataset("d", tuple(samples), ("OK", "pit"), "OK")
 
 
+def of_members(judge: Classifier, members: list[int]) -> Classifier:
+    """Return a classifier with some of the head's members only."""
+    return Classifier(
+        judge.trunk,
+        judge.head.only(members),
+        judge.preprocessing,
+        normal=judge.normal,
+        views=judge.views,
+        backbone=judge.backbone,
+    )
+
+
 def test_an_image_is_judged_out_of_fold_by_members_that_were_not_shown_it(
     tiled: Dataset, tmp_path: Path
 ) -> None:
@@ -111,7 +123,7 @@ def test_an_image_is_judged_out_of_fold_by_members_that_were_not_shown_it(
     assert apart is not None
     assert apart.logits is not None
     assert isinstance(judge, Classifier)
-    judges = [judge.of_members(members_without(f, 3, 2)) for f in (0, 1)]
+    judges = [of_members(judge, list(members_without(f, 3, 2))) for f in (0, 1)]
     for i in range(12):
         # judged anew from its pixels; what was kept is rounded to float16
         (found,) = judges[folds[i]].judge([fitted.cache[i]], explain=False)
@@ -160,3 +172,17 @@ def test_an_image_that_cannot_be_read_is_refused_before_anything_is_learned(
     with pytest.raises(DataError, match=r"1 training image\(s\) cannot be read, first .*03\.png.*data check"):
         fitted_of(tiled, tmp_path / "work", TrainHead(epochs=2))
     assert not list((tmp_path / "work").glob("*"))
+
+
+@pytest.mark.parametrize("how", [TrainHead(), FineTune()])
+def test_a_network_that_cannot_be_exported_is_refused_before_it_is_trained(
+    tiled: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: How
+) -> None:
+    def refuse(*_args: object, **_options: object) -> None:
+        raise WeightsError("this backbone cannot be run")
+
+    monkeypatch.setattr("brightfield.learn.frozen.export_trunk", refuse)
+    for name in ("extract", "fine_tune"):
+        monkeypatch.setattr(f"brightfield.methods.classifier.fit.{name}", None)
+    with pytest.raises(WeightsError, match="cannot be run"):
+        fitted_of(tiled, tmp_path / "work", how)

@@ -107,14 +107,13 @@ def test_pictures_of_different_sizes_go_together(made: Make) -> None:
         assert np.allclose(one.heat, alone.heat, atol=1e-3)
 
 
-def test_some_members_and_some_views_judge_alone(net: TileNet, made: Make) -> None:
+def test_some_views_judge_alone(net: TileNet, made: Make) -> None:
     judge = made(0, "plain", "mirror")
-    few = net.head.only([2])
     x = (PICTURE[None, :, :64] / 255 - np.array(RULE.mean)) / np.array(RULE.std)
     with torch.no_grad():
         maps = net.tapped(torch.tensor(x, dtype=torch.float32).permute(0, 3, 1, 2))
-        expected = few(net.pool(maps)).numpy()[0]
-    one = judge.of_members([2]).of_views(["plain"])
+        expected = net.head(net.pool(maps)).numpy()[0]
+    one = judge.of_views(["plain"])
     assert one.judge([PICTURE[:, :64]], explain=False)[0].logits == pytest.approx(expected, abs=1e-4)
     assert (judge.views, judge.head.spec.members) == (("plain", "mirror"), 3), "it changed"
 

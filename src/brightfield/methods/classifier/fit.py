@@ -80,7 +80,7 @@ class _Fit:
 
     @property
     def normal(self) -> int | None:
-        return None if self.train.normal is None else self.train.classes.index(self.train.normal)
+        return self.train.normal_index
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -120,6 +120,7 @@ def fit(job: Job, options: ClassifierOptions, recipe: Recipe) -> Fitted:
         chosen = _plan(job, training, freezer, recipe, RequestedSizes(options.image_size, options.tile))
         log.info("%s", chosen.reason)
         caches = _caches(job, chosen.preprocessing)
+    freezer.trunk(chosen.preprocessing.tile)  # a network that cannot be exported fails before it is trained
     inputs = _Fit(job, recipe, net, training, caches[0], chosen)
     match recipe.how:
         case TrainHead():
@@ -175,7 +176,7 @@ def _plan(job: Job, training: Dataset, freezer: Freezer, recipe: Recipe, request
             "Run `brightfield data check` for all of them, and take them out"
         )
     how = recipe.how
-    views = len(how.views) if isinstance(how, TrainHead) else 1
+    views, needed = (len(how.views), len(recipe.tile_views)) if isinstance(how, TrainHead) else (1, 1)
     budget = 0.0 if isinstance(how, FromScratch) else how.time_budget  # its size is fixed
     if isinstance(how, FromScratch):
         requested = replace(requested, image_size=how.image_size)  # what the network was built for
@@ -183,7 +184,7 @@ def _plan(job: Job, training: Dataset, freezer: Freezer, recipe: Recipe, request
         # pictures are augmented whole, at the size that the backbone was trained at
         requested = RequestedSizes(image_size=freezer.net.trunk.spec.input_size)
     tiled = job.data.normal is not None
-    chosen = plan(facts, freezer, requested, views=views, budget=budget, tiled=tiled)
+    chosen = plan(facts, freezer, requested, views=views, needed_views=needed, budget=budget, tiled=tiled)
     document = {
         "preprocessing": chosen.preprocessing.as_dict(),
         "views": chosen.views,
@@ -345,9 +346,9 @@ def tile_targets(
     the defective pixels of the image's worst tile; without a mask, or with an empty one, its tiles are
     unknown. If no image has a mask, all tiles are unknown.
     """
-    if train.normal is None or not any(s.mask for s in train.samples):
+    if train.normal_index is None or not any(s.mask for s in train.samples):
         return [None] * len(train)
-    normal = train.classes.index(train.normal)
+    normal = train.normal_index
     out: list[npt.NDArray[np.float32] | None] = []
     for i, sample in enumerate(train.samples):
         good = sample.label == train.normal

@@ -19,7 +19,7 @@ from brightfield.engine.network import Network
 from brightfield.engine.pixels import normalise
 from brightfield.engine.pooling import map_gradients, pool_bags, tile_weights
 from brightfield.engine.spec import HeadSpec
-from brightfield.engine.trunk import ANY_SIDE, Trunk
+from brightfield.engine.trunk import ANY_SIDE, BATCH_PIXELS, Trunk
 from brightfield.engine.views import VIEWS
 from brightfield.errors import BundleError
 from brightfield.methods.base import Judgement, Picture, Stored
@@ -28,7 +28,6 @@ from brightfield.verdict import HeatmapKind
 
 FloatArray = npt.NDArray[np.float32]
 
-_PIXELS_AT_ONCE = 32 * 256 * 256
 _NETWORK = "network"
 
 
@@ -104,7 +103,7 @@ class Classifier:
 
         The tiles of picture i are `starts[i]` up to `starts[i + 1]`.
         """
-        step = max(1, _PIXELS_AT_ONCE // self.preprocessing.tile**2)
+        step = max(1, BATCH_PIXELS // self.preprocessing.tile**2)
         logits: list[FloatArray] = []
         cams: list[FloatArray] = []
         kept: list[_Activations] = []
@@ -130,7 +129,7 @@ class Classifier:
         x = normalise(tiles, self.preprocessing)  # (T, 3, side, side)
         views = [VIEWS[view](x) for view in self.views]
         # the views of few tiles make one batch: a batch of one tile leaves most cores idle
-        together = x.size * len(views) <= 3 * _PIXELS_AT_ONCE
+        together = x.size * len(views) <= 3 * BATCH_PIXELS
         batches = [np.concatenate(views)] if together and len(views) > 1 else views
         if not explain:
             pooled = np.concatenate([self.trunk.pooled(batch) for batch in batches])
@@ -192,21 +191,14 @@ class Classifier:
         # averaging overlapping tiles lowers the maximum
         return at_peak(heat, float(weights.max()))
 
-    def of_members(self, members: Sequence[int]) -> Classifier:
-        """Return a classifier with some of the head's members only."""
-        return self._with(head=self.head.only(members))
-
     def of_views(self, views: Sequence[str]) -> Classifier:
         """Return a classifier with these views instead."""
-        return self._with(views=views)
-
-    def _with(self, head: Head | None = None, views: Sequence[str] | None = None) -> Classifier:
         return Classifier(
             self.trunk,
-            head or self.head,
+            self.head,
             self.preprocessing,
             normal=self.normal,
-            views=views or self.views,
+            views=views,
             backbone=self.backbone,
         )
 

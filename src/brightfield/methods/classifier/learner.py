@@ -7,10 +7,10 @@ from typing import Any
 
 from brightfield.data.dataset import Dataset, check_calibration_classes
 from brightfield.errors import ConfigError, DataError
-from brightfield.learn.recipe_selection import choose_recipe
 from brightfield.learn.recipes import FromScratch, Recipe, TrainHead
 from brightfield.methods.base import Fitted, Job
 from brightfield.methods.classifier.options import ClassifierOptions
+from brightfield.methods.classifier.recipe_selection import choose_recipe
 
 
 class ClassifierLearner:

@@ -71,7 +71,7 @@ def classifier_of(
             f"({', '.join(data.classes)}); expected one logit a class, in that order"
         )
     net = _joined(trunk, head, preprocessing)
-    normal = None if data.normal is None else data.classes.index(data.normal)
+    normal = data.normal_index
     cache = build_cache(
         [s.path for s in data.split("calibration").samples],
         resize=preprocessing.resize,

@@ -12,6 +12,7 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.decide.scores import Scores, scores_of_logits
 from brightfield.engine.pixels import normalise
 from brightfield.engine.pooling import pool_bags
+from brightfield.engine.trunk import BATCH_PIXELS
 from brightfield.engine.views import VIEWS
 from brightfield.learn.network import TileNet
 from brightfield.methods.base import Picture
@@ -36,11 +37,14 @@ def judge_with_torch(
     net.eval()
     cut = [preprocessing.tiles(picture)[0] for picture in pictures]
     starts = np.cumsum([0, *(len(tiles) for tiles in cut)])
-    x = normalise(np.concatenate(cut), preprocessing)
+    tiles, step = np.concatenate(cut), max(1, BATCH_PIXELS // preprocessing.tile**2)
+    logits = []
     with torch.inference_mode(), _without_tf32():
-        seen = (torch.from_numpy(np.ascontiguousarray(VIEWS[view](x))) for view in views)
-        logits = torch.stack([net(batch).float() for batch in seen]).mean(0).cpu().numpy()
-    return scores_of_logits(pool_bags(logits, starts, normal), normal)
+        for at in range(0, len(tiles), step):
+            x = normalise(tiles[at : at + step], preprocessing)
+            seen = (torch.from_numpy(np.ascontiguousarray(VIEWS[view](x))) for view in views)
+            logits.append(torch.stack([net(batch).float() for batch in seen]).mean(0).cpu().numpy())
+    return scores_of_logits(pool_bags(np.concatenate(logits), starts, normal), normal)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ from brightfield.data.dataset import Dataset, Sample
 from brightfield.engine.view_names import TEST_TIME
 from brightfield.errors import ConfigError
 from brightfield.learn.learning import Learning
-from brightfield.learn.recipe_selection import MANY, choose_recipe
 from brightfield.learn.recipes import (
     RECIPES,
     SCRATCH_RECIPES,
@@ -24,6 +23,7 @@ from brightfield.learn.recipes import (
     TrainHead,
 )
 from brightfield.methods.classifier.options import ClassifierOptions
+from brightfield.methods.classifier.recipe_selection import MANY, choose_recipe
 
 
 def pictures(folder: Path, side: int, normal: str | None = None, each: int = MANY // 2) -> Dataset:

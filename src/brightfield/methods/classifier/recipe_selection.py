@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from brightfield.data.dataset import Dataset
 from brightfield.data.opening import opened
@@ -22,9 +22,7 @@ from brightfield.learn.recipes import (
     find_recipe,
     usual_rates,
 )
-
-if TYPE_CHECKING:
-    from brightfield.methods.classifier.options import ClassifierOptions
+from brightfield.methods.classifier.options import ClassifierOptions
 
 MANY = 2000
 """The number of small images from which training from scratch is better than pretrained features."""
