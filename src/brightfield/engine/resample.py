@@ -71,6 +71,17 @@ def spreading(size: int, new: int, deviation: float) -> Band:
     return _band(blur @ _interpolation(size, new))
 
 
+@functools.lru_cache(maxsize=64)
+def averaging(size: int, new: int, window: int) -> Band:
+    """Return the mean over a window of `window` pixels around each, and linear interpolation to `new` pixels.
+
+    At the border the mean is over the pixels that are there.
+    """
+    offset = np.abs(np.arange(size)[:, None] - np.arange(size)[None, :])
+    near = (offset <= window // 2).astype(np.float64)
+    return _band(_interpolation(size, new) @ (near / near.sum(1, keepdims=True)))
+
+
 def _interpolation(size: int, new: int) -> npt.NDArray[np.float64]:
     """Return the matrix of linear interpolation, float64 (new, size)."""
     at = np.clip((np.arange(new) + 0.5) * size / new - 0.5, 0.0, None)

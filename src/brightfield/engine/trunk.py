@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,12 @@ ANY_SIDE = 0
 PICTURES, SIZE, POOLED = "pictures", "size", "pooled"
 """The inputs of a trunk's ONNX model, pictures (N, 3, H, W) and the size (h, w) to resize them to, and its
 first output, the pooled vectors."""
+
+
+def map_name(i: int) -> str:
+    """Return the name of a model's output for its map number `i`, shallow to deep."""
+    return f"map {i}"
+
 
 GRAIN = 32
 """The stride of the deepest maps in input pixels; the side of a reduced scale is a multiple of it."""
@@ -53,15 +60,26 @@ class Trunk:
 
     def pooled(self, x: FloatArray) -> FloatArray:
         """Return the head's input (N, D) for a normalised batch (N, 3, H, W), one scale after the other."""
-        return self._in_pieces(x, explain=False)[0]
+        return self._in_pieces(x, partial(self._run, explain=False))[0]
 
     def pooled_with_maps(self, x: FloatArray) -> tuple[FloatArray, list[FloatArray]]:
         """Return the head's input (N, D), and the maps of the largest scale, shallow to deep."""
-        pooled, *maps = self._in_pieces(x, explain=True)
+        pooled, *maps = self._in_pieces(x, partial(self._run, explain=True))
         return pooled, maps
 
-    def _in_pieces(self, x: FloatArray, explain: bool) -> list[FloatArray]:
-        """Return the pooled vectors, and with `explain` the maps, computed piece by piece."""
+    def maps(self, x: FloatArray, needed: Sequence[int]) -> list[FloatArray]:
+        """Return some of the maps of the largest scale, (N, C, h, w) each, by their numbers from 0."""
+        names = [map_name(i) for i in needed]
+
+        def run(piece: FloatArray, alone: bool) -> list[FloatArray]:
+            return self._outputs(piece, self.scales[0], names, alone)
+
+        return self._in_pieces(x, run)
+
+    def _in_pieces(
+        self, x: FloatArray, run: Callable[[FloatArray, bool], list[FloatArray]]
+    ) -> list[FloatArray]:
+        """Return what `run(piece, alone)` returns, joined over the pieces that the batch is cut into."""
         count = -(-len(x) * x.shape[2] * x.shape[3] // PIXELS_AT_ONCE)
         parallel = count >= threads.count() > 1
         if parallel:  # as many pieces for each thread
@@ -69,24 +87,31 @@ class Trunk:
         pieces = np.array_split(x, max(1, min(count, len(x))))
         parallel = parallel and len(pieces) > 1
 
-        def run(piece: FloatArray) -> list[FloatArray]:
-            return self._run(np.ascontiguousarray(piece), explain, parallel)
+        def run_piece(piece: FloatArray) -> list[FloatArray]:
+            return run(np.ascontiguousarray(piece), parallel)
 
-        outputs = list(threads.pool().map(run, pieces)) if parallel else [run(piece) for piece in pieces]
+        pool = threads.pool().map if parallel else map
+        outputs = list(pool(run_piece, pieces))
         return outputs[0] if len(outputs) == 1 else [np.concatenate(o) for o in zip(*outputs, strict=True)]
 
-    def _run(self, x: FloatArray, explain: bool, alone: bool) -> list[FloatArray]:
+    def _run(self, x: FloatArray, alone: bool, *, explain: bool) -> list[FloatArray]:
         """Return the joined pooled vectors of all scales, and with `explain` the maps of the largest."""
         pooled: list[FloatArray] = []
         maps: list[FloatArray] = []
         for i, scale in enumerate(self.scales):
-            size = np.array([scaled_side(side, scale) for side in x.shape[2:]], dtype=np.int64)
-            network = self._network(int(size[0]))
-            outputs = network.outputs if explain and i == 0 else (POOLED,)
-            vector, *scale_maps = network({PICTURES: x, SIZE: size}, outputs, alone=alone)
+            names = None if explain and i == 0 else (POOLED,)
+            vector, *scale_maps = self._outputs(x, scale, names, alone)
             pooled.append(vector)
             maps += scale_maps
         return [np.concatenate(pooled, axis=1) if len(pooled) > 1 else pooled[0], *maps]
+
+    def _outputs(
+        self, x: FloatArray, scale: float, names: Sequence[str] | None, alone: bool
+    ) -> list[FloatArray]:
+        """Return outputs of the model on pictures seen at a scale; all of them if `names` is None."""
+        size = np.array([scaled_side(side, scale) for side in x.shape[2:]], dtype=np.int64)
+        network = self._network(int(size[0]))
+        return network({PICTURES: x, SIZE: size}, names or network.outputs, alone=alone)
 
     def _network(self, side: int) -> Network:
         network = self.networks.get(ANY_SIDE) or self.networks.get(side)
@@ -96,3 +121,25 @@ class Trunk:
                 f"the bundle has no network for pictures of {side} px, only for {known} px; train again"
             )
         return network
+
+
+_MODEL = "network"
+
+
+def model_name(side: int) -> str:
+    """Return the name under which the model for pictures of a side is stored."""
+    return _MODEL if side == ANY_SIDE else f"{_MODEL}-{side}"
+
+
+def models_by_side(models: Mapping[str, bytes]) -> dict[int, Network]:
+    """Return the trunk's networks by their side, from stored models by name; others are left out.
+
+    Raises:
+        BundleError: If ONNX Runtime cannot run a model.
+        ValueError: If the name of a model holds no side.
+    """
+    return {
+        ANY_SIDE if name == _MODEL else int(name.removeprefix(f"{_MODEL}-")): Network(model)
+        for name, model in models.items()
+        if name == _MODEL or name.startswith(f"{_MODEL}-")
+    }

@@ -11,15 +11,15 @@ import itertools
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from brightfield.engine.network import Network
-from brightfield.engine.trunk import PICTURES, POOLED, SIZE
-from brightfield.errors import WeightsError, said_if_missing
+from brightfield.engine.trunk import PICTURES, POOLED, SIZE, map_name
+from brightfield.errors import MissingPackageError, WeightsError, said_if_missing
 
 TOLERANCE = 1e-3
 """The largest difference between ONNX Runtime and torch, as a share of an output's largest value."""
@@ -42,8 +42,6 @@ def export_trunk(net: nn.Module, side: int, seen: Sequence[int], *, any_size: bo
     whole = _Resized(net).eval()
     probe = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     sizes = [torch.tensor([s, s]) for s in seen]
-    with said_if_missing():
-        importlib.import_module("onnx")  # torch's exporter needs it
     with torch.inference_mode(False), torch.no_grad():
         expected = [whole(probe, size) for size in sizes]
         try:
@@ -52,7 +50,7 @@ def export_trunk(net: nn.Module, side: int, seen: Sequence[int], *, any_size: bo
             exported = [
                 network({PICTURES: probe.numpy(), SIZE: size.numpy()}, network.outputs) for size in sizes
             ]
-        except MemoryError:
+        except (MemoryError, MissingPackageError):
             raise
         except Exception as error:  # a tracer or a compiler may raise anything
             raise WeightsError(
@@ -74,10 +72,32 @@ def export_trunk(net: nn.Module, side: int, seen: Sequence[int], *, any_size: bo
 
 def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_size: bool) -> bytes:
     """Return a network as an ONNX model of any batch size, and with `any_size` of any picture size."""
-    file = io.BytesIO()
     free = {0: "batch", 2: "height", 3: "width"} if any_size else {0: "batch"}
     register: Any = torch.onnx.register_custom_op_symbolic  # type: ignore[attr-defined]
     register("aten::_upsample_bicubic2d_aa", _bicubic, OPSET)
+    outputs_named = [POOLED, *(map_name(i) for i in range(outputs - 1))]
+    return traced(net, example, [PICTURES, SIZE], outputs_named, {PICTURES: free})
+
+
+def traced(
+    net: nn.Module,
+    example: tuple[Tensor, ...],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    free: Mapping[str, Mapping[int, str]],
+) -> bytes:
+    """Return a network as an ONNX model.
+
+    Args:
+        net: The network, in evaluation mode.
+        example: An example of its inputs.
+        inputs: The names of the inputs.
+        outputs: The names of the outputs.
+        free: The names of the axes of an input whose length may vary, by their numbers.
+    """
+    with said_if_missing():
+        importlib.import_module("onnx")  # torch's exporter needs it
+    file = io.BytesIO()
     with warnings.catch_warnings():
         # the tracing exporter takes a second, and the newer one many
         warnings.simplefilter("ignore")
@@ -85,9 +105,9 @@ def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_siz
             net,
             example,
             file,  # type: ignore[arg-type]
-            input_names=[PICTURES, SIZE],
-            output_names=[POOLED, *(f"map {i}" for i in range(outputs - 1))],
-            dynamic_axes={PICTURES: free},
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes=free,
             opset_version=OPSET,
             dynamo=False,
         )

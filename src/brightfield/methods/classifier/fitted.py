@@ -15,11 +15,10 @@ from brightfield.data.tiling import at_peak, stitch
 from brightfield.decide.scores import scores_of_logits
 from brightfield.engine.head import Head, head_from_arrays
 from brightfield.engine.heat import grad_cam, score_gradient
-from brightfield.engine.network import Network
 from brightfield.engine.pixels import normalise
 from brightfield.engine.pooling import map_gradients, pool_bags, tile_weights
 from brightfield.engine.spec import HeadSpec
-from brightfield.engine.trunk import ANY_SIDE, BATCH_PIXELS, Trunk
+from brightfield.engine.trunk import BATCH_PIXELS, Trunk, model_name, models_by_side
 from brightfield.engine.views import VIEWS
 from brightfield.errors import BundleError
 from brightfield.methods.base import Judgement, Picture, Stored
@@ -27,8 +26,6 @@ from brightfield.methods.declared import plain
 from brightfield.verdict import HeatmapKind
 
 FloatArray = npt.NDArray[np.float32]
-
-_NETWORK = "network"
 
 
 @dataclass(frozen=True)
@@ -205,7 +202,7 @@ class Classifier:
     def stored(self) -> Stored:
         """Return the state from which `load_classifier` builds the classifier."""
         return Stored(
-            networks={_name_of(side): network.model for side, network in self.trunk.networks.items()},
+            networks={model_name(side): network.model for side, network in self.trunk.networks.items()},
             arrays=self.head.arrays(),
             settings=plain(
                 {"backbone": self.backbone, "head": self.head.spec.as_dict(), "views": self.views}
@@ -230,9 +227,8 @@ def load_classifier(
         unknown = [view for view in views if view not in VIEWS]
         if unknown or not views:
             raise ValueError(f"the views are {views}")
-        networks = {_side_of(name): Network(model) for name, model in stored.networks.items()}
         return Classifier(
-            Trunk(networks, spec.scales),
+            Trunk(models_by_side(stored.networks), spec.scales),
             head,
             preprocessing,
             normal=None if normal is None else list(classes).index(normal),
@@ -244,11 +240,3 @@ def load_classifier(
             f"the bundle's weights do not fit its settings ({type(e).__name__}: {str(e)[:200]}); "
             "it may come from another version: see created_with in its manifest"
         ) from e
-
-
-def _name_of(side: int) -> str:
-    return _NETWORK if side == ANY_SIDE else f"{_NETWORK}-{side}"
-
-
-def _side_of(name: str) -> int:
-    return ANY_SIDE if name == _NETWORK else int(name.removeprefix(f"{_NETWORK}-"))

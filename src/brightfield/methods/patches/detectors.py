@@ -1,0 +1,110 @@
+"""Detectors: how unlike good parts each patch of a picture is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.engine.nearest import nearest, squared_norms
+from brightfield.engine.network import Network
+from brightfield.engine.patches import Embedding
+
+FloatArray = npt.NDArray[np.float32]
+
+PATCHES, DISTANCES = "patches", "distances"
+"""The input of a flow's ONNX model, patch vectors (N, D, h, w), and its output, distances (N, h, w)."""
+
+
+class Detector(Protocol):
+    """Measures how unlike good parts patches are."""
+
+    def distances(self, patches: FloatArray) -> FloatArray:
+        """Return the distance of each patch from good parts, (N, h, w, D) to (N, h, w), at least 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """A memory bank: the distance to the nearest of many patches of good parts.
+
+    Roth et al., Towards total recall in industrial anomaly detection (PatchCore), 2022.
+
+    Attributes:
+        patches: The patch vectors of good parts, float32 (K, D).
+    """
+
+    patches: FloatArray = field(repr=False)
+
+    def distances(self, patches: FloatArray) -> FloatArray:
+        """Return the Euclidean distance of each patch to the nearest of the bank."""
+        return self.closest(patches)[0]
+
+    def closest(self, patches: FloatArray) -> tuple[FloatArray, npt.NDArray[np.intp]]:
+        """Return each patch's distance, and the row in the bank of the patch nearest to it, (N, h, w) each."""
+        shape = patches.shape[:3]
+        squares, rows = nearest(patches.reshape(-1, patches.shape[3]), self.patches, self._norms)
+        return np.sqrt(squares).reshape(shape), rows.reshape(shape)
+
+    @cached_property
+    def _norms(self) -> FloatArray:
+        return squared_norms(self.patches)
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """A normalising flow: how far from the middle of a normal distribution it maps each patch.
+
+    Attributes:
+        network: The flow as an ONNX model, from patch vectors (N, D, h, w) to distances (N, h, w).
+    """
+
+    network: Network
+
+    def distances(self, patches: FloatArray) -> FloatArray:
+        """Return the root mean square of what the flow maps each patch to."""
+        return self.network({PATCHES: np.ascontiguousarray(np.moveaxis(patches, 3, 1))}, [DISTANCES])[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A detector, the patches that it sees, and the scale of its distances.
+
+    Attributes:
+        name: The name of the detector's kind: `bank` or `flow`.
+        scale: The scale at which it sees a tile, as a share of the tile's side.
+        maps: Which of the trunk's maps its patches are made of, the finest first.
+        embedding: The embedding of these maps.
+        detector: The detector.
+        calm: The distance of an ordinary patch of a good part, at which evidence begins.
+        unit: The distance above `calm` that counts as 1: the spread of good parts' scores.
+        share: The share of a tile's patches whose mean makes the score: the most unusual ones.
+    """
+
+    name: str
+    scale: float
+    maps: tuple[int, ...]
+    embedding: Embedding
+    detector: Detector
+    calm: float
+    unit: float
+    share: float
+
+    def evidence(self, distances: FloatArray) -> FloatArray:
+        """Return distances as evidence: 0 for an ordinary patch, in units of the spread of good parts."""
+        return np.asarray((distances - np.float32(self.calm)) / np.float32(self.unit))
+
+
+def top_mean(values: npt.NDArray[np.float32], share: float) -> float:
+    """Return the mean of the largest values of (n,), n at least 1: of that share of them, at least of one."""
+    count = max(1, math.floor(share * len(values) + 0.5))
+    return float(np.partition(values, len(values) - count)[len(values) - count :].mean(dtype=np.float64))
+
+
+def at_scale(members: Sequence[Member], scale: float) -> list[Member]:
+    """Return the members that see a tile at this scale."""
+    return [member for member in members if member.scale == scale]

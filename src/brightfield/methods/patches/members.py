@@ -1,0 +1,195 @@
+"""Fitting of detectors on good parts: two passes over a stream of tiles, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.engine.patches import Embedding, cells_inside
+from brightfield.methods.patches.coreset import Coreset
+from brightfield.methods.patches.detectors import Bank, Detector, Member, top_mean
+from brightfield.methods.patches.fitted import Features
+from brightfield.methods.patches.stream import Place, TileBatch
+from brightfield.methods.patches.whitening import Moments
+
+FloatArray = npt.NDArray[np.float32]
+
+BANK, FLOW = "bank", "flow"
+
+FLOW_WIDTH = 160
+"""The most values of a patch vector that a flow sees: its convolutions grow with their square."""
+
+MOST_FOR_A_FLOW = 2000
+"""The most tiles that a flow learns from, evenly spaced over the pictures."""
+
+
+@dataclass(frozen=True)
+class MemberPlan:
+    """The plan of a member before it is fitted; see `Member`.
+
+    Attributes:
+        name: The kind of detector: `bank` or `flow`.
+        scale: The scale at which it sees a tile, as a share of the tile's side.
+        maps: Which of the trunk's maps its patches are made of, the finest first.
+        share: The share of a tile's patches whose mean makes the score.
+    """
+
+    name: str
+    scale: float
+    maps: tuple[int, ...]
+    share: float
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A trunk and how tiles are cut for it.
+
+    Attributes:
+        features: What computes the trunk's maps.
+        preprocessing: The preprocessing.
+        channels: The channels of each of the trunk's maps.
+    """
+
+    features: Features
+    preprocessing: Preprocessing
+    channels: tuple[int, ...]
+
+    def maps(self, x: FloatArray, plans: Iterable[MemberPlan]) -> dict[tuple[float, int], FloatArray]:
+        """Return the maps that the plans need of a normalised batch of tiles, by scale and number."""
+        out: dict[tuple[float, int], FloatArray] = {}
+        needed = sorted({(plan.scale, i) for plan in plans for i in plan.maps})
+        for scale in sorted({s for s, _ in needed}, reverse=True):
+            numbers = [i for s, i in needed if s == scale]
+            for i, m in zip(numbers, self.features.maps(x, scale, numbers), strict=True):
+                out[scale, i] = m
+        return out
+
+    def inside(self, places: Sequence[Place], grid: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+        """Return which cells of each tile's map count, bool (T, h, w)."""
+        side = self.preprocessing.tile
+        return np.stack([cells_inside(shape, origin, side, (grid[0], grid[1])) for shape, origin in places])
+
+
+def embeddings(seen: Seen, plans: Sequence[MemberPlan], batches: Iterable[TileBatch]) -> list[Embedding]:
+    """Return the whitening embedding of each plan, fitted on a stream of tiles."""
+    moments = [Moments([seen.channels[i] for i in plan.maps]) for plan in plans]
+    for batch in batches:
+        maps = seen.maps(batch.x, plans)
+        for plan, one in zip(plans, moments, strict=True):
+            of_plan = [maps[plan.scale, i] for i in plan.maps]
+            one.add(of_plan, seen.inside(batch.places, of_plan[0].shape[2:]))
+    most = {BANK: None, FLOW: FLOW_WIDTH}
+    return [one.embedding(most=most[plan.name]) for plan, one in zip(plans, moments, strict=True)]
+
+
+@dataclass
+class Collected:
+    """What a pass over the good parts collects for one member.
+
+    Attributes:
+        coreset: The coreset of a bank, whose tags are the picture, the tile's top and left, and the cell's
+            row and column; None for a flow.
+        tiles: The patch vectors of each tile that a flow learns from, float16 (h, w, D).
+        inside: Which of their cells count, bool (h, w).
+    """
+
+    coreset: Coreset | None
+    tiles: list[npt.NDArray[np.float16]] = field(default_factory=list)
+    inside: list[npt.NDArray[np.bool_]] = field(default_factory=list)
+
+
+def collect(
+    seen: Seen,
+    plans: Sequence[MemberPlan],
+    embedded: Sequence[Embedding],
+    collected: Sequence[Collected],
+    batches: Iterable[TileBatch],
+    *,
+    every: int = 1,
+) -> None:
+    """Take the patches of a stream of tiles into what is collected; a flow gets each `every`-th tile."""
+    number = 0
+    for batch in batches:
+        maps = seen.maps(batch.x, plans)
+        for plan, embedding, one in zip(plans, embedded, collected, strict=True):
+            patches = embedding([maps[plan.scale, i] for i in plan.maps])  # (T, h, w, D)
+            inside = seen.inside(batch.places, patches.shape[1:3])
+            if one.coreset is not None:
+                one.coreset.add(patches[inside], tags_of(batch, inside))
+                continue
+            for row in range(len(patches)):
+                if (number + row) % every == 0:
+                    one.tiles.append(patches[row].astype(np.float16))
+                    one.inside.append(inside[row])
+        number += len(batch.x)
+
+
+def tags_of(batch: TileBatch, inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return where each counted cell comes from: picture, tile's top and left, row, column, int64 (n, 5)."""
+    tile, row, column = np.nonzero(inside)
+    origins = np.array([origin for _, origin in batch.places], dtype=np.int64)
+    return np.column_stack([batch.pictures[tile], origins[tile], row, column])
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Distances of held-out good parts, by which a member is standardised.
+
+    Attributes:
+        scores: The mean distance of each tile's most unusual patches, then the largest of each picture, (N,).
+        ordinary: The median distance over all patches.
+    """
+
+    scores: npt.NDArray[np.float64]
+    ordinary: float
+
+
+def measure(
+    seen: Seen, members: Sequence[Member], batches: Iterable[TileBatch], count: int
+) -> list[Measured]:
+    """Return each member's distances on a stream of tiles of `count` pictures."""
+    plans = [MemberPlan(m.name, m.scale, m.maps, m.share) for m in members]
+    scores = np.full((len(members), count), -np.inf)
+    sampled: list[list[FloatArray]] = [[] for _ in members]
+    for batch in batches:
+        maps = seen.maps(batch.x, plans)
+        for i, member in enumerate(members):
+            distances = member.detector.distances(
+                member.embedding([maps[member.scale, m] for m in member.maps])
+            )
+            inside = seen.inside(batch.places, distances.shape[1:3])
+            for row, picture in enumerate(batch.pictures):
+                values = distances[row][inside[row]]
+                sampled[i].append(values[:: max(1, len(values) // 64)])
+                scores[i, picture] = max(scores[i, picture], top_mean(values, member.share))
+    return [Measured(s, float(np.median(np.concatenate(v)))) for s, v in zip(scores, sampled, strict=True)]
+
+
+def standardised(member: Member, measured: Measured) -> Member:
+    """Return a member whose evidence is 0 at an ordinary distance, in units of the spread of scores.
+
+    The spread is robust: the median absolute deviation, scaled to the standard deviation of a normal
+    distribution, or where the scores hardly differ their distance from `ordinary`.
+    """
+    scores = measured.scores
+    spread = 1.4826 * float(np.median(np.abs(scores - np.median(scores))))
+    least = 1e-3 * abs(float(np.median(scores)) - measured.ordinary)
+    unit = max(spread, least, float(np.std(scores)) * 0.25)
+    return replace(member, calm=measured.ordinary, unit=unit if unit > 1e-9 else 1.0)
+
+
+def bank_of(coreset: Coreset) -> Bank:
+    """Return the memory bank of a coreset."""
+    return Bank(coreset.vectors)
+
+
+def unfitted(plan: MemberPlan, embedding: Embedding, detector: Detector) -> Member:
+    """Return a member that is not standardised yet."""
+    return Member(plan.name, plan.scale, plan.maps, embedding, detector, 0.0, 1.0, plan.share)
+
+
+FlowTrainer = Callable[[Collected], Detector]

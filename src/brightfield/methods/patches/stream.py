@@ -1,0 +1,80 @@
+"""A stream of tiles: pictures are decoded, cut and forgotten, so that memory does not grow with their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.data.decode import decode
+from brightfield.data.parallel import ordered_map
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.engine.pixels import normalise
+from brightfield.engine.trunk import PIXELS_AT_ONCE
+from brightfield.engine import threads
+from brightfield.errors import ImageError
+
+Picture = npt.NDArray[np.uint8]
+Place = tuple[tuple[int, int], tuple[int, int]]
+"""The (height, width) of a picture at working size, and the (top, left) of a tile in it."""
+
+
+@dataclass(frozen=True)
+class TileBatch:
+    """A batch of T tiles.
+
+    Attributes:
+        x: The normalised tiles, float32 (T, 3, side, side).
+        pictures: The position of each tile's picture in the stream, int64 (T,).
+        places: Where each tile lies.
+    """
+
+    x: npt.NDArray[np.float32]
+    pictures: npt.NDArray[np.int64]
+    places: tuple[Place, ...]
+
+
+def working_pictures(paths: Sequence[Path], preprocessing: Preprocessing) -> Iterator[Picture]:
+    """Yield the images of files at working size, in order, decoded in parallel.
+
+    Raises:
+        ImageError: If a file cannot be read.
+    """
+
+    def prepared(path: Path) -> Picture:
+        try:
+            return preprocessing.working(decode(path))
+        except ImageError as error:
+            raise ImageError(error if str(path) in str(error) else f"{path}: {error}") from error
+
+    return ordered_map(prepared, paths)
+
+
+def tile_stream(pictures: Iterable[Picture], preprocessing: Preprocessing) -> Iterator[TileBatch]:
+    """Yield the tiles of pictures in batches that keep every core busy."""
+    most = max(1, threads.count() * PIXELS_AT_ONCE // preprocessing.tile**2)
+    tiles: list[Picture] = []
+    numbers: list[int] = []
+    places: list[Place] = []
+    for i, picture in enumerate(pictures):
+        cut, origins = preprocessing.tiles(picture)
+        shape = (picture.shape[0], picture.shape[1])
+        for tile, origin in zip(cut, origins, strict=True):
+            tiles.append(tile)
+            numbers.append(i)
+            places.append((shape, origin))
+            if len(tiles) == most:
+                yield _batch(tiles, numbers, places, preprocessing)
+                tiles, numbers, places = [], [], []
+    if tiles:
+        yield _batch(tiles, numbers, places, preprocessing)
+
+
+def _batch(
+    tiles: list[Picture], numbers: list[int], places: list[Place], preprocessing: Preprocessing
+) -> TileBatch:
+    x = normalise(np.stack(tiles), preprocessing)
+    return TileBatch(x, np.array(numbers, dtype=np.int64), tuple(places))
