@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 
-GOOD_PIXELS_MARKED = 0.001
+GOOD_PIXELS_MARKED = 0.005
 """The share of good pixels that may reach the pixel threshold where no masks choose it.
 
 The maximum over all good pixels would follow the one oddest place among millions (Bergmann et al., "The MVTec

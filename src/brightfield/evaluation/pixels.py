@@ -21,6 +21,9 @@ STRICT_LIMIT = 0.05
 
 FloatArray = npt.NDArray[np.float64]
 
+FIGURES = ("auroc", "aupro", "aupro_5", "iou", "dice")
+"""The figures in [0, 1], higher is better; see `PixelMetrics`."""
+
 
 @dataclass(frozen=True)
 class PixelMetrics:

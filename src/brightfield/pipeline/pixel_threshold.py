@@ -24,7 +24,7 @@ from brightfield.verdict import HeatmapKind
 log = logging.getLogger(__name__)
 
 MOST_GOOD = 50
-MOST_MASKED = 200
+MOST_MASKED = 100
 """The most good pictures, and pictures with masks, that are judged; evenly spaced."""
 
 
