@@ -20,7 +20,7 @@ def test_no_other_value_has_a_greater_dice_whatever_the_unit(unit: float) -> Non
     found = best_dice(counts)
     assert found is not None
     best = max(f1_score(masks.ravel(), heat.ravel() >= value) for value in np.unique(heat))
-    assert f1_score(masks.ravel(), heat.ravel() >= found) == pytest.approx(best, rel=2e-3)
+    assert f1_score(masks.ravel(), heat.ravel() >= found) == pytest.approx(best, rel=5e-3)
 
 
 def test_a_picture_counts_for_those_it_stands_for_and_a_pixel_by_its_share() -> None:
