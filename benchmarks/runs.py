@@ -22,6 +22,7 @@ from brightfield.data.load import load
 from brightfield.data.split import split
 from brightfield.data.synthetic import make_parts
 from brightfield.errors import ConfigError
+from brightfield.evaluation import pixels
 from brightfield.evaluation.run import Evaluation, evaluate
 from brightfield.inspector import Inspector
 from brightfield.options import make_options
@@ -142,7 +143,7 @@ def rows_of(one: Run, benchmark: str, dataset: str, variant: str, seed: int) -> 
         values["accuracy_at_0.5"] = float(((p.probabilities >= 0.5) == p.is_defect).mean())
     rows = [Row(benchmark, dataset, variant, seed, name, float(v), "share") for name, v in values.items()]
     for name, value in (found.get("pixel") or {}).items():
-        if name in ("auroc", "aupro", "iou", "dice") and value is not None:
+        if name in pixels.FIGURES and value is not None:
             rows.append(Row(benchmark, dataset, variant, seed, f"pixel_{name}", float(value), "share"))
     return [*rows, Row(benchmark, dataset, variant, seed, "training_time", one.seconds, "s")]
 

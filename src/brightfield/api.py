@@ -9,7 +9,7 @@ from typing import Any
 from brightfield.data.dataset import Dataset
 from brightfield.errors import DataError, said_if_missing
 from brightfield.evaluation.acceptance import Limits, accept, check_applies, read_limits
-from brightfield.evaluation.compare import against, check_comparable
+from brightfield.evaluation.compare import against, check_comparable, pixels_against
 from brightfield.evaluation.run import Evaluation, choose_split, evaluate_split, load_for
 from brightfield.evaluation.run import evaluate as _evaluate
 from brightfield.evaluation.study import Study, check_can_decide, run_study
@@ -106,7 +106,8 @@ def evaluate(
     if studied:
         check_can_decide(loaded)
     if agreed is not None:
-        check_applies(agreed, {str(s.label) for s in dataset.samples} - {loaded.normal}, studied)
+        types = {str(s.label) for s in dataset.samples} - {loaded.normal}
+        check_applies(agreed, types, studied, any(s.mask for s in dataset.samples))
     picked = choose_split(loaded, dataset, split)
     if agreed is not None and picked.known:
         raise DataError(
@@ -152,6 +153,7 @@ def _compared(evaluation: Evaluation, other_inspector: Inspector, progress: Prog
     of_other = _evaluate(other_inspector, evaluation.dataset, split="all", progress=progress)
     both = evaluation.predictions.only(of_other.predictions.images)
     differences = {name: d.as_dict() for name, d in against(both, of_other.predictions).items()}
+    differences |= pixels_against(evaluation.metrics.get("pixel"), of_other.metrics.get("pixel"))
     notes = tuple(f"the other inspector: {note}" for note in of_other.notes)
     return replace(
         evaluation, metrics={**evaluation.metrics, "against": differences}, notes=evaluation.notes + notes

@@ -24,7 +24,7 @@ from brightfield.decide.calibration import (
     calibrator_from_dict,
     score_at,
 )
-from brightfield.decide.heat import attribution_heatmap, evidence_heatmap, peak_of
+from brightfield.decide.heat import attribution_heatmap, evidence_maps, peak_of
 from brightfield.decide.operating_point import OperatingPoint, fixed_point
 from brightfield.decide.scores import Scores
 from brightfield.engine.trunk import BATCH_PIXELS
@@ -91,6 +91,8 @@ class Inspector:
         facts: Values of the manifest by `FACTS`: training, fingerprints, metrics, licence of the weights.
         reference: Scores, labels, brightness and logits of the calibration images, to measure drift.
         splits: The split of each image of the data set, by the image's SHA-256.
+        pixel_threshold: The heat from which a pixel counts as defective: in units of the score for evidence
+            maps, of the heatmap for attribution maps; None for 1 in the heatmap.
     """
 
     method: Method
@@ -102,6 +104,7 @@ class Inspector:
     facts: dict[str, Any]
     reference: dict[str, npt.NDArray[Any]]
     splits: dict[str, str]
+    pixel_threshold: float | None = None
 
     @property
     def normal_index(self) -> int | None:
@@ -211,7 +214,7 @@ class Inspector:
         calibrated = self.calibrated(scores_of(judgements))
         looks = []
         for i, (request, judgement) in enumerate(zip(requests, judgements, strict=True)):
-            verdict = self._verdict(judgement, _row(calibrated, i), point, request)
+            verdict = self._verdict(judgement, calibrated.row(i), point, request)
             looks.append(Look(request.pixels, verdict, self.preprocessing.bits))
         each = (time.perf_counter() - begin) * 1000 / len(requests)
         return [replace(look, verdict=replace(look.verdict, milliseconds=each)) for look in looks]
@@ -281,16 +284,18 @@ class Inspector:
         if judgement.heat is None:
             return verdict
         shape = (request.pixels.shape[0], request.pixels.shape[1])
-        kind = self.method.heatmap_kind
+        kind, mask = self.method.heatmap_kind, None
         if kind is HeatmapKind.EVIDENCE and point is not None:
-            heatmap = evidence_heatmap(judgement.heat, shape, score_at(self.calibrator, point))
+            bound = score_at(self.calibrator, point)
+            heatmap, mask = evidence_maps(judgement.heat, shape, bound, self.pixel_threshold)
         else:
             heatmap = attribution_heatmap(judgement.heat, shape, peak_of(verdict, point))
+            mask = heatmap >= 1 if kind is HeatmapKind.EVIDENCE else None
         return replace(
             verdict,
             heatmap=heatmap,
             heatmap_kind=kind,
-            mask=heatmap >= 1 if kind is HeatmapKind.EVIDENCE else None,
+            mask=mask,
             picture=_as_bytes(request.pixels, self.preprocessing.bits),
         )
 
@@ -323,6 +328,7 @@ class Inspector:
             "preprocessing": self.preprocessing.as_dict(),
             "calibration": self.calibrator.as_dict(),
             "operating_point": point,
+            "pixel_threshold": self.pixel_threshold,
             "settings": dict(stored.settings),
         }
         splits = "".join(f"{split},{digest}\n" for digest, split in sorted(self.splits.items()))
@@ -350,10 +356,11 @@ class Inspector:
         try:
             preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
             calibration = dict(manifest["calibration"])
-            point = manifest["operating_point"]
+            point, pixel = manifest["operating_point"], manifest.get("pixel_threshold")
             classes, normal = tuple(manifest["classes"]), manifest["normal"]
             lines = bundle.file(_SPLITS).decode().splitlines()
             stored = _stored(bundle, manifest["settings"])
+            pixel = None if pixel is None else float(pixel)
         except (KeyError, TypeError, ValueError) as e:
             raise BundleError(
                 f"{path}: the manifest has a missing or wrong value ({e}); copy or train the bundle again"
@@ -368,6 +375,7 @@ class Inspector:
             facts={k: manifest[k] for k in FACTS},
             reference=dict(bundle.arrays("reference")),
             splits=dict(reversed(line.split(",")) for line in lines),  # type: ignore[misc]
+            pixel_threshold=pixel,
         )
 
 
@@ -384,13 +392,6 @@ def _stored(bundle: Bundle, settings: dict[str, Any]) -> Stored:
         name.removesuffix(_ONNX): data for name, data in bundle.content.items() if name.endswith(_ONNX)
     }
     return Stored(networks, dict(bundle.tensors(_WEIGHTS)), settings)
-
-
-def _row(values: Calibrated, i: int) -> Calibrated:
-    picked = (
-        None if v is None else v[i : i + 1] for v in (values.probability, values.p_value, values.by_class)
-    )
-    return Calibrated(*picked)
 
 
 def _as_bytes(pixels: Pixels, bits: int) -> npt.NDArray[np.uint8]:

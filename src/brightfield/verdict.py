@@ -67,7 +67,8 @@ class Verdict:
             probability of 0.5 of the named class), 2 at probability 1. An evidence map is in units of the
             score at the threshold.
         heatmap_kind: What the heatmap means; None without one.
-        mask: bool (H, W), true for defective pixels; None where the method locates no defects.
+        mask: bool (H, W), true for defective pixels: those at the pixel threshold or hotter, of a part that
+            passes too; None where the method locates no defects.
         image: Name of the picture, as the caller gave it.
         picture: The image for display, uint8 (H, W) or (H, W, 3); None without a heatmap.
         scale: The scale of the threshold; None without a threshold.

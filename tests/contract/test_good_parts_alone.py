@@ -17,7 +17,8 @@ from sklearn.metrics import roc_auc_score
 
 import brightfield
 from brightfield.cli.main import main
-from brightfield.decide.calibration import Conformal
+from brightfield.decide.calibration import Conformal, score_at
+from brightfield.disk.storage import file_digest
 from brightfield.errors import ConfigError, DataError
 from brightfield.options import make_options
 from brightfield.pipeline.train_and_test import train_and_test
@@ -133,6 +134,10 @@ def test_thresholds_are_chosen_again_on_scores(bundle: Path, parts: Path, run: R
 
 def test_inspecting_writes_evidence_and_masks(bundle: Path, parts: Path, run: Run, tmp_path: Path) -> None:
     images = sorted((parts / "pit").glob("*.png"))[:3]
+    inspector = brightfield.load(bundle)
+    assert inspector.operating_point is not None
+    own, bound = inspector.pixel_threshold, score_at(inspector.calibrator, inspector.operating_point)
+    assert own is not None
     lines = run("inspect", bundle, *images, "-o", tmp_path / "o", "--overlay")["lines"]
     for image, line in zip(images, lines, strict=True):
         assert line["image"] == str(image)
@@ -140,12 +145,34 @@ def test_inspecting_writes_evidence_and_masks(bundle: Path, parts: Path, run: Ru
         assert line["method"] == fake_method.NAME
         with Image.open(line["heatmap"]) as heat, Image.open(line["mask"]) as mask, Image.open(image) as part:
             assert heat.size == mask.size == part.size
-            hot, masked = np.asarray(heat) >= 1000, np.asarray(mask) > 0
-        assert np.array_equal(hot, masked)
-        assert masked.any() == (line["decision"] != "OK")
+            hot, masked = np.asarray(heat) / 1000 * bound, np.asarray(mask) > 0
+        assert hot[masked].min() > own - 1e-3 * bound
+        assert hot[~masked].max() < own + 1e-3 * bound
     assert len(list((tmp_path / "o").glob("*.overlay.png"))) == 3
     run("inspect", bundle, images[0], "--threshold", "2", code=2)
     run("inspect", bundle, images[0], "--interval", code=2)
+
+
+def test_masks_stay_where_they_are_at_another_threshold(
+    bundle: Path, parts: Path, good: Path, run: Run, tmp_path: Path
+) -> None:
+    inspector = brightfield.load(bundle)
+    assert isinstance(inspector.method, fake_method.MeanPart)
+    calibrated = [i for i in good.rglob("*.png") if inspector.splits[file_digest(i)] == "calibration"]
+    working = [inspector.preprocessing.working(np.array(Image.open(i))) for i in calibrated]
+    heat = np.array([inspector.method.distances(w) for w in working])
+    assert len(heat) == len(inspector.reference["scores"])
+    assert (heat >= inspector.pixel_threshold).mean() == pytest.approx(0.005, rel=0.05)
+    run("threshold", bundle, parts, "--policy", "overkill=0.3", "--split", "all", "-o", tmp_path / "i")
+    moved = brightfield.load(tmp_path / "i")
+    assert moved.pixel_threshold == inspector.pixel_threshold
+    image = next((parts / "pit").glob("*.png"))
+    before, after = inspector.inspect(image), moved.inspect(image)
+    assert not np.array_equal(before.heatmap, after.heatmap)
+    assert before.mask is not None
+    assert before.mask.any()
+    assert np.array_equal(before.mask, after.mask)
+    assert np.array_equal(before.mask, inspector.inspect(image, threshold=1.0).mask)
 
 
 def test_what_good_parts_alone_cannot_do_is_refused(good: Path, tmp_path: Path) -> None:

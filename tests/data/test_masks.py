@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.extents import defect_extents
-from brightfield.data.masks import Tone, marked, mask_levels, read_mask, tile_shares, tone
+from brightfield.data.masks import Tone, marked, mask_levels, mask_shares, read_mask, tile_shares, tone
 from brightfield.data.preprocessing import Preprocessing
 
 
@@ -181,3 +181,8 @@ def test_tiles_and_extents_are_those_of_the_drawn_mask(tmp_path: Path) -> None:
     sample = Sample("a.png", tmp_path / "a.png", "pit", mask=tmp_path / "m.jpg")
     boxes = defect_extents(Dataset("drawn", (sample,), ("OK", "pit"), "OK")).boxes
     assert sorted(map(tuple, boxes.tolist())) == [(2, 2), (3, 4), (9, 9), (10, 20), (20, 2)]
+
+
+def test_shares_of_a_smaller_mask_are_means_of_its_blocks() -> None:
+    mask = np.random.default_rng(0).random((12, 20)) < 0.3
+    assert np.allclose(mask_shares(mask, (3, 5)), mask.reshape(3, 4, 5, 4).mean((1, 3)), atol=1e-6)

@@ -171,3 +171,11 @@ def test_wrong_files_are_refused(tmp_path: Path, text: str, message: str) -> Non
         read_limits(written(tmp_path, text))
     with pytest.raises(ConfigError, match="cannot be read"):
         read_limits(tmp_path / "none.toml")
+
+
+def test_pixel_figures_need_masks() -> None:
+    masked = {**METRICS, "pixel": {"auroc": 0.98, "aupro_5": 0.6}}
+    limits = Limits({"pixel_auroc": 0.985, "pixel_aupro_5": 0.5})
+    assert [c.outcome for c in accept(masked, limits).checks] == ["missed", "met"]
+    with pytest.raises(ConfigError, match="needs masks"):
+        accept(METRICS, limits)

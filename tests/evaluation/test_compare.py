@@ -10,7 +10,7 @@ from scipy.stats import binomtest, rankdata
 from sklearn.metrics import roc_auc_score
 
 from brightfield.errors import DataError
-from brightfield.evaluation.compare import against, delong, mcnemar
+from brightfield.evaluation.compare import against, delong, mcnemar, pixels_against
 from brightfield.evaluation.predictions import Predictions
 
 
@@ -124,3 +124,11 @@ def test_all_figures_of_two_inspectors() -> None:
         against(one, replace(two, images=two.images[::-1]))
     with pytest.raises(DataError, match="same normal class for both"):
         against(one, replace(two, classes=("Defect", "OK"), normal="Defect"))
+
+
+def test_pixel_figures_that_both_have_stand_beside_each_other() -> None:
+    first, second = {"auroc": 0.9, "iou": None, "images": 4}, {"auroc": 0.75, "iou": 0.2, "images": 5}
+    assert pixels_against(first, second) == {
+        "pixel_auroc": {"first": 0.9, "second": 0.75, "value": pytest.approx(0.15)}
+    }
+    assert pixels_against(first, None) == {}

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from scipy import ndimage
+from sklearn.metrics import f1_score, jaccard_score, roc_auc_score
 
 from brightfield.errors import InputError
 from brightfield.evaluation.pixels import PixelMeter
@@ -109,3 +112,53 @@ def test_refuses_maps_that_do_not_fit_or_hold_no_number() -> None:
     with pytest.raises(InputError, match="finite"):
         meter.update(np.full((4, 4), np.nan, dtype=np.float32), None)
     assert meter.result().images == 0
+
+
+def naive_aupro(heatmaps: list[np.ndarray], masks: list[np.ndarray], limit: float) -> float:
+    """Try every value as a threshold: the mean share found of each defect, over the share of good pixels."""
+    rates, overlaps = [0.0], [0.0]
+    good = sum(int((~m).sum()) for m in masks)
+    for value in sorted({float(v) for h in heatmaps for v in h.ravel()}, reverse=True):
+        shares = []
+        for heatmap, mask in zip(heatmaps, masks, strict=True):
+            labels, n = ndimage.label(mask, np.ones((3, 3)))
+            shares += [float((heatmap[labels == k] >= value).mean()) for k in range(1, n + 1)]
+        false = sum(int((h[~m] >= value).sum()) for h, m in zip(heatmaps, masks, strict=True))
+        rates.append(false / good)
+        overlaps.append(sum(shares) / len(shares))
+    area = 0.0
+    for (x0, x1), (y0, y1) in zip(pairwise(rates), pairwise(overlaps), strict=True):
+        if x0 < limit and x1 > x0:
+            end = min(x1, limit)
+            area += (end - x0) * (y0 + (y0 + (y1 - y0) * (end - x0) / (x1 - x0))) / 2
+    return area / limit
+
+
+def random_maps(seed: int) -> tuple[list[np.ndarray], list[np.ndarray], list[str | None]]:
+    generator = np.random.default_rng(seed)
+    heatmaps = [generator.gamma(2.0, 0.4, (9, 12)).astype(np.float32) for _ in range(5)]
+    masks = [ndimage.uniform_filter(generator.random((9, 12)), 3) > 0.6 for _ in range(5)]
+    masks[0][:], masks[1][:] = False, False
+    for heatmap, mask in zip(heatmaps, masks, strict=True):
+        heatmap[mask] += 0.5
+    return heatmaps, masks, [None, None, "crack", "dent", "crack"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_aupro_agrees_with_trying_every_threshold_by_type(seed: int) -> None:
+    heatmaps, masks, types = random_maps(seed)
+    meter = PixelMeter()
+    for heatmap, mask, kind in zip(heatmaps, masks, types, strict=True):
+        meter.update(heatmap, mask, found=heatmap >= 1.2, defect_type=kind)
+    found = {None: meter.result(), **meter.per_type()}
+    assert set(found) == {None, "crack", "dent"}
+    for name, result in found.items():
+        rows = [i for i, kind in enumerate(types) if name is None or kind in (None, name)]
+        heat, truth = [heatmaps[i] for i in rows], [masks[i] for i in rows]
+        assert result.images == len(rows)
+        assert result.aupro == pytest.approx(naive_aupro(heat, truth, 0.3), abs=1e-3)
+        assert result.aupro_5 == pytest.approx(naive_aupro(heat, truth, 0.05), abs=1e-3)
+        flat, marked = np.stack(heat).ravel(), np.stack(truth).ravel()
+        assert result.auroc == pytest.approx(roc_auc_score(marked, flat), abs=1e-3)
+        assert result.dice == pytest.approx(f1_score(marked, flat >= 1.2))
+        assert result.iou == pytest.approx(jaccard_score(marked, flat >= 1.2))

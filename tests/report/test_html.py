@@ -24,6 +24,7 @@ from brightfield.evaluation.summary import summarise
 from brightfield.report.charts import training_curves
 from brightfield.report.html import render, write_report
 from brightfield.report.report import Exhibit, Report
+from brightfield.report.tables import pixel_table
 from brightfield.verdict import Scale
 
 HOSTILE = '</script><img src=x onerror="alert(1)">$_{'
@@ -377,3 +378,34 @@ def test_a_page_without_probabilities(scale: Scale, rule: str, said: str) -> Non
     counts = report.metrics["verdict_counts"].values()
     assert sum(rejected) == sum(row["DEFECT"] for row in counts)
     assert sum(stopped) == sum(row["DEFECT"] + row["REVIEW"] for row in counts)
+
+
+def test_pixel_figures_by_type_have_a_table() -> None:
+    one = {
+        "auroc": 0.9871,
+        "aupro": 0.9,
+        "aupro_5": 0.61,
+        "iou": None,
+        "dice": 0.5,
+        "images": 3,
+        "regions": 1204,
+    }
+    pixel = {**one, "threshold": 1.23456, "per_type": {"crack": one, "dent": {**one, "auroc": 0.4444}}}
+    found = pixel_table(pixel)
+    assert found is not None
+    assert found["columns"] == ["Pixel AUROC", "AUPRO to 30%", "AUPRO to 5%", "IoU", "Dice"]
+    assert [row["name"] for row in found["rows"]] == ["crack", "dent"]
+    assert found["rows"][1]["cells"] == ["0.444", "0.900", "0.610", "", "0.500"]
+    assert (found["all"]["name"], found["all"]["defects"], found["threshold"]) == (
+        "all types",
+        "1,204",
+        "1.235",
+    )
+    alone = pixel_table({**pixel, "threshold": None, "per_type": {"crack": one}})
+    assert alone is not None
+    assert (alone["rows"], alone["all"]["name"], alone["threshold"]) == ([], "all images", None)
+    assert pixel_table(None) is None
+    report = full()
+    page = render(replace(report, metrics={**report.metrics, "pixel": pixel}))
+    assert "each type with all good parts" in page
+    assert "1.235" in page

@@ -88,10 +88,13 @@ def tone(levels: Levels) -> Tone:
 
 def resize_mask(mask: npt.NDArray[np.bool_], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Return a mask (H, W) resized to (height, width); a pixel is defective if any pixel it covers was."""
-    if mask.shape == shape:
-        return mask
+    return mask if mask.shape == shape else mask_shares(mask, shape) > 0
+
+
+def mask_shares(mask: npt.NDArray[np.bool_], shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Return which share of each pixel is defective where a mask (H, W) is resized to (height, width)."""
     grey = Image.fromarray(mask.astype(np.float32))  # 8 bits would round a small share of a pixel to none
-    return np.asarray(grey.resize((shape[1], shape[0]), Image.Resampling.BOX)) > 0
+    return np.asarray(grey.resize((shape[1], shape[0]), Image.Resampling.BOX), dtype=np.float64)
 
 
 def tile_shares(

@@ -140,6 +140,11 @@ class Calibrated:
     p_value: FloatArray | None = None
     by_class: FloatArray | None = None
 
+    def row(self, i: int) -> Calibrated:
+        """Return the values of one picture, N = 1."""
+        every = (self.probability, self.p_value, self.by_class)
+        return Calibrated(*(None if values is None else values[i : i + 1] for values in every))
+
     def on(self, scale: Scale, scores: npt.ArrayLike | None) -> FloatArray:
         """Return the values (N,) that are compared with a threshold on this scale.
 

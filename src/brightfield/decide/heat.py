@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from brightfield.data.tiling import at_peak
 from brightfield.decide.operating_point import OperatingPoint, standing
-from brightfield.verdict import Scale, Verdict
-
-FloatMap = npt.NDArray[np.float32]
+from brightfield.verdict import BoolMap, FloatMap, Scale, Verdict
 
 NAMED = 0.5
 """Without a normal class, the heat is 1 where the named class has this probability."""
@@ -30,12 +27,29 @@ def evidence_heatmap(heat: FloatMap, shape: tuple[int, int], bound: float) -> Fl
     Returns:
         float32 (H, W).
     """
-    picture = _resized(heat, shape)
+    picture = at_size(heat, shape)
     if np.isposinf(bound):
         return np.zeros_like(picture)
     if bound <= _TINY:  # no part passes, so every place is at 1 or more
         return np.maximum(picture, np.float32(1))
     return np.asarray(picture / np.float32(bound))
+
+
+def evidence_maps(
+    heat: FloatMap, shape: tuple[int, int], bound: float, pixel_threshold: float | None
+) -> tuple[FloatMap, BoolMap]:
+    """Return the heatmap of `evidence_heatmap` and the mask of defective pixels, bool (H, W).
+
+    Args:
+        heat: As in `evidence_heatmap`.
+        shape: As in `evidence_heatmap`.
+        bound: As in `evidence_heatmap`.
+        pixel_threshold: The heat from which a pixel counts as defective, in units of the score, so that the
+            mask does not change with the bound; None for 1 in the heatmap.
+    """
+    picture = at_size(heat, shape)
+    heatmap = evidence_heatmap(picture, shape, bound)
+    return heatmap, heatmap >= 1 if pixel_threshold is None else picture >= pixel_threshold
 
 
 def attribution_heatmap(heat: FloatMap, shape: tuple[int, int], peak: float) -> FloatMap:
@@ -51,7 +65,7 @@ def attribution_heatmap(heat: FloatMap, shape: tuple[int, int], peak: float) -> 
     """
     # a peak below 1 must not be rounded up to 1
     top = np.float32(peak) if peak >= 1 else min(np.float32(peak), _BELOW_ONE)
-    return at_peak(_resized(heat, shape), float(top * heat.max()))
+    return at_peak(at_size(heat, shape), float(top * heat.max()))
 
 
 def peak_of(verdict: Verdict, point: OperatingPoint | None) -> float:
@@ -62,12 +76,18 @@ def peak_of(verdict: Verdict, point: OperatingPoint | None) -> float:
     """
     if point is None:
         return standing(verdict.probabilities[verdict.label], NAMED)
-    if point.scale is not Scale.PROBABILITY or verdict.probability is None:
-        return 0.5 if verdict.decision == "OK" else 1.0
-    return standing(verdict.probability, point.stops_at)
+    return peak_at(verdict.probability, verdict.decision == "OK", point)
 
 
-def _resized(heat: FloatMap, shape: tuple[int, int]) -> FloatMap:
+def peak_at(probability: float | None, passes: bool, point: OperatingPoint) -> float:
+    """Return what `peak_of` does for a part with this probability of a defect, where a class is normal."""
+    if point.scale is not Scale.PROBABILITY or probability is None:
+        return 0.5 if passes else 1.0
+    return standing(probability, point.stops_at)
+
+
+def at_size(heat: FloatMap, shape: tuple[int, int]) -> FloatMap:
+    """Return a map resized to (H, W), linear between pixel centres."""
     if heat.shape == shape:
         return heat
     picture = Image.fromarray(heat).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)

@@ -11,10 +11,13 @@ from typing import Any
 from brightfield.decide.guarantee import upper_bound
 from brightfield.errors import ConfigError
 from brightfield.evaluation.agreement import THE_INSPECTOR
+from brightfield.evaluation.pixels import FIGURES
 from brightfield.options import read_toml
 
 AT_MOST = ("escape_rate", "overkill_rate", "review_share", "ece", "brier")
 AT_LEAST = ("accuracy", "auroc", "average_precision", "f1", "precision", "recall", "n", "n_defect")
+PIXEL_AT_LEAST = tuple(f"pixel_{name}" for name in FIGURES)
+"""Figures of heatmaps against masks; see `PixelMetrics`."""
 COUNTS = ("n", "n_defect")
 STUDIED_AT_MOST = ("miss_rate", "false_alarm_rate")
 STUDIED_AT_LEAST = ("effectiveness", "repeatability", "kappa_truth")
@@ -28,7 +31,8 @@ class Limits:
     """The limits that an inspector must meet to be accepted.
 
     Attributes:
-        figures: Limits by name of the figure: `AT_MOST`, `AT_LEAST`, and those of an agreement study.
+        figures: Limits by name of the figure: `AT_MOST`, `AT_LEAST`, `PIXEL_AT_LEAST`, and those of an
+            agreement study.
         escape_rates: Greatest escape rate by defect type.
         confidence: Confidence with which rates must meet their limit, in (0, 1).
     """
@@ -89,9 +93,9 @@ def read_limits(path: Path) -> Limits:
     """Read limits from a TOML file.
 
     The table `[limits]` holds upper limits for the figures `AT_MOST` and `STUDIED_AT_MOST`, and lower limits
-    for `AT_LEAST` and `STUDIED_AT_LEAST`; the studied figures need an agreement study. The table
-    `[limits.escape_rates]` holds upper limits by defect type. `confidence`, by default 0.95, is set above the
-    tables.
+    for `AT_LEAST`, `PIXEL_AT_LEAST` and `STUDIED_AT_LEAST`; pixel figures need masks, the studied ones an
+    agreement study. The table `[limits.escape_rates]` holds upper limits by defect type. `confidence`, by
+    default 0.95, is set above the tables.
 
     Raises:
         ConfigError: If the file cannot be read, has an unknown name, or a value is out of range.
@@ -106,7 +110,7 @@ def read_limits(path: Path) -> Limits:
         raise ConfigError(f"{path}: escape_rates is {types!r}; expected a table of defect types")
     if not figures and not types:
         raise ConfigError(f"{path} holds no limits; expected at least one, such as escape_rate = 0.02")
-    known = (*AT_MOST, *AT_LEAST, *STUDIED_AT_MOST, *STUDIED_AT_LEAST, "escape_rates")
+    known = (*AT_MOST, *AT_LEAST, *PIXEL_AT_LEAST, *STUDIED_AT_MOST, *STUDIED_AT_LEAST, "escape_rates")
     _check_names(figures, known, f"{path}, [limits]")
     confidence = _number(content.get("confidence", 0.95), "confidence", path)
     if not 0.0 < confidence < 1.0:
@@ -135,21 +139,28 @@ def accept(metrics: Mapping[str, Any], limits: Limits) -> Acceptance:
     return Acceptance(tuple(_checks(metrics, limits)), limits.confidence)
 
 
-def check_applies(limits: Limits, types: Collection[str], studied: bool) -> None:
+def check_applies(limits: Limits, types: Collection[str], studied: bool, masked: bool) -> None:
     """Check before an evaluation that it can check the limits.
 
     Args:
         limits: The agreed limits.
         types: The defect types of the parts.
         studied: Whether the evaluation includes an agreement study.
+        masked: Whether any image has a mask.
 
     Raises:
-        ConfigError: If a limit needs an agreement study and there is none, or its defect type does not occur.
+        ConfigError: If a limit needs an agreement study or masks and there are none, or its defect type does
+            not occur.
     """
     for name in limits.figures:
         if name in STUDIED_AT_MOST + STUDIED_AT_LEAST and not studied:
             raise ConfigError(
                 f"the limit on {name} needs an agreement study; request one, for example with --trials 3"
+            )
+        if name in PIXEL_AT_LEAST and not masked:
+            raise ConfigError(
+                f"the limit on {name} needs masks, and no image has one; add them to the data, or remove the "
+                "limit"
             )
     for name in limits.escape_rates:
         if name not in types:
@@ -161,7 +172,7 @@ def check_applies(limits: Limits, types: Collection[str], studied: bool) -> None
 
 def _checks(metrics: Mapping[str, Any], limits: Limits) -> Iterator[Check]:
     types = {n: e["escape_rate"] for n, e in metrics["per_class"].items() if "escape_rate" in e}
-    check_applies(limits, types, "agreement" in metrics)
+    check_applies(limits, types, "agreement" in metrics, "pixel" in metrics)
     for name, limit in limits.figures.items():
         figure = _figure(metrics, name)
         if figure is None:
@@ -181,6 +192,8 @@ def _figure(metrics: Mapping[str, Any], name: str) -> Any:
             if erring is None
             else {"share": appraiser[name], "k": erring["k"], "n": erring["n"]}
         )
+    if name in PIXEL_AT_LEAST:
+        return metrics["pixel"][name.removeprefix("pixel_")]
     if name == "accuracy":
         return metrics["accuracy_interval"]
     escapes = metrics["escape_rate"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from scipy.stats import binomtest, norm
 
 from brightfield.errors import DataError
 from brightfield.evaluation.metrics import BoolArray, FloatArray
+from brightfield.evaluation.pixels import FIGURES
 from brightfield.evaluation.predictions import Predictions
 
 
@@ -97,6 +98,26 @@ def against(first: Predictions, second: Predictions, confidence: float = 0.95) -
     differences["escape_rate"] = mcnemar(passed[0][defect], passed[1][defect], confidence)
     differences["overkill_rate"] = mcnemar(rejected[0][~defect], rejected[1][~defect], confidence)
     return differences
+
+
+def pixels_against(
+    first: Mapping[str, Any] | None, second: Mapping[str, Any] | None
+) -> dict[str, dict[str, Any]]:
+    """Return the pixel-level figures of two inspectors beside each other, by name, without a test.
+
+    Args:
+        first: The first inspector's, as metrics.json holds them; None without masks.
+        second: The second inspector's.
+
+    Returns:
+        `first`, `second` and `value`, their difference, of each figure that both have.
+    """
+    pairs = {name: ((first or {}).get(name), (second or {}).get(name)) for name in FIGURES}
+    return {
+        f"pixel_{name}": {"first": a, "second": b, "value": a - b}
+        for name, (a, b) in pairs.items()
+        if a is not None and b is not None
+    }
 
 
 def delong(

@@ -266,14 +266,30 @@ def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None)
         verdict = look.verdict
         if meter is not None and verdict.heatmap is not None:
             try:
-                meter.update(verdict.heatmap, _mask_of(sample, verdict.heatmap.shape))
+                meter.update(
+                    verdict.heatmap,
+                    _mask_of(sample, verdict.heatmap.shape),
+                    found=_found(inspector, verdict),
+                    defect_type=None if sample.label == inspector.normal else str(sample.label),
+                )
             except DataError as error:
                 masks.append(str(error))
         verdicts.append(replace(verdict, heatmap=None, heatmap_kind=None, mask=None, picture=None))
     if not verdicts:
         raise DataError(_on_unreadable(errors))
-    pixel = None if meter is None or len(masks) == len(verdicts) else meter.result().as_dict()
+    pixel = None
+    if meter is not None and len(masks) < len(verdicts):
+        pixel = {**meter.result().as_dict(), "threshold": inspector.pixel_threshold}
+        pixel["per_type"] = {name: figures.as_dict() for name, figures in meter.per_type().items()}
     return _Outcome(verdicts, errors, masks, pixel)
+
+
+def _found(inspector: Inspector, verdict: Verdict) -> BoolMap | None:
+    """Return the pixels that a verdict finds defective: its mask, or what is hot in an attribution map."""
+    if verdict.mask is not None or verdict.heatmap is None:
+        return verdict.mask
+    own = inspector.pixel_threshold
+    return np.asarray(verdict.heatmap >= (1.0 if own is None else own))
 
 
 def _on_unreadable(errors: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from brightfield.inspector import Inspector
 from brightfield.methods.base import Fitted, Method
 from brightfield.methods.registry import loader
 from brightfield.methods.scoring import score
+from brightfield.pipeline.pixel_threshold import choose_pixel_threshold
 from brightfield.pipeline.preflight import Ready
 from brightfield.progress import Progress
 
@@ -28,7 +30,7 @@ STEP = 4  # brightness and contrast are taken from every fourth pixel in both di
 
 
 def assemble(ready: Ready, fitted: Fitted, policy: Policy, progress: Progress) -> Inspector:
-    """Calibrate a fitted method and choose the operating point on the same images.
+    """Calibrate a fitted method and choose the operating point and the pixel threshold on the same images.
 
     Args:
         ready: The data with their splits.
@@ -50,7 +52,7 @@ def assemble(ready: Ready, fitted: Fitted, policy: Policy, progress: Progress) -
         values = calibrate(calibrator, scores, normal)
         types = [str(s.label) for s in calibration.samples]
         point = choose(policy, values, labels != normal, types, scores=scores.defect)
-    return Inspector(
+    inspector = Inspector(
         method=method,
         preprocessing=fitted.preprocessing,
         classes=data.classes,
@@ -61,6 +63,8 @@ def assemble(ready: Ready, fitted: Fitted, policy: Policy, progress: Progress) -
         reference=_reference(fitted.cache, scores, labels),
         splits=_splits(data),
     )
+    own = choose_pixel_threshold(inspector, fitted, calibration, scores, progress)
+    return replace(inspector, pixel_threshold=own)
 
 
 def _as_stored(fitted: Fitted, data: Dataset) -> Method:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brightfield.data.masks import resize_mask
 from brightfield.data.tiling import at_peak
 from brightfield.disk.atomic import write_atomically
 from brightfield.disk.room import check_overwrites
@@ -17,10 +18,11 @@ from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.run import Evaluation
 from brightfield.explain.overlay import HOTTEST, as_png, overlay, shrink, shrink_heat
 from brightfield.inspector import Inspector
+from brightfield.methods.base import Picture
 from brightfield.progress import Progress, silent
 from brightfield.report.html import write_report
 from brightfield.report.report import Exhibit, Report
-from brightfield.verdict import HeatmapKind
+from brightfield.verdict import BoolMap, FloatMap, HeatmapKind
 
 RESULTS = ("report.html", "metrics.json", "predictions.csv")
 """Names of the files in the folder of an evaluation."""
@@ -104,7 +106,7 @@ def _exhibits(inspector: Inspector, evaluation: Evaluation, progress: Progress |
         attribution = look.verdict.heatmap_kind is HeatmapKind.ATTRIBUTION
         if kind == "escape" and heatmap is not None and attribution:
             heatmap = at_peak(heatmap, HOTTEST)
-        overlaid = None if heatmap is None else as_png(overlay(image, shrink_heat(heatmap, image.shape)))
+        overlaid = None if heatmap is None else as_png(_overlaid(image, heatmap, look.verdict.mask))
         yield Exhibit(
             image=samples[i].image,
             kind=kind,
@@ -115,6 +117,12 @@ def _exhibits(inspector: Inspector, evaluation: Evaluation, progress: Progress |
             picture_png=as_png(image),
             overlay_png=overlaid,
         )
+
+
+def _overlaid(image: Picture, heatmap: FloatMap, mask: BoolMap | None) -> Picture:
+    """Return a small picture with a heatmap and a mask, both at the original image's size, over it."""
+    region = None if mask is None else resize_mask(mask, (image.shape[0], image.shape[1]))
+    return overlay(image, shrink_heat(heatmap, image.shape), region)
 
 
 def _shown_value(predictions: Predictions, row: int) -> float | None:

@@ -18,7 +18,14 @@ from brightfield.report import charts
 from brightfield.report.agreement import agreement_section
 from brightfield.report.promises import promises
 from brightfield.report.report import KINDS, Exhibit, Report
-from brightfield.report.tables import class_table, confused_pairs, confusion, type_table, verdict_table
+from brightfield.report.tables import (
+    class_table,
+    confused_pairs,
+    confusion,
+    pixel_table,
+    type_table,
+    verdict_table,
+)
 from brightfield.report.threshold_slider import Thresholds, chosen_thresholds, slider_data
 from brightfield.report.wording import (
     ABOUT_CLASSES,
@@ -73,7 +80,7 @@ def context(report: Report) -> dict[str, Any]:
         "normal": predictions.normal,
         "about_figures": ABOUT_CLASSES if predictions.normal is None else ABOUT_DEFECTS,
         "calibration": calibration_sentence(figures),
-        "pixel": _pixel_figures(figures.get("pixel")),
+        "pixel": pixel_table(figures.get("pixel")),
         "classes": class_table(figures),
         "types": type_table(figures),
         "exhibits": _exhibits(report),
@@ -270,11 +277,6 @@ def _calibration(predictions: Predictions) -> metrics.CalibrationBins | None:
 
 def _figures(figures: Mapping[str, Any]) -> dict[str, str]:
     return {name: figure(figures[key]) for key, name in FIGURES.items() if figures[key] is not None}
-
-
-def _pixel_figures(pixel: Mapping[str, Any] | None) -> dict[str, str]:
-    names = {"auroc": "Pixel AUROC", "aupro": "AUPRO", "iou": "IoU", "dice": "Dice"}
-    return {name: figure(pixel[key]) for key, name in names.items() if pixel and pixel[key] is not None}
 
 
 def _exhibits(report: Report) -> list[dict[str, Any]]:

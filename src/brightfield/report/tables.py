@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from brightfield.evaluation.predictions import Predictions
-from brightfield.report.wording import figure, percent
+from brightfield.report.pixel_words import PIXEL_FIGURES
+from brightfield.report.wording import figure, number, percent
 from brightfield.verdict import DECISIONS
 
 CELLS_WITH_NUMBERS = 12
@@ -102,6 +103,30 @@ def type_table(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         for value, name, rate, between, bar in rows
     ]
     return shown if len(shown) > 1 else []
+
+
+def pixel_table(pixel: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the figures of heatmaps against masks: a row per defect type, and one of all.
+
+    With one defect type there is the row of all only; without masks the table is None.
+    """
+    if pixel is None:
+        return None
+    names = {key.removeprefix("pixel_"): name for key, name in PIXEL_FIGURES.items()}
+    types = pixel["per_type"] if len(pixel["per_type"]) > 1 else {}
+    rows = [_pixel_row(name, found, names) for name, found in types.items()]
+    threshold = pixel["threshold"]
+    return {
+        "columns": [name[:1].upper() + name[1:] for name in names.values()],
+        "rows": rows,
+        "all": _pixel_row("all types" if types else "all images", pixel, names),
+        "threshold": None if threshold is None else number(threshold),
+    }
+
+
+def _pixel_row(name: str, found: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    cells = ["" if found[key] is None else figure(found[key]) for key in names]
+    return {"name": name, "defects": f"{found['regions']:,}", "cells": cells}
 
 
 def _cell(count: int, total: int, tone: str) -> dict[str, Any]:

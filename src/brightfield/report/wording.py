@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from brightfield.report.pixel_words import PIXEL_FIGURES, PIXEL_GLOSSARY
 from brightfield.verdict import Scale
 
 SEVERAL = {Scale.PROBABILITY: "probabilities", Scale.P_VALUE: "p-values", Scale.SCORE: "scores"}
@@ -41,12 +42,10 @@ GLOSSARY = {
     "2% and 5% on, marginal from 80%, 5% and 10%.",
     "Kappa": "Agreement beyond what chance would give: 1 is perfect, 0 is chance (Cohen's with the truth, "
     "Fleiss' of several looks).",
-    "AUPRO": "How well the heatmap covers each defect, averaged up to 30% false alarms; 1 is perfect.",
-    "IoU and Dice": "Overlap of the pixels found with the pixels marked; 1 is perfect.",
+    **PIXEL_GLOSSARY,
 }
 
 NOT_FOR_CLASSES = ("Escape", "Overkill", "For review", "Score", "Threshold", "Operating point")
-PIXEL_WORDS = ("AUPRO", "IoU and Dice")
 STUDY_WORDS = ("Effectiveness", "Kappa")
 PROBABILITY_WORDS = ("Probability", "ECE", "Brier score")
 
@@ -103,7 +102,7 @@ _SPOKE = (
 OF_EVIDENCE = (
     "Beside each is its heatmap: how unusual each place is. Colour begins just below the value at which a "
     "part "
-    "no longer passes; the white line surrounds the places beyond that value."
+    "no longer passes; the white line surrounds the pixels found defective."
 )
 """Explanation of evidence heatmaps beside exhibits."""
 
@@ -192,13 +191,16 @@ def difference_sentences(differences: Mapping[str, Mapping[str, Any]]) -> list[s
     """Return one sentence per figure on the difference between two inspectors.
 
     Args:
-        differences: `Difference.as_dict()` by figure.
+        differences: `Difference.as_dict()` by figure; of pixel figures, the two and their difference.
     """
     return [f"{check_name({'name': name})}: {_difference(name, d)}" for name, d in differences.items()]
 
 
 def _difference(name: str, found: Mapping[str, Any]) -> str:
-    shown = figure if name == "auroc" else percent
+    shown = figure if name == "auroc" or name in PIXEL_FIGURES else percent
+    if "test" not in found:
+        points = f"{100 * found['value']:+.1f} points"
+        return f"{shown(found['first'])}, the other's {shown(found['second'])}: {points}."
     ends = " to ".join(f"{100 * found[end]:+.1f}" for end in ("low", "high"))
     beyond = "could be chance" if found["p_value"] > 1 - found["confidence"] else "is more than chance"
     return (
@@ -269,7 +271,7 @@ def check_name(check: Mapping[str, Any]) -> str:
     """Return the name of the figure that a check is about."""
     name = str(check["name"])
     counts = {"n": "images", "n_defect": "defective parts"}
-    plain = counts.get(name) or FIGURES.get(name) or name.replace("_", " ")
+    plain = counts.get(name) or {**FIGURES, **PIXEL_FIGURES}.get(name) or name.replace("_", " ")
     return plain[:1].upper() + plain[1:]
 
 
@@ -370,7 +372,7 @@ def glossary(
         )
     if scale is Scale.P_VALUE:
         words["Threshold"] = "The p-value at which, and below which, a part no longer passes."
-    left_out = (() if has_normal else NOT_FOR_CLASSES) + (() if has_pixels else PIXEL_WORDS)
+    left_out = (() if has_normal else NOT_FOR_CLASSES) + (() if has_pixels else tuple(PIXEL_GLOSSARY))
     left_out += () if has_study else STUDY_WORDS
     left_out += () if scale is Scale.PROBABILITY or not has_normal else PROBABILITY_WORDS
     left_out += () if scale is Scale.P_VALUE else ("P-value",)
