@@ -218,8 +218,7 @@ class Inspector:
 
     def prepare(self, *, explain: bool = True) -> None:
         """Warm up: allocate memory and build matrices, so that the first picture is as fast as others."""
-        blank = self.preprocessing.working(np.zeros((64, 64), np.uint8))
-        self.method.judge([blank], explain=explain)
+        self.method.judge([self.preprocessing.blank()], explain=explain)
 
     def calibrated(self, scores: Scores) -> Calibrated:
         """Return the calibrated probabilities or p-values of scores."""
@@ -280,18 +279,20 @@ class Inspector:
         )
         if judgement.heat is None:
             return verdict
-        shape = (request.pixels.shape[0], request.pixels.shape[1])
-        kind = self.method.heatmap_kind
+        seen, kind = self.preprocessing.seen(request.pixels), self.method.heatmap_kind
         if kind is HeatmapKind.EVIDENCE and point is not None:
-            heatmap = evidence_heatmap(judgement.heat, shape, score_at(self.calibrator, point))
+            bound = score_at(self.calibrator, point)
+            heatmap = evidence_heatmap(judgement.heat, seen.size, bound, seen.inside)
         else:
-            heatmap = attribution_heatmap(judgement.heat, shape, peak_of(verdict, point))
+            heatmap = attribution_heatmap(judgement.heat, seen.size, peak_of(verdict, point), seen.inside)
+        heatmap = seen.placed(heatmap)
         return replace(
             verdict,
             heatmap=heatmap,
             heatmap_kind=kind,
             mask=heatmap >= 1 if kind is HeatmapKind.EVIDENCE else None,
             picture=_as_bytes(request.pixels, self.preprocessing.bits),
+            region=seen.region,
         )
 
     def label_of(self, shares: npt.NDArray[np.float64] | None, decision: str | None) -> str:

@@ -129,7 +129,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def cache(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> PixelCache:
-    return build_cache(pictures, resize=RULE.resize, bits=RULE.bits, folder=tmp_path_factory.mktemp("cache"))
+    return build_cache(pictures, rule=RULE, folder=tmp_path_factory.mktemp("cache"))
 
 
 def same(a: Any, b: Any) -> None:

@@ -62,12 +62,18 @@ class PixelMeter:
         self._regions = 0
         self._images = 0
 
-    def update(self, heatmap: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None) -> None:
+    def update(
+        self,
+        heatmap: npt.NDArray[np.float32],
+        mask: npt.NDArray[np.bool_] | None,
+        region: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
         """Count one image.
 
         Args:
             heatmap: float32 (H, W), defective from 1 on.
             mask: bool (H, W), the truly defective pixels; None for a good part.
+            region: bool (H, W), the pixels that count, as others are not looked at; None for all of them.
 
         Raises:
             InputError: If the shapes differ or a value is not finite.
@@ -78,18 +84,20 @@ class PixelMeter:
             )
         if not np.isfinite(heatmap).all():
             raise InputError("the heatmap holds a value that is not finite; expected numbers")
-        bins = _bin(heatmap).ravel()  # (H * W,)
+        counted = np.ones(heatmap.shape, dtype=np.bool_) if region is None else region
+        bins = _bin(heatmap[counted])  # (P,), of the pixels that count
         self._images += 1
+        mask = None if mask is None else mask & counted
         if mask is None or not mask.any():
             self._calm += np.bincount(bins, minlength=BINS)
             return
-        flat = mask.ravel() != 0
+        flat = mask[counted]
         self._calm += np.bincount(bins[~flat], minlength=BINS)
         self._defective += np.bincount(bins[flat], minlength=BINS)
         # Regions touch at corners too, as in the evaluation code of MVTec AD.
         regions, count = ndimage.label(mask, structure=np.ones((3, 3), dtype=np.int64))
-        region = regions.ravel()[flat]
-        weight = 1.0 / np.bincount(region, minlength=count + 1)[region]
+        of_region = regions[counted][flat]
+        weight = 1.0 / np.bincount(of_region, minlength=count + 1)[of_region]
         self._overlap += np.bincount(bins[flat], weights=weight, minlength=BINS)
         self._regions += int(count)
 

@@ -15,6 +15,7 @@ from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.load import load as load_dataset
 from brightfield.data.masks import read_mask
 from brightfield.data.parallel import ordered_map
+from brightfield.data.region_check import outside_note, shares_outside
 from brightfield.disk.storage import file_digest
 from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.evaluation.pixels import PixelMeter
@@ -132,6 +133,9 @@ def judge(inspector: Inspector, dataset: Dataset, progress: Progress | None = No
         notes.append(
             f"{len(outcome.masks)} mask(s) are left out of the pixel figures; the first: {outcome.masks[0]}"
         )
+    region = inspector.preprocessing.region
+    outside = None if region is None else outside_note(shares_outside(judged.samples, region))
+    notes += [] if outside is None else [outside]
     predictions = _predictions(inspector, judged, outcome.verdicts)
     return Judged(predictions, judged, outcome.pixel, tuple(notes), tuple(outcome.errors))
 
@@ -266,13 +270,17 @@ def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None)
         verdict = look.verdict
         if meter is not None and verdict.heatmap is not None:
             try:
-                meter.update(verdict.heatmap, _mask_of(sample, verdict.heatmap.shape))
+                meter.update(verdict.heatmap, _mask_of(sample, verdict.heatmap.shape), verdict.region)
             except DataError as error:
                 masks.append(str(error))
-        verdicts.append(replace(verdict, heatmap=None, heatmap_kind=None, mask=None, picture=None))
+        verdicts.append(
+            replace(verdict, heatmap=None, heatmap_kind=None, mask=None, picture=None, region=None)
+        )
     if not verdicts:
         raise DataError(_on_unreadable(errors))
     pixel = None if meter is None or len(masks) == len(verdicts) else meter.result().as_dict()
+    if pixel is not None and inspector.preprocessing.region is not None:
+        pixel["region"] = "inside"
     return _Outcome(verdicts, errors, masks, pixel)
 
 

@@ -15,7 +15,7 @@ from brightfield.disk.room import check_overwrites
 from brightfield.errors import ImageError
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.run import Evaluation
-from brightfield.explain.overlay import HOTTEST, as_png, overlay, shrink, shrink_heat
+from brightfield.explain.overlay import HOTTEST, as_png, overlay, shrink, shrink_heat, shrink_region
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress, silent
 from brightfield.report.html import write_report
@@ -104,7 +104,12 @@ def _exhibits(inspector: Inspector, evaluation: Evaluation, progress: Progress |
         attribution = look.verdict.heatmap_kind is HeatmapKind.ATTRIBUTION
         if kind == "escape" and heatmap is not None and attribution:
             heatmap = at_peak(heatmap, HOTTEST)
-        overlaid = None if heatmap is None else as_png(overlay(image, shrink_heat(heatmap, image.shape)))
+        region = shrink_region(look.verdict.region, image.shape)
+        overlaid = (
+            None
+            if heatmap is None
+            else as_png(overlay(image, shrink_heat(heatmap, image.shape), region=region))
+        )
         yield Exhibit(
             image=samples[i].image,
             kind=kind,
@@ -128,7 +133,7 @@ def _shown_value(predictions: Predictions, row: int) -> float | None:
 
 
 def _facts(inspector: Inspector, evaluation: Evaluation) -> dict[str, dict[str, str]]:
-    facts = inspector.facts
+    facts, region = inspector.facts, inspector.preprocessing.region
     training, fingerprints = facts.get("training") or {}, facts.get("fingerprints") or {}
     settings = inspector.method.stored().settings
     recipe = training.get("recipe") or {}
@@ -155,6 +160,7 @@ def _facts(inspector: Inspector, evaluation: Evaluation) -> dict[str, dict[str, 
             "backbone": str(settings.get("backbone", {}).get("name", "")),
             "licence of the weights": str(facts.get("weights_licence")),
             "working size": str(training.get("plan")),
+            **({} if region is None else {"region of interest": f"{region.share:.0%} of the picture"}),
             "recipe": str(recipe.get("name")),
             "seed": str(options.get("seed")),
             "training time": f"{training.get('seconds')} s",

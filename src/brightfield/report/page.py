@@ -74,6 +74,7 @@ def context(report: Report) -> dict[str, Any]:
         "about_figures": ABOUT_CLASSES if predictions.normal is None else ABOUT_DEFECTS,
         "calibration": calibration_sentence(figures),
         "pixel": _pixel_figures(figures.get("pixel")),
+        "inside": "region" in (figures.get("pixel") or {}),
         "classes": class_table(figures),
         "types": type_table(figures),
         "exhibits": _exhibits(report),
