@@ -109,3 +109,17 @@ def test_refuses_maps_that_do_not_fit_or_hold_no_number() -> None:
     with pytest.raises(InputError, match="finite"):
         meter.update(np.full((4, 4), np.nan, dtype=np.float32), None)
     assert meter.result().images == 0
+
+
+def test_pixels_outside_the_region_do_not_count() -> None:
+    generator = np.random.default_rng(4)
+    heatmap = generator.gamma(2.0, 0.4, (32, 24)).astype(np.float32)
+    mask = generator.random((32, 24)) < 0.1
+    region = np.zeros((32, 24), dtype=bool)
+    region[4:20, 3:15] = True
+    limited, cropped = PixelMeter(), PixelMeter()
+    limited.update(heatmap, mask, region)
+    limited.update(heatmap, mask & ~region, region)  # its defects lie outside: a good part
+    cropped.update(heatmap[4:20, 3:15], mask[4:20, 3:15])
+    cropped.update(heatmap[4:20, 3:15], None)
+    assert limited.result() == cropped.result()
