@@ -90,7 +90,9 @@ class Preprocessing:
         rgb = to_rgb8(seen.cut(image), self.bits)
         if seen.inside is None:
             return rgb
-        return np.where(seen.inside[..., None], rgb, np.array(self.fill, np.uint8))
+        painted = rgb.copy()  # it may be a view of the caller's picture
+        painted[~seen.inside] = self.fill
+        return painted
 
     def visible_mask(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Return what is left of an image's mask of defects, bool (H, W), in the part that is looked at."""
