@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from brightfield.data.cache import PixelCache, build_cache
-from brightfield.data.geometry import Resize
+from brightfield.data.preprocessing import Preprocessing
 from record import Row, append
 from runs import begun, data, new_parser
 
@@ -101,7 +101,8 @@ def measure(
 ) -> dict[str, list[float]]:
     """Return the seconds of each variant's epochs, after one that warms each up."""
     start = time.perf_counter()
-    cache = build_cache(paths, resize=Resize(side), bits=8, folder=folder)
+    rule = Preprocessing(8, side, True, side, 0, tuple(MEAN), tuple(STD))
+    cache = build_cache(paths, rule=rule, folder=folder)
     times = {"cache, first epoch": [time.perf_counter() - start]}
     height, width, _ = cache.shapes[0]
     variants = {

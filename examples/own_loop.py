@@ -55,7 +55,7 @@ def synthetic(folder: Path) -> bf.Dataset:
 
 def tensors(data: bf.Dataset, rule: Preprocessing, folder: Path) -> tuple[Tensor, Tensor]:
     """Return the pictures as the network sees them, float32 (N, 3, SIDE, SIDE), and their classes (N,)."""
-    cache = build_cache([s.path for s in data.samples], resize=rule.resize, bits=rule.bits, folder=folder)
+    cache = build_cache([s.path for s in data.samples], rule=rule, folder=folder)
     squares = np.concatenate([rule.tiles(cache[i])[0] for i in range(len(cache))])
     labels = [data.classes.index(str(s.label)) for s in data.samples]
     return torch.from_numpy(np.ascontiguousarray(normalise(squares, rule))), torch.tensor(labels)

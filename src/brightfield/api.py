@@ -31,13 +31,14 @@ def train(
     test: float = 0.2,
     calibration: float | None = None,
     resplit: bool = False,
+    roi: str | Path | None = None,
     resume: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Inspector:
     """Train an inspector, and save it where an output is given.
 
-    See `TrainOptions` for details of the options from `method` to `resplit`.
+    See `TrainOptions` for details of the options from `method` to `roi`.
 
     Args:
         data: A folder, a manifest, a catalog name or a data set.
@@ -49,6 +50,7 @@ def train(
         test: Share of the images for the test split.
         calibration: Share of the remaining images for the calibration split.
         resplit: Whether to ignore the data set's own splits and split all images again.
+        roi: A mask of the region of interest, white where the inspector looks.
         resume: Whether to continue an interrupted training of the same output.
         progress: Callback for progress reports.
         options: Options of the method itself; for the classifier, those of `ClassifierOptions`.
@@ -69,6 +71,7 @@ def train(
         "test": test,
         "calibration": calibration,
         "resplit": resplit,
+        "roi": None if roi is None else str(roi),
     }
     return run(data, output, make_options({**common, **options}), resume=resume, progress=progress)
 

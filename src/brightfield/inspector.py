@@ -221,8 +221,7 @@ class Inspector:
 
     def prepare(self, *, explain: bool = True) -> None:
         """Warm up: allocate memory and build matrices, so that the first picture is as fast as others."""
-        blank = self.preprocessing.working(np.zeros((64, 64), np.uint8))
-        self.method.judge([blank], explain=explain)
+        self.method.judge([self.preprocessing.blank()], explain=explain)
 
     def calibrated(self, scores: Scores) -> Calibrated:
         """Return the calibrated probabilities or p-values of scores."""
@@ -283,20 +282,21 @@ class Inspector:
         )
         if judgement.heat is None:
             return verdict
-        shape = (request.pixels.shape[0], request.pixels.shape[1])
-        kind, mask = self.method.heatmap_kind, None
+        seen, kind = self.preprocessing.seen(request.pixels), self.method.heatmap_kind
+        mask = None
         if kind is HeatmapKind.EVIDENCE and point is not None:
             bound = score_at(self.calibrator, point)
-            heatmap, mask = evidence_maps(judgement.heat, shape, bound, self.pixel_threshold)
+            heatmap, mask = evidence_maps(judgement.heat, seen.size, bound, self.pixel_threshold, seen.inside)
         else:
-            heatmap = attribution_heatmap(judgement.heat, shape, peak_of(verdict, point))
+            heatmap = attribution_heatmap(judgement.heat, seen.size, peak_of(verdict, point), seen.inside)
             mask = heatmap >= 1 if kind is HeatmapKind.EVIDENCE else None
         return replace(
             verdict,
-            heatmap=heatmap,
+            heatmap=seen.placed(heatmap),
             heatmap_kind=kind,
-            mask=mask,
+            mask=None if mask is None else seen.placed(mask),
             picture=_as_bytes(request.pixels, self.preprocessing.bits),
+            region=seen.region,
         )
 
     def label_of(self, shares: npt.NDArray[np.float64] | None, decision: str | None) -> str:

@@ -43,6 +43,7 @@ class TrainOptions:
             on out-of-fold scores of the training images where the recipe has folds and the policy needs no
             held-out images, and otherwise takes 0.15.
         resplit: Whether to ignore the data set's own splits and split all images again.
+        roi: A mask of the region of interest, white where the inspector looks, as `read_region` reads it.
         own: Options of the method itself, by name; `own_options` builds the method's dataclass from them.
     """
 
@@ -63,6 +64,11 @@ class TrainOptions:
         high=Open(0.9),
     )
     resplit: bool = option("ignore the splits of the data set and split all images again", default=False)
+    roi: str | None = option(
+        "a mask of the region of interest, white where the inspector looks and black elsewhere; it has the "
+        "pictures' aspect ratio, at any size",
+        metavar="FILE",
+    )
     own: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -72,6 +72,7 @@ class Verdict:
         image: Name of the picture, as the caller gave it.
         picture: The image for display, uint8 (H, W) or (H, W, 3); None without a heatmap.
         scale: The scale of the threshold; None without a threshold.
+        region: bool (H, W), true where the inspector looks; None for everywhere, or without a heatmap.
 
     Raises:
         InputError: If a value is outside its range, or two values contradict each other.
@@ -92,6 +93,7 @@ class Verdict:
     image: str = ""
     picture: npt.NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
     scale: Scale | None = None
+    region: BoolMap | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.score):

@@ -19,6 +19,7 @@ from PIL import Image
 import brightfield
 from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.data.region import Region
 from brightfield.decide.calibration import Calibrator, Conformal, Temperature
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.engine.spec import HeadSpec
@@ -129,7 +130,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def cache(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> PixelCache:
-    return build_cache(pictures, resize=RULE.resize, bits=RULE.bits, folder=tmp_path_factory.mktemp("cache"))
+    return build_cache(pictures, rule=RULE, folder=tmp_path_factory.mktemp("cache"))
 
 
 def same(a: Any, b: Any) -> None:
@@ -330,3 +331,41 @@ def test_a_verdict_shows_itself(inspector: Inspector, pictures: list[Path]) -> N
     assert shown.count("data:image/png;base64,") == 2
     assert str(verdict.decision) in shown
     assert inspector.inspect(pictures[1], explain=False)._repr_html_().count("<img") == 0
+
+
+def test_nothing_outside_the_region_has_an_influence(inspector: Inspector, tmp_path: Path) -> None:
+    """Noise, black and white outside give the same verdict to the last bit, after save and load too."""
+    mask = np.zeros((200, 300), dtype=bool)
+    mask[30:170, 60:200] = np.add.outer(np.arange(140), np.arange(140)) > 60  # one corner is cut off
+    limited = replace(inspector, preprocessing=replace(RULE, region=Region.of(mask, "ef" * 32)))
+    limited.save(tmp_path / "bundle")
+    loaded = brightfield.load(tmp_path / "bundle")
+    assert loaded.preprocessing == limited.preprocessing
+    rng = np.random.default_rng(1)
+    picture = rng.integers(0, 256, (400, 600, 3), dtype=np.uint8)
+    inside = np.kron(mask, np.ones((2, 2))) > 0
+    first = loaded.inspect(picture)
+    others: list[Any] = [0, 255, rng.integers(0, 256, picture.shape, dtype=np.uint8)]
+    for outside in others:
+        other = loaded.inspect(np.where(inside[..., None], picture, outside).astype(np.uint8))
+        same(first, other)
+    assert first.heatmap is not None
+    assert first.heatmap.shape == inside.shape
+    assert not first.heatmap[~inside].any()
+    assert first.heatmap[inside].any()
+    assert first.mask is None or not first.mask[~inside].any()
+    assert first.region is not None
+    np.testing.assert_array_equal(first.region, inside)
+    changed = loaded.inspect(np.where(inside[..., None], 255 - picture, picture))
+    assert changed.score != first.score
+    if inspector.method.heatmap_kind is HeatmapKind.ATTRIBUTION:
+        assert (float(first.heatmap.max()) >= 1) == (first.decision != "OK")
+
+
+def test_warming_up_and_shapes_with_a_region(inspector: Inspector) -> None:
+    mask = np.zeros((200, 300), dtype=bool)
+    mask[:3] = True
+    limited = replace(inspector, preprocessing=replace(RULE, region=Region.of(mask)))
+    limited.prepare()
+    with pytest.raises(ImageError, match="aspect ratio of the mask"):
+        limited.inspect(np.zeros((100, 100), np.uint8))

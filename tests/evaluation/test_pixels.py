@@ -162,3 +162,23 @@ def test_aupro_agrees_with_trying_every_threshold_by_type(seed: int) -> None:
         assert result.auroc == pytest.approx(roc_auc_score(marked, flat), abs=1e-3)
         assert result.dice == pytest.approx(f1_score(marked, flat >= 1.2))
         assert result.iou == pytest.approx(jaccard_score(marked, flat >= 1.2))
+
+
+def test_pixels_outside_the_region_do_not_count() -> None:
+    generator = np.random.default_rng(4)
+    heatmap = generator.gamma(2.0, 0.4, (32, 24)).astype(np.float32)
+    mask = generator.random((32, 24)) < 0.1
+    region = np.zeros((32, 24), dtype=bool)
+    region[4:20, 3:15] = True
+    limited, cropped = PixelMeter(), PixelMeter()
+    found = heatmap >= 1.2
+    for kind in ("crack", "dent"):
+        limited.update(heatmap, mask, region=region, found=found, defect_type=kind)
+        cropped.update(heatmap[4:20, 3:15], mask[4:20, 3:15], found=found[4:20, 3:15], defect_type=kind)
+    limited.update(heatmap, None, region=region, found=found)
+    cropped.update(heatmap[4:20, 3:15], None, found=found[4:20, 3:15])
+    # its defects lie outside: all that counts of it is good
+    limited.update(heatmap, mask & ~region, region=region, found=found, defect_type="dent")
+    cropped.update(heatmap[4:20, 3:15], None, found=found[4:20, 3:15], defect_type="dent")
+    assert limited.result() == cropped.result()
+    assert limited.per_type() == cropped.per_type()

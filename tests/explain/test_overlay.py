@@ -17,6 +17,7 @@ from brightfield.explain.overlay import (
     overlay,
     shrink,
     shrink_heat,
+    shrink_region,
 )
 
 GREY = np.full((40, 60, 3), 100, dtype=np.uint8)
@@ -127,3 +128,18 @@ def test_pictures_for_a_page() -> None:
     with Image.open(io.BytesIO(as_png(GREY))) as image:
         assert image.format == "PNG"
         assert np.array_equal(np.asarray(image), GREY)
+
+
+def test_what_is_outside_the_region_is_faded() -> None:
+    region = np.zeros((40, 60), dtype=bool)
+    region[:, 30:] = True
+    calm = np.zeros((40, 60), np.float32)
+    for level in (0, 255):
+        picture = np.full((40, 60, 3), level, dtype=np.uint8)
+        shown = overlay(picture, calm, region=region)
+        assert np.array_equal(shown[region], picture[region])
+        assert (abs(shown[~region].astype(int) - level) > 60).all()
+    small = shrink_region(region, (20, 30, 3))
+    assert small is not None
+    assert np.array_equal(small, region[::2, ::2])
+    assert shrink_region(None, (20, 30, 3)) is None

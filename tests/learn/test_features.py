@@ -43,7 +43,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> PixelCache:
         size = (64, 64) if i % 10 else (64, 150)
         paths.append(folder / f"{i}.png")
         Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8)).save(paths[-1])
-    return build_cache(paths, resize=RULE.resize, bits=8, folder=folder / "cache")
+    return build_cache(paths, rule=RULE, folder=folder / "cache")
 
 
 def test_batches_hold_the_tiles_in_order(cache: PixelCache) -> None:

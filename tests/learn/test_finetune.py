@@ -38,7 +38,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> PixelCache:
             grey[20:40, 20:40] = 240
         paths.append(folder / f"{i:02d}.png")
         Image.fromarray(grey.astype(np.uint8)).save(paths[-1])
-    return build_cache(paths, resize=RULE.resize, bits=8, folder=folder / "cache")
+    return build_cache(paths, rule=RULE, folder=folder / "cache")
 
 
 def tuning_data(
@@ -190,7 +190,7 @@ def test_a_rest_of_one_image_does_not_stop_batchnorm(tmp_path: Path) -> None:
     for path in paths:
         Image.fromarray(rng.integers(0, 255, (32, 32), dtype=np.uint8)).save(path)
     tiny = replace(RULE, tile=32, overlap=0)  # one pixel is left at stride 32
-    small = build_cache(paths, resize=tiny.resize, bits=8, folder=tmp_path / "cache")
+    small = build_cache(paths, rule=tiny, folder=tmp_path / "cache")
     targets = np.eye(2, dtype=np.float32)[np.arange(9) % 2]
     nothing = np.arange(0)
     told = FineTuneData(

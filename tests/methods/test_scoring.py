@@ -83,7 +83,7 @@ def test_every_cached_picture_is_scored_in_its_place(tmp_path: Path) -> None:
     for i, path in enumerate(paths):
         Image.fromarray(np.full((512, 1024), 20 * i, np.uint8)).save(path)  # four are enough
     rule = Preprocessing(8, None, False, 64, 0, (0.5,) * 3, (0.25,) * 3)
-    cache = build_cache(paths, resize=rule.resize, bits=8, folder=tmp_path / "cache")
+    cache = build_cache(paths, rule=rule, folder=tmp_path / "cache")
     method, told = Brightness(), []
     found = score(method, cache, lambda stage, done, total: told.append((stage, done, total)))
     assert found.defect.tolist() == [20.0 * i for i in range(9)]

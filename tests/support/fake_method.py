@@ -97,13 +97,11 @@ class MeanPartLearner:
     def fit(self, job: Job) -> Fitted:
         """Average the good training parts."""
         rule = Preprocessing(
-            8, self.options.image_size, True, self.options.image_size, 0, (0, 0, 0), (1, 1, 1)
+            8, self.options.image_size, True, self.options.image_size, 0, (0, 0, 0), (1, 1, 1), job.region
         )
         train = job.data.split("train")
         caches = [
-            build_cache(
-                [s.path for s in part.samples], resize=rule.resize, bits=8, folder=job.folder / "pixels"
-            )
+            build_cache([s.path for s in part.samples], rule=rule, folder=job.folder / "pixels")
             for part in (train, job.data.split("calibration"))
         ]
         good = [i for i, s in enumerate(train.samples) if s.label == train.normal]

@@ -34,6 +34,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     )
     checking.add_argument("data", metavar="DATA", help="a folder, a manifest or a catalog name")
     checking.add_argument("--normal", metavar="NAME", help="the class of good parts")
+    checking.add_argument("--roi", metavar="FILE", help="a mask of the region of interest, as for train")
     listing = add_command(commands, "list", "list the public data sets of the catalog")
     fetching = add_command(commands, "fetch", "prepare a public data set, or explain how to get it")
     fetching.add_argument("name", metavar="NAME", help="a catalog name")
@@ -44,11 +45,12 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 def run_check(args: argparse.Namespace) -> int:
     """Print the faults of a data set; return 2 if they prevent training, else 0."""
     from brightfield.data.load import load
+    from brightfield.options import TrainOptions
     from brightfield.pipeline.check import check_data  # imported here, as it loads SciPy
 
     dataset = load(args.data, normal=args.normal)
     with show_progress(args.quiet) as progress:
-        report = check_data(dataset, progress=progress)
+        report = check_data(dataset, TrainOptions(normal=args.normal, roi=args.roi), progress=progress)
     if args.json:
         print(json.dumps(report.as_dict()))
     else:

@@ -166,6 +166,9 @@ def _print(inspector: Inspector, evaluation: Evaluation | None, bundle: Path, re
         console.print(f"{name}: {', '.join(f'{n} {c}' for c, n in counts.items())}", markup=False)
     if training.get("plan"):
         console.print(training["plan"], markup=False)
+    region = inspector.preprocessing.region
+    if region is not None:
+        console.print(f"looks at {region.share:.0%} of the picture, as --roi says")
     views = training.get("views")
     if views is not None and len(views["names"]) > 1:
         console.print(

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.decode import decode, to_rgb8
-from brightfield.data.geometry import Resize, resize
+from brightfield.data.geometry import resize
 from brightfield.data.parallel import ordered_map
+from brightfield.data.preprocessing import Preprocessing
 from brightfield.disk.atomic import write_atomically
 from brightfield.disk.room import writing
 from brightfield.errors import DataError, ImageError
@@ -96,38 +97,40 @@ class PixelCache:
 
 
 def build_cache(
-    paths: Sequence[Path], *, resize: Resize, bits: int, folder: Path, progress: Progress | None = None
+    paths: Sequence[Path], *, rule: Preprocessing, folder: Path, progress: Progress | None = None
 ) -> PixelCache:
-    """Return the cache of these files; it is built if it does not exist yet.
+    """Return the cache of these files at working size; it is built if it does not exist yet.
 
-    A cache is identified by the path, size and modification time of each file, the resizing rule and the bit
-    depth. The index is written last, and every file is written under a temporary name, so an interrupted
-    build is never read: the next call builds again.
+    A cache is identified by the path, size and modification time of each file, the resizing rule, the bit
+    depth and the region of interest. The index is written last, and every file is written under a temporary
+    name, so an interrupted build is never read: the next call builds again.
 
     Args:
         paths: The image files, in the order of the cache.
-        resize: The rule for the working size.
-        bits: The bit depth of 16-bit images: see `to_rgb8`.
+        rule: The preprocessing; tiles and normalisation come later, and make no difference here.
         folder: The folder of the caches, which is made if it is missing.
         progress: Called after every image.
 
     Raises:
-        ImageError: If a file cannot be read; the message names it.
+        ImageError: If a file cannot be read, or does not fit the region of interest; the message names it.
         DataError: If there are no files.
         WriteError: If the folder cannot be written, or there is no room on the disk.
     """
     if not paths:
         raise DataError("no images to decode; expected at least one")
-    index = folder / f"{_key(paths, resize, bits)}.json"
+    index = folder / f"{_key(paths, rule)}.json"
     if not _is_whole(index):
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        _build(paths, resize, bits, index, progress or silent)
+        _build(paths, rule, index, progress or silent)
     return PixelCache(index)
 
 
-def _key(paths: Sequence[Path], rule: Resize, bits: int) -> str:
-    digest = hashlib.sha256(json.dumps([_SCHEMA, rule.long_side, rule.enlarge, bits]).encode())
+def _key(paths: Sequence[Path], rule: Preprocessing) -> str:
+    facts_of_rule: list[Any] = [_SCHEMA, rule.long_side, rule.enlarge, rule.bits]
+    if rule.region is not None:
+        facts_of_rule += [rule.region.as_dict()["png"], rule.fill]
+    digest = hashlib.sha256(json.dumps(facts_of_rule).encode())
     for path in paths:
         try:
             facts = path.stat()
@@ -154,9 +157,9 @@ def _is_whole(index: Path) -> bool:
         return False
 
 
-def _build(paths: Sequence[Path], rule: Resize, bits: int, index: Path, tell: Progress) -> None:
+def _build(paths: Sequence[Path], rule: Preprocessing, index: Path, tell: Progress) -> None:
     def prepared(path: Path) -> npt.NDArray[np.uint8]:
-        return _prepared(path, rule, bits)
+        return _prepared(path, rule)
 
     index.unlink(missing_ok=True)
     pixels = _pixels_of(index)
@@ -184,12 +187,18 @@ def _build(paths: Sequence[Path], rule: Resize, bits: int, index: Path, tell: Pr
     _sweep(index)
 
 
-def _prepared(path: Path, rule: Resize, bits: int) -> npt.NDArray[np.uint8]:
-    """Return one file's pixels at the working size, uint8 (H, W, 3), or (H, W, 1) for a grey file."""
+def _prepared(path: Path, rule: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Return one file's pixels at the working size, uint8 (H, W, 3), or (H, W, 1) for a grey file.
+
+    With a region of interest all have three channels, as the padding colour around it may be no grey.
+    """
     array = decode(path)
-    if array.ndim == 2:
-        return resize(to_rgb8(array, bits)[..., 0], rule)[..., None]
-    return resize(to_rgb8(array, bits), rule)
+    if array.ndim == 2 and rule.region is None:
+        return resize(to_rgb8(array, rule.bits)[..., 0], rule.resize)[..., None]
+    try:
+        return rule.shrunk(array)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
 
 
 def _sweep(index: Path) -> None:

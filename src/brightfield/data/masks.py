@@ -12,6 +12,7 @@ from PIL import Image
 from brightfield.data.decode import Pixels, decode
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import tile_origins
+from brightfield.errors import ImageError
 
 SMALL = 16
 """The largest value of a mask that holds class numbers; a black and white mask has a brighter maximum."""
@@ -110,7 +111,10 @@ def tile_shares(
     origins = tile_origins(shape, preprocessing.tile, preprocessing.overlap)
     if mask is None:
         return np.zeros(len(origins))
-    pixels = resize_mask(read_mask(mask), shape)
+    try:
+        pixels = resize_mask(preprocessing.visible_mask(read_mask(mask)), shape)
+    except ImageError as error:
+        raise ImageError(f"the mask {mask}: {error}") from error
     side = preprocessing.tile
     shares = [
         pixels[max(top, 0) : top + side, max(left, 0) : left + side].sum() / side**2 for top, left in origins

@@ -16,27 +16,34 @@ _TINY = float(np.finfo(np.float32).tiny)
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
-def evidence_heatmap(heat: FloatMap, shape: tuple[int, int], bound: float) -> FloatMap:
+def evidence_heatmap(
+    heat: FloatMap, shape: tuple[int, int], bound: float, inside: BoolMap | None = None
+) -> FloatMap:
     """Return an evidence map at the original image's size, 1 at the score at which a part no longer passes.
 
     Args:
         heat: float32 (h, w), in units of the score, 0 where nothing is unusual.
         shape: (H, W) of the original image.
         bound: The least score at which a part no longer passes; infinite where all parts pass.
+        inside: bool (H, W), the region of interest, outside of which the map is 0; None for all of it.
 
     Returns:
         float32 (H, W).
     """
-    picture = at_size(heat, shape)
+    picture = at_size(heat, shape, inside)
     if np.isposinf(bound):
         return np.zeros_like(picture)
     if bound <= _TINY:  # no part passes, so every place is at 1 or more
-        return np.maximum(picture, np.float32(1))
+        return _only(np.maximum(picture, np.float32(1)), inside)
     return np.asarray(picture / np.float32(bound))
 
 
 def evidence_maps(
-    heat: FloatMap, shape: tuple[int, int], bound: float, pixel_threshold: float | None
+    heat: FloatMap,
+    shape: tuple[int, int],
+    bound: float,
+    pixel_threshold: float | None,
+    inside: BoolMap | None = None,
 ) -> tuple[FloatMap, BoolMap]:
     """Return the heatmap of `evidence_heatmap` and the mask of defective pixels, bool (H, W).
 
@@ -46,26 +53,33 @@ def evidence_maps(
         bound: As in `evidence_heatmap`.
         pixel_threshold: The heat from which a pixel counts as defective, in units of the score, so that the
             mask does not change with the bound; None for 1 in the heatmap.
+        inside: As in `evidence_heatmap`; no pixel outside is marked.
     """
-    picture = at_size(heat, shape)
-    heatmap = evidence_heatmap(picture, shape, bound)
-    return heatmap, heatmap >= 1 if pixel_threshold is None else picture >= pixel_threshold
+    picture = at_size(heat, shape, inside)
+    heatmap = evidence_heatmap(picture, shape, bound, inside)
+    marked = heatmap >= 1 if pixel_threshold is None else picture >= pixel_threshold
+    return heatmap, marked if inside is None else marked & inside
 
 
-def attribution_heatmap(heat: FloatMap, shape: tuple[int, int], peak: float) -> FloatMap:
+def attribution_heatmap(
+    heat: FloatMap, shape: tuple[int, int], peak: float, inside: BoolMap | None = None
+) -> FloatMap:
     """Return an attribution map at the original image's size, scaled so that a heat of 1 becomes the peak.
+
+    What a coarse map shows outside the region of interest is cut off before, so the peak is inside.
 
     Args:
         heat: float32 (h, w) in [0, 1]; its maximum is below 1 where part of the decision has no location.
         shape: (H, W) of the original image.
         peak: The value that 1 becomes, as `peak_of` returns it.
+        inside: As in `evidence_heatmap`.
 
     Returns:
         float32 (H, W).
     """
     # a peak below 1 must not be rounded up to 1
     top = np.float32(peak) if peak >= 1 else min(np.float32(peak), _BELOW_ONE)
-    return at_peak(at_size(heat, shape), float(top * heat.max()))
+    return at_peak(at_size(heat, shape, inside), float(top * heat.max()))
 
 
 def peak_of(verdict: Verdict, point: OperatingPoint | None) -> float:
@@ -86,9 +100,13 @@ def peak_at(probability: float | None, passes: bool, point: OperatingPoint) -> f
     return standing(probability, point.stops_at)
 
 
-def at_size(heat: FloatMap, shape: tuple[int, int]) -> FloatMap:
-    """Return a map resized to (H, W), linear between pixel centres."""
+def at_size(heat: FloatMap, shape: tuple[int, int], inside: BoolMap | None = None) -> FloatMap:
+    """Return a map resized to (H, W), linear between pixel centres, and 0 outside the region of interest."""
     if heat.shape == shape:
-        return heat
+        return _only(heat, inside)
     picture = Image.fromarray(heat).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
-    return np.array(picture, dtype=np.float32)
+    return _only(np.array(picture, dtype=np.float32), inside)
+
+
+def _only(heat: FloatMap, inside: BoolMap | None) -> FloatMap:
+    return heat if inside is None else np.where(inside, heat, np.float32(0))

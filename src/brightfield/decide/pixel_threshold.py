@@ -35,8 +35,9 @@ class HeatCounts:
         """Count one picture.
 
         Args:
-            heat: float32 (h, w), finite, higher is more defective.
-            defective: float64 (h, w), the defective share of each pixel, in [0, 1]; None where all are good.
+            heat: float32 of any shape, finite, higher is more defective.
+            defective: float64 of the same shape, the defective share of each pixel, in [0, 1]; None where all
+                are good.
             weight: How many pictures this one stands for.
         """
         bins = _bin(heat)

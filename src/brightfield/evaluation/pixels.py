@@ -92,6 +92,7 @@ class PixelMeter:
         heatmap: npt.NDArray[np.float32],
         mask: BoolMap | None,
         *,
+        region: BoolMap | None = None,
         found: BoolMap | None = None,
         defect_type: str | None = None,
     ) -> None:
@@ -100,6 +101,7 @@ class PixelMeter:
         Args:
             heatmap: float32 (H, W), higher is more defective.
             mask: bool (H, W), the truly defective pixels; None where all are good.
+            region: bool (H, W), the pixels that count, as others are not looked at; None for all of them.
             found: bool (H, W), the pixels found defective; None for those with a heat of 1 or more.
             defect_type: The part's defect type; None for a good part, which counts with every type.
 
@@ -107,7 +109,7 @@ class PixelMeter:
             InputError: If the shapes differ or a value is not finite.
         """
         predicted = heatmap >= 1 if found is None else found
-        for name, other in (("its mask", mask), ("the found pixels", predicted)):
+        for name, other in (("its mask", mask), ("the found pixels", predicted), ("the region", region)):
             if other is not None and other.shape != heatmap.shape:
                 raise InputError(
                     f"the heatmap is {heatmap.shape} and {name} {other.shape}; expected the same shape"
@@ -115,20 +117,22 @@ class PixelMeter:
         if not np.isfinite(heatmap).all():
             raise InputError("the heatmap holds a value that is not finite; expected numbers")
         counts = self._good if defect_type is None else self._types[defect_type]
-        bins = _bin(heatmap).ravel()  # (H * W,)
+        if region is not None:
+            predicted, mask = predicted & region, None if mask is None else mask & region
+        bins = _bin(_counted(heatmap, region))  # (P,), of the pixels that count
         counts.images += 1
         counts.found += int(np.count_nonzero(predicted))
         if mask is None or not mask.any():
             counts.calm += np.bincount(bins, minlength=BINS)
             return
         counts.hits += int(np.count_nonzero(predicted & mask))
-        flat = mask.ravel()
+        flat = _counted(mask, region)
         counts.calm += np.bincount(bins[~flat], minlength=BINS)
         counts.defective += np.bincount(bins[flat], minlength=BINS)
         # Regions touch at corners too, as in the evaluation code of MVTec AD.
-        regions, number = ndimage.label(mask, structure=np.ones((3, 3), dtype=np.int64))
-        region = regions.ravel()[flat]
-        weight = 1.0 / np.bincount(region, minlength=number + 1)[region]
+        defects, number = ndimage.label(mask, structure=np.ones((3, 3), dtype=np.int64))
+        of_defect = _counted(defects, region)[flat]
+        weight = 1.0 / np.bincount(of_defect, minlength=number + 1)[of_defect]
         counts.overlap += np.bincount(bins[flat], weights=weight, minlength=BINS)
         counts.regions += int(number)
 
@@ -139,6 +143,11 @@ class PixelMeter:
     def per_type(self) -> dict[str, PixelMetrics]:
         """Return the figures by defect type, each of the parts of that type together with all good parts."""
         return {name: _figures([self._good, counts]) for name, counts in sorted(self._types.items())}
+
+
+def _counted(values: npt.NDArray[Any], region: BoolMap | None) -> npt.NDArray[Any]:
+    """Return the values (P,) of the pixels that count, of values (H, W)."""
+    return values.ravel() if region is None else values[region]
 
 
 def _figures(groups: Iterable[_Counts]) -> PixelMetrics:

@@ -15,6 +15,7 @@ from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.load import load as load_dataset
 from brightfield.data.masks import read_mask
 from brightfield.data.parallel import ordered_map
+from brightfield.data.region_check import outside_note, shares_outside
 from brightfield.disk.storage import file_digest
 from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.evaluation.pixels import PixelMeter
@@ -132,6 +133,9 @@ def judge(inspector: Inspector, dataset: Dataset, progress: Progress | None = No
         notes.append(
             f"{len(outcome.masks)} mask(s) are left out of the pixel figures; the first: {outcome.masks[0]}"
         )
+    region = inspector.preprocessing.region
+    outside = None if region is None else outside_note(shares_outside(judged.samples, region))
+    notes += [] if outside is None else [outside]
     predictions = _predictions(inspector, judged, outcome.verdicts)
     return Judged(predictions, judged, outcome.pixel, tuple(notes), tuple(outcome.errors))
 
@@ -269,18 +273,23 @@ def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None)
                 meter.update(
                     verdict.heatmap,
                     _mask_of(sample, verdict.heatmap.shape),
+                    region=verdict.region,
                     found=_found(inspector, verdict),
                     defect_type=None if sample.label == inspector.normal else str(sample.label),
                 )
             except DataError as error:
                 masks.append(str(error))
-        verdicts.append(replace(verdict, heatmap=None, heatmap_kind=None, mask=None, picture=None))
+        verdicts.append(
+            replace(verdict, heatmap=None, heatmap_kind=None, mask=None, picture=None, region=None)
+        )
     if not verdicts:
         raise DataError(_on_unreadable(errors))
     pixel = None
     if meter is not None and len(masks) < len(verdicts):
         pixel = {**meter.result().as_dict(), "threshold": inspector.pixel_threshold}
         pixel["per_type"] = {name: figures.as_dict() for name, figures in meter.per_type().items()}
+        if inspector.preprocessing.region is not None:
+            pixel["region"] = "inside"
     return _Outcome(verdicts, errors, masks, pixel)
 
 

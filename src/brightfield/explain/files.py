@@ -63,7 +63,7 @@ def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | N
     if verdict.heatmap is not None:
         content["heatmap"] = encode_heatmap(verdict.heatmap)
         if picture is not None:
-            content["overlay"] = as_png(overlay(picture, verdict.heatmap, verdict.mask))
+            content["overlay"] = as_png(overlay(picture, verdict.heatmap, verdict.mask, verdict.region))
     if verdict.mask is not None:
         content["mask"] = as_png(verdict.mask.astype(np.uint8) * 255)
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.explain.overlay import as_png, overlay, shrink, shrink_heat
+from brightfield.explain.overlay import as_png, overlay, shrink, shrink_heat, shrink_region
 
 if TYPE_CHECKING:
     from brightfield.verdict import Verdict
@@ -59,7 +59,9 @@ def _pictures(verdict: Verdict) -> str:
     small = shrink(_in_colour(verdict.picture), SIDE)
     shown = [("picture", small)]
     if verdict.heatmap is not None:
-        shown.append(("heatmap", overlay(small, shrink_heat(verdict.heatmap, small.shape))))
+        heat = shrink_heat(verdict.heatmap, small.shape)
+        region = shrink_region(verdict.region, small.shape)
+        shown.append(("heatmap", overlay(small, heat, region=region)))
     return "".join(
         f"<img alt='{name}' style='max-width:{SIDE}px' src='data:image/png;base64,"
         f"{base64.b64encode(as_png(picture)).decode()}'>"

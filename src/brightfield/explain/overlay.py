@@ -17,6 +17,7 @@ HOTTEST = 2.0
 _STOPS = np.array([[0.0, 255, 196, 0], [0.5, 255, 96, 0], [1.0, 214, 0, 48]])
 _OPACITY = 0.6
 _LINE, _RIM = (255, 255, 255), (24, 24, 24)
+_FADED = (0.3 * np.arange(256) + 0.7 * 110).round().astype(np.uint8)  # visible on black and on white
 _LEVELS = 1023  # colour steps from CALM to HOTTEST: finer than a screen shows
 _SMALL = 1 << 22  # the most bytes of a picture whose PNG is optimised for size, which is slow
 _AT_ONCE = 1 << 20  # pixels tinted at once, which bounds the memory
@@ -35,19 +36,25 @@ def colour(heatmap: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], npt
 
 
 def overlay(
-    image: npt.NDArray[np.uint8], heatmap: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None = None
+    image: npt.NDArray[np.uint8],
+    heatmap: npt.NDArray[np.float32],
+    mask: npt.NDArray[np.bool_] | None = None,
+    region: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """Return a picture, uint8 (H, W, 3), with a heatmap over it and an outline of its defective region.
+    """Return a picture, uint8 (H, W, 3), with a heatmap over it and an outline of what is defective.
 
-    The region is the mask, or without one all pixels with a heat of 1 or more. The outline is a white line
-    with a dark border, which is visible on any background.
+    The outline is that of the mask, or without one of all pixels with a heat of 1 or more: a white line with
+    a dark border, which is visible on any background. What is outside the region of interest, bool (H, W), is
+    faded to grey.
     """
     out = image.copy()
+    if region is not None:
+        out[~region] = _FADED[out[~region]]
     _tint(out, heatmap)
-    region = heatmap >= 1.0 if mask is None else mask
-    width = line_width(region.shape)
-    out[outline(region, 2 * width)] = _RIM
-    out[outline(region, width)] = _LINE
+    defective = heatmap >= 1.0 if mask is None else mask
+    width = line_width(defective.shape)
+    out[outline(defective, 2 * width)] = _RIM
+    out[outline(defective, width)] = _LINE
     return out
 
 
@@ -120,6 +127,16 @@ def shrink_heat(heatmap: npt.NDArray[np.float32], shape: tuple[int, ...]) -> npt
         old, new = heatmap.shape[axis], min(shape[axis], heatmap.shape[axis])
         heatmap = np.maximum.reduceat(heatmap, np.arange(new) * old // new, axis=axis)
     return heatmap
+
+
+def shrink_region(
+    region: npt.NDArray[np.bool_] | None, shape: tuple[int, ...]
+) -> npt.NDArray[np.bool_] | None:
+    """Return a region, bool (H, W), shrunk to a picture's (h, w); None stays None."""
+    if region is None:
+        return None
+    rows, columns = (np.arange(new) * old // new for old, new in zip(region.shape, shape, strict=False))
+    return region[np.ix_(rows, columns)]
 
 
 def as_png(image: npt.NDArray[np.uint8]) -> bytes:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from brightfield.data.cache import PixelCache
 from brightfield.data.dataset import Dataset
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.data.region import Region
 from brightfield.decide.policy import Policy
 from brightfield.decide.scores import Scores
 from brightfield.progress import Progress, silent
@@ -85,6 +86,7 @@ class Job:
         folds: The fold of each training image, (N,), for calibration on out-of-fold scores; None if a
             calibration split is held out instead.
         process_group: The process group that shares the work, and this process's rank in it.
+        region: The region of interest, which the method's preprocessing must have; None for whole pictures.
         progress: Called during every stage.
     """
 
@@ -95,6 +97,7 @@ class Job:
     duplicates: npt.NDArray[np.intp]
     folds: npt.NDArray[np.intp] | None
     process_group: Any
+    region: Region | None = None
     progress: Progress = silent
 
 

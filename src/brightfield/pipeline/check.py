@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
-from brightfield.data.check import CheckReport, check
+from brightfield.data.check import CheckReport, FurtherCheck, check
 from brightfield.data.dataset import Dataset
 from brightfield.data.finding import Finding, Severity
+from brightfield.data.region_check import find_in_region
+from brightfield.data.region_mask import read_region
 from brightfield.errors import ConfigError, DataError
 from brightfield.options import TrainOptions
 from brightfield.pipeline.preflight import HELD_OUT, make_learner, prepare
@@ -24,9 +27,15 @@ def check_data(
         dataset: The data set.
         options: The options of the training; None for the defaults.
         progress: Callback for progress reports.
+
+    Raises:
+        ConfigError: If the region of interest cannot be read.
     """
-    trainable = partial(_trainable, options or TrainOptions())
-    return check(dataset, further=(trainable,), progress=progress)
+    chosen = options or TrainOptions()
+    further: list[FurtherCheck] = [partial(_trainable, chosen)]
+    if chosen.roi is not None:
+        further.append(partial(find_in_region, read_region(Path(chosen.roi))))
+    return check(dataset, further=further, progress=progress)
 
 
 def _trainable(options: TrainOptions, dataset: Dataset, groups: Sequence[int]) -> Iterator[Finding]:

@@ -39,6 +39,7 @@ def facts_of(ready: Ready, fitted: Fitted, options: TrainOptions, seconds: float
             "splits": {name: data.split(name).counts() for name in ("train", "calibration", "test")},
             "code": code_fingerprint(),
             "weights": fitted.weights_sha256,
+            "roi": None if fitted.preprocessing.region is None else fitted.preprocessing.region.sha256,
         },
         "metrics": None,
         "weights_licence": fitted.weights_licence,

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.dataset import Dataset, Sample
-from brightfield.data.geometry import Resize, resized_shape
+from brightfield.data.geometry import resized_shape
 from brightfield.data.masks import mask_shares, read_mask
+from brightfield.data.preprocessing import Preprocessing
 from brightfield.decide.heat import attribution_heatmap, peak_at
 from brightfield.decide.pixel_threshold import HeatCounts, best_dice, few_good
 from brightfield.decide.scores import Scores
@@ -36,7 +37,7 @@ def choose_pixel_threshold(
     Where pictures of defective parts have masks, it is the value with the greatest Dice, pooled over their
     pixels and those of good parts, as an evaluation reports it; with good parts alone it is the value that
     `GOOD_PIXELS_MARKED` of their pixels reach. Both look at heatmaps at working size: masks are shrunk to it,
-    and a pixel counts by the share of it that is marked.
+    and a pixel counts by the share of it that is marked. Pixels outside the region of interest do not count.
 
     Args:
         inspector: The calibrated inspector.
@@ -66,10 +67,10 @@ def choose_pixel_threshold(
         rows = list(shown)[done : done + len(pictures)]
         for i, judgement in zip(rows, inspector.method.judge(pictures, explain=True), strict=True):
             if judgement.heat is not None:
-                heat = judgement.heat
+                heat, inside = judgement.heat, fitted.preprocessing.region_at(judgement.heat.shape)
                 if peaks is not None:
-                    heat = attribution_heatmap(heat, heat.shape, float(peaks[i]))
-                _count(counts, heat, samples[i], fitted.preprocessing.resize, shown[i])
+                    heat = attribution_heatmap(heat, heat.shape, float(peaks[i]), inside)
+                _count(counts, heat, samples[i], fitted.preprocessing, shown[i])
         done += len(pictures)
         progress("locate", done, len(shown))
     return best_dice(counts) if counts.defective.any() else few_good(counts) if evidence else None
@@ -92,19 +93,20 @@ def _peaks(inspector: Inspector, scores: Scores) -> npt.NDArray[np.float64]:
 
 
 def _count(
-    counts: HeatCounts, heat: npt.NDArray[np.float32], sample: Sample, rule: Resize, weight: float
+    counts: HeatCounts, heat: npt.NDArray[np.float32], sample: Sample, rule: Preprocessing, weight: float
 ) -> None:
     """Count a picture's pixels; a picture whose mask cannot be used is left out, and logged."""
+    inside = rule.region_at((heat.shape[0], heat.shape[1]))
     if sample.mask is None:
-        counts.add(heat, None, weight)
+        counts.add(heat[inside], None, weight)
         return
     try:
-        mask = read_mask(sample.mask)
+        mask = rule.visible_mask(read_mask(sample.mask))
     except DataError as error:
         log.warning("%s; the pixel threshold is chosen without it", error)
         return
     height, width = mask.shape
-    if resized_shape(height, width, rule) != heat.shape:
+    if resized_shape(height, width, rule.resize) != heat.shape:
         log.warning("the mask %s has not its image's shape; export it again", sample.mask)
         return
-    counts.add(heat, mask_shares(mask, heat.shape), weight)
+    counts.add(heat[inside], mask_shares(mask, heat.shape)[inside], weight)

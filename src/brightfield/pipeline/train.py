@@ -9,9 +9,12 @@ from pathlib import Path
 from brightfield.bundle import check_replaceable
 from brightfield.data.dataset import Dataset
 from brightfield.data.load import load as load_dataset
+from brightfield.data.region import Region
+from brightfield.data.region_check import check_region
+from brightfield.data.region_mask import read_region
 from brightfield.data.split import resplit
 from brightfield.decide.policy import Policy, parse_policy
-from brightfield.errors import DataError
+from brightfield.errors import BrightfieldError, DataError
 from brightfield.inspector import Inspector
 from brightfield.learn.processes import Processes, joined, processes, take_device
 from brightfield.learn.tracking import record_settings
@@ -40,6 +43,7 @@ class Request:
         policy: How the threshold is chosen.
         output: The bundle to write, or None.
         resume: Whether to continue an interrupted training.
+        region: The region of interest, or None.
         progress: Callback for progress reports.
     """
 
@@ -47,6 +51,7 @@ class Request:
     policy: Policy
     output: Path | None
     resume: bool
+    region: Region | None
     progress: Progress
 
 
@@ -79,7 +84,8 @@ def train(
     place = None if output is None else Path(output)
     if place is not None:
         check_replaceable(place)
-    request = Request(options, parse_policy(options.policy), place, resume, progress or silent)
+    region = None if options.roi is None else read_region(Path(options.roi))
+    request = Request(options, parse_policy(options.policy), place, resume, region, progress or silent)
     dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=options.normal)
     dataset = resplit(dataset) if options.resplit else dataset
     learner = make_learner(dataset, options)
@@ -92,7 +98,9 @@ def train(
 def _train(dataset: Dataset, learner: Learner, group: Processes, request: Request, begin: float) -> Inspector:
     options = request.options
     progress = request.progress if group.first else silent
-    workspace = Workspace(request.output, options, dataset, request.resume, group, learner.identity)
+    digest = None if request.region is None else request.region.sha256
+    identity = {"settings": learner.identity, "pixels of --roi": digest}
+    workspace = Workspace(request.output, options, dataset, request.resume, group, identity)
     with joined(group), workspace as folder:
         record_settings(
             {"data": dataset.name, "options": options.as_dict(), "settings": dict(learner.identity)}
@@ -101,6 +109,8 @@ def _train(dataset: Dataset, learner: Learner, group: Processes, request: Reques
             duplicates = near_duplicates(dataset, folder, progress)
             ready = prepare(dataset, learner, options, duplicates)
             warn_of_near_duplicates(ready.data, duplicates, request.policy)
+            if request.region is not None:
+                check_region(ready.data, request.region, progress)
         job = Job(
             data=ready.data,
             policy=request.policy,
@@ -109,9 +119,15 @@ def _train(dataset: Dataset, learner: Learner, group: Processes, request: Reques
             duplicates=ready.duplicates,
             folds=ready.folds,
             process_group=group,
+            region=request.region,
             progress=progress,
         )
         fitted = learner.fit(job)
+        if fitted.preprocessing.region != request.region:
+            raise BrightfieldError(
+                f"the method {fitted.method.name} was fitted without the region of interest; expected its "
+                "preprocessing to hold the job's region"
+            )
         workspace.keep_on_failure = True
         inspector = _calibrated(ready, fitted, request, progress)
         images = [s.image for s in ready.calibration.samples]

@@ -42,16 +42,17 @@ class Workspace:
         dataset: Dataset,
         resume: bool,
         group: Processes,
-        settings: Mapping[str, Any],
+        identity: Mapping[str, Any],
     ) -> None:
         self.kept = output is not None
         self.folder = Path() if output is None else _workspace_of(Path(output))
         # another policy does not change the fit, unless it holds images out for a guarantee
         promises = parse_policy(options.policy).promises
         wanted = {**options.as_dict(), "policy": "a promise" if promises else "any other"}
+        del wanted["roi"]  # its content counts, not its place
         # a recipe's settings may differ between versions
-        kept_settings = json.loads(json.dumps(settings))
-        self.identity = {"options": wanted, "data": dataset.fingerprint(), "settings": kept_settings}
+        further = json.loads(json.dumps(identity))
+        self.identity = {"options": wanted, "data": dataset.fingerprint(), **further}
         self.resume = resume
         self.group = group
         self.spent = 0.0

@@ -16,13 +16,13 @@ from brightfield.disk.room import check_overwrites
 from brightfield.errors import ImageError
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.run import Evaluation
-from brightfield.explain.overlay import HOTTEST, as_png, overlay, shrink, shrink_heat
+from brightfield.explain.overlay import HOTTEST, as_png, overlay, shrink, shrink_heat, shrink_region
 from brightfield.inspector import Inspector
 from brightfield.methods.base import Picture
 from brightfield.progress import Progress, silent
 from brightfield.report.html import write_report
 from brightfield.report.report import Exhibit, Report
-from brightfield.verdict import BoolMap, FloatMap, HeatmapKind
+from brightfield.verdict import FloatMap, HeatmapKind, Verdict
 
 RESULTS = ("report.html", "metrics.json", "predictions.csv")
 """Names of the files in the folder of an evaluation."""
@@ -106,7 +106,7 @@ def _exhibits(inspector: Inspector, evaluation: Evaluation, progress: Progress |
         attribution = look.verdict.heatmap_kind is HeatmapKind.ATTRIBUTION
         if kind == "escape" and heatmap is not None and attribution:
             heatmap = at_peak(heatmap, HOTTEST)
-        overlaid = None if heatmap is None else as_png(_overlaid(image, heatmap, look.verdict.mask))
+        overlaid = None if heatmap is None else as_png(_overlaid(image, heatmap, look.verdict))
         yield Exhibit(
             image=samples[i].image,
             kind=kind,
@@ -119,10 +119,10 @@ def _exhibits(inspector: Inspector, evaluation: Evaluation, progress: Progress |
         )
 
 
-def _overlaid(image: Picture, heatmap: FloatMap, mask: BoolMap | None) -> Picture:
-    """Return a small picture with a heatmap and a mask, both at the original image's size, over it."""
-    region = None if mask is None else resize_mask(mask, (image.shape[0], image.shape[1]))
-    return overlay(image, shrink_heat(heatmap, image.shape), region)
+def _overlaid(image: Picture, heatmap: FloatMap, verdict: Verdict) -> Picture:
+    """Return a small picture with a heatmap, and the mask and the region of the verdict, over it."""
+    mask = None if verdict.mask is None else resize_mask(verdict.mask, (image.shape[0], image.shape[1]))
+    return overlay(image, shrink_heat(heatmap, image.shape), mask, shrink_region(verdict.region, image.shape))
 
 
 def _shown_value(predictions: Predictions, row: int) -> float | None:
@@ -136,7 +136,7 @@ def _shown_value(predictions: Predictions, row: int) -> float | None:
 
 
 def _facts(inspector: Inspector, evaluation: Evaluation) -> dict[str, dict[str, str]]:
-    facts = inspector.facts
+    facts, region = inspector.facts, inspector.preprocessing.region
     training, fingerprints = facts.get("training") or {}, facts.get("fingerprints") or {}
     settings = inspector.method.stored().settings
     recipe = training.get("recipe") or {}
@@ -163,6 +163,7 @@ def _facts(inspector: Inspector, evaluation: Evaluation) -> dict[str, dict[str, 
             "backbone": str(settings.get("backbone", {}).get("name", "")),
             "licence of the weights": str(facts.get("weights_licence")),
             "working size": str(training.get("plan")),
+            **({} if region is None else {"region of interest": f"{region.share:.0%} of the picture"}),
             "recipe": str(recipe.get("name")),
             "seed": str(options.get("seed")),
             "training time": f"{training.get('seconds')} s",

@@ -121,6 +121,7 @@ def pixel_table(pixel: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "rows": rows,
         "all": _pixel_row("all types" if types else "all images", pixel, names),
         "threshold": None if threshold is None else number(threshold),
+        "inside": "region" in pixel,
     }
 
 

@@ -50,7 +50,7 @@ def parts(tmp_path: Path) -> tuple[Dataset, PixelCache]:
         samples.append(
             Sample(f"{i}.png", tmp_path / f"{i}.png", label, None if name is None else tmp_path / name)
         )
-    cache = build_cache([s.path for s in samples], resize=RULE.resize, bits=8, folder=tmp_path / "cache")
+    cache = build_cache([s.path for s in samples], rule=RULE, folder=tmp_path / "cache")
     return Dataset("d", tuple(samples), ("OK", "pit", "rust"), "OK"), cache
 
 

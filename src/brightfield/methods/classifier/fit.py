@@ -18,6 +18,7 @@ from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.dataset import Dataset
 from brightfield.data.masks import tile_shares
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.data.region_check import facts_inside
 from brightfield.data.scan import scan_readable
 from brightfield.data.split import resplit, split
 from brightfield.decide.scores import Scores, scores_of_logits
@@ -177,7 +178,9 @@ def _plan(job: Job, training: Dataset, freezer: Freezer, recipe: Recipe, request
         # pictures are augmented whole, at the size that the backbone was trained at
         requested = RequestedSizes(image_size=freezer.net.trunk.spec.input_size)
     tiled = job.data.normal is not None
+    facts = facts_inside(facts, job.region)
     chosen = plan(facts, freezer, requested, views=views, needed_views=needed, budget=budget, tiled=tiled)
+    chosen = replace(chosen, preprocessing=replace(chosen.preprocessing, region=job.region))
     document = {
         "preprocessing": chosen.preprocessing.as_dict(),
         "views": chosen.views,
@@ -192,8 +195,7 @@ def _caches(job: Job, rule: Preprocessing) -> list[PixelCache]:
     return [
         build_cache(
             [s.path for s in job.data.split(name).samples],
-            resize=rule.resize,
-            bits=rule.bits,
+            rule=rule,
             folder=job.folder / "pixels",
             progress=job.progress,
         )

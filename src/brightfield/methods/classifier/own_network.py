@@ -74,8 +74,7 @@ def classifier_of(
     normal = data.normal_index
     cache = build_cache(
         [s.path for s in data.split("calibration").samples],
-        resize=preprocessing.resize,
-        bits=preprocessing.bits,
+        rule=preprocessing,
         folder=folder,
     )
     method = Classifier(
