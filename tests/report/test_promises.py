@@ -132,8 +132,8 @@ def test_few_defects_are_counted_and_promise_nothing() -> None:
     said = promises(of_auto(64, [99.0, 98.0, 3.0]))
     assert said[3] == (
         "Good parts alone chose the threshold. Of the 3 known defective parts that it was counted on 1 "
-        f"passes: with 95% confidence an escape rate of at most {high(1, 3)}, if defects to come are like these. No "
-        "escape rate is guaranteed; 59 known defective parts could prove 5%."
+        f"passes: with 95% confidence an escape rate of at most {high(1, 3)}, if defects to come are "
+        "like these. No escape rate is guaranteed; 59 known defective parts could prove 5%."
     )
     assert "is not the probability of a defect" in said[4]
     assert not any("without defective parts" in sentence for sentence in said)
