@@ -17,7 +17,8 @@ AUTO = "auto"
 """The value of `method` that has the method chosen by the labels of the data."""
 
 POLICY_HELP = (
-    "how the threshold is chosen: auto (f1, or of good parts alone overkill=0.01), f1, youden, recall=R, "
+    "how the threshold is chosen: auto (f1, or of good parts alone the smallest "
+    "overkill<=O@0.95 that they prove), f1, youden, recall=R, "
     "precision=P, fixed=T, overkill=O, 'escape<=0.02@0.95', 'overkill<=0.01@0.95', or "
     "'cost escape=500 overkill=2 review=1 prevalence=0.003'; two joined by `and` leave a review "
     "band between them"
@@ -41,7 +42,9 @@ class TrainOptions:
         test: Share of the images for the test split, in [0, 0.9), unless the data set has splits of its own.
         calibration: Share of the remaining images for the calibration split, in [0, 0.9). None calibrates
             on out-of-fold scores of the training images where the recipe has folds and the policy needs no
-            held-out images, and otherwise takes 0.15.
+            held-out images, and otherwise takes 0.15. Where the method learns from good parts alone, it is
+            a share of the good parts, None takes as many as prove the next smaller overkill bound, up to a
+            quarter, and all known defects that are not tested calibrate besides.
         resplit: Whether to ignore the data set's own splits and split all images again.
         roi: A mask of the region of interest, white where the inspector looks, as `read_region` reads it.
         own: Options of the method itself, by name; `own_options` builds the method's dataclass from them.
@@ -58,7 +61,7 @@ class TrainOptions:
     )
     calibration: float | None = option(
         "share of the remaining images for the calibration split (default: 0 where out-of-fold scores of the "
-        "training images can calibrate, else 0.15)",
+        "training images can calibrate, else 0.15, or up to 0.25 of the good parts where these alone teach)",
         metavar="SHARE",
         low=0,
         high=Open(0.9),

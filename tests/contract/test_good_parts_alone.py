@@ -18,6 +18,7 @@ from sklearn.metrics import roc_auc_score
 import brightfield
 from brightfield.cli.main import main
 from brightfield.decide.calibration import Conformal, score_at
+from brightfield.decide.curves import Platt
 from brightfield.disk.storage import file_digest
 from brightfield.errors import ConfigError, DataError
 from brightfield.options import make_options
@@ -86,9 +87,100 @@ def test_the_default_threshold_rejects_what_is_more_unusual_than_the_good_ones(b
     assert isinstance(inspector.calibrator, Conformal)
     good_scores = np.sort(inspector.reference["scores"])
     assert np.allclose(inspector.calibrator.good, good_scores)
-    # fewer than 99 good parts: the smallest share that they can show
+    # fewer than 29 good parts, which prove no bound: the smallest share that they can show
     assert inspector.operating_point is not None
-    assert inspector.operating_point.threshold == pytest.approx(1 / (len(good_scores) + 1))
+    assert len(good_scores) == 19
+    assert inspector.operating_point.threshold == pytest.approx(1 / 20)
+
+
+def test_by_default_the_smallest_overkill_that_is_proven_is_promised(
+    parts: Path, good: Path, run: Run, tmp_path: Path
+) -> None:
+    said = run("train", good, "-o", tmp_path / "i", "--test", "0", "--calibration", "0.625", "--quiet")
+    point = said["operating_point"]
+    assert (point["policy"], point["scale"], point["n_calibration"]) == ("overkill<=0.1@0.95", "score", 30)
+    (promised,) = point["guarantees"]
+    assert (promised["kind"], promised["bound"], promised["n"], promised["errors"]) == (
+        "overkill",
+        0.1,
+        30,
+        0,
+    )
+    assert "at most 10% of all good parts are rejected" in said["promises"][0]
+    assert "59 would prove 5%" in said["promises"][1]
+    assert any("escape rate is unknown" in sentence for sentence in said["promises"])
+    assert any("not the probability" in sentence for sentence in said["promises"])
+    inspector = brightfield.load(tmp_path / "i")
+    assert inspector.operating_point is not None
+    assert inspector.operating_point.as_dict() == point
+    for image in sorted((parts / "pit").glob("*.png"))[:3]:
+        verdict = inspector.inspect(image)
+        assert verdict.probability is None
+        assert verdict.p_value is not None
+        assert (verdict.scale, verdict.threshold) == (Scale.SCORE, point["threshold"])
+        assert (verdict.decision == "DEFECT") == (verdict.score >= point["threshold"])
+        # of these good parts none is rejected: on the p-value that is the least there can be
+        assert (verdict.decision == "DEFECT") == (verdict.p_value <= 1 / 31)
+    again = run("threshold", tmp_path / "i", good, "--policy", "auto", "-o", tmp_path / "again")
+    assert (again["after"], again["promises"]) == (point, said["promises"])
+    run("evaluate", tmp_path / "i", parts, "--split", "all", "-o", tmp_path / "r")
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert "59 would prove 5%" in page
+    assert "not the probability" in page
+
+
+def with_defects(parts: Path, n: int, folder: Path) -> Path:
+    """Return a folder of all good parts and so many with a pit."""
+    shutil.copytree(parts / "OK", folder / "OK")
+    (folder / "pit").mkdir()
+    for image in sorted((parts / "pit").glob("*.png"))[:n]:
+        shutil.copy(image, folder / "pit")
+    return folder
+
+
+def test_few_known_defects_are_counted_and_calibrate_no_probability(
+    parts: Path, run: Run, tmp_path: Path
+) -> None:
+    data = with_defects(parts, 3, tmp_path / "parts")
+    said = run(
+        *(
+            "train",
+            data,
+            "-o",
+            tmp_path / "i",
+            "--method",
+            fake_method.NAME,
+            "--calibration",
+            "0.8",
+            "--quiet",
+        )
+    )
+    assert said["splits"]["calibration"] == {"OK": 30, "pit": 3}
+    assert said["splits"]["train"]["pit"] == said["splits"]["test"]["pit"] == 0
+    point = said["operating_point"]
+    assert (point["policy"], point["scale"], point["n_defect"]) == ("overkill<=0.1@0.95", "score", 3)
+    assert any("Of the 3 known defective parts that it was counted on" in s for s in said["promises"])
+    inspector = brightfield.load(tmp_path / "i")
+    assert isinstance(inspector.calibrator, Conformal)
+    assert len(inspector.calibrator.good) == 30
+    verdict = inspector.inspect(next((data / "pit").glob("*.png")))
+    assert (verdict.probability, verdict.label) in {(None, "pit"), (None, "OK")}
+
+
+def test_new_defects_choose_where_they_are_asked_for(
+    bundle: Path, parts: Path, run: Run, tmp_path: Path
+) -> None:
+    copied = tmp_path / "i"
+    run("threshold", bundle, parts, "--policy", "escape<=0.3@0.9", "-o", copied, code=2)
+    said = run("threshold", bundle, parts, "--policy", "auto", "-o", copied)
+    assert any(
+        "10 images that are new to the inspector are not used: --split all" in n for n in said["notes"]
+    )
+    said = run("threshold", copied, parts, "--policy", "escape<=0.3@0.9", "--split", "all")
+    assert (said["after"]["scale"], said["after"]["n_defect"]) == ("score", 10)
+    assert said["after"]["guarantees"][0]["kind"] == "escape"
+    assert "at most 30% of all defective parts are passed" in said["promises"][0]
+    assert run("threshold", copied, parts, "--policy", "auto", "--split", "all")["after"]["policy"] == "f1"
 
 
 def test_defects_in_the_test_split_are_judged(parts: Path, run: Run, tmp_path: Path) -> None:
@@ -193,7 +285,10 @@ def test_its_options_are_in_the_help(capsys: pytest.CaptureFixture[str]) -> None
     assert "options of several methods" in said  # --image-size is the classifier's too
 
 
-def test_good_and_defective_parts_give_it_probabilities(parts: Path, tmp_path: Path) -> None:
+def test_good_and_defective_parts_give_it_probabilities(
+    make_spots: Callable[..., Path], tmp_path: Path
+) -> None:
+    parts = make_spots(tmp_path / "parts", ("OK", "pit"), each=16, size=(48, 64))
     tested = train_and_test(
         parts,
         tmp_path / "i",
@@ -201,8 +296,19 @@ def test_good_and_defective_parts_give_it_probabilities(parts: Path, tmp_path: P
         report=tmp_path / "r",
     )
     assert tested.evaluation is not None
-    assert tested.inspector.operating_point is not None
-    assert tested.inspector.operating_point.scale is Scale.PROBABILITY
+    point = tested.inspector.operating_point
+    assert point is not None
+    assert (point.scale, point.policy) == (Scale.PROBABILITY, "f1")
+    splits = tested.inspector.facts["fingerprints"]["splits"]
+    assert splits["train"]["pit"] == 0, "it learns nothing from them"
+    assert splits["calibration"]["pit"] + splits["test"]["pit"] == 16
+    assert point.n_defect == splits["calibration"]["pit"] >= 10
+    assert isinstance(tested.inspector.calibrator, Platt)
+    promised = brightfield.train(
+        parts, method=fake_method.NAME, calibration=0.4, policy="escape<=0.3@0.9"
+    ).operating_point
+    assert promised is not None
+    assert (promised.guarantees[0].kind, promised.guarantees[0].n) == ("escape", point.n_defect)
     assert tested.evaluation.metrics["ece"] is not None
     verdict = tested.inspector.inspect(next((parts / "pit").glob("*.png")))
     assert verdict.probability is not None

@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from brightfield.decide.calibration import (
+    LEAST_DEFECTS,
     ByType,
     Calibrator,
     Conformal,
@@ -128,6 +129,19 @@ def test_good_parts_alone_give_p_values() -> None:
     assert (judged.probability, judged.by_class) == (None, None)
     # logits of a classifier that saw good parts alone change nothing
     assert fit(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([0, 0]), 0) == Conformal((-2.0, -1.0))
+
+
+def test_fewer_defects_than_a_curve_takes_leave_p_values() -> None:
+    rng = np.random.default_rng(5)
+    for n_defect, kind in ((1, Conformal), (LEAST_DEFECTS - 1, Conformal), (LEAST_DEFECTS, Platt)):
+        labels = np.repeat([0, 1], [40, n_defect])
+        raw = rng.normal(size=len(labels)) + 3 * labels
+        found = fit_calibrator(Scores(raw), labels, 0)
+        assert isinstance(found, kind)
+        if isinstance(found, Conformal):
+            assert found.good == tuple(sorted(raw[:40])), "a p-value is among good parts"
+    # logits are fitted to defects already, and a curve only corrects them
+    assert isinstance(fit(np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]), np.array([0, 0, 1]), 0), Platt)
 
 
 def test_scores_without_logits_get_a_curve() -> None:

@@ -31,6 +31,16 @@ def test_parts_needed_without_an_error(bound: float, needed: int) -> None:
     assert parts_needed(bound, 0.95) == needed
 
 
+@pytest.mark.parametrize(
+    ("bound", "errors", "needed"),
+    # Wilks' sample sizes of one-sided tolerance limits of higher orders
+    [(0.05, 1, 93), (0.05, 2, 124), (0.05, 3, 153), (0.01, 1, 473), (0.01, 2, 628), (0.1, 1, 46)],
+)
+def test_parts_needed_with_errors(bound: float, errors: int, needed: int) -> None:
+    assert parts_needed(bound, 0.95, errors) == needed
+    assert tail(errors, needed, bound) <= 0.05 < tail(errors, needed - 1, bound)
+
+
 @pytest.mark.parametrize(("bound", "confidence"), [(0.3, 0.5), (0.05, 0.95), (0.02, 0.9), (0.4, 0.999)])
 def test_no_fewer_parts_prove_it(bound: float, confidence: float) -> None:
     n = parts_needed(bound, confidence)

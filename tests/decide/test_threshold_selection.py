@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_curve
 
-from brightfield.decide.calibration import Calibrated, Conformal
+from brightfield.decide.calibration import LEAST_DEFECTS, Calibrated, Conformal
 from brightfield.decide.conformal import conformal_p_values
 from brightfield.decide.cost import shifted
+from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import Clause, Policy, parse_policy
-from brightfield.decide.threshold_selection import check_enough, choose, count, resolve
+from brightfield.decide.threshold_selection import check_enough, choose, count
 from brightfield.errors import ConfigError, DataError
 from brightfield.verdict import Decision, Scale
 
@@ -379,16 +381,47 @@ def test_auto_follows_the_parts(caplog: pytest.LogCaptureFixture) -> None:
     auto = parse_policy("auto")
     values, defect = separable(100, 40)
     assert choose(auto, values, defect) == choose(parse_policy("f1"), values, defect)
-    scores, judged, good = good_alone(99)
-    assert choose(auto, judged, good, scores=scores).policy == "overkill=0.01"
+    scores, judged, good = good_alone(299)
+    point = choose(auto, judged, good, scores=scores)
+    assert point == choose(parse_policy("overkill<=0.01@0.95"), judged, good, scores=scores)
+    assert (point.policy, point.scale) == ("overkill<=0.01@0.95", Scale.SCORE)
+    assert [(g.kind, g.bound, g.confidence, g.n) for g in point.guarantees] == [("overkill", 0.01, 0.95, 299)]
+    assert OperatingPoint.from_dict(json.loads(json.dumps(point.as_dict()))) == point
+    assert parse_policy(point.policy) == Policy((Clause("overkill", 0.01, 0.95),))
     assert caplog.text == ""
     scores, judged, good = good_alone(19)
     point = choose(auto, judged, good, scores=scores)
     assert (point.policy, point.scale, point.overkills) == ("overkill=0.05", Scale.P_VALUE, 0)
     assert "19 good parts calibrate" in caplog.text
-    assert "99 good parts would allow 1%" in caplog.text
+    assert "29 good parts would prove at most 10%" in caplog.text
     check_enough(auto, good, ["OK"] * 19)
-    assert resolve(parse_policy("youden"), good) == parse_policy("youden")
+
+
+def test_few_defects_are_counted_and_choose_nothing() -> None:
+    good, bad = np.random.default_rng(3).normal(size=149), [9.0, -9.0, 8.0]
+    scores, defect = np.append(good, bad), np.arange(152) >= 149
+    judged = Calibrated(p_value=conformal_p_values(good, scores))
+    point = choose(parse_policy("auto"), judged, defect, scores=scores)
+    assert (point.policy, point.scale, point.threshold) == (
+        "overkill<=0.02@0.95",
+        Scale.SCORE,
+        np.nextafter(good.max(), np.inf),
+    )
+    assert (point.n_calibration, point.n_defect, point.escapes, point.overkills) == (152, 3, 1, 0)
+    by_p = choose(parse_policy("overkill=0.02"), judged, defect, scores=scores)
+    # of 150 places three may be rejected, the new part's own among them
+    assert (by_p.scale, by_p.n_good, by_p.overkills, by_p.escapes) == (Scale.P_VALUE, 149, 2, 1)
+    many = np.append(good, np.linspace(3, 9, LEAST_DEFECTS))
+    chosen = choose(parse_policy("auto"), Calibrated(), np.arange(len(many)) >= 149, scores=many)
+    assert (chosen.policy, chosen.scale) == ("f1", Scale.SCORE)
+    cost = parse_policy("cost escape=9 overkill=1 prevalence=0.1")
+    check_enough(cost, defect, ["OK"] * 149 + ["pit"] * 3)
+    with pytest.raises(DataError, match="train with 10 defective parts or more"):
+        check_enough(cost, defect, ["OK"] * 149 + ["pit"] * 3, LEAST_DEFECTS)
+
+
+def test_auto_needs_good_parts() -> None:
+    auto = parse_policy("auto")
     with pytest.raises(DataError, match="2 of 2 calibration parts are defective"):
         choose(auto, [0.1, 0.2], [True, True])
 
@@ -425,7 +458,7 @@ def test_f1_of_scores_is_counted(seed: int) -> None:
 
 
 def test_costs_need_probabilities() -> None:
-    with pytest.raises(DataError, match="this inspector gives none, as good parts alone calibrated it"):
+    with pytest.raises(DataError, match="this inspector gives none, as good parts calibrated it"):
         choose(
             parse_policy("cost escape=9 overkill=1 prevalence=0.1"),
             Calibrated(p_value=np.array([0.2, 0.1])),

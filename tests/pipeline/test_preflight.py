@@ -20,11 +20,14 @@ from brightfield.methods.classifier.learner import ClassifierLearner
 from brightfield.options import TrainOptions
 from brightfield.pipeline import preflight
 from brightfield.pipeline.preflight import (
+    calibrates_out_of_fold,
     check_calibration,
     check_labels,
     choose_method,
+    good_held_out,
     make_learner,
     near_duplicates,
+    policy_on,
     prepare,
     warn_of_near_duplicates,
 )
@@ -47,6 +50,7 @@ class Pupil:
     """A learner that only notes what it is asked to check."""
 
     folds: int = 0
+    good_parts_alone: bool = False
     options: Any = None
     identity: Mapping[str, Any] = field(default_factory=dict)
     checked: list[tuple[Dataset, Dataset]] = field(default_factory=list)
@@ -143,6 +147,76 @@ def test_elsewhere_images_are_held_out(folds: int, options: TrainOptions, held: 
     assert len(ready.calibration) == held
     assert pupil.checked == [(ready.data.split("train"), ready.calibration)]
     assert len(ready.duplicates) == len(ready.data.split("train"))
+
+
+@pytest.mark.parametrize(
+    ("n_good", "held"),
+    [
+        (8, 2),  # a quarter, which proves no bound
+        (100, 25),
+        (116, 29),  # proves 10%
+        (235, 35),  # 15%, as a quarter is not yet 59
+        (256, 59),  # proves 5%, and leaves 197 to learn from
+        (600, 149),  # 2%
+        (1100, 165),  # 15% is more than that
+        (1196, 299),  # 1%
+        (5000, 750),
+    ],
+)
+def test_as_many_good_parts_are_held_out_as_prove_something(n_good: int, held: int) -> None:
+    assert good_held_out(n_good) == held
+    assert good_held_out(n_good, 0.5) == round(n_good / 2)
+
+
+def test_what_learns_from_good_parts_alone_leaves_the_defects_to_calibrate() -> None:
+    data = parts({"OK": 320, "crack": 20, "dent": 2})
+    pupil = Pupil(good_parts_alone=True)
+    ready = prepare(data, pupil, TrainOptions(), alone(data))
+    counts = {name: ready.data.split(name).counts() for name in ("train", "calibration", "test")}
+    assert counts["train"] == {"OK": 197, "crack": 0, "dent": 0}
+    assert counts["calibration"] == {"OK": 59, "crack": 16, "dent": 2}
+    assert counts["test"] == {"OK": 64, "crack": 4, "dent": 0}
+    assert ready.folds is None
+    assert pupil.checked == [(ready.data.split("train"), ready.calibration)]
+    assert len(ready.duplicates) == 197
+    held = prepare(data, pupil, TrainOptions(calibration=0.5), alone(data)).calibration.counts()
+    assert held == {"OK": 128, "crack": 16, "dent": 2}
+
+
+def test_one_known_defect_is_not_lost() -> None:
+    data = parts({"OK": 320, "crack": 1})
+    ready = prepare(data, Pupil(good_parts_alone=True), TrainOptions(), alone(data))
+    assert ready.calibration.counts() == {"OK": 59, "crack": 1}
+    with pytest.raises(DataError, match="class 'crack' has 1 image"):
+        prepare(data, Pupil(), TrainOptions(), alone(data))
+
+
+def test_defects_that_cannot_be_held_out_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    data = parts({"OK": 120, "crack": 60})
+    both = data.subset(replace(s, group=f"place {i % 12}") for i, s in enumerate(data.samples))
+    prepare(both, Pupil(good_parts_alone=True), TrainOptions(test=0.0), alone(data))
+    assert "45 defective parts stay in the train split" in caplog.text
+    assert "they share a group with good parts" in caplog.text
+    own = data.subset(replace(s, split=("train", "calibration")[i % 2]) for i, s in enumerate(data.samples))
+    prepare(own, Pupil(good_parts_alone=True), TrainOptions(test=0.0), alone(data))
+    assert "30 defective parts stay" in caplog.text
+    assert "the data set has a calibration split of its own" in caplog.text
+
+
+def test_auto_promises_on_good_parts_alone() -> None:
+    """So it needs images that trained nothing, and groups are no parts of their own."""
+    good, both = parts({"OK": 200}), parts({"OK": 200, "crack": 40})
+    learner = Pupil(folds=5)
+    assert not calibrates_out_of_fold(good, learner, TrainOptions())
+    assert calibrates_out_of_fold(both, learner, TrainOptions())
+    assert calibrates_out_of_fold(parts({"OK": 20}), learner, TrainOptions()), "which prove nothing"
+    assert str(policy_on(good, parse_policy("auto"), learner)) == "overkill<=0.02@0.95"
+    few = parts({"OK": 200, "crack": 9})
+    assert policy_on(few, parse_policy("auto"), learner) == parse_policy("f1")
+    alone = Pupil(good_parts_alone=True)
+    assert str(policy_on(few, parse_policy("auto"), alone)) == "overkill<=0.02@0.95"
+    kinds = parts({"cat": 20, "dog": 20}, normal=None)
+    assert policy_on(kinds, parse_policy("auto"), learner) == parse_policy("auto")
 
 
 def test_the_data_sets_own_calibration_split_is_used() -> None:
@@ -257,6 +331,9 @@ def test_pictures_of_one_group_are_no_parts_of_their_own(caplog: pytest.LogCaptu
         assert caplog.text == ""
         check_calibration(held, parse_policy("escape<=0.05@0.95"))
     assert "260 pictures show 1 groups" in caplog.text
+    with caplog.at_level(logging.WARNING):
+        check_calibration(parts({"OK": 200}, group="screw 1"), parse_policy("auto"))
+    assert "200 pictures show 1 groups" in caplog.text
 
 
 def test_a_burst_of_pictures_is_no_lot_of_parts(caplog: pytest.LogCaptureFixture) -> None:

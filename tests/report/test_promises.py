@@ -82,18 +82,58 @@ def test_an_expected_share_is_no_promise_with_a_confidence() -> None:
     scores = np.arange(199.0)
     judged = Calibrated(p_value=conformal_p_values(scores, scores))
     point = choose(parse_policy("overkill=0.015"), judged, np.zeros(199, dtype=bool), scores=scores)
-    expected, one_draw, escapes = promises(point)
+    expected, proven, one_draw, escapes, p_values = promises(point)
     assert "at most 1.5% are expected to be rejected, about 15 of 1,000" in expected
     # of 200 places three may be rejected, the new part's own among them
     assert "rests on the 199 good parts that the threshold was chosen on, of which 2 are rejected" in expected
     assert "For a guarantee with a confidence" in expected
+    assert f"199 good parts prove an overkill rate of at most {high(2, 199)}; 299 would prove 1%." in proven
     assert "no longer holds after the parts" in one_draw
     assert "The escape rate is unknown and not guaranteed" in escapes
+    assert "is not the probability of a defect" in p_values
+
+
+def of_auto(n_good: int, defects: list[float]) -> OperatingPoint:
+    """Choose by `auto` on the scores 0 to n_good - 1 of good parts, and on those of some defects."""
+    scores = np.append(np.arange(float(n_good)), defects)
+    defect = np.arange(len(scores)) >= n_good
+    judged = Calibrated(p_value=conformal_p_values(scores[~defect], scores))
+    return choose(parse_policy("auto"), judged, defect, scores=scores)
 
 
 def test_good_parts_alone_promise_nothing_of_escapes() -> None:
-    scores = np.arange(59.0)
-    point = choose(parse_policy("overkill<=0.05"), Calibrated(), np.zeros(59, dtype=bool), scores=scores)
-    said = promises(point)
-    assert said[0].startswith("With 95% confidence at most 5% of all good parts are rejected")
-    assert "The escape rate is unknown and not guaranteed" in said[-1]
+    bound, more, one_draw, escapes, p_values = promises(of_auto(64, []))
+    assert bound.startswith(
+        "With 95% confidence at most 5% of all good parts are rejected. It rests on the 64"
+    )
+    assert more == (
+        "With more good parts held out a lower rate can be proven: 149 would prove 2%, 299 would prove 1%."
+    )
+    assert "no longer holds after the parts" in one_draw
+    assert "The escape rate is unknown and not guaranteed" in escapes
+    assert "a p-value: the share of good parts that look at least as unusual. It is not the prob" in p_values
+
+
+def test_where_the_smallest_bound_is_proven_more_parts_lower_the_threshold() -> None:
+    assert "for a lower threshold" in promises(of_auto(300, []))[1]
+    assert "of 473 good parts 1 may be rejected" in promises(of_auto(300, []))[1]
+    assert "of 628 good parts 2 may be rejected" in promises(of_auto(473, []))[1]
+
+
+def test_too_few_good_parts_are_said_to_prove_little() -> None:
+    expected, proven, *_ = promises(of_auto(12, []))
+    assert "at most 7.692% are expected to be rejected" in expected
+    assert (
+        f"these 12 good parts prove an overkill rate of at most {high(0, 12)}; 29 would prove 10%" in proven
+    )
+
+
+def test_few_defects_are_counted_and_promise_nothing() -> None:
+    said = promises(of_auto(64, [99.0, 98.0, 3.0]))
+    assert said[3] == (
+        "Good parts alone chose the threshold. Of the 3 known defective parts that it was counted on 1 "
+        f"passes: with 95% confidence an escape rate of at most {high(1, 3)}, if defects to come are "
+        "like these. No escape rate is guaranteed; 59 known defective parts could prove 5%."
+    )
+    assert "is not the probability of a defect" in said[4]
+    assert not any("without defective parts" in sentence for sentence in said)

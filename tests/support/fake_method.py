@@ -80,6 +80,7 @@ class MeanPartLearner:
     """Learns the mean good part."""
 
     folds = 0
+    good_parts_alone = True
 
     def __init__(self, options: MeanPartOptions) -> None:
         self.options = options

@@ -107,9 +107,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _warn(inspector: Inspector, evaluation: Evaluation | None, report: Path | None) -> None:
     from brightfield.evaluation.intervals import clopper_pearson
+    from brightfield.verdict import Scale
 
     point = inspector.operating_point
-    if point is not None and point.n_defect < FEW_DEFECTS:
+    # elsewhere good parts chose the threshold, and the promises say what that means for escapes
+    if point is not None and point.scale is Scale.PROBABILITY and point.n_defect < FEW_DEFECTS:
         bound = clopper_pearson(point.escapes, point.n_defect)
         high = "100%" if bound.high is None else f"{bound.high:.0%}"
         log.warning(

@@ -127,7 +127,7 @@ def build_cache(
 
 
 def _key(paths: Sequence[Path], rule: Preprocessing) -> str:
-    facts_of_rule: list[Any] = [_SCHEMA, rule.long_side, rule.enlarge, rule.bits]
+    facts_of_rule: list[Any] = [_SCHEMA, rule.long_side, rule.enlarge, rule.square, rule.bits]
     if rule.region is not None:
         facts_of_rule += [rule.region.as_dict()["png"], rule.fill]
     digest = hashlib.sha256(json.dumps(facts_of_rule).encode())

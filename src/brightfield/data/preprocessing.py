@@ -30,6 +30,7 @@ class Preprocessing:
         mean: The mean that is subtracted from each colour channel, in [0, 1].
         std: The standard deviation by which the difference is divided.
         region: The region of interest; None looks at the whole picture.
+        square: Whether images are squeezed to a square of `long_side`.
     """
 
     bits: int
@@ -40,11 +41,12 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     region: Region | None = None
+    square: bool = False
 
     @property
     def resize(self) -> Resize:
         """The rule for the working size of images."""
-        return Resize(self.long_side, enlarge=self.enlarge)
+        return Resize(self.long_side, enlarge=self.enlarge, square=self.square)
 
     @property
     def fill(self) -> tuple[int, int, int]:
@@ -126,6 +128,8 @@ class Preprocessing:
         """Return plain values for a manifest."""
         values = asdict(replace(self, region=None))
         del values["region"]  # without a region, manifests are as before there were regions
+        if not self.square:
+            del values["square"]
         return values if self.region is None else {**values, "region": self.region.as_dict()}
 
     @classmethod

@@ -44,7 +44,7 @@ def split(
         ConfigError: If a share is out of range, or `duplicates` does not have one number for each sample.
     """
     shares = _missing_splits(dataset, test, calibration)
-    clusters = _clusters(dataset, duplicates)
+    clusters = clusters_of(dataset, duplicates)
     by_name = sorted(range(len(dataset)), key=lambda i: dataset.samples[i].image)
     pool = [i for i in by_name if dataset.samples[i].split in (None, "train")]
     if not shares:
@@ -85,7 +85,7 @@ def folds(
     if k < 2:
         raise ConfigError(f"k is {k}; expected at least 2 folds")
     unsplit = resplit(dataset)
-    clusters = _clusters(unsplit, duplicates)
+    clusters = clusters_of(unsplit, duplicates)
     numbers = _fold_numbers(unsplit, clusters, k, seed)
     with_test = (
         _with_splits(unsplit, {i: "test" if n == fold else "train" for i, n in enumerate(numbers)})
@@ -112,11 +112,11 @@ def fold_numbers(
         DataError: If all images of a class are in one group.
     """
     unsplit = resplit(dataset)
-    clusters = _clusters(unsplit, duplicates)
-    clusters_of: dict[str, set[int]] = defaultdict(set)
+    clusters = clusters_of(unsplit, duplicates)
+    spread: dict[str, set[int]] = defaultdict(set)
     for sample, cluster in zip(unsplit.samples, clusters, strict=True):
-        clusters_of[str(sample.label)].add(cluster)
-    fewest = min(len(of_class) for of_class in clusters_of.values())
+        spread[str(sample.label)].add(cluster)
+    fewest = min(len(of_class) for of_class in spread.values())
     return _fold_numbers(unsplit, clusters, max(2, min(most, fewest // 2)), seed)
 
 
@@ -155,7 +155,7 @@ def _sizes(shares: Mapping[str, float]) -> dict[str, float]:
     return {split: size for split, size in sizes.items() if size > 0}
 
 
-def _clusters(dataset: Dataset, duplicates: Sequence[int] | None) -> list[int]:
+def clusters_of(dataset: Dataset, duplicates: Sequence[int] | None) -> list[int]:
     """Return the cluster number of each sample; samples of one cluster must be in one split.
 
     Clusters are the connected components of samples that share a group or are near-duplicates.
@@ -189,10 +189,10 @@ def _check_enough(
 def _check_spread(
     dataset: Dataset, pool: Sequence[int], clusters: Sequence[int], splits: Sequence[str]
 ) -> None:
-    clusters_of: dict[str, set[int]] = defaultdict(set)
+    spread: dict[str, set[int]] = defaultdict(set)
     for i in pool:
-        clusters_of[str(dataset.samples[i].label)].add(clusters[i])
-    for label, of_label in sorted(clusters_of.items()):
+        spread[str(dataset.samples[i].label)].add(clusters[i])
+    for label, of_label in sorted(spread.items()):
         if len(of_label) < len(splits):
             raise DataError(
                 f"class {label!r} comes from {len(of_label)} groups of images that must stay together; "

@@ -22,6 +22,14 @@ from brightfield.verdict import Scale
 
 FloatArray = npt.NDArray[np.float64]
 
+LEAST_DEFECTS = 10
+"""Fewest defective parts that calibrate a probability where the method gives a score and no logits.
+
+Fitted to fewer, a curve is mostly its smoothing: where it says 0.5, the truth may be 0.9. Ten events for each
+fitted slope is the usual rule: Peduzzi et al., A simulation study of the number of events per variable in
+logistic regression analysis, 1996.
+"""
+
 
 @dataclass(frozen=True)
 class Temperature:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from brightfield.decide.calibration import ByType, Calibrator, Conformal, Temperature
+from brightfield.decide.calibration import LEAST_DEFECTS, ByType, Calibrator, Conformal, Temperature
 from brightfield.decide.checks import check_counts, check_labels, check_numbers
 from brightfield.decide.fit_curves import fit_curve
 from brightfield.decide.scores import Scores
@@ -26,8 +26,9 @@ def fit_calibrator(scores: Scores, labels: npt.ArrayLike, normal: int | None) ->
     """Fit the calibrator that the labels of the calibration pictures allow.
 
     With good and defective parts it is an increasing curve on the score, and with logits of three classes or
-    more also a temperature for the defect types. With good parts alone it is conformal p-values. Without a
-    normal class it is a temperature for the logits.
+    more also a temperature for the defect types. With good parts alone it is conformal p-values, and so it is
+    for scores without logits with fewer defective parts than `LEAST_DEFECTS`. Without a normal class it is a
+    temperature for the logits.
 
     Args:
         scores: Scores of the calibration pictures.
@@ -48,8 +49,9 @@ def fit_calibrator(scores: Scores, labels: npt.ArrayLike, normal: int | None) ->
             )
         return fit_temperature(scores.logits, classes)
     defective = classes != normal
-    if not defective.any() and len(classes):
-        return Conformal(tuple(np.sort(scores.defect).tolist()))
+    least = LEAST_DEFECTS if scores.logits is None else 1
+    if int(defective.sum()) < least and not defective.all():
+        return Conformal(tuple(np.sort(scores.defect[~defective]).tolist()))
     if defective.all():
         raise DataError(
             f"{int(defective.sum())} of {len(classes)} calibration images are defective; expected good "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -95,17 +96,24 @@ def upper_bound(errors: int, n: int, confidence: float) -> float:
     return float(beta.ppf(confidence, errors + 1, n - errors))
 
 
-def parts_needed(bound: float, confidence: float) -> int:
-    """Return the fewest parts that prove the bound if none is decided wrongly.
+def parts_needed(bound: float, confidence: float, errors: int = 0) -> int:
+    """Return the fewest parts that prove the bound if so many of them are decided wrongly.
 
-    With 95% confidence these are 59, 149 and 299 parts for bounds of 5%, 2% and 1%: the least n for which
-    (1 - bound)^n <= 1 - confidence.
+    With 95% confidence and no error these are 59, 149 and 299 parts for bounds of 5%, 2% and 1%: the least n
+    for which (1 - bound)^n <= 1 - confidence.
     """
     check_bound(bound, confidence)
     n = max(1, math.ceil(math.log1p(-confidence) / math.log1p(-bound)) - 1)
     while (1.0 - bound) ** n > 1.0 - confidence:
         n += 1
-    return n
+    if not errors:
+        return n
+    few, enough = n, n
+    while errors_allowed(enough, bound, confidence) < errors:
+        few, enough = enough, 2 * enough
+    return bisect_left(
+        range(enough), errors, lo=few, key=lambda parts: errors_allowed(parts, bound, confidence)
+    )
 
 
 def errors_allowed(n: int, bound: float, confidence: float) -> int:

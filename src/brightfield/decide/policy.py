@@ -13,7 +13,8 @@ from brightfield.decide.guarantee import check_bound
 from brightfield.errors import ConfigError
 
 POLICIES = {
-    "auto": "auto: f1 where there are good and defective parts, overkill=0.01 of good parts alone",
+    "auto": "auto: f1 where there are good and defective parts; of good parts alone the smallest "
+    "overkill<=O@0.95 that they prove, with O of 1, 2, 5 or 10%",
     "f1": "f1: the threshold with the greatest expected F1",
     "youden": "youden: the threshold with the greatest sum of recall and specificity",
     "recall": "recall=R: the highest threshold that finds at least the share R of the defects, 0 < R <= 1",
@@ -39,9 +40,6 @@ NEED_DEFECTS = ("f1", "youden", "recall", "precision", "escape", "cost")
 """Clauses that need defective parts to choose a threshold."""
 
 DEFAULT_CONFIDENCE = 0.95
-
-DEFAULT_OVERKILL = 0.01
-"""The share of good parts that `auto` allows to be rejected where good parts alone calibrate."""
 
 _BOUND = re.compile(
     r"(?P<name>escape|overkill)\s*(?:\[(?P<defect>[^\]]*)\])?\s*(?:<=|<|≤)\s*(?P<bound>[^@]*)"

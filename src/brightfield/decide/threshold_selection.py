@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.decide.calibration import Calibrated
-from brightfield.decide.conformal import check_good_enough, expected_overkill_threshold, good_needed
+from brightfield.decide.auto import resolve, warn_of_few
+from brightfield.decide.calibration import LEAST_DEFECTS, Calibrated
+from brightfield.decide.conformal import check_good_enough, expected_overkill_threshold
 from brightfield.decide.cost import least_cost, shifted
 from brightfield.decide.cuts import best_f1, best_youden, highest_with_recall, lowest_with_precision
 from brightfield.decide.guarantee import Guarantee, escape_threshold, overkill_threshold
 from brightfield.decide.operating_point import WORDS, OperatingPoint
 from brightfield.decide.policy import (
-    DEFAULT_OVERKILL,
     NEED_DEFECTS,
     PASSING,
     REJECTING,
@@ -32,8 +31,6 @@ BoolArray = npt.NDArray[np.bool_]
 Kinds = npt.NDArray[np.object_]
 
 _WITHOUT_DEFECTS = "overkill=O, overkill<=O@C or fixed=T"
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,8 @@ def choose(
     """Choose the operating point on the calibration split.
 
     The thresholds are on the scale of probabilities where there are any. Where there are none, `overkill=O`
-    on good parts alone is a threshold on their p-values, and all else is chosen on the scores.
+    is a threshold on the p-values among these parts if there are any, and all else is chosen on the scores;
+    `auto` then bounds the overkill rate unless `LEAST_DEFECTS` parts are defective.
 
     Args:
         policy: The policy.
@@ -77,11 +75,12 @@ def choose(
         judged if isinstance(judged, Calibrated) else Calibrated(np.asarray(judged, dtype=np.float64))
     )
     defect = _labels(is_defect)
-    requested, policy = policy, resolve(policy, defect)
+    least = LEAST_DEFECTS if calibrated.probability is None else 1
+    requested, policy = policy, resolve(policy, defect, least)
     _check_kinds(policy, defect)
     if policy is not requested:
-        _warn_of_few(policy, len(defect))
-    scale = _scale_for(policy, calibrated, defect)
+        warn_of_few(policy, int((~defect).sum()))
+    scale = _scale_for(policy, calibrated)
     if scale is Scale.P_VALUE:
         return _by_p_value(policy, calibrated, defect)
     values = _checked(calibrated.on(scale, scores), defect, scale)
@@ -106,42 +105,30 @@ def choose(
     return replace(count(point, values, defect), guarantees=tuple(guarantees))
 
 
-def resolve(policy: Policy, is_defect: npt.ArrayLike) -> Policy:
-    """Return the policy that `auto` stands for on these parts; any other policy unchanged.
-
-    Args:
-        policy: The policy.
-        is_defect: (N,), bool.
-    """
-    if policy.clauses != (Clause("auto"),):
-        return policy
-    defect = np.asarray(is_defect, dtype=np.bool_)
-    if defect.any() or not len(defect):
-        return Policy((Clause("f1"),))
-    return Policy((Clause("overkill", max(DEFAULT_OVERKILL, 1.0 / (1 + len(defect)))),))
-
-
-def check_enough(policy: Policy, is_defect: npt.ArrayLike, types: Sequence[str]) -> None:
+def check_enough(
+    policy: Policy, is_defect: npt.ArrayLike, types: Sequence[str], least_defects: int = 1
+) -> None:
     """Check that a policy can be satisfied on these parts, whatever their scores are.
 
     Args:
         policy: The policy.
         is_defect: (N,), bool.
         types: (N,), each part's class.
+        least_defects: Number of defective parts from which a probability is calibrated.
 
     Raises:
         ConfigError: If the policy names a defect type that is not there, or a threshold out of range.
         DataError: If the parts are too few; the message says how many are missing.
     """
     defect = np.asarray(is_defect, dtype=np.bool_)
-    policy = resolve(policy, defect)
+    policy = resolve(policy, defect, least_defects)
     _check_kinds(policy, defect)
     placeholder = np.linspace(0.0, 0.5, len(defect))
-    scale = Scale.PROBABILITY if defect.any() else Scale.SCORE
+    scale = Scale.PROBABILITY if int(defect.sum()) >= least_defects else Scale.SCORE
     kinds = np.array(list(types), dtype=object)
     parts = _Parts(placeholder, defect, kinds, _share_of_defects(defect, None), scale)
     for clause in policy.clauses:
-        if clause.confidence is not None or clause.name in ("overkill", "fixed"):
+        if clause.confidence is not None or clause.name in ("overkill", "fixed", "cost"):
             _threshold(clause, parts)
 
 
@@ -179,12 +166,12 @@ def count(
     )
 
 
-def _scale_for(policy: Policy, calibrated: Calibrated, defect: BoolArray) -> Scale:
+def _scale_for(policy: Policy, calibrated: Calibrated) -> Scale:
     """Return the scale that the policy's thresholds will be on."""
     if calibrated.probability is not None:
         return Scale.PROBABILITY
     by_expectation = [c.name == "overkill" and c.confidence is None for c in policy.clauses]
-    if by_expectation == [True] and calibrated.p_value is not None and not defect.any():
+    if by_expectation == [True] and calibrated.p_value is not None:
         return Scale.P_VALUE
     return Scale.SCORE
 
@@ -192,22 +179,8 @@ def _scale_for(policy: Policy, calibrated: Calibrated, defect: BoolArray) -> Sca
 def _by_p_value(policy: Policy, calibrated: Calibrated, defect: BoolArray) -> OperatingPoint:
     """Return the operating point that rejects parts whose p-value is at most the policy's share."""
     share = float(policy.clauses[0].value or 0.0)
-    check_good_enough(len(defect), share)
+    check_good_enough(int((~defect).sum()), share)
     return count(OperatingPoint(str(policy), share, 0, 0, 0, 0, scale=Scale.P_VALUE), calibrated, defect)
-
-
-def _warn_of_few(policy: Policy, n_good: int) -> None:
-    """Warn where the good parts are too few for the share of overkills that `auto` aims at."""
-    share = policy.clauses[0].value
-    if share is not None and share > DEFAULT_OVERKILL:
-        log.warning(
-            "only %d good parts calibrate: the threshold allows %.2g%% of good parts to be rejected, the "
-            "least that so few can show; %d good parts would allow %g%%",
-            n_good,
-            100 * share,
-            good_needed(DEFAULT_OVERKILL),
-            100 * DEFAULT_OVERKILL,
-        )
 
 
 def _check_kinds(policy: Policy, defect: BoolArray) -> None:
@@ -249,7 +222,8 @@ def _threshold(clause: Clause, parts: _Parts) -> float:
         if parts.scale is not Scale.PROBABILITY:
             raise DataError(
                 "policy cost weighs errors by the probability of a defect, but this inspector gives none, as "
-                "good parts alone calibrated it: choose another policy, or train with defective parts too"
+                f"good parts calibrated it: choose another policy, or train with {LEAST_DEFECTS} defective "
+                "parts or more beside those of the test split"
             )
         _need_both(defect, clause.name, "name the threshold with fixed=T")
         return least_cost(clause.costs, parts.share)[1]

@@ -18,6 +18,7 @@ from brightfield.data.parallel import ordered_map
 from brightfield.data.region_check import outside_note, shares_outside
 from brightfield.disk.storage import file_digest
 from brightfield.errors import ConfigError, DataError, ImageError
+from brightfield.evaluation.contradiction import contradictions
 from brightfield.evaluation.pixels import PixelMeter
 from brightfield.evaluation.predictions import FloatArray, Predictions
 from brightfield.evaluation.summary import summarise
@@ -88,12 +89,14 @@ def evaluate_split(inspector: Inspector, picked: Picked, progress: Progress | No
         DataError: If it has classes the inspector does not know, or no image can be read.
     """
     judged = judge(inspector, picked.dataset, progress)
-    point = None if inspector.operating_point is None else inspector.operating_point.as_dict()
+    point = inspector.operating_point
+    promised = () if point is None or picked.known else point.guarantees
+    document = {} if point is None else point.as_dict()
     return Evaluation(
         predictions=judged.predictions,
-        metrics=summarise(judged.predictions, operating_point=point or {}, pixel=judged.pixel),
+        metrics=summarise(judged.predictions, operating_point=document, pixel=judged.pixel),
         dataset=judged.dataset,
-        notes=(*picked.notes, *judged.notes),
+        notes=(*picked.notes, *judged.notes, *contradictions(promised, judged.predictions)),
         unreadable=judged.unreadable,
     )
 

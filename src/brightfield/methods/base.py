@@ -136,11 +136,14 @@ class Learner(Protocol):
         options: The method's options, resolved for this data set.
         folds: The number of folds for calibration on out-of-fold scores; 0 if a calibration split must be
             held out.
+        good_parts_alone: Whether it learns from good parts alone, so that every known defect that is not
+            tested calibrates.
         identity: JSON values that must be unchanged, with the data and the options, to resume a training.
     """
 
     options: Any
     folds: int
+    good_parts_alone: bool
     identity: Mapping[str, Any]
 
     def check(self, train: Dataset, calibration: Dataset) -> None:

@@ -30,6 +30,7 @@ class Entry:
 
 
 _CLASSIFIER = "brightfield.methods.classifier"
+_PATCHES = "brightfield.methods.patches"
 
 METHODS: dict[str, Entry] = {
     "classifier": Entry(
@@ -37,6 +38,27 @@ METHODS: dict[str, Entry] = {
         options=f"{_CLASSIFIER}.options:ClassifierOptions",
         load=f"{_CLASSIFIER}.fitted:load_classifier",
         learner=f"{_CLASSIFIER}.learner:make_learner",
+    ),
+    "fusion": Entry(
+        summary="learns from good parts alone: a memory bank and a flow together",
+        options=f"{_PATCHES}.options:FusionOptions",
+        load=f"{_PATCHES}.fitted:load_fusion",
+        learner=f"{_PATCHES}.learner:make_fusion",
+        good_parts_alone=True,
+    ),
+    "patchcore": Entry(
+        summary="learns from good parts alone: a memory bank of their patches (PatchCore)",
+        options=f"{_PATCHES}.options:PatchCoreOptions",
+        load=f"{_PATCHES}.fitted:load_patchcore",
+        learner=f"{_PATCHES}.learner:make_patchcore",
+        good_parts_alone=True,
+    ),
+    "flow": Entry(
+        summary="learns from good parts alone: a normalising flow on their patches",
+        options=f"{_PATCHES}.options:FlowOptions",
+        load=f"{_PATCHES}.fitted:load_flow",
+        learner=f"{_PATCHES}.learner:make_flow",
+        good_parts_alone=True,
     ),
 }
 """All methods by name. A program may add its own: see `register`."""

@@ -14,8 +14,12 @@ import numpy.typing as npt
 
 from brightfield.data.dataset import Dataset, Sample, order_classes
 from brightfield.data.fingerprints import near_duplicate_groups
+from brightfield.data.hold_out import hold_out, split_test
 from brightfield.data.split import fold_numbers, split
-from brightfield.decide.policy import Policy, parse_policy
+from brightfield.decide.auto import OVERKILLS, resolve
+from brightfield.decide.calibration import LEAST_DEFECTS
+from brightfield.decide.guarantee import parts_needed
+from brightfield.decide.policy import DEFAULT_CONFIDENCE, Policy, parse_policy
 from brightfield.decide.threshold_selection import check_enough
 from brightfield.disk.atomic import write_atomically
 from brightfield.errors import ConfigError, DataError
@@ -28,6 +32,9 @@ log = logging.getLogger(__name__)
 
 HELD_OUT = 0.15
 """Default share of the images for the calibration split, where out-of-fold scores cannot calibrate."""
+
+MOST_HELD_OUT = 0.25
+"""Largest default share of the good parts for calibration, where the method learns from them alone."""
 
 ENOUGH_FOR_A_TEMPERATURE = 2000
 
@@ -109,18 +116,16 @@ def prepare(
         DataError: If a class is missing or too small, or the images are too few for the policy.
         ConfigError: If the policy names a defect type that is not there.
     """
-    policy = parse_policy(options.policy)
     groups = [int(g) for g in duplicates]
-    out_of_fold = calibrates_out_of_fold(dataset, learner, options, policy)
-    share = 0.0 if out_of_fold else HELD_OUT if options.calibration is None else options.calibration
-    if dataset.normal is None:
-        # no threshold is chosen, and more images do not improve a temperature
-        share = min(share, ENOUGH_FOR_A_TEMPERATURE / len(dataset))
-    shared_out = split(dataset, test=options.test, calibration=share, seed=options.seed, duplicates=groups)
+    out_of_fold = calibrates_out_of_fold(dataset, learner, options)
+    if learner.good_parts_alone and dataset.normal is not None:
+        shared_out = _with_defects_held_out(dataset, options, groups)
+    else:
+        shared_out = _shared_out(dataset, options, groups, out_of_fold)
     train = shared_out.split("train")
     calibration = train if out_of_fold else shared_out.split("calibration")
     learner.check(train, calibration)
-    check_calibration(calibration, policy)
+    check_calibration(calibration, parse_policy(options.policy), least_defects(learner))
     of_train = np.array([g for g, s in zip(groups, shared_out.samples, strict=True) if s.split == "train"])
     folds = None
     if out_of_fold:
@@ -130,14 +135,72 @@ def prepare(
     return Ready(data, replace(calibration, classes=data.classes), of_train, folds)
 
 
-def calibrates_out_of_fold(dataset: Dataset, learner: Learner, options: TrainOptions, policy: Policy) -> bool:
+def _shared_out(dataset: Dataset, options: TrainOptions, groups: Sequence[int], out_of_fold: bool) -> Dataset:
+    share = 0.0 if out_of_fold else HELD_OUT if options.calibration is None else options.calibration
+    if dataset.normal is None:
+        # no threshold is chosen, and more images do not improve a temperature
+        share = min(share, ENOUGH_FOR_A_TEMPERATURE / len(dataset))
+    return split(dataset, test=options.test, calibration=share, seed=options.seed, duplicates=groups)
+
+
+def _with_defects_held_out(dataset: Dataset, options: TrainOptions, groups: Sequence[int]) -> Dataset:
+    """Return the data set with splits for a method that learns from good parts alone."""
+    tested = split_test(dataset, test=options.test, seed=options.seed, duplicates=groups)
+    n_good = tested.split("train").labels.count(dataset.normal)
+    good = good_held_out(n_good, options.calibration)
+    shared_out = hold_out(tested, good, seed=options.seed, duplicates=groups)
+    left = [s for s in shared_out.samples if s.split == "train" and s.label != dataset.normal]
+    if left:
+        log.warning(
+            "%d defective parts stay in the train split and are not used, as good parts alone are learned "
+            "from: %s",
+            len(left),
+            "the data set has a calibration split of its own"
+            if any(s.split == "calibration" for s in dataset.samples)
+            else "they share a group with good parts, of which only so many can be held out",
+        )
+    return shared_out
+
+
+def good_held_out(n_good: int, share: float | None = None) -> int:
+    """Return how many good parts calibrate, where a method learns from good parts alone.
+
+    By default these are as many as prove the next smaller overkill bound of `auto`, if a quarter of the good
+    parts suffices for that, but no fewer than `HELD_OUT` of them; a quarter where none can be proven.
+
+    Args:
+        n_good: Number of good parts to learn from and to calibrate on.
+        share: The share to hold out, in [0, 1); None for the default.
+    """
+    if share is not None:
+        return round(share * n_good)
+    most = int(MOST_HELD_OUT * n_good)
+    proving = (parts_needed(bound, DEFAULT_CONFIDENCE) for bound in OVERKILLS)
+    return max(round(HELD_OUT * n_good), next((n for n in proving if n <= most), most))
+
+
+def least_defects(learner: Learner) -> int:
+    """Return the number of defective parts from which a learner's method gets a probability."""
+    return LEAST_DEFECTS if learner.good_parts_alone else 1
+
+
+def policy_on(images: Dataset, policy: Policy, learner: Learner) -> Policy:
+    """Return the policy that `auto` stands for on these images; any other policy unchanged."""
+    if images.normal is None:
+        return policy
+    return resolve(policy, [label != images.normal for label in images.labels], least_defects(learner))
+
+
+def calibrates_out_of_fold(dataset: Dataset, learner: Learner, options: TrainOptions) -> bool:
     """Return whether out-of-fold scores of the training images calibrate, so that no images are held out.
 
     They do not where the policy guarantees a rate, which needs held-out images, or where the data set or the
     options define a calibration split.
     """
     own = any(s.split == "calibration" for s in dataset.samples)
-    return learner.folds > 0 and options.calibration is None and not policy.promises and not own
+    untested = dataset.subset(s for s in dataset.samples if s.split != "test")
+    promises = policy_on(untested, parse_policy(options.policy), learner).promises
+    return learner.folds > 0 and options.calibration is None and not promises and not own
 
 
 def check_labels(dataset: Dataset) -> None:
@@ -154,12 +217,13 @@ def check_labels(dataset: Dataset) -> None:
         )
 
 
-def check_calibration(calibration: Dataset, policy: Policy) -> None:
+def check_calibration(calibration: Dataset, policy: Policy, least_defects: int = 1) -> None:
     """Check before the training that the policy can choose a threshold on the calibration images.
 
     Args:
         calibration: The images that will calibrate.
         policy: How the threshold will be chosen.
+        least_defects: Number of defective parts from which a probability is calibrated.
 
     Raises:
         DataError: If there are too few images for the policy.
@@ -167,11 +231,13 @@ def check_calibration(calibration: Dataset, policy: Policy) -> None:
     """
     if calibration.normal is not None:
         labels = [str(s.label) for s in calibration.samples]
-        note = group_note(calibration.samples) if policy.promises else None
+        is_defect = [label != calibration.normal for label in labels]
+        promises = resolve(policy, is_defect, least_defects).promises
+        note = group_note(calibration.samples) if promises else None
         if note is not None:
             log.warning("%s", note)
         try:
-            check_enough(policy, [label != calibration.normal for label in labels], labels)
+            check_enough(policy, is_defect, labels, least_defects)
         except DataError as error:
             raise DataError(
                 f"{error}. A larger --calibration SHARE also gives more images to choose on"

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from brightfield.data.dataset import Dataset, Sample
-from brightfield.decide.calibration import Calibrated, Conformal
+from brightfield.decide.auto import resolve
+from brightfield.decide.calibration import LEAST_DEFECTS, Calibrated, Conformal
 from brightfield.decide.operating_point import OperatingPoint, fixed_point
 from brightfield.decide.policy import Policy, parse_policy
 from brightfield.decide.scores import Scores
@@ -86,7 +87,11 @@ def rethreshold(
         return _out_of_fold(inspector, parsed, old, new)
     chosen, notes = _chosen(inspector, dataset, seen, split, parsed)
     judged = judge(inspector, chosen, progress)
-    before, after = _before_and_after(inspector, old, parsed, judged)
+    unused = () if split else _unused(dataset, seen, chosen)
+    try:
+        before, after = _before_and_after(inspector, old, parsed, judged)
+    except DataError as error:
+        raise DataError(". ".join((str(error), *unused))) from error
     digest_of = dict(zip((s.image for s in dataset.samples), content, strict=True))
     used = () if parsed.is_fixed else (digest_of[s.image] for s in judged.dataset.samples)
     changed = inspector.with_operating_point(after).with_metrics(None)
@@ -95,7 +100,7 @@ def rethreshold(
         before=before,
         after=after,
         images=dict(Counter(str(s.split) for s in judged.dataset.samples)),
-        notes=(*notes, *judged.notes),
+        notes=(*notes, *unused, *judged.notes),
         unreadable=judged.unreadable,
     )
 
@@ -154,9 +159,9 @@ def _reference(inspector: Inspector) -> tuple[Scores, BoolArray]:
 
 
 def _calibrated_it(inspector: Inspector, dataset: Dataset) -> bool:
-    """Return whether the inspector's p-values are relative to exactly these good parts."""
-    calibrator = inspector.calibrator
-    same_number = isinstance(calibrator, Conformal) and len(calibrator.good) == len(dataset)
+    """Return whether the inspector's p-values are relative to exactly the good parts among these."""
+    calibrator, n_good = inspector.calibrator, dataset.labels.count(inspector.normal)
+    same_number = isinstance(calibrator, Conformal) and len(calibrator.good) == n_good
     return same_number and all(s.split == "calibration" for s in dataset.samples)
 
 
@@ -184,11 +189,7 @@ def _out_of_fold(inspector: Inspector, policy: Policy, old: OperatingPoint, new:
         notes=(
             f"{'counted' if policy.is_fixed else 'chosen'} on the out-of-fold scores of the {len(scores)} "
             "training images, given by networks that had not seen them",
-            *(
-                [f"{new} images that are new to the inspector are not used: --split all takes them"]
-                if new
-                else []
-            ),
+            *_note_of_new(new),
         ),
     )
 
@@ -216,12 +217,25 @@ def _chosen(
     return dataset.subset(picked), tuple(_notes(inspector, chosen_split, trained, picked, policy))
 
 
+def _unused(dataset: Dataset, seen: Sequence[str | None], chosen: Dataset) -> tuple[str, ...]:
+    """Return a note on images that are new to the inspector and that the threshold is not chosen on."""
+    used = {s.image for s in chosen.samples}
+    new = (s for s, known in zip(dataset.samples, seen, strict=True) if known is None and s.split != "test")
+    return _note_of_new(sum(s.image not in used for s in new))
+
+
+def _note_of_new(n: int) -> tuple[str, ...]:
+    return (f"{n} images that are new to the inspector are not used: --split all takes them",) if n else ()
+
+
 def _notes(
     inspector: Inspector, split: str, trained: int, picked: list[Sample], policy: Policy
 ) -> Iterator[str]:
     if trained and split == "all":
         yield f"{trained} images that trained the inspector are not used: it is better on them than on others"
-    note = group_note(picked) if policy.promises else None
+    least = LEAST_DEFECTS if isinstance(inspector.calibrator, Conformal) else 1
+    chosen_by = resolve(policy, [s.label != inspector.normal for s in picked], least)
+    note = group_note(picked) if chosen_by.promises else None
     if note is not None:
         yield note
     tested = sum(s.split == "test" for s in picked)

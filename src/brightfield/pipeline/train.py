@@ -25,8 +25,10 @@ from brightfield.pipeline.calibrate import assemble
 from brightfield.pipeline.facts import facts_of
 from brightfield.pipeline.preflight import (
     Ready,
+    calibrates_out_of_fold,
     make_learner,
     near_duplicates,
+    policy_on,
     prepare,
     warn_of_near_duplicates,
 )
@@ -100,7 +102,13 @@ def _train(dataset: Dataset, learner: Learner, group: Processes, request: Reques
     progress = request.progress if group.first else silent
     digest = None if request.region is None else request.region.sha256
     identity = {"settings": learner.identity, "pixels of --roi": digest}
-    workspace = Workspace(request.output, options, dataset, request.resume, group, identity)
+    # another policy changes the splits only where a promise takes images from the folds
+    promises = not calibrates_out_of_fold(dataset, learner, options) and calibrates_out_of_fold(
+        dataset, learner, replace(options, policy="f1")
+    )
+    workspace = Workspace(
+        request.output, options, dataset, request.resume, group, identity, promises=promises
+    )
     with joined(group), workspace as folder:
         record_settings(
             {"data": dataset.name, "options": options.as_dict(), "settings": dict(learner.identity)}
@@ -108,7 +116,8 @@ def _train(dataset: Dataset, learner: Learner, group: Processes, request: Reques
         with group.first_goes_first():
             duplicates = near_duplicates(dataset, folder, progress)
             ready = prepare(dataset, learner, options, duplicates)
-            warn_of_near_duplicates(ready.data, duplicates, request.policy)
+            chosen_by = policy_on(ready.calibration, request.policy, learner)
+            warn_of_near_duplicates(ready.data, duplicates, chosen_by)
             if request.region is not None:
                 check_region(ready.data, request.region, progress)
         job = Job(
@@ -146,8 +155,10 @@ def _calibrated(ready: Ready, fitted: Fitted, request: Request, progress: Progre
     except DataError as error:
         if request.output is None:
             raise
-        kind = "that promises a rate too" if request.policy.promises else "that promises no rate"
+        kind = ", that promises a rate too," if request.policy.promises else ""
+        if ready.folds is not None:
+            kind = ", that promises no rate,"
         raise DataError(
-            f"{error}. What was learned is kept: run the same command with another --policy, {kind}, and "
-            "--resume"
+            f"{error}. What was learned is kept: run the same command with another --policy{kind} "
+            "and --resume"
         ) from error

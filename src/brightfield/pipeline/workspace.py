@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from brightfield.data.dataset import Dataset
-from brightfield.decide.policy import parse_policy
 from brightfield.disk.atomic import write_atomically
 from brightfield.disk.names import shortened
 from brightfield.disk.room import writing
@@ -43,11 +42,11 @@ class Workspace:
         resume: bool,
         group: Processes,
         identity: Mapping[str, Any],
+        promises: bool = False,
     ) -> None:
         self.kept = output is not None
         self.folder = Path() if output is None else _workspace_of(Path(output))
         # another policy does not change the fit, unless it holds images out for a guarantee
-        promises = parse_policy(options.policy).promises
         wanted = {**options.as_dict(), "policy": "a promise" if promises else "any other"}
         del wanted["roi"]  # its content counts, not its place
         # a recipe's settings may differ between versions

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from brightfield.decide.auto import further_bounds
+from brightfield.decide.calibration import LEAST_DEFECTS
+from brightfield.decide.conformal import good_allowed
 from brightfield.decide.cost import Costs, expected_cost
-from brightfield.decide.guarantee import Guarantee, upper_bound
+from brightfield.decide.guarantee import Guarantee, parts_needed, upper_bound
 from brightfield.decide.operating_point import OperatingPoint
+from brightfield.decide.policy import DEFAULT_CONFIDENCE
 from brightfield.report.wording import percent, percent_word
+from brightfield.verdict import Scale
 
 ONE_DRAW = (
     "This holds for parts from the same line as the calibration parts, as if all were drawn at random from "
@@ -20,6 +25,12 @@ ONE_DRAW = (
 NO_DEFECTS = (
     "The threshold was chosen without defective parts. The escape rate is unknown and not guaranteed until "
     "defective parts are judged."
+)
+
+NO_PROBABILITY = (
+    "Each part gets a p-value: the share of good parts that look at least as unusual. It is not the "
+    f"probability of a defect, which can be estimated from {LEAST_DEFECTS} known defective parts on that are "
+    "not tested."
 )
 
 
@@ -34,11 +45,10 @@ def promises(point: OperatingPoint) -> list[str]:
     expected = _expected_sentence(point)
     if expected is not None:
         sentences.append(expected)
+    sentences += _more_good_parts(point)
     if sentences:
         sentences.append(ONE_DRAW)
-    if point.n_calibration and not point.n_defect:
-        sentences.append(NO_DEFECTS)
-    return [*sentences, *_band(point), *_money(point)]
+    return [*sentences, *_escapes(point), *_band(point), *_money(point)]
 
 
 def guarantee_sentence(promise: Guarantee) -> str:
@@ -57,6 +67,53 @@ def guarantee_sentence(promise: Guarantee) -> str:
     )
 
 
+def _more_good_parts(point: OperatingPoint) -> Iterator[str]:
+    """Yield the sentence on what more good parts would prove, where good parts alone chose the threshold."""
+    alone = re.fullmatch(r"overkill=(\S+)", point.policy)
+    share = None if alone is None else float(alone[1])
+    if [g.kind for g in point.guarantees] == ["overkill"]:
+        (proven,) = point.guarantees
+        bounds = further_bounds(proven.n, proven.bound, proven.confidence)
+        if bounds:
+            yield f"With more good parts held out a lower rate can be proven: {_would_prove(bounds)}."
+            return
+        needed = parts_needed(proven.bound, proven.confidence, proven.errors + 1)
+        yield (
+            f"With more good parts held out the same rate can be proven for a lower threshold, which fewer "
+            f"defective parts pass: of {needed:,} good parts {proven.errors + 1:,} may be rejected."
+        )
+    elif share is not None and point.scale is not Scale.PROBABILITY:
+        rejected = max(point.overkills, good_allowed(point.n_good, share))
+        most = upper_bound(rejected, point.n_good, DEFAULT_CONFIDENCE)
+        bounds = further_bounds(point.n_good, 1.0, DEFAULT_CONFIDENCE)
+        yield (
+            f"With {percent_word(DEFAULT_CONFIDENCE)} confidence these {point.n_good:,} good parts prove an "
+            f"overkill rate of at most {percent(most)}{f'; {_would_prove(bounds)}' if bounds else ''}."
+        )
+
+
+def _would_prove(bounds: list[tuple[float, int]]) -> str:
+    return ", ".join(f"{n:,} would prove {_exactly(bound)}" for bound, n in bounds)
+
+
+def _escapes(point: OperatingPoint) -> Iterator[str]:
+    """Yield sentences on the escape rate where good parts chose the threshold, and on p-values."""
+    if point.n_calibration and not point.n_defect:
+        yield NO_DEFECTS
+    elif point.scale is not Scale.PROBABILITY and re.fullmatch(r"overkill[<=].*", point.policy):
+        most = upper_bound(point.escapes, point.n_defect, DEFAULT_CONFIDENCE)
+        known = "known defective part" if point.n_defect == 1 else "known defective parts"
+        passed = f"{point.escapes:,} {'passes' if point.escapes == 1 else 'pass'}"
+        yield (
+            f"Good parts alone chose the threshold. Of the {point.n_defect:,} {known} that it was counted on "
+            f"{passed}: with {percent_word(DEFAULT_CONFIDENCE)} confidence an escape rate of at most "
+            f"{percent(most)}, if defects to come are like these. No escape rate is guaranteed; "
+            f"{parts_needed(0.05, DEFAULT_CONFIDENCE)} known defective parts could prove 5%."
+        )
+    if point.n_calibration and point.scale is not Scale.PROBABILITY:
+        yield NO_PROBABILITY
+
+
 def _expected_sentence(point: OperatingPoint) -> str | None:
     """Return the sentence on a policy `overkill=O`; None for another policy."""
     found = re.search(r"(?:^| and )overkill=(\S+)", point.policy)
@@ -64,7 +121,7 @@ def _expected_sentence(point: OperatingPoint) -> str | None:
         return None
     share = float(found[1])
     return (
-        f"Of good parts at most {_exactly(share)} are expected to be rejected, about "
+        f"Of good parts at most {100.0 * share:.4g}% are expected to be rejected, about "
         f"{_amount(1000 * share)} of 1,000. It rests on the {point.n_good:,} good parts that the threshold "
         f"was chosen on, of which {point.overkills:,} {'is' if point.overkills == 1 else 'are'} rejected. "
         "That is an average over random choices of calibration parts. For a guarantee with a confidence, use "

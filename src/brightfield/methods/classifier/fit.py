@@ -26,6 +26,7 @@ from brightfield.disk.atomic import write_atomically
 from brightfield.engine.head import Head
 from brightfield.engine.pooling import pool_bags
 from brightfield.engine.small_names import SMALL_NETWORKS
+from brightfield.errors import DataError
 from brightfield.learn.backbone import Trunk, build_trunk
 from brightfield.learn.epochs import History
 from brightfield.learn.features import FeatureBank, extract, in_tiles

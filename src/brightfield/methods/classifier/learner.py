@@ -16,6 +16,8 @@ from brightfield.methods.classifier.recipe_selection import choose_recipe
 class ClassifierLearner:
     """Fits a classifier by one recipe."""
 
+    good_parts_alone = False
+
     def __init__(self, options: ClassifierOptions, recipe: Recipe) -> None:
         self.options = options
         self.recipe = recipe

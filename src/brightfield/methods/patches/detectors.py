@@ -45,7 +45,7 @@ class Bank:
         return self.closest(patches)[0]
 
     def closest(self, patches: FloatArray) -> tuple[FloatArray, npt.NDArray[np.intp]]:
-        """Return each patch's distance, and the row in the bank of the patch nearest to it, (N, h, w) each."""
+        """Return each patch's distance, and the row of the nearest patch of the bank, (N, h, w) each."""
         shape = patches.shape[:3]
         squares, rows = nearest(patches.reshape(-1, patches.shape[3]), self.patches, self._norms)
         return np.sqrt(squares).reshape(shape), rows.reshape(shape)

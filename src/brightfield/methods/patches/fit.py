@@ -18,7 +18,9 @@ from torch import Tensor
 from brightfield.data.cache import build_cache
 from brightfield.data.dataset import Dataset
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.data.region_check import facts_inside
 from brightfield.data.scan import scan_readable
+from brightfield.data.split import clusters_of
 from brightfield.decide.scores import Scores
 from brightfield.engine.spec import HeadSpec
 from brightfield.learn.backbone import build_trunk
@@ -70,7 +72,9 @@ class TorchFeatures:
 
     net: TileNet
 
-    def maps(self, x: npt.NDArray[np.float32], scale: float, needed: Sequence[int]) -> list[npt.NDArray[np.float32]]:
+    def maps(
+        self, x: npt.NDArray[np.float32], scale: float, needed: Sequence[int]
+    ) -> list[npt.NDArray[np.float32]]:
         """Return some maps of a normalised batch seen at a scale."""
         net = self.net.eval()
         with torch.inference_mode():
@@ -97,7 +101,7 @@ def fit(job: Job, name: str, options: PatchOptions) -> Fitted:
     good = job.data.split("train").subset(
         s for s in job.data.split("train").samples if s.label == job.data.normal
     )
-    facts = scan_readable([s.path for s in good.samples], job.progress)
+    facts = facts_inside(scan_readable([s.path for s in good.samples], job.progress), job.region)
     wanted = Wanted(KINDS[name], options.share, options.image_size, options.tile)
     plan = make_plan(facts, trunk.spec, wanted, job.region)
     log.info("%s", plan.reason)
@@ -111,9 +115,7 @@ def fit(job: Job, name: str, options: PatchOptions) -> Fitted:
     seen = Seen(features, plan.preprocessing, tuple(trunk.spec.channels[i] for i in used))
     fitted = _Fit(job, options, seen, members, runtime.training)
     result = fitted.run([s.path for s in good.samples], hold_out(good, _numbers(job), job.seed))
-    method = PatchMethod(
-        name, exported, result.members, plan.preprocessing, backbone=trunk.spec.as_dict()
-    )
+    method = PatchMethod(name, exported, result.members, plan.preprocessing, backbone=trunk.spec.as_dict())
     learned = PatchMethod(name, in_torch, result.in_torch, plan.preprocessing, backbone={})
     return Fitted(
         method=method,
@@ -135,7 +137,8 @@ def _learned(method: PatchMethod, pictures: Sequence[Picture]) -> Scores:
 def _numbers(job: Job) -> npt.NDArray[np.intp]:
     """Return the near-duplicate group of each good training image."""
     good = [s.label == job.data.normal for s in job.data.split("train").samples]
-    return np.asarray(job.duplicates)[np.asarray(good)]
+    numbers: npt.NDArray[np.intp] = np.asarray(job.duplicates)[np.asarray(good)]
+    return numbers
 
 
 def _calibration_cache(job: Job, rule: Preprocessing) -> Any:
@@ -148,14 +151,15 @@ def hold_out(good: Dataset, duplicates: npt.NDArray[np.intp], seed: int) -> npt.
 
     They are 15% of the parts, 100 at the most and 1 at the least.
     """
-    clusters = clusters_of(good, duplicates.tolist())
+    cluster = np.asarray(clusters_of(good, duplicates.tolist()))  # (N,)
+    numbers = np.unique(cluster)
     wanted = min(MOST_HELD_OUT, max(1, round(HELD_OUT * len(good))))
     held = np.zeros(len(good), dtype=np.bool_)
-    for i in np.random.default_rng(seed).permutation(len(clusters)):
+    for number in np.random.default_rng(seed).permutation(numbers):
         if held.sum() >= wanted:
             break
-        if held.sum() + len(clusters[i]) < len(good):
-            held[clusters[i]] = True
+        more = held | (cluster == number)
+        held = more if not more.all() else held
     return held
 
 
@@ -225,7 +229,9 @@ class _Fit:
 
     def _tiles(self, paths: Sequence[Path], stage: str) -> Iterator[TileBatch]:
         """Yield the tiles of files, with progress."""
-        pictures = told(working_pictures(paths, self.seen.preprocessing), stage, len(paths), self.job.progress)
+        pictures = told(
+            working_pictures(paths, self.seen.preprocessing), stage, len(paths), self.job.progress
+        )
         return tile_stream(pictures, self.seen.preprocessing)
 
 

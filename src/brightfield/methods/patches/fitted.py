@@ -194,6 +194,27 @@ _PLAIN = ("name", "scale", "calm", "unit", "share")
 """The attributes of a member that are stored as they are."""
 
 
+def load_patchcore(
+    stored: Stored, preprocessing: Preprocessing, _classes: Sequence[str], _normal: str | None
+) -> PatchMethod:
+    """Load PatchCore; see `load_patch_method`."""
+    return load_patch_method("patchcore", stored, preprocessing)
+
+
+def load_flow(
+    stored: Stored, preprocessing: Preprocessing, _classes: Sequence[str], _normal: str | None
+) -> PatchMethod:
+    """Load the flow; see `load_patch_method`."""
+    return load_patch_method("flow", stored, preprocessing)
+
+
+def load_fusion(
+    stored: Stored, preprocessing: Preprocessing, _classes: Sequence[str], _normal: str | None
+) -> PatchMethod:
+    """Load memory bank and flow; see `load_patch_method`."""
+    return load_patch_method("fusion", stored, preprocessing)
+
+
 def load_patch_method(name: str, stored: Stored, preprocessing: Preprocessing) -> PatchMethod:
     """Load a method from the state that `PatchMethod.stored` returned.
 

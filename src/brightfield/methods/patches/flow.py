@@ -56,7 +56,7 @@ class Coupling(nn.Module):
 
 
 class FlowNet(nn.Module):
-    """Coupling steps with windows of 3 and of 1 cells in turn, as in CS-Flow and FastFlow (Yu et al. 2021)."""
+    """Coupling steps with windows of 3 and of 1 cells in turn, as in FastFlow (Yu et al. 2021)."""
 
     def __init__(self, width: int, seed: int) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class FlowNet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what patches (N, D, h, w) are mapped to, and the logarithm of the volume factor (N, h, w)."""
+        """Return what patches (N, D, h, w) become, and the logarithm of the volume factor (N, h, w)."""
         volume = torch.zeros(1)
         for step in self.steps:
             x, change = step(x)
@@ -130,14 +130,14 @@ def train_flow(
     history: list[dict[str, float]] = []
     for epoch in range(epochs):
         losses = []
-        for rows in torch.randperm(len(patches), generator=draws).split(BATCH):
+        for rows in torch.randperm(len(patches), generator=draws).split(BATCH):  # type: ignore[no-untyped-call]
             x = torch.from_numpy(patches[rows.numpy()]).float().permute(0, 3, 1, 2)  # (B, D, h, w)
             counted = torch.from_numpy(inside[rows.numpy()]).float()  # (B, h, w)
             flipped = [d for d in (2, 3) if torch.rand(1, generator=draws) < 0.5]
             x, counted = x.flip(flipped), counted.flip([d - 1 for d in flipped])
             loss = _loss(net, x.contiguous(memory_format=torch.channels_last), counted, precision)
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimiser.step()
             schedule.step()
@@ -152,7 +152,8 @@ def _loss(net: FlowNet, x: Tensor, counted: Tensor, precision: torch.dtype) -> T
     with torch.autocast("cpu", precision, enabled=precision != torch.float32):
         mapped, volume = net(x)
     surprise = 0.5 * mapped.float().square().sum(1) - volume.float()  # (B, h, w)
-    return (surprise * counted).sum() / counted.sum().clamp(min=1) / x.shape[1]
+    loss: Tensor = (surprise * counted).sum() / counted.sum().clamp(min=1) / x.shape[1]
+    return loss
 
 
 def exported_flow(net: FlowDistance, width: int, grid: tuple[int, int]) -> Flow:

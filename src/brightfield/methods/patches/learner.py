@@ -66,7 +66,7 @@ def check_good_parts(train: Dataset, calibration: Dataset, method: str) -> None:
         good = found.counts()[train.normal]
         if good < least:
             raise DataError(
-                f"the {name} split holds {good} good parts ({train.normal}); {method} needs at least {least}: "
+                f"the {name} split holds {good} good parts ({train.normal}); {method} needs {least} or more: "
                 "add pictures of good parts"
             )
 

@@ -66,8 +66,8 @@ def _bank() -> int:
 
 def _position() -> str:
     return option(  # type: ignore[no-any-return]
-        "whether a patch is compared with patches from near the same place only: auto finds out on good parts "
-        "whether they lie still",
+        "whether a patch is compared with patches from near the same place only: auto finds out on good "
+        "parts whether they lie still",
         default="auto",
         choices=("auto", "yes", "no"),
     )

@@ -60,9 +60,7 @@ class Wanted:
     tile: int | None
 
 
-def make_plan(
-    facts: Sequence[ImageFacts], spec: BackboneSpec, wanted: Wanted, region: Region | None
-) -> Plan:
+def make_plan(facts: Sequence[ImageFacts], spec: BackboneSpec, wanted: Wanted, region: Region | None) -> Plan:
     """Return the plan for images with these facts."""
     sides = np.array([max(f.height, f.width) for f in facts])
     large = round(float(np.percentile(sides, 95)))

@@ -1,4 +1,4 @@
-"""A stream of tiles: pictures are decoded, cut and forgotten, so that memory does not grow with their number."""
+"""A stream of tiles: pictures are decoded, cut and forgotten, so that memory does not grow."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy.typing as npt
 from brightfield.data.decode import decode
 from brightfield.data.parallel import ordered_map
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.engine import threads
 from brightfield.engine.pixels import normalise
 from brightfield.engine.trunk import PIXELS_AT_ONCE
-from brightfield.engine import threads
 from brightfield.errors import ImageError
 
 Picture = npt.NDArray[np.uint8]

@@ -12,7 +12,7 @@ from brightfield.engine.patches import Embedding, averaged
 FloatArray = npt.NDArray[np.float32]
 
 SHRINKAGE = 0.05
-"""The share of the mean variance that is mixed into the covariance: directions without variance stay finite."""
+"""The share of the mean variance that is mixed in, so that directions without variance stay finite."""
 
 KEPT = 0.995
 """The share of the variance that the kept directions hold."""
