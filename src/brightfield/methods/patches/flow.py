@@ -130,14 +130,14 @@ def train_flow(
     history: list[dict[str, float]] = []
     for epoch in range(epochs):
         losses = []
-        for rows in torch.randperm(len(patches), generator=draws).split(BATCH):  # type: ignore[no-untyped-call]
+        for rows in torch.randperm(len(patches), generator=draws).split(BATCH):
             x = torch.from_numpy(patches[rows.numpy()]).float().permute(0, 3, 1, 2)  # (B, D, h, w)
             counted = torch.from_numpy(inside[rows.numpy()]).float()  # (B, h, w)
             flipped = [d for d in (2, 3) if torch.rand(1, generator=draws) < 0.5]
             x, counted = x.flip(flipped), counted.flip([d - 1 for d in flipped])
             loss = _loss(net, x.contiguous(memory_format=torch.channels_last), counted, precision)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimiser.step()
             schedule.step()
