@@ -130,7 +130,7 @@ def train_flow(
     history: list[dict[str, float]] = []
     for epoch in range(epochs):
         losses = []
-        for rows in torch.randperm(len(patches), generator=draws).split(BATCH):
+        for rows in torch.split(torch.randperm(len(patches), generator=draws), BATCH):
             x = torch.from_numpy(patches[rows.numpy()]).float().permute(0, 3, 1, 2)  # (B, D, h, w)
             counted = torch.from_numpy(inside[rows.numpy()]).float()  # (B, h, w)
             flipped = [d for d in (2, 3) if torch.rand(1, generator=draws) < 0.5]
