@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from brightfield.data.dataset import Dataset, Sample
     from brightfield.errors import BrightfieldError, InputError
     from brightfield.evaluation.acceptance import Limits
-    from brightfield.evaluation.comparison import Comparison
     from brightfield.evaluation.disturb import Disturbance
+    from brightfield.evaluation.ranking import Comparison
     from brightfield.evaluation.study import Study
     from brightfield.inspector import Inspector, Look, load
     from brightfield.options import TrainOptions
@@ -29,7 +29,7 @@ _HOMES = {
     "Inspector": "inspector",
     "Look": "inspector",
     "TrainOptions": "options",
-    "Comparison": "evaluation.comparison",
+    "Comparison": "evaluation.ranking",
     "Study": "evaluation.study",
     "Disturbance": "evaluation.disturb",
     "Dataset": "data.dataset",

@@ -11,7 +11,7 @@ from brightfield.data.dataset import Dataset
 from brightfield.errors import DataError, said_if_missing
 from brightfield.evaluation.acceptance import Limits, accept, check_applies, read_limits
 from brightfield.evaluation.compare import against, check_comparable
-from brightfield.evaluation.comparison import Comparison
+from brightfield.evaluation.ranking import Comparison
 from brightfield.evaluation.run import Evaluation, choose_split, evaluate_split, load_for
 from brightfield.evaluation.run import evaluate as _evaluate
 from brightfield.evaluation.study import Study, check_can_decide, run_study

@@ -19,7 +19,7 @@ from brightfield.disk.room import in_bytes
 from brightfield.report.quantities import duration, milliseconds
 
 if TYPE_CHECKING:
-    from brightfield.evaluation.comparison import Comparison, Contender, Standing
+    from brightfield.evaluation.ranking import Comparison, Contender, Standing
 
 log = logging.getLogger(__name__)
 
@@ -111,10 +111,10 @@ def _table(comparison: Comparison) -> Table:
     ranked_by = {"auroc": "AUROC", "accuracy": "accuracy"}[comparison.figure]
     title = f"{comparison.dataset.name}: {len(comparison.best.predictions)} test images, 95% intervals"
     table = Table(title=title, title_justify="left", show_lines=True)
-    table.add_column("method")
+    table.add_column("method", overflow="fold")
     pixels = any(c.evaluation.metrics.get("pixel") for c in comparison.contenders)
     headings = [ranked_by, "against the best", "escapes", "overkills"]
-    headings += ["pixel AUROC", "AUPRO"] if pixels else []
+    headings += ["pixel AUROC"] if pixels else []
     for heading in (*headings, "training", "an image", "bundle"):
         table.add_column(heading, justify="right", no_wrap=True)
     for contender, standing in zip(comparison.contenders, comparison.standings, strict=True):
@@ -132,7 +132,7 @@ def _row(comparison: Comparison, contender: Contender, standing: Standing, pixel
     cells: list[str | Text] = [
         contender.method,
         Text(f"{value}\n{low} to {high}"),  # plain strings are kept to one line
-        "best" if found is None else Text(f"{word}\n{points(found.value)} points, p = {found.p_value:.2g}"),
+        "best" if found is None else Text(f"{word}\n{points(found.value)}, p = {found.p_value:.2g}"),
     ]
     for name in ("escape_rate", "overkill_rate"):
         rate = metrics[name]
@@ -140,7 +140,7 @@ def _row(comparison: Comparison, contender: Contender, standing: Standing, pixel
         between = f"{percent(rate['low'])} to {percent(rate['high'])}" if known else ""
         cells.append(Text(f"{percent(rate['value'])}\n{between}") if known else "n/a")
     pixel = metrics.get("pixel") or {}
-    cells += [figure(pixel.get(name)) for name in ("auroc", "aupro")] if pixels else []
+    cells += [figure(pixel.get("auroc"))] if pixels else []
     return [
         *cells,
         duration(contender.seconds),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import statistics
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,35 +17,41 @@ from brightfield.bundle import check_replaceable
 from brightfield.data.dataset import Dataset
 from brightfield.data.load import load as load_dataset
 from brightfield.data.split import resplit, split
-from brightfield.decide.policy import parse_policy
 from brightfield.errors import AgreementError, ConfigError, DataError, InputError, WriteError
-from brightfield.evaluation.comparison import Comparison, Contender, rank
-from brightfield.evaluation.run import Evaluation, Picked, evaluate_split
-from brightfield.evaluation.summary import summarise
+from brightfield.evaluation.ranking import Comparison
 from brightfield.inspector import Inspector, load
 from brightfield.learn.processes import processes
 from brightfield.methods.base import Learner
 from brightfield.methods.registry import METHODS
 from brightfield.options import AUTO, TrainOptions, declared_by
+from brightfield.pipeline.judge_alike import judge_alike
 from brightfield.pipeline.preflight import (
-    calibrates_out_of_fold,
     check_labels,
-    held_out_share,
     make_learner,
     near_duplicates,
     prepare,
-    warn_of_near_duplicates,
 )
 from brightfield.pipeline.train import train
 from brightfield.pipeline.workspace import workspace_of
-from brightfield.progress import Progress, silent
+from brightfield.progress import Progress, silent, with_prefix
 from brightfield.report.comparison import write_comparison
 
 log = logging.getLogger(__name__)
 
 FEWEST = 2
-MOST_TIMED = 50
-"""The number of test images, at most, on which the time of an image is measured."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The images that all methods are given.
+
+    Attributes:
+        data: The data set; every image has a split, and all methods are tested on the same.
+        duplicates: int (N,), a group number for each image, equal for near-duplicates.
+    """
+
+    data: Dataset
+    duplicates: npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -55,14 +60,11 @@ class Candidate:
 
     Attributes:
         options: The options of its training.
-        data: The images as it takes them: the shared splits, but without a calibration split where the
-            training images calibrate out of fold.
         fingerprint: The fingerprint of the data that its bundle will hold.
         bundle: Where its bundle is written.
     """
 
     options: TrainOptions
-    data: Dataset
     fingerprint: str
     bundle: Path
 
@@ -104,19 +106,17 @@ def compare(
     with _folder(kept) as folder:
         for name in names:
             check_replaceable(folder / name)
-        duplicates, shared, candidates, left_out = _candidates(dataset, names, options, folder, tell)
-        _check_enough(candidates, left_out, "apply to")
-        warn_of_near_duplicates(shared, duplicates, parse_policy(options.policy))
+        shared, candidates, left_out = _candidates(dataset, names, options, folder, tell)
         inspectors: dict[str, Inspector] = {}
         for name, candidate in candidates.items():
-            trained = _trained(candidate, duplicates, resume, tell)
+            trained = _trained(candidate, shared, resume, tell)
             if isinstance(trained, Inspector):
                 inspectors[name] = trained
             else:
                 left_out[name] = trained
         _check_enough(inspectors, left_out, "could be trained on")
         bundles = {name: candidates[name].bundle for name in inspectors}
-        comparison = _judged(inspectors, bundles, shared, tell)
+        comparison = judge_alike(inspectors, bundles, shared.data, tell)
         comparison = replace(comparison, left_out=left_out, output=kept)
         if kept is None:
             forgotten = tuple(replace(each, bundle=None) for each in comparison.contenders)
@@ -160,10 +160,11 @@ def _folder(kept: Path | None) -> Iterator[Path]:
 
 def _candidates(
     dataset: Dataset, names: Sequence[str], options: TrainOptions, folder: Path, progress: Progress
-) -> tuple[npt.NDArray[np.intp], Dataset, dict[str, Candidate], dict[str, str]]:
-    """Return the near-duplicates, the shared splits, the methods that apply, and why others do not.
+) -> tuple[Shared, dict[str, Candidate], dict[str, str]]:
+    """Return the shared split, the methods that apply to it, and why others do not.
 
-    The data set is split once, for all methods. The calibration split is left out if no method needs it.
+    Raises:
+        DataError: If fewer than two methods apply, or there is no test split.
     """
     learners: dict[str, Learner] = {}
     left_out: dict[str, str] = {}
@@ -175,25 +176,35 @@ def _candidates(
         except InputError as error:
             left_out[name] = str(error)
     _check_enough(learners, left_out, "apply to")
-    with tempfile.TemporaryDirectory("-brightfield") as notes:
-        duplicates = near_duplicates(dataset, Path(notes), progress)
-    policy = parse_policy(options.policy)
-    folded = {n for n, one in learners.items() if calibrates_out_of_fold(dataset, one, options, policy)}
-    share = 0.0 if folded == set(learners) else held_out_share(dataset, options)
-    groups = [int(g) for g in duplicates]
-    shared = split(dataset, test=options.test, calibration=share, seed=options.seed, duplicates=groups)
-    if not len(shared.split("test")):
-        raise DataError("there is no test split to compare methods on; give --test a share above 0")
+    shared = _shared(dataset, options, progress)
     candidates: dict[str, Candidate] = {}
     for name, learner in learners.items():
-        data = _without_calibration(shared) if name in folded else shared
         try:
-            ready = prepare(data, learner, of_method[name], duplicates)
+            ready = prepare(shared.data, learner, of_method[name], shared.duplicates)
         except InputError as error:
             left_out[name] = str(error)
             continue
-        candidates[name] = Candidate(of_method[name], data, ready.data.fingerprint(), folder / name)
-    return duplicates, shared, candidates, left_out
+        candidates[name] = Candidate(of_method[name], ready.data.fingerprint(), folder / name)
+    _check_enough(candidates, left_out, "apply to")
+    return shared, candidates, left_out
+
+
+def _shared(dataset: Dataset, options: TrainOptions, progress: Progress) -> Shared:
+    """Return the data set with the test split that all methods share.
+
+    What calibrates is held out of the other images for each method by itself, if at all: by the same rule and
+    the same seed, it is the same for all methods that hold images out.
+
+    Raises:
+        DataError: If there is no test split.
+    """
+    with tempfile.TemporaryDirectory("-brightfield") as folder:
+        duplicates = near_duplicates(dataset, Path(folder), progress)
+    groups = [int(g) for g in duplicates]
+    data = split(dataset, test=options.test, calibration=0.0, seed=options.seed, duplicates=groups)
+    if not len(data.split("test")):
+        raise DataError("there is no test split to compare methods on; give --test a share above 0")
+    return Shared(data, duplicates)
 
 
 def _options_of(method: str, options: TrainOptions) -> TrainOptions:
@@ -206,13 +217,6 @@ def _options_of(method: str, options: TrainOptions) -> TrainOptions:
     return replace(options, method=method, own=own, resplit=False)
 
 
-def _without_calibration(shared: Dataset) -> Dataset:
-    """Return the data set with the calibration images in the train split."""
-    return shared.subset(
-        replace(s, split="train" if s.split == "calibration" else s.split) for s in shared.samples
-    )
-
-
 def _check_enough(found: Iterable[str], left_out: Mapping[str, str], what: str) -> None:
     names = list(found)
     if len(names) >= FEWEST:
@@ -223,21 +227,19 @@ def _check_enough(found: Iterable[str], left_out: Mapping[str, str], what: str) 
     raise DataError(f"{count} these images, and it takes two methods at least to compare{reasons}{train_it}")
 
 
-def _trained(
-    candidate: Candidate, duplicates: npt.NDArray[np.intp], resume: bool, progress: Progress
-) -> Inspector | str:
+def _trained(candidate: Candidate, shared: Shared, resume: bool, progress: Progress) -> Inspector | str:
     """Return the inspector of a method as its bundle holds it, or why its training failed."""
     method, bundle = candidate.options.method, candidate.bundle
     if resume and (bundle.is_file() or (bundle.is_dir() and any(bundle.iterdir()))):
         return _resumed(candidate)
     try:
         train(
-            candidate.data,
+            shared.data,
             bundle,
             candidate.options,
             resume=resume and workspace_of(bundle).exists(),
-            progress=_of_method(method, progress),
-            duplicates=duplicates,
+            progress=with_prefix(method, progress),
+            duplicates=shared.duplicates,
         )
     except WriteError:
         raise  # a full disk stops the next method too
@@ -267,78 +269,3 @@ def _resumed(candidate: Candidate) -> Inspector:
             )
     log.info("%s is already trained", candidate.options.method)
     return inspector
-
-
-def _of_method(method: str, progress: Progress) -> Progress:
-    return lambda stage, done, total: progress(f"{method}: {stage}", done, total)
-
-
-def _judged(
-    inspectors: Mapping[str, Inspector], bundles: Mapping[str, Path], shared: Dataset, progress: Progress
-) -> Comparison:
-    """Return the comparison of trained methods on the test split; figures are added to their bundles."""
-    test = Picked(shared.split("test"), (), {})
-    evaluations = {
-        name: evaluate_split(inspector, test, _of_method(name, progress))
-        for name, inspector in inspectors.items()
-    }
-    evaluations = _on_common_images(evaluations)
-    figure, standings = rank({name: e.predictions for name, e in evaluations.items()})
-    milliseconds = _milliseconds(inspectors, next(iter(evaluations.values())).dataset, progress)
-    contenders = []
-    for name in standings:
-        tested = inspectors[name].with_metrics(evaluations[name].metrics)
-        tested.save(bundles[name])
-        size = sum(file.stat().st_size for file in bundles[name].rglob("*") if file.is_file())
-        seconds = float(tested.facts["training"]["seconds"])
-        contenders.append(
-            Contender(tested, evaluations[name], seconds, milliseconds[name], size, bundles[name])
-        )
-    notes = dict.fromkeys(
-        f"{name}: {note}" for name, evaluation in evaluations.items() for note in evaluation.notes
-    )
-    return Comparison(tuple(contenders), figure, tuple(standings.values()), {}, shared, tuple(notes))
-
-
-def _on_common_images(evaluations: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
-    """Return the evaluations on the images that every method could judge.
-
-    Raises:
-        DataError: If there is no such image.
-    """
-    common = set.intersection(*(set(e.predictions.images) for e in evaluations.values()))
-    if not common:
-        raise DataError("there is no test image that every method can judge; look at the images' sizes")
-    return {name: _only(evaluation, common) for name, evaluation in evaluations.items()}
-
-
-def _only(evaluation: Evaluation, images: Collection[str]) -> Evaluation:
-    """Return an evaluation on these images; pixel figures stay those of all images it judged."""
-    if len(evaluation.predictions) == len(images):
-        return evaluation
-    predictions = evaluation.predictions.only(images)
-    point, pixel = evaluation.metrics["operating_point"], evaluation.metrics.get("pixel")
-    return replace(
-        evaluation,
-        predictions=predictions,
-        metrics=summarise(predictions, operating_point=point, pixel=pixel),
-        dataset=evaluation.dataset.subset(s for s in evaluation.dataset.samples if s.image in images),
-    )
-
-
-def _milliseconds(
-    inspectors: Mapping[str, Inspector], dataset: Dataset, progress: Progress
-) -> dict[str, float]:
-    """Return the median time of an image judged alone with its heatmap, by method.
-
-    The methods judge each image in turn, so that what else the machine does slows all alike.
-    """
-    rows = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), MOST_TIMED)).astype(np.intp))
-    times: dict[str, list[float]] = {name: [] for name in inspectors}
-    for inspector in inspectors.values():
-        inspector.prepare(explain=True)
-    for done, row in enumerate(rows, start=1):
-        for name, inspector in inspectors.items():
-            times[name].append(inspector.inspect(dataset.samples[row].path).milliseconds)
-        progress("time an image", done, len(rows))
-    return {name: statistics.median(of_method) for name, of_method in times.items()}

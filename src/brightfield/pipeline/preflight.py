@@ -112,7 +112,10 @@ def prepare(
     policy = parse_policy(options.policy)
     groups = [int(g) for g in duplicates]
     out_of_fold = calibrates_out_of_fold(dataset, learner, options, policy)
-    share = 0.0 if out_of_fold else held_out_share(dataset, options)
+    share = 0.0 if out_of_fold else HELD_OUT if options.calibration is None else options.calibration
+    if dataset.normal is None:
+        # no threshold is chosen, and more images do not improve a temperature
+        share = min(share, ENOUGH_FOR_A_TEMPERATURE / len(dataset))
     shared_out = split(dataset, test=options.test, calibration=share, seed=options.seed, duplicates=groups)
     train = shared_out.split("train")
     calibration = train if out_of_fold else shared_out.split("calibration")
@@ -125,15 +128,6 @@ def prepare(
     known = {str(s.label) for s in shared_out.samples if s.split != "test"}
     data = replace(shared_out, classes=order_classes(known, shared_out.normal))
     return Ready(data, replace(calibration, classes=data.classes), of_train, folds)
-
-
-def held_out_share(dataset: Dataset, options: TrainOptions) -> float:
-    """Return the share of the images outside the test split to hold out for calibration."""
-    share = HELD_OUT if options.calibration is None else options.calibration
-    if dataset.normal is None:
-        # no threshold is chosen, and more images do not improve a temperature
-        share = min(share, ENOUGH_FOR_A_TEMPERATURE / len(dataset))
-    return share
 
 
 def calibrates_out_of_fold(dataset: Dataset, learner: Learner, options: TrainOptions, policy: Policy) -> bool:

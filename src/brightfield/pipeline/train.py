@@ -75,8 +75,7 @@ def train(
         options: The options of the training; None for the defaults.
         resume: Whether to continue an interrupted training of the same output, data and options.
         progress: Callback for progress reports.
-        duplicates: What `near_duplicates` returned for these images, where the caller has looked for them
-            and warned of them; None to do so.
+        duplicates: What `near_duplicates` returned for these images; None to look for them.
 
     Raises:
         InputError: If the data or the options are wrong; the message says how to correct it.
@@ -109,8 +108,7 @@ def _train(dataset: Dataset, learner: Learner, group: Processes, request: Reques
             known = request.duplicates
             duplicates = near_duplicates(dataset, folder, progress) if known is None else known
             ready = prepare(dataset, learner, options, duplicates)
-            if known is None:
-                warn_of_near_duplicates(ready.data, duplicates, request.policy)
+            warn_of_near_duplicates(ready.data, duplicates, request.policy)
         job = Job(
             data=ready.data,
             policy=request.policy,

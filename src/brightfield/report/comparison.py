@@ -5,30 +5,24 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from brightfield.disk.atomic import write_atomically
 from brightfield.disk.room import check_overwrites, in_bytes
-from brightfield.errors import ImageError
-from brightfield.evaluation.comparison import (
+from brightfield.evaluation.ranking import (
     Comparison,
     Contender,
     Standing,
     agreements,
     by_type,
-    disagreed,
-    is_right,
 )
-from brightfield.explain.overlay import as_png, overlay, shrink, shrink_heat
-from brightfield.progress import Progress, silent
+from brightfield.progress import Progress
 from brightfield.report import charts
 from brightfield.report.comparison_text import as_csv, document, points, sentences, shown
+from brightfield.report.disagreements import MOST_OF_A_KIND, Shown, disagreements
 from brightfield.report.html import environment
 from brightfield.report.page import data_uri
 from brightfield.report.quantities import duration, milliseconds
@@ -38,28 +32,7 @@ from brightfield.version import __version__
 RESULTS = ("compare.html", "compare.json", "compare.csv")
 """Names of the files in the folder of a comparison."""
 
-MOST_OF_A_KIND = 8
-_PICTURE_SIDE = 320
 _WORDS = ("Escape", "Overkill", "For review", "Threshold", "AUROC", "Recall", "AUPRO")
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A test image on which methods disagree.
-
-    Attributes:
-        image: Name of the image in the data set.
-        truth: The true class.
-        picture_png: The image as PNG.
-        overlays: The image with the heatmap of each method as PNG; None where there is none.
-        decided: The words on each method's decision, and whether it is right.
-    """
-
-    image: str
-    truth: str
-    picture_png: bytes = field(repr=False)
-    overlays: Sequence[bytes | None] = field(repr=False)
-    decided: Sequence[tuple[str, bool]] = ()
 
 
 def write_comparison(comparison: Comparison, folder: Path, progress: Progress | None = None) -> None:
@@ -74,54 +47,8 @@ def write_comparison(comparison: Comparison, folder: Path, progress: Progress | 
     written = json.dumps(document(comparison), indent=2, allow_nan=False)
     write_atomically(folder / "compare.json", written.encode())
     write_atomically(folder / "compare.csv", as_csv(comparison).encode())
-    exhibits = {kind: _exhibits(comparison, rows, progress) for kind, rows in chosen(comparison).items()}
+    exhibits = disagreements(comparison, progress)
     write_atomically(folder / "compare.html", render(comparison, exhibits).encode())
-
-
-def chosen(comparison: Comparison) -> dict[str, list[int]]:
-    """Return the rows to show of the images on which methods disagree, at most eight of a kind.
-
-    Those that the best method gets wrong come first.
-    """
-    predictions = {c.method: c.predictions for c in comparison.contenders}
-    apart, best = disagreed(predictions), comparison.best.predictions
-    wrong_first = np.argsort(is_right(best), kind="stable")
-    if best.normal is None:
-        return {"named": [int(i) for i in wrong_first if apart[i]][:MOST_OF_A_KIND]}
-    kinds = {"defective": best.is_defect, "good": ~best.is_defect}
-    return {
-        kind: [int(i) for i in wrong_first if apart[i] and of_kind[i]][:MOST_OF_A_KIND]
-        for kind, of_kind in kinds.items()
-    }
-
-
-def _exhibits(comparison: Comparison, rows: Sequence[int], progress: Progress | None) -> list[Shown]:
-    tell, contenders = progress or silent, comparison.contenders
-    samples = comparison.best.evaluation.dataset.samples
-    right = {c.method: is_right(c.predictions) for c in contenders}
-    exhibits = []
-    for done, row in enumerate(rows, start=1):
-        tell("pictures", done, len(rows))
-        sample, overlays, picture = samples[row], [], None
-        try:
-            for contender in contenders:
-                look = contender.inspector.look(sample.path)
-                picture = shrink(look.picture, _PICTURE_SIDE)
-                heat = look.verdict.heatmap
-                shrunk = None if heat is None else shrink_heat(heat, picture.shape)
-                overlays.append(None if shrunk is None else as_png(overlay(picture, shrunk)))
-        except ImageError:
-            continue  # it has become unreadable since it was judged
-        if picture is not None:
-            decided = [(_said(c, row), bool(right[c.method][row])) for c in contenders]
-            exhibits.append(Shown(sample.image, str(sample.label), as_png(picture), overlays, decided))
-    return exhibits
-
-
-def _said(contender: Contender, row: int) -> str:
-    p = contender.predictions
-    words = {"OK": "passes", "REVIEW": "for review", "DEFECT": "rejected"}
-    return words.get(str(p.decisions[row]), p.labels[row])
 
 
 def render(comparison: Comparison, exhibits: dict[str, list[Shown]]) -> str:
@@ -129,7 +56,7 @@ def render(comparison: Comparison, exhibits: dict[str, list[Shown]]) -> str:
 
     Args:
         comparison: The comparison.
-        exhibits: Images to show, by the kind that `chosen` named.
+        exhibits: Images to show, as `disagreements` returned them.
     """
     return environment().get_template("comparison.html.j2").render(context(comparison, exhibits))
 
@@ -163,9 +90,12 @@ def context(comparison: Comparison, exhibits: dict[str, list[Shown]]) -> dict[st
 
 
 def _rows(comparison: Comparison) -> list[dict[str, Any]]:
-    fastest = min(comparison.contenders, key=lambda c: c.milliseconds)
-    smallest = min(comparison.contenders, key=lambda c: c.size)
-    quickest = min(comparison.contenders, key=lambda c: c.seconds)
+    # compared as shown, so that what looks equal is marked alike
+    least = {
+        "seconds": duration(min(c.seconds for c in comparison.contenders)),
+        "milliseconds": milliseconds(min(c.milliseconds for c in comparison.contenders)),
+        "size": in_bytes(min(c.size for c in comparison.contenders)),
+    }
     # bars from the largest multiple of 0.1 below all intervals up to 1
     floor = min(0.9, int(10 * min(s.low for s in comparison.standings)) / 10)
     rows = []
@@ -182,12 +112,18 @@ def _rows(comparison: Comparison) -> list[dict[str, Any]]:
                 "tone": "ok" if standing.no_worse else "review",
                 "rates": [_rate(metrics[name]) for name in ("escape_rate", "overkill_rate")],
                 "pixel": [figure(pixel.get(name)) for name in ("auroc", "aupro")],
-                "seconds": (duration(contender.seconds), contender is quickest),
-                "milliseconds": (milliseconds(contender.milliseconds), contender is fastest),
-                "size": (in_bytes(contender.size), contender is smallest),
+                "costs": [(text, text == least[name]) for name, text in _costs(contender).items()],
             }
         )
     return rows
+
+
+def _costs(contender: Contender) -> dict[str, str]:
+    return {
+        "seconds": duration(contender.seconds),
+        "milliseconds": milliseconds(contender.milliseconds),
+        "size": in_bytes(contender.size),
+    }
 
 
 def _bar(standing: Standing, floor: float) -> dict[str, str]:
@@ -321,10 +257,10 @@ def _facts(contender: Contender) -> dict[str, str]:
 
 def _about(comparison: Comparison) -> dict[str, str]:
     options = comparison.best.inspector.facts["training"]["options"]
-    counts = {name: len(comparison.dataset.split(name)) for name in ("train", "calibration", "test")}
+    tested = len(comparison.dataset.split("test"))
     return {
         "data set": comparison.dataset.name,
-        "splits": ", ".join(f"{n:,} {name}" for name, n in counts.items()),
+        "images": f"{len(comparison.dataset):,}, of which {tested:,} test",
         "seed": str(options.get("seed")),
         "fingerprint (SHA-256)": comparison.dataset.fingerprint(),
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from brightfield.disk.room import in_bytes
-from brightfield.evaluation.comparison import CONFIDENCE, Comparison, Contender, Standing, agreements, by_type
+from brightfield.evaluation.ranking import CONFIDENCE, Comparison, Contender, Standing, agreements, by_type
 from brightfield.evaluation.summary import SUMMARY
 from brightfield.report.quantities import milliseconds
 from brightfield.report.wording import figure, percent, percent_word
@@ -94,7 +94,6 @@ def _most_behind(standing: Standing) -> str:
 
 def document(comparison: Comparison) -> dict[str, Any]:
     """Return the content of compare.json."""
-    counts = {name: comparison.dataset.split(name).counts() for name in ("train", "calibration", "test")}
     first = comparison.best.evaluation
     predictions = {c.method: c.predictions for c in comparison.contenders}
     pairs = zip(comparison.contenders, comparison.standings, strict=True)
@@ -102,7 +101,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
         "data": comparison.dataset.name,
         "n": first.metrics["n"],
         "n_defect": first.metrics["n_defect"],
-        "splits": counts,
+        "test": comparison.dataset.split("test").counts(),
         "figure": comparison.figure,
         "confidence": CONFIDENCE,
         "best": comparison.best.method,
@@ -135,6 +134,7 @@ def _entry(contender: Contender, standing: Standing) -> dict[str, Any]:
         "bytes": contender.size,
         "plan": training.get("plan"),
         "folds": training["folds"],
+        "splits": contender.inspector.facts["fingerprints"]["splits"],
         "operating_point": None if point is None else point.as_dict(),
         "bundle": None if contender.bundle is None else str(contender.bundle),
     }

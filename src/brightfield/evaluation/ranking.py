@@ -1,4 +1,4 @@
-"""Comparison of several methods that were trained on one split and judged the same test images."""
+"""Ranking of several methods that were trained on one split and judged the same test images."""
 
 from __future__ import annotations
 
