@@ -141,6 +141,24 @@ def test_the_best_methods_mistakes_are_shown_first(three: Comparison) -> None:
         assert right == sorted(right)
 
 
+def test_equals_have_no_lead(three: Comparison) -> None:
+    scores = three.best.predictions.scores
+    found = compared([contender("a", scores, TRUTH, (1, 1)), contender("b", scores, TRUTH, (2, 2))])
+    assert sentences(found)[1].startswith(
+        "The next, b, is level with it: the difference, +0.0 to +0.0 points"
+    )
+
+
+def test_classes_take_turns() -> None:
+    truth = ("OK",) * 4 + ("crack",) * 10 + ("pit",) * 10
+    shift = np.array([name != "OK" for name in truth], dtype=np.float64)
+    found = compared(
+        [contender("a", shift - 0.5, truth, (1, 1)), contender("b", -np.ones(24), truth, (2, 2))]
+    )
+    assert [truth[i] for i in chosen(found)["defective"]] == ["crack", "pit"] * 4
+    assert chosen(found)["good"] == []
+
+
 def test_without_defects_and_without_a_normal_class() -> None:
     good = ("OK",) * 30
     values = np.where(np.arange(30) < 10, 1.0, -1.0)
@@ -155,7 +173,9 @@ def test_without_defects_and_without_a_normal_class() -> None:
         page = render(found, {})
         assert "McNemar" in page
         assert "ROC curves" not in page
-        assert sentences(found)[0].startswith("Best on the 30 test images")
+        said = sentences(found)
+        assert said[0].startswith("Best on the 30 test images")
+        assert any("No test image shows a defect" in sentence for sentence in said) == (normal == "OK")
         written = document(found)
         assert written["methods"][0]["by_type"] == {}
         rows = list(csv.DictReader(as_csv(found).splitlines()))

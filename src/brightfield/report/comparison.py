@@ -73,7 +73,7 @@ def context(comparison: Comparison, exhibits: dict[str, list[Shown]]) -> dict[st
         "sentences": sentences(comparison),
         "names": names,
         "normal": best.predictions.normal,
-        "ranked_by": {"auroc": "AUROC", "accuracy": "Accuracy"}[comparison.figure],
+        "ranked_by": {"auroc": "AUROC", "accuracy": "accuracy"}[comparison.figure],
         "test": {"auroc": "DeLong's", "accuracy": "McNemar's"}[comparison.figure],
         "pixels": any(c.evaluation.metrics.get("pixel") for c in comparison.contenders),
         "rows": _rows(comparison),

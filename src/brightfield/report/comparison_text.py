@@ -26,7 +26,7 @@ COLUMNS = (
 
 def sentences(comparison: Comparison) -> list[str]:
     """Return in sentences which method is best, whether that is more than chance, and what is cheaper."""
-    return [_best(comparison), _lead(comparison), *_cheapest(comparison)]
+    return [_best(comparison), *_without_defects(comparison), _lead(comparison), *_cheapest(comparison)]
 
 
 def shown(comparison: Comparison, value: float) -> str:
@@ -36,7 +36,7 @@ def shown(comparison: Comparison, value: float) -> str:
 
 def points(value: float) -> str:
     """Return a difference of shares in percentage points."""
-    return f"{100.0 * value:+.1f}"
+    return f"{round(100.0 * value, 1) + 0.0:+.1f}"  # + 0.0, as -0.0 would show its sign
 
 
 def _best(comparison: Comparison) -> str:
@@ -51,11 +51,26 @@ def _best(comparison: Comparison) -> str:
     )
 
 
+def _without_defects(comparison: Comparison) -> list[str]:
+    if comparison.best.evaluation.metrics["n_defect"] != 0:
+        return []
+    return [
+        "No test image shows a defect: this compares how rarely the methods reject good parts, and says "
+        "nothing of the defects they would find."
+    ]
+
+
 def _lead(comparison: Comparison) -> str:
     second, standing = comparison.contenders[1], comparison.standings[1]
     found = standing.against_best
     if found is None:
         return ""
+    if found.value == 0.0:
+        width = f"{points(-found.high)} to {points(-found.low)}"
+        return (
+            f"The next, {second.method}, is level with it: the difference, {width} points with "
+            f"{percent_word(found.confidence)} confidence, could be chance."
+        )
     chance = "could be chance" if standing.no_worse else "is more than chance"
     return (
         f"Its lead over the next, {second.method} ({shown(comparison, standing.value)}), {chance}: "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from brightfield.errors import ImageError
+from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.ranking import Comparison, Contender, disagreed, is_right
 from brightfield.explain.overlay import as_png, overlay, shrink, shrink_heat
 from brightfield.progress import Progress, silent
@@ -44,18 +46,30 @@ def disagreements(comparison: Comparison, progress: Progress | None = None) -> d
 def chosen(comparison: Comparison) -> dict[str, list[int]]:
     """Return the rows to show of the images on which methods disagree, at most eight of a kind.
 
-    Those that the best method gets wrong come first.
+    Those that the best method gets wrong come first; classes take turns.
     """
     predictions = {c.method: c.predictions for c in comparison.contenders}
     apart, best = disagreed(predictions), comparison.best.predictions
-    wrong_first = np.argsort(is_right(best), kind="stable")
+    order = _in_turns(best, np.flatnonzero(apart).tolist())
     if best.normal is None:
-        return {"named": [int(i) for i in wrong_first if apart[i]][:MOST_OF_A_KIND]}
-    kinds = {"defective": best.is_defect, "good": ~best.is_defect}
+        return {"named": order[:MOST_OF_A_KIND]}
+    defective = best.is_defect
     return {
-        kind: [int(i) for i in wrong_first if apart[i] and of_kind[i]][:MOST_OF_A_KIND]
-        for kind, of_kind in kinds.items()
+        kind: [i for i in order if defective[i] == bad][:MOST_OF_A_KIND]
+        for kind, bad in (("defective", True), ("good", False))
     }
+
+
+def _in_turns(predictions: Predictions, rows: Sequence[int]) -> list[int]:
+    """Return rows with those decided wrongly first, and in each half one of every class by turns."""
+    right = is_right(predictions)
+    before: Counter[tuple[bool, str]] = Counter()
+    turn = {}
+    for i in rows:
+        group = bool(right[i]), predictions.truth[i]
+        turn[i] = before[group]
+        before[group] += 1
+    return sorted(rows, key=lambda i: (bool(right[i]), turn[i]))
 
 
 def _exhibits(comparison: Comparison, rows: Sequence[int], progress: Progress) -> list[Shown]:
