@@ -32,6 +32,7 @@ from brightfield.version import __version__
 RESULTS = ("compare.html", "compare.json", "compare.csv")
 """Names of the files in the folder of a comparison."""
 
+MOST_COMBINATIONS = 12
 _WORDS = ("Escape", "Overkill", "For review", "Threshold", "AUROC", "Recall", "AUPRO")
 
 
@@ -197,7 +198,7 @@ def _types(comparison: Comparison) -> list[dict[str, Any]]:
 def _agreement(comparison: Comparison) -> list[dict[str, Any]]:
     predictions = {c.method: c.predictions for c in comparison.contenders}
     rows = []
-    for entry in agreements(predictions):
+    for entry in agreements(predictions)[:MOST_COMBINATIONS]:
         n, defects = entry["n"], entry["n_defect"]
         counts = [n] if defects is None else [defects, n - defects]
         marks = [name in entry["right"] for name in predictions]
