@@ -55,7 +55,7 @@ MOST_LINES_OF_A_FUNCTION = 60
 MOST_PARAMETERS = 7
 """Keyword-only ones apart: those of the public functions are options."""
 
-PUBLIC_NAMES = {"train", "load", "evaluate", "Inspector", "Verdict"}
+PUBLIC_NAMES = {"train", "load", "evaluate", "compare", "Inspector", "Verdict"}
 
 
 def name_of(path: Path) -> str:
@@ -241,7 +241,7 @@ def test_drawing_and_writing_maps_needs_only_numpy_and_pillow() -> None:
     assert loaded & set(HEAVY) == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["compare", "--help"]])
 def test_help_loads_no_torch(arguments: list[str]) -> None:
     loaded = loaded_after(
         f"import sys; sys.argv = ['brightfield', *{arguments!r}]\n"

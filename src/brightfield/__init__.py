@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from brightfield.version import __version__
 
 if TYPE_CHECKING:
-    from brightfield.api import evaluate, train
+    from brightfield.api import compare, evaluate, train
     from brightfield.data.dataset import Dataset, Sample
     from brightfield.errors import BrightfieldError, InputError
     from brightfield.evaluation.acceptance import Limits
     from brightfield.evaluation.disturb import Disturbance
+    from brightfield.evaluation.ranking import Comparison
     from brightfield.evaluation.study import Study
     from brightfield.inspector import Inspector, Look, load
     from brightfield.options import TrainOptions
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "train": "api",
     "evaluate": "api",
+    "compare": "api",
     "load": "inspector",
     "Limits": "evaluation.acceptance",
     "Inspector": "inspector",
     "Look": "inspector",
     "TrainOptions": "options",
+    "Comparison": "evaluation.ranking",
     "Study": "evaluation.study",
     "Disturbance": "evaluation.disturb",
     "Dataset": "data.dataset",
@@ -40,6 +43,7 @@ _HOMES = {
 
 __all__ = [
     "BrightfieldError",
+    "Comparison",
     "Dataset",
     "Decision",
     "Disturbance",
@@ -53,6 +57,7 @@ __all__ = [
     "TrainOptions",
     "Verdict",
     "__version__",
+    "compare",
     "evaluate",
     "load",
     "train",

@@ -1,7 +1,8 @@
-"""The public functions `train` and `evaluate`."""
+"""The public functions `train`, `compare` and `evaluate`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from brightfield.data.dataset import Dataset
 from brightfield.errors import DataError, said_if_missing
 from brightfield.evaluation.acceptance import Limits, accept, check_applies, read_limits
 from brightfield.evaluation.compare import against, check_comparable, pixels_against
+from brightfield.evaluation.ranking import Comparison
 from brightfield.evaluation.run import Evaluation, choose_split, evaluate_split, load_for
 from brightfield.evaluation.run import evaluate as _evaluate
 from brightfield.evaluation.study import Study, check_can_decide, run_study
@@ -74,6 +76,59 @@ def train(
         "roi": None if roi is None else str(roi),
     }
     return run(data, output, make_options({**common, **options}), resume=resume, progress=progress)
+
+
+def compare(
+    data: str | Path | Dataset,
+    output: str | Path | None = None,
+    *,
+    methods: Sequence[str] | None = None,
+    normal: str | None = None,
+    policy: str = "auto",
+    seed: int = 0,
+    test: float = 0.2,
+    calibration: float | None = None,
+    resplit: bool = False,
+    roi: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Comparison:
+    """Train all methods that apply on one split, and judge the same test images with each.
+
+    Args:
+        data: As in `train`.
+        output: A folder for the bundles and for `compare.json`, `compare.csv` and `compare.html`; None keeps
+            nothing.
+        methods: Names of the methods; None for all there are.
+        normal: As in `train`, like the options from `policy` to `roi`.
+        policy: How the thresholds are chosen.
+        seed: Seed of the splits and of all random numbers.
+        test: Share of the images for the test split.
+        calibration: Share of the remaining images for the calibration split.
+        resplit: Whether to ignore the data set's own splits and split all images again.
+        roi: A mask of the region of interest; all methods look there only.
+        resume: Whether to continue an interrupted comparison: methods already trained are not trained again.
+        progress: Callback for progress reports.
+        options: Options of single methods, which go to those that declare them.
+
+    Raises:
+        InputError: If the data or the options are wrong, or fewer than two methods could be compared.
+    """
+    with said_if_missing():
+        from brightfield.pipeline.compare import compare as run  # here, as evaluating must not need torch
+
+    common = {
+        "normal": normal,
+        "policy": policy,
+        "seed": seed,
+        "test": test,
+        "calibration": calibration,
+        "resplit": resplit,
+        "roi": None if roi is None else str(roi),
+    }
+    chosen = make_options({**common, **options})
+    return run(data, output, chosen, methods=methods, resume=resume, progress=progress)
 
 
 def evaluate(

@@ -10,3 +10,8 @@ Progress = Callable[[str, int, int], None]
 
 def silent(stage: str, done: int, total: int) -> None:
     """Ignore a progress report."""
+
+
+def with_prefix(name: str, progress: Progress) -> Progress:
+    """Return a callback that puts a name before each stage, for work that is done several times."""
+    return lambda stage, done, total: progress(f"{name}: {stage}", done, total)

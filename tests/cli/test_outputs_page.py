@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fake_method
 import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "outputs.md"
@@ -68,3 +69,12 @@ def test_inspect(
     assert said.code == 2
     assert set().union(*lines) == first_column("`inspect --json`")
     assert set(lines[1]) == {"image", "error"}
+
+
+def test_compare(brightfield: Callable[..., Any], synthetic_parts: Path) -> None:
+    options = ("--backbone", "test_efficientnet", "--weights", "none", "--image-size", "48")
+    with fake_method.registered():
+        said = brightfield("compare", synthetic_parts, *options, "--json")
+    document = json.loads(said.out)
+    of_method, *_ = document["methods"]
+    assert set(document) | set(of_method) == first_column("`compare --json`")

@@ -160,6 +160,38 @@ def test_resuming_takes_the_same_mask_wherever_it_is(
     assert brightfield.train(parts, place, roi=moved, resume=True, **options).preprocessing.region
 
 
+def test_compared_methods_look_at_the_same_region(parts: Path, roi: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"backbone": "test_efficientnet", "weights": "none", "image_size": 48}
+    place, moved = tmp_path / "compared", tmp_path / "moved.png"
+    moved.write_bytes(roi.read_bytes())
+    compared = brightfield.compare(parts, place, roi=moved, **options)
+    assert {c.method for c in compared.contenders} == {"classifier", fake_method.NAME}
+    for contender in compared.contenders:
+        region = contender.inspector.preprocessing.region
+        assert region is not None
+        assert region.sha256 == file_digest(roi)
+        assert contender.evaluation.metrics["pixel"]["region"] == "inside"
+    (note,) = (n for n in compared.notes if "region of interest" in n)
+    assert note.startswith("of ")  # once, as all methods say the same
+    assert "region of interest" in (place / "compare.html").read_text()
+    # what is trained is taken again wherever the mask is, but not with another mask
+    trained = [c.seconds for c in compared.contenders]
+    again = brightfield.compare(parts, place, roi=roi, resume=True, **options)
+    assert [c.seconds for c in again.contenders] == trained
+    for wrong in (mask(tmp_path / "other.png", (slice(6, 42), slice(8, 41))), None):
+        with pytest.raises(ConfigError, match="trained with other pixels of --roi"):
+            brightfield.compare(parts, place, roi=wrong, resume=True, **options)
+
+
+def test_a_mask_that_does_not_fit_stops_a_comparison(parts: Path, tmp_path: Path) -> None:
+    square = mask(tmp_path / "square.png", (slice(5, 40), slice(5, 40)), (48, 48))
+    with pytest.raises(DataError, match=r"^48 image\(s\) do not fit --roi"):
+        brightfield.compare(parts, tmp_path / "compared", roi=square)
+    with pytest.raises(ConfigError, match="^--roi .*gone.png cannot be read as a mask"):
+        brightfield.compare(parts, tmp_path / "compared", roi=tmp_path / "gone.png")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["square.png"]
+
+
 def test_evaluation_says_what_it_did_not_look_at(
     parts: Path, roi: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from brightfield.report.quantities import duration
+
 _RATES = (
     ("escapes (of defects)", "escape_rate"),
     ("overkills (of good)", "overkill_rate"),
@@ -53,12 +55,6 @@ def on_scale(value: float | None, scale: str, digits: int) -> str:
 def in_words(rate: Mapping[str, Any]) -> str:
     """Return a rate such as `2 of 40, 5.0% (0.6% to 16.9%, 95% confidence)`."""
     return f"{rate['k']} of {rate['n']}, {_percent(rate['value'])}{_interval(rate)}"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as seconds, or from one minute on as minutes and seconds."""
-    whole = round(seconds)
-    return f"{seconds:.1f} s" if whole < 60 else f"{whole // 60} min {whole % 60:02} s"
 
 
 def _interval(rate: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": "run all steps on images of solar cells: train, evaluate, report, inspect",
     "data": "check a data set, list and fetch public ones",
     "train": "train an inspector on a data set",
+    "compare": "train all methods that apply on one split, and compare them",
     "evaluate": "judge a labelled data set and write a report",
     "inspect": "judge images, one line each",
     "threshold": "choose the operating point again, without training",

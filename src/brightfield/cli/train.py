@@ -8,11 +8,12 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from brightfield.cli.figures import duration, figures_table
+from brightfield.cli.figures import figures_table
 from brightfield.cli.places import check_apart, check_bundle_place, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, stdout
 from brightfield.cli.train_options import add_options, given_options
+from brightfield.report.quantities import duration
 
 if TYPE_CHECKING:
     from brightfield.evaluation.run import Evaluation

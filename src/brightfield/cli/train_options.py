@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from brightfield.methods.declared import Option, options_of
@@ -11,14 +11,19 @@ from brightfield.methods.registry import METHODS
 from brightfield.options import TrainOptions, declared_by, make_options, read_options
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
     """Add the options of every method and, in groups, those of each method.
 
     An option that several methods declare is added once. Its declaration checks the value.
+
+    Args:
+        parser: The command's parser.
+        without: Names of options of every method that the command does not have.
     """
     common = parser.add_argument_group("options of every method")
-    for declared in options_of(TrainOptions).values():
-        _add(common, declared)
+    for name, declared in options_of(TrainOptions).items():
+        if name not in without:
+            _add(common, declared)
     own = _own().values()
     for title in dict.fromkeys(_title(methods) for _, methods in own):
         group = parser.add_argument_group(title, _summary(title))
@@ -45,7 +50,7 @@ def given_options(args: argparse.Namespace) -> TrainOptions:
     every = {**options_of(TrainOptions), **{name: declared for name, (declared, _) in _own().items()}}
     values: dict[str, Any] = {}
     for name, declared in every.items():
-        value = getattr(args, name)
+        value = getattr(args, name, None)
         if value is not None:
             values[name] = declared.read(value) if isinstance(value, str) else value
     return make_options(values) if args.config is None else read_options(args.config, values)

@@ -48,14 +48,7 @@ def check_region(dataset: Dataset, region: Region, progress: Progress | None = N
         DataError: If an image of the train or calibration split has another aspect ratio than the region, or
             the region in it is too small.
     """
-    taught = [s for s in dataset.samples if s.split != "test"]
-    misfits = _misfits(taught, region, progress)
-    if misfits:
-        first = next(iter(misfits))
-        raise DataError(
-            f"{len(misfits)} image(s) do not fit --roi; the first, {first}: {misfits[first]}. "
-            "Draw the mask on one of these pictures, or take the others out"
-        )
+    check_fits(dataset, region, progress)
     training = [s for s in dataset.samples if s.split == "train" and s.label != dataset.normal]
     unseen = unseen_defects(shares_outside(training, region))
     if unseen:
@@ -65,6 +58,22 @@ def check_region(dataset: Dataset, region: Region, progress: Progress | None = N
             "them as good, or draw a larger region",
             len(unseen),
             named(unseen),
+        )
+
+
+def check_fits(dataset: Dataset, region: Region, progress: Progress | None = None) -> None:
+    """Check that the region of interest fits the images that are not of the test split.
+
+    Raises:
+        DataError: If one has another aspect ratio than the region, or the region in it is too small.
+    """
+    taught = [s for s in dataset.samples if s.split != "test"]
+    misfits = _misfits(taught, region, progress)
+    if misfits:
+        first = next(iter(misfits))
+        raise DataError(
+            f"{len(misfits)} image(s) do not fit --roi; the first, {first}: {misfits[first]}. "
+            "Draw the mask on one of these pictures, or take the others out"
         )
 
 

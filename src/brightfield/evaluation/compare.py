@@ -150,11 +150,37 @@ def delong(
     value, error = areas[0] - areas[1], math.sqrt(max(0.0, variance))
     half_width = float(norm.ppf((1 + confidence) / 2)) * error
     if error == 0.0 and not np.array_equal(first, second):
-        # no variance, as if both are perfect: the bound of an event that none of so many parts shows
-        half_width = 1.0 - ((1.0 - confidence) / 2) ** (1.0 / min(n_defect, n_good))
+        half_width = _without_variance(min(n_defect, n_good), confidence)
     p_value = float(2 * norm.sf(abs(value) / error)) if error > 0 else (1.0 if value == 0 else 0.0)
     low, high = max(-1.0, value - half_width), min(1.0, value + half_width)
     return Difference(areas[0], areas[1], value, low, high, confidence, p_value, "DeLong")
+
+
+def auroc_interval(is_defect: BoolArray, scores: FloatArray, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the ends of an AUROC's confidence interval, by DeLong's variance, cut to [0, 1].
+
+    Args:
+        is_defect: bool (N,), at least two good and two defective parts.
+        scores: float64 (N,), on any scale, higher is more defective.
+        confidence: Confidence level of the interval, in (0, 1).
+
+    Raises:
+        DataError: If there are fewer than two good or two defective parts.
+    """
+    n_defect, n_good = int(is_defect.sum()), int((~is_defect).sum())
+    _check_enough(n_defect, n_good)
+    above, below = _placements(scores, is_defect)
+    error = math.sqrt(float(above.var(ddof=1)) / n_defect + float(below.var(ddof=1)) / n_good)
+    half_width = float(norm.ppf((1 + confidence) / 2)) * error
+    if error == 0.0:
+        half_width = _without_variance(min(n_defect, n_good), confidence)
+    area = float(above.mean())
+    return max(0.0, area - half_width), min(1.0, area + half_width)
+
+
+def _without_variance(n: int, confidence: float) -> float:
+    """Return the half width where nothing varies: the bound of an event that none of n parts shows."""
+    return float(1.0 - ((1.0 - confidence) / 2) ** (1.0 / n))
 
 
 def mcnemar(first: BoolArray, second: BoolArray, confidence: float = 0.95) -> Difference:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -155,8 +156,8 @@ def brier_score_by_class(truth: IntArray, probabilities: FloatArray) -> float:
 
 def confusion_matrix(truth: Sequence[str], called: Sequence[str], classes: Sequence[str]) -> list[list[int]]:
     """Return counts [true class][called class], both in the order of `classes`."""
-    counted = sk.confusion_matrix(list(truth), list(called), labels=list(classes))
-    return [[int(count) for count in row] for row in counted]
+    counted = Counter(zip(truth, called, strict=True))
+    return [[counted[true, guess] for guess in classes] for true in classes]
 
 
 def classification_report(truth: Sequence[str], called: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,9 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from brightfield.bundle import check_replaceable
 from brightfield.data.dataset import Dataset
 from brightfield.data.load import load as load_dataset
@@ -47,6 +50,7 @@ class Request:
         resume: Whether to continue an interrupted training.
         region: The region of interest, or None.
         progress: Callback for progress reports.
+        duplicates: A group number for each image, equal for near-duplicates; None to look for them.
     """
 
     options: TrainOptions
@@ -55,6 +59,7 @@ class Request:
     resume: bool
     region: Region | None
     progress: Progress
+    duplicates: npt.NDArray[np.intp] | None = None
 
 
 def train(
@@ -64,6 +69,7 @@ def train(
     *,
     resume: bool = False,
     progress: Progress | None = None,
+    duplicates: npt.NDArray[np.intp] | None = None,
 ) -> Inspector:
     """Train an inspector on a data set, and save it where an output is given.
 
@@ -76,6 +82,7 @@ def train(
         options: The options of the training; None for the defaults.
         resume: Whether to continue an interrupted training of the same output, data and options.
         progress: Callback for progress reports.
+        duplicates: What `near_duplicates` returned for these images; None to look for them.
 
     Raises:
         InputError: If the data or the options are wrong; the message says how to correct it.
@@ -86,8 +93,9 @@ def train(
     place = None if output is None else Path(output)
     if place is not None:
         check_replaceable(place)
+    policy = parse_policy(options.policy)
     region = None if options.roi is None else read_region(Path(options.roi))
-    request = Request(options, parse_policy(options.policy), place, resume, region, progress or silent)
+    request = Request(options, policy, place, resume, region, progress or silent, duplicates)
     dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=options.normal)
     dataset = resplit(dataset) if options.resplit else dataset
     learner = make_learner(dataset, options)
@@ -114,7 +122,8 @@ def _train(dataset: Dataset, learner: Learner, group: Processes, request: Reques
             {"data": dataset.name, "options": options.as_dict(), "settings": dict(learner.identity)}
         )
         with group.first_goes_first():
-            duplicates = near_duplicates(dataset, folder, progress)
+            known = request.duplicates
+            duplicates = near_duplicates(dataset, folder, progress) if known is None else known
             ready = prepare(dataset, learner, options, duplicates)
             chosen_by = policy_on(ready.calibration, request.policy, learner)
             warn_of_near_duplicates(ready.data, duplicates, chosen_by)

@@ -45,7 +45,7 @@ class Workspace:
         promises: bool = False,
     ) -> None:
         self.kept = output is not None
-        self.folder = Path() if output is None else _workspace_of(Path(output))
+        self.folder = Path() if output is None else workspace_of(Path(output))
         # another policy does not change the fit, unless it holds images out for a guarantee
         wanted = {**options.as_dict(), "policy": "a promise" if promises else "any other"}
         del wanted["roi"]  # its content counts, not its place
@@ -143,7 +143,8 @@ def _is_refusal(kind: type[BaseException]) -> bool:
     return issubclass(kind, DataError | ConfigError | WeightsError) and not issubclass(kind, ImageError)
 
 
-def _workspace_of(output: Path) -> Path:
+def workspace_of(output: Path) -> Path:
+    """Return the folder in which the training of an output keeps its state."""
     absolute = output.absolute()
     name = shortened(absolute.name, len("..training"), absolute.parent)
     return absolute.parent / f".{name}.training"

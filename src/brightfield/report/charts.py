@@ -51,6 +51,32 @@ def roc(defect: BoolArray, scores: FloatArray, marks: Mapping[str, BoolArray], a
         return as_svg(figure, "roc", f"ROC curve with the operating point; AUROC {three_digits(area)}")
 
 
+def roc_of_methods(
+    defect: BoolArray, scores: Mapping[str, FloatArray], stopped: Mapping[str, BoolArray]
+) -> str:
+    """Return the ROC curves of several methods on the same parts, each with its operating point.
+
+    Args:
+        defect: bool (N,), the truth, with good and defective parts.
+        scores: float64 (N,) by method, higher is more defective.
+        stopped: bool (N,) by method, the parts that it stops.
+    """
+    colours = (ACCENT, DEFECT, OK, REVIEW, INK)
+    with drawing(WIDTH, HEIGHT + 40.0) as figure:
+        axes = figure.add_subplot()
+        axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=":")
+        for i, (name, values) in enumerate(scores.items()):
+            false_positive, true_positive, _ = roc_curve(defect, values)
+            colour, style = colours[i % len(colours)], LINE_STYLES[i % len(LINE_STYLES)]
+            axes.plot(false_positive, true_positive, color=colour, linewidth=2.0, linestyle=style, label=name)
+            x, y = stopped[name][~defect].mean(), stopped[name][defect].mean()
+            axes.plot([x], [y], "o", markersize=8, markerfacecolor=colour, markeredgecolor=PAPER)
+        frame(axes, "share of good parts stopped", "share of defective parts stopped")
+        _unit_square(axes)
+        axes.legend(loc="lower right")
+        return as_svg(figure, "roc", f"ROC curves of {', '.join(scores)}, with their operating points")
+
+
 def precision_recall(
     defect: BoolArray, scores: FloatArray, marks: Mapping[str, BoolArray], area: float | None
 ) -> str:

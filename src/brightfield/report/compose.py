@@ -9,20 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from brightfield.data.masks import resize_mask
 from brightfield.data.tiling import at_peak
 from brightfield.disk.atomic import write_atomically
 from brightfield.disk.room import check_overwrites
 from brightfield.errors import ImageError
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.run import Evaluation
-from brightfield.explain.overlay import HOTTEST, as_png, overlay, shrink, shrink_heat, shrink_region
+from brightfield.explain.overlay import HOTTEST, as_png, shrink
 from brightfield.inspector import Inspector
-from brightfield.methods.base import Picture
 from brightfield.progress import Progress, silent
 from brightfield.report.html import write_report
+from brightfield.report.overlaid import overlaid
 from brightfield.report.report import Exhibit, Report
-from brightfield.verdict import FloatMap, HeatmapKind, Verdict
+from brightfield.verdict import HeatmapKind
 
 RESULTS = ("report.html", "metrics.json", "predictions.csv")
 """Names of the files in the folder of an evaluation."""
@@ -106,7 +105,7 @@ def _exhibits(inspector: Inspector, evaluation: Evaluation, progress: Progress |
         attribution = look.verdict.heatmap_kind is HeatmapKind.ATTRIBUTION
         if kind == "escape" and heatmap is not None and attribution:
             heatmap = at_peak(heatmap, HOTTEST)
-        overlaid = None if heatmap is None else as_png(_overlaid(image, heatmap, look.verdict))
+        shown = None if heatmap is None else as_png(overlaid(image, heatmap, look.verdict))
         yield Exhibit(
             image=samples[i].image,
             kind=kind,
@@ -115,14 +114,8 @@ def _exhibits(inspector: Inspector, evaluation: Evaluation, progress: Progress |
             value=_shown_value(p, i),
             threshold=None if p.thresholds is None else float(p.thresholds[i]),
             picture_png=as_png(image),
-            overlay_png=overlaid,
+            overlay_png=shown,
         )
-
-
-def _overlaid(image: Picture, heatmap: FloatMap, verdict: Verdict) -> Picture:
-    """Return a small picture with a heatmap, and the mask and the region of the verdict, over it."""
-    mask = None if verdict.mask is None else resize_mask(verdict.mask, (image.shape[0], image.shape[1]))
-    return overlay(image, shrink_heat(heatmap, image.shape), mask, shrink_region(verdict.region, image.shape))
 
 
 def _shown_value(predictions: Predictions, row: int) -> float | None:

@@ -303,10 +303,11 @@ def _exhibit(item: Exhibit, predictions: Predictions) -> dict[str, Any]:
         "verdict": VERDICTS[item.kind],
         "label": item.label if item.kind == "confusion" or names_type else None,
         "values": ", ".join(values),
-        "picture": _data_uri(item.picture_png),
-        "overlay": None if item.overlay_png is None else _data_uri(item.overlay_png),
+        "picture": data_uri(item.picture_png),
+        "overlay": None if item.overlay_png is None else data_uri(item.overlay_png),
     }
 
 
-def _data_uri(png: bytes) -> str:
+def data_uri(png: bytes) -> str:
+    """Return a PNG as a URI that holds it."""
     return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
