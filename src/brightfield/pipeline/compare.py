@@ -19,7 +19,7 @@ from brightfield.data.load import load as load_dataset
 from brightfield.data.region import Region
 from brightfield.data.region_check import check_fits
 from brightfield.data.region_mask import read_region
-from brightfield.data.split import resplit, split
+from brightfield.data.split import resplit
 from brightfield.errors import AgreementError, ConfigError, DataError, InputError, WriteError
 from brightfield.evaluation.ranking import Comparison
 from brightfield.inspector import Inspector, load
@@ -215,7 +215,7 @@ def _shared(dataset: Dataset, options: TrainOptions, progress: Progress) -> Shar
     with tempfile.TemporaryDirectory("-brightfield") as folder:
         duplicates = near_duplicates(dataset, Path(folder), progress)
     groups = [int(g) for g in duplicates]
-    data = split(dataset, test=options.test, calibration=0.0, seed=options.seed, duplicates=groups)
+    data = split_test(dataset, test=options.test, seed=options.seed, duplicates=groups)
     if not len(data.split("test")):
         raise DataError("there is no test split to compare methods on; give --test a share above 0")
     return Shared(data, duplicates)

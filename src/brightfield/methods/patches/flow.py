@@ -120,7 +120,7 @@ def train_flow(
         progress: Called after every epoch.
     """
     torch.manual_seed(seed)
-    net = FlowNet(patches.shape[3], seed).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = FlowNet(patches.shape[3], seed).to(memory_format=torch.channels_last)
     draws = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(net.parameters(), lr=PEAK_RATE, weight_decay=1e-5)
     batches = -(-len(patches) // BATCH)
