@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from brightfield.bundle import check_replaceable
 from brightfield.data.dataset import Dataset
+from brightfield.data.hold_out import split_test
 from brightfield.data.load import load as load_dataset
 from brightfield.data.region import Region
 from brightfield.data.region_check import check_fits
