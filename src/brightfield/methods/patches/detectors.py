@@ -83,6 +83,7 @@ class Member:
         calm: The distance of an ordinary patch of a good part, at which evidence begins.
         unit: The distance above `calm` that counts as 1: the spread of good parts' scores.
         share: The share of a tile's patches whose mean makes the score: the most unusual ones.
+        weight: The weight of its evidence beside that of other members.
     """
 
     name: str
@@ -93,10 +94,11 @@ class Member:
     calm: float
     unit: float
     share: float
+    weight: float
 
     def evidence(self, distances: FloatArray) -> FloatArray:
-        """Return distances as evidence: 0 for an ordinary patch, in units of the spread of good parts."""
-        return np.asarray((distances - np.float32(self.calm)) / np.float32(self.unit))
+        """Return distances as weighted evidence, 0 for an ordinary patch, in units of good parts' spread."""
+        return np.asarray((distances - np.float32(self.calm)) * np.float32(self.weight / self.unit))
 
 
 def top_mean(values: npt.NDArray[np.float32], share: float) -> float:

@@ -22,15 +22,17 @@ from brightfield.data.region_check import facts_inside
 from brightfield.data.scan import scan_readable
 from brightfield.data.split import clusters_of
 from brightfield.decide.scores import Scores
+from brightfield.engine.patches import Embedding
 from brightfield.engine.spec import HeadSpec
 from brightfield.learn.backbone import build_trunk
+from brightfield.learn.drawn_defects import with_defect
 from brightfield.learn.frozen import Freezer
 from brightfield.learn.network import TileNet, build_network, rescaled
 from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.weights import load_weights
 from brightfield.methods.base import Fitted, Job, Picture
 from brightfield.methods.patches.coreset import Coreset
-from brightfield.methods.patches.detectors import Detector, Member
+from brightfield.methods.patches.detectors import Bank, Detector, Member
 from brightfield.methods.patches.fitted import ExportedFeatures, Features, PatchMethod
 from brightfield.methods.patches.flow import FlowInTorch, exported_flow, train_flow
 from brightfield.methods.patches.learner import PatchOptions
@@ -39,16 +41,20 @@ from brightfield.methods.patches.members import (
     FLOW,
     MOST_FOR_A_FLOW,
     Collected,
+    Measured,
     MemberPlan,
     Seen,
     bank_of,
+    best_bank,
     collect,
     embeddings,
     measure,
     standardised,
     unfitted,
 )
+from brightfield.methods.patches.options import FusionOptions, PatchCoreOptions
 from brightfield.methods.patches.plan import Wanted, make_plan
+from brightfield.methods.patches.position import MOST, position_weight
 from brightfield.methods.patches.stream import TileBatch, tile_stream, working_pictures
 from brightfield.methods.scoring import scores_of
 from brightfield.progress import Progress
@@ -64,6 +70,9 @@ FOR_WHITENING = 128
 HELD_OUT = 0.15
 MOST_HELD_OUT = 100
 """The share and the most of the good training parts by which the members are standardised."""
+
+DRAWN = 120
+"""The least number of drawn defects by which a bank is chosen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +111,8 @@ def fit(job: Job, name: str, options: PatchOptions) -> Fitted:
         s for s in job.data.split("train").samples if s.label == job.data.normal
     )
     facts = facts_inside(scan_readable([s.path for s in good.samples], job.progress), job.region)
-    wanted = Wanted(KINDS[name], options.share, options.image_size, options.tile)
+    detail = options.detail if isinstance(options, PatchCoreOptions | FusionOptions) else "deep"
+    wanted = Wanted(KINDS[name], detail, options.share, options.image_size, options.tile)
     plan = make_plan(facts, trunk.spec, wanted, job.region)
     log.info("%s", plan.reason)
     used = sorted({i for member in plan.members for i in member.maps})
@@ -113,7 +123,8 @@ def fit(job: Job, name: str, options: PatchOptions) -> Fitted:
     in_torch = TorchFeatures(net)
     features: Features = exported if runtime.device == "cpu" else in_torch
     seen = Seen(features, plan.preprocessing, tuple(trunk.spec.channels[i] for i in used))
-    fitted = _Fit(job, options, seen, members, runtime.training)
+    strides = tuple(trunk.spec.strides[i] for i in used)
+    fitted = _Fit(job, options, seen, members, runtime.training, strides)
     result = fitted.run([s.path for s in good.samples], hold_out(good, _numbers(job), job.seed))
     method = PatchMethod(name, exported, result.members, plan.preprocessing, backbone=trunk.spec.as_dict())
     learned = PatchMethod(name, in_torch, result.in_torch, plan.preprocessing, backbone={})
@@ -182,32 +193,94 @@ class _Fit:
     seen: Seen
     plans: list[MemberPlan]
     precision: torch.dtype
+    strides: tuple[int, ...]
 
     def run(self, paths: Sequence[Path], held: npt.NDArray[np.bool_]) -> _Result:
         """Fit the members on the parts that are not held out, standardise them, and add the others."""
         begin = time.perf_counter()
         kept = [p for p, h in zip(paths, held, strict=True) if not h] or list(paths)
         aside = [p for p, h in zip(paths, held, strict=True) if h] or list(paths)
-        step = max(1, len(kept) // FOR_WHITENING)
-        embedded = embeddings(self.seen, self.plans, self._tiles(kept[::step], "whitening"))
-        bank = getattr(self.options, "bank", 1)
+        embedded = self._embeddings(kept)
         collected = [
-            Collected(Coreset(bank, e.width, 5, self.job.seed) if plan.name == BANK else None)
+            Collected(Coreset(self.options.bank, e.width, 5, self.job.seed))
+            if isinstance(self.options, PatchCoreOptions | FusionOptions) and plan.name == BANK
+            else Collected(None)
             for plan, e in zip(self.plans, embedded, strict=True)
         ]
         every = max(1, len(kept) // MOST_FOR_A_FLOW)
         collect(self.seen, self.plans, embedded, collected, self._tiles(kept, "features"), every=every)
-        members, in_torch, history = [], [], []
+        members, twins, history = [], [], []
         for plan, embedding, one in zip(self.plans, embedded, collected, strict=True):
             detector, alike, losses = self._detector(one)
             history += losses
             members.append(unfitted(plan, embedding, detector))
-            in_torch.append(alike)
+            twins.append(alike)
+        rows, measured = self._chosen(members, aside)
+        # the held-out parts are good parts too: now that nothing is measured on them, the bank takes them in
+        taken_in = [collected[i] for i in rows if collected[i].coreset is not None]
+        if taken_in and held.any():
+            plans, embeds = [self.plans[i] for i in rows], [embedded[i] for i in rows]
+            self._take_in(plans, embeds, [collected[i] for i in rows], aside)
+        final: list[Member] = []
+        for i in rows:
+            coreset = collected[i].coreset
+            detector = members[i].detector if coreset is None else bank_of(coreset)
+            final.append(replace(standardised(members[i], measured[i]), detector=detector))
+        in_torch = [
+            m if m.name == BANK else replace(m, detector=twins[i]) for m, i in zip(final, rows, strict=True)
+        ]
+        facts = {
+            "fit_seconds": round(time.perf_counter() - begin, 1),
+            "good_parts": len(paths),
+            "members": [_described(m, self.strides) for m in final],
+        }
+        return _Result(final, in_torch, history, facts)
+
+    def _embeddings(self, paths: Sequence[Path]) -> list[Embedding]:
+        """Return each plan's embedding, with positions where the parts lie still."""
+        some = paths[:: max(1, len(paths) // FOR_WHITENING)]
+        embedded = embeddings(self.seen, self.plans, self._tiles(some, "whitening"))
+        wanted = getattr(self.options, "position", "no")
+        if wanted == "no":
+            return embedded
+        samples = [Collected(None) for _ in self.plans]
+        few = paths[:: max(1, len(paths) // MOST)][:MOST]
+        collect(self.seen, self.plans, embedded, samples, self._tiles(few, "position"))
+        return [
+            replace(e, position=position_weight(np.stack(s.tiles), wanted)) if plan.name == BANK else e
+            for plan, e, s in zip(self.plans, embedded, samples, strict=True)
+        ]
+
+    def _chosen(self, members: list[Member], aside: Sequence[Path]) -> tuple[list[int], list[Measured]]:
+        """Return the rows of the members to keep, one bank at the most, and all members' distances."""
         measured = measure(self.seen, members, self._tiles(aside, "standardise"), len(aside))
-        members = [standardised(m, found) for m, found in zip(members, measured, strict=True)]
-        twins = [replace(m, detector=d) for m, d in zip(members, in_torch, strict=True)]
-        facts = {"fit_seconds": round(time.perf_counter() - begin, 1), "good_parts": len(kept)}
-        return _Result(members, twins, history, facts)
+        banks = [i for i, m in enumerate(members) if m.name == BANK]
+        if len(banks) < 2:
+            return list(range(len(members))), measured
+        times = -(-DRAWN // len(aside))
+        paths = [p for p in aside for _ in range(times)]
+        rng = np.random.default_rng(self.job.seed)
+        pictures = told(
+            working_pictures(paths, self.seen.preprocessing), "drawn defects", len(paths), self.job.progress
+        )
+        drawn = measure(
+            self.seen, members, tile_stream(_drawn(pictures, rng), self.seen.preprocessing), len(paths)
+        )
+        best = best_bank(members, measured, drawn)
+        return [i for i in range(len(members)) if i not in banks or i == best], measured
+
+    def _take_in(
+        self,
+        plans: Sequence[MemberPlan],
+        embedded: Sequence[Embedding],
+        collected: Sequence[Collected],
+        paths: Sequence[Path],
+    ) -> None:
+        """Take more good parts into the banks."""
+        collect(self.seen, plans, embedded, collected, self._tiles(paths, "features"))
+        for one in collected:
+            if one.coreset is not None:
+                one.coreset.finish()
 
     def _detector(self, one: Collected) -> tuple[Detector, Detector, list[dict[str, float]]]:
         """Return a detector, the same one in torch, and its history."""
@@ -219,7 +292,7 @@ class _Fit:
         net, history = train_flow(
             patches,
             inside,
-            epochs=getattr(self.options, "flow_epochs", 1),
+            epochs=self.options.flow_epochs if not isinstance(self.options, PatchCoreOptions) else 0,
             seed=self.job.seed,
             precision=self.precision,
             progress=self.job.progress,
@@ -233,6 +306,26 @@ class _Fit:
             working_pictures(paths, self.seen.preprocessing), stage, len(paths), self.job.progress
         )
         return tile_stream(pictures, self.seen.preprocessing)
+
+
+def _drawn(pictures: Iterator[Picture], rng: np.random.Generator) -> Iterator[Picture]:
+    """Yield each picture with a drawn defect; pasted pieces come from the picture before it."""
+    before: Picture | None = None
+    for picture in pictures:
+        yield with_defect(rng, picture, picture if before is None else before)[0]
+        before = picture
+
+
+def _described(member: Member, strides: Sequence[int]) -> dict[str, Any]:
+    """Return what the manifest says of a member."""
+    bank = member.detector.patches if isinstance(member.detector, Bank) else None
+    return {
+        "name": member.name,
+        "strides": [strides[i] for i in member.maps],
+        "scale": round(member.scale, 3),
+        "patches": None if bank is None else len(bank),
+        "lies_still": None if bank is None else member.embedding.position > 0,
+    }
 
 
 def told(pictures: Iterator[Picture], stage: str, total: int, progress: Progress) -> Iterator[Picture]:

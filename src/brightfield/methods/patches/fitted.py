@@ -190,7 +190,7 @@ class PatchMethod:
         return Stored(networks, arrays, plain({"backbone": self.backbone, "members": settings}))
 
 
-_PLAIN = ("name", "scale", "calm", "unit", "share")
+_PLAIN = ("name", "scale", "calm", "unit", "share", "weight")
 """The attributes of a member that are stored as they are."""
 
 
@@ -265,4 +265,5 @@ def _member(i: int, values: Mapping[str, Any], stored: Stored) -> Member:
         calm=float(values["calm"]),
         unit=float(values["unit"]),
         share=float(values["share"]),
+        weight=float(values["weight"]),
     )

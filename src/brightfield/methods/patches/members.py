@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -36,12 +36,14 @@ class MemberPlan:
         scale: The scale at which it sees a tile, as a share of the tile's side.
         maps: Which of the trunk's maps its patches are made of, the finest first.
         share: The share of a tile's patches whose mean makes the score.
+        weight: The weight of its evidence beside that of other members.
     """
 
     name: str
     scale: float
     maps: tuple[int, ...]
     share: float
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,27 @@ def standardised(member: Member, measured: Measured) -> Member:
     return replace(member, calm=measured.ordinary, unit=unit if unit > 1e-9 else 1.0)
 
 
+def best_bank(members: Sequence[Member], good: Sequence[Measured], drawn: Sequence[Measured]) -> int | None:
+    """Return which of several banks tells drawn defects from good parts best, by AUROC; None without a bank.
+
+    Between kinds of detectors drawn defects are a poor judge, but among banks they point the right way.
+
+    Args:
+        members: The members.
+        good: Each member's distances on held-out good parts.
+        drawn: Each member's distances on held-out good parts with drawn defects.
+    """
+    banks = [i for i, member in enumerate(members) if member.name == BANK]
+    areas = [auroc(good[i].scores, drawn[i].scores) for i in banks]
+    return banks[int(np.argmax(areas))] if banks else None
+
+
+def auroc(good: npt.NDArray[np.float64], defective: npt.NDArray[np.float64]) -> float:
+    """Return the share of pairs of a good and a defective part in which the defective one scores higher."""
+    above = (defective[:, None] > good[None, :]) + 0.5 * (defective[:, None] == good[None, :])
+    return float(above.mean())
+
+
 def bank_of(coreset: Coreset) -> Bank:
     """Return the memory bank of a coreset."""
     return Bank(coreset.vectors)
@@ -189,7 +212,4 @@ def bank_of(coreset: Coreset) -> Bank:
 
 def unfitted(plan: MemberPlan, embedding: Embedding, detector: Detector) -> Member:
     """Return a member that is not standardised yet."""
-    return Member(plan.name, plan.scale, plan.maps, embedding, detector, 0.0, 1.0, plan.share)
-
-
-FlowTrainer = Callable[[Collected], Detector]
+    return Member(plan.name, plan.scale, plan.maps, embedding, detector, 0.0, 1.0, plan.share, plan.weight)

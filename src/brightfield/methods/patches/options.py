@@ -64,6 +64,15 @@ def _bank() -> int:
     )
 
 
+def _detail() -> str:
+    return option(  # type: ignore[no-any-return]
+        "the maps that the memory bank reads: fine (strides 8 and 16), deep (16 and 32), or auto, whichever "
+        "tells defects drawn on held-out good parts better",
+        default="auto",
+        choices=("auto", "fine", "deep"),
+    )
+
+
 def _position() -> str:
     return option(  # type: ignore[no-any-return]
         "whether a patch is compared with patches from near the same place only: auto finds out on good "
@@ -93,6 +102,7 @@ class PatchCoreOptions:
     tile: int | None = _tile()
     share: float = _share()
     bank: int = _bank()
+    detail: str = _detail()
     position: str = _position()
 
     def __post_init__(self) -> None:
@@ -124,6 +134,7 @@ class FusionOptions:
     tile: int | None = _tile()
     share: float = _share()
     bank: int = _bank()
+    detail: str = _detail()
     position: str = _position()
     flow_epochs: int = _flow_epochs()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,17 +16,19 @@ from brightfield.learn.backbone import BackboneSpec
 from brightfield.methods.patches.members import BANK, FLOW, MemberPlan
 
 SIDE = 448
-"""The side of whole pictures and of tiles: fine defects are lost in smaller ones."""
+"""The side of whole pictures and of tiles where pictures are that large: smaller sides lose fine defects.
 
-SMALL_SIDE = 224
-SMALL = 224
-"""Pictures up to this size gain nothing from being enlarged to `SIDE`."""
+Smaller pictures are seen at the size that the backbone was trained on: enlarged, they show blur and noise.
+"""
 
 LARGEST_WHOLE = 1600
 """The longer side in pixels up to which pictures are seen whole; larger ones are cut into tiles."""
 
-COARSE = 0.5
-"""The scale at which the deep maps see a tile: at `SIDE` the size that backbones were trained on."""
+SHRUNK = 0.5
+"""The scale to which larger pictures are shrunk before they are cut into tiles."""
+
+FLOW_WEIGHT = 0.5
+"""The weight of a flow's evidence beside a bank's."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,14 @@ class Wanted:
 
     Attributes:
         kinds: The kinds of detectors, `bank` and `flow`.
+        detail: Which maps a bank reads: `fine`, `deep`, or `auto` for both, of which one is chosen later.
         share: The share of a tile's patches whose mean makes the score.
         image_size: The side of whole pictures, or with tiles the longer side of pictures, in pixels.
         tile: The side of tiles in pixels.
     """
 
     kinds: tuple[str, ...]
+    detail: str
     share: float
     image_size: int | None
     tile: int | None
@@ -62,10 +67,11 @@ class Wanted:
 
 def make_plan(facts: Sequence[ImageFacts], spec: BackboneSpec, wanted: Wanted, region: Region | None) -> Plan:
     """Return the plan for images with these facts."""
-    sides = np.array([max(f.height, f.width) for f in facts])
-    large = round(float(np.percentile(sides, 95)))
+    large = round(float(np.percentile([max(f.height, f.width) for f in facts], 95)))
+    usual = float(np.median([math.sqrt(f.height * f.width) for f in facts]))
     maxima = [f.maximum for f in facts if f.maximum is not None]
-    side, long_side, reason = _sizes(large, spec, wanted)
+    known = spec.input_size
+    side, long_side, reason = _sizes(large, SIDE if usual >= SIDE and not spec.fixed_size else known, wanted)
     square = long_side == side
     rule = Preprocessing(
         bits=bit_depth(maxima),
@@ -78,32 +84,37 @@ def make_plan(facts: Sequence[ImageFacts], spec: BackboneSpec, wanted: Wanted, r
         region=region,
         square=square,
     )
-    return Plan(rule, members_for(spec, wanted), reason)
+    coarse = 1.0 if spec.fixed_size else min(1.0, known / side)
+    return Plan(rule, members_for(spec, wanted, coarse), reason)
 
 
-def _sizes(large: int, spec: BackboneSpec, wanted: Wanted) -> tuple[int, int | None, str]:
+def _sizes(large: int, usual: int, wanted: Wanted) -> tuple[int, int | None, str]:
     """Return the side of tiles, the longer side at working size (None: the pictures' own), and the reason."""
-    usual = spec.input_size if spec.fixed_size else SMALL_SIDE if large <= SMALL else SIDE
     if wanted.tile is not None:
         shown = "their own size" if wanted.image_size is None else f"{wanted.image_size} px"
         return wanted.tile, wanted.image_size, f"images of {large} px at {shown} in tiles of {wanted.tile} px"
     side = wanted.image_size or usual
     if large <= LARGEST_WHOLE or wanted.image_size is not None:
         return side, side, f"images of {large} px seen whole at {side} px"
-    long_side = round(large * usual / LARGEST_WHOLE * 2)
+    long_side = round(large * SHRUNK)
     return usual, long_side, f"images of {large} px shrunk to {long_side} px, in tiles of {usual} px"
 
 
-def members_for(spec: BackboneSpec, wanted: Wanted) -> tuple[MemberPlan, ...]:
-    """Return the members of the wanted kinds for a backbone with these maps."""
+def members_for(spec: BackboneSpec, wanted: Wanted, coarse: float) -> tuple[MemberPlan, ...]:
+    """Return the members of the wanted kinds for a backbone with these maps.
+
+    A flow sees a tile at the scale `coarse`, at which the tile has the size that the backbone was trained on.
+    """
     fine, middle, deep = maps_by_stride(spec)
-    coarse = 1.0 if spec.fixed_size else COARSE
+    of_detail = {"fine": _each_once(fine, middle), "deep": _each_once(middle, deep)}
     plans: list[MemberPlan] = []
     if BANK in wanted.kinds:
-        plans.append(MemberPlan(BANK, 1.0, _each_once(fine, middle), wanted.share))
+        details = of_detail if wanted.detail == "auto" else (wanted.detail,)
+        plans += [MemberPlan(BANK, 1.0, of_detail[detail], wanted.share) for detail in details]
     if FLOW in wanted.kinds:
-        plans.append(MemberPlan(FLOW, coarse, _each_once(middle, deep), wanted.share))
-    return tuple(plans)
+        weight = FLOW_WEIGHT if plans else 1.0
+        plans.append(MemberPlan(FLOW, coarse, of_detail["deep"], wanted.share, weight))
+    return tuple(dict.fromkeys(plans))
 
 
 def maps_by_stride(spec: BackboneSpec) -> tuple[int, int, int]:

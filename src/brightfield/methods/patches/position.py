@@ -1,0 +1,61 @@
+"""Whether parts lie still: whether alike patches of good parts are found near the same place."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.engine.nearest import nearest, squared_norms
+
+FloatArray = npt.NDArray[np.float32]
+
+NEAR = 0.15
+"""The distance within which places count as the same, as a share of a tile's side."""
+
+STILL = 1.05
+"""Parts lie still if the nearest patch near the same place is at most this many times as far as any."""
+
+QUERIES = 8
+MOST = 48
+"""How many tiles are compared with how many others."""
+
+
+def position_weight(tiles: npt.NDArray[np.floating], wanted: str) -> float:
+    """Return the weight of a patch's position, by which its place counts; 0 if parts do not lie still.
+
+    For each patch of some good parts the nearest patch of others is looked for, once anywhere and once near
+    the same place. Where the second is hardly farther, nothing is lost by comparing with near places only,
+    and a patch that is usual elsewhere is unusual here. The weight makes a distance of `NEAR` count as much
+    as the typical distance of a patch to its nearest one.
+
+    Args:
+        tiles: The patch vectors of good parts' tiles, (T, h, w, D).
+        wanted: `auto`, `yes` or `no`.
+    """
+    some = np.asarray(tiles[:MOST], dtype=np.float32)
+    if wanted == "no" or len(some) < 2:
+        return 0.0
+    queries = max(1, min(QUERIES, len(some) // 2))
+    anywhere, near = _distances(some[:queries], some[queries:])
+    typical = float(np.median(anywhere))
+    still = float(near.mean()) <= STILL * float(anywhere.mean())
+    return typical / NEAR if (still or wanted == "yes") and typical > 0 else 0.0
+
+
+def _distances(queries: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return each query patch's distance to the nearest of others, anywhere and near its place, (n,)."""
+    height, width, values = queries.shape[1:]
+    flat = np.ascontiguousarray(others.reshape(-1, values))
+    squares, _ = nearest(queries.reshape(-1, values), flat, squared_norms(flat))
+    near = np.empty((height, width, len(queries)), dtype=np.float32)
+    reach = [max(1, round(NEAR * side)) for side in (height, width)]
+    for row in range(height):
+        for column in range(width):
+            window = others[
+                :,
+                max(0, row - reach[0]) : row + reach[0] + 1,
+                max(0, column - reach[1]) : column + reach[1] + 1,
+            ].reshape(-1, values)
+            window = np.ascontiguousarray(window)
+            near[row, column] = nearest(queries[:, row, column], window, squared_norms(window))[0]
+    return np.sqrt(squares), np.sqrt(near).ravel()
