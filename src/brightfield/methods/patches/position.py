@@ -12,8 +12,11 @@ FloatArray = npt.NDArray[np.float32]
 NEAR = 0.15
 """The distance within which places count as the same, as a share of a tile's side."""
 
-STILL = 1.05
-"""Parts lie still if the nearest patch near the same place is at most this many times as far as any."""
+STILL = 0.95
+"""Parts lie still if this share of patches has its nearest one near the same place."""
+
+UNUSUAL = 0.1
+"""The share of patches farthest from others, of which the same must hold: background is alike everywhere."""
 
 QUERIES = 8
 MOST = 48
@@ -23,10 +26,9 @@ MOST = 48
 def position_weight(tiles: npt.NDArray[np.floating], wanted: str) -> float:
     """Return the weight of a patch's position, by which its place counts; 0 if parts do not lie still.
 
-    For each patch of some good parts the nearest patch of others is looked for, once anywhere and once near
-    the same place. Where the second is hardly farther, nothing is lost by comparing with near places only,
-    and a patch that is usual elsewhere is unusual here. The weight makes a distance of `NEAR` count as much
-    as the typical distance of a patch to its nearest one.
+    For each patch of some good parts the nearest patch of others is looked for. Where nearly all lie near the
+    same place, nothing is lost by counting the place, and a patch that is usual elsewhere is unusual here.
+    The weight makes a distance of `NEAR` count as much as the typical distance of a patch to its nearest one.
 
     Args:
         tiles: The patch vectors of good parts' tiles, (T, h, w, D).
@@ -38,7 +40,9 @@ def position_weight(tiles: npt.NDArray[np.floating], wanted: str) -> float:
     queries = max(1, min(QUERIES, len(some) // 2))
     anywhere, near = _distances(some[:queries], some[queries:])
     typical = float(np.median(anywhere))
-    still = float(near.mean()) <= STILL * float(anywhere.mean())
+    same = near <= anywhere * (1 + 1e-5)
+    unusual = anywhere >= np.quantile(anywhere, 1 - UNUSUAL)
+    still = min(same.mean(), same[unusual].mean()) >= STILL
     return typical / NEAR if (still or wanted == "yes") and typical > 0 else 0.0
 
 
@@ -58,4 +62,5 @@ def _distances(queries: FloatArray, others: FloatArray) -> tuple[FloatArray, Flo
             ].reshape(-1, values)
             window = np.ascontiguousarray(window)
             near[row, column] = nearest(queries[:, row, column], window, squared_norms(window))[0]
-    return np.sqrt(squares), np.sqrt(near).ravel()
+    # squares are in the order (query, row, column)
+    return np.sqrt(squares), np.sqrt(np.moveaxis(near, 2, 0)).ravel()
