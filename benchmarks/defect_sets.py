@@ -1,0 +1,80 @@
+"""The sets of real defects with their protocols: magnetic tiles, ball screws, MVTec's screw."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from brightfield.data.dataset import Dataset, Sample
+from brightfield.data.load import load
+from brightfield.data.split import folds
+
+TESTED_TILES = 190
+"""The least number of good pictures in the test split of the magnetic tiles."""
+
+
+def magnetic_tiles(folder: Path, groups: Path, seed: int, *, by_tile: bool = True) -> Dataset:
+    """Return the magnetic tiles with all defects and about 190 good pictures to test.
+
+    Args:
+        folder: The folder of the set, with `MT_Free` and the others.
+        groups: The CSV file `image,group` that says which pictures show the same tile.
+        seed: Of the permutation of groups, or of pictures.
+        by_tile: Whether no tile is in two splits; else a random 80% of the good pictures train.
+    """
+    with groups.open(encoding="utf-8", newline="") as file:
+        group_of = {row["image"]: row["group"] for row in csv.DictReader(file)}
+    samples = []
+    for image in sorted(group_of):
+        label = image.split("/")[0].removeprefix("MT_").lower()
+        path = folder / image
+        mask = path.with_suffix(".png") if label != "free" else None
+        samples.append(Sample(image, path, label, mask=mask, group=group_of[image]))
+    good = [s for s in samples if s.label == "free"]
+    tested = _tested_tiles(good, seed) if by_tile else _tested_at_random(good, seed)
+    shared_out = tuple(
+        replace(
+            s,
+            split="test" if s.label != "free" or s.image in tested else "train",
+            group=s.group if by_tile else None,
+        )
+        for s in samples
+    )
+    types = sorted({str(s.label) for s in samples} - {"free"})
+    name = "magnetic tiles, by tile" if by_tile else "magnetic tiles, random split"
+    return Dataset(name, shared_out, ("free", *types), "free")
+
+
+def _tested_tiles(good: list[Sample], seed: int) -> set[str]:
+    names = np.unique([str(s.group) for s in good])
+    tested: set[str] = set()
+    for name in np.random.RandomState(seed).permutation(names):
+        if len(tested) >= TESTED_TILES:
+            break
+        tested |= {s.image for s in good if s.group == name}
+    return tested
+
+
+def _tested_at_random(good: list[Sample], seed: int) -> set[str]:
+    order = np.random.RandomState(seed).permutation(len(good))
+    return {good[i].image for i in order[: round(0.2 * len(good))]}
+
+
+def ball_screws(manifest: Path, fold: int, *, good_alone: bool = True) -> Dataset:
+    """Return a fold of 5 by place of the ball screws; with `good_alone`, defects in the test split only."""
+    shared_out = folds(load(manifest), 5, 0, calibration=0.0)[fold]
+    name = "ball screws, folds by place"
+    return replace(good_parts_alone(shared_out) if good_alone else shared_out, name=name)
+
+
+def screw(folder: Path) -> Dataset:
+    """Return MVTec's screw in its own split."""
+    return replace(load(folder), name="screw")
+
+
+def good_parts_alone(dataset: Dataset) -> Dataset:
+    """Return a data set without the defects that are not tested."""
+    return dataset.subset(s for s in dataset.samples if s.split == "test" or s.label == dataset.normal)
