@@ -27,9 +27,6 @@ LARGEST_WHOLE = 1600
 SHRUNK = 0.5
 """The scale to which larger pictures are shrunk before they are cut into tiles."""
 
-FLOW_WEIGHT = 0.5
-"""The weight of a flow's evidence beside a bank's."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -112,7 +109,8 @@ def members_for(spec: BackboneSpec, wanted: Wanted, coarse: float) -> tuple[Memb
         details = of_detail if wanted.detail == "auto" else (wanted.detail,)
         plans += [MemberPlan(BANK, 1.0, of_detail[detail], wanted.share) for detail in details]
     if FLOW in wanted.kinds:
-        weight = FLOW_WEIGHT if plans else 1.0
+        # at a coarser scale than the bank's a flow misses what is small: it counts by its share of the pixels
+        weight = coarse**2 if plans else 1.0
         plans.append(MemberPlan(FLOW, coarse, of_detail["deep"], wanted.share, weight))
     return tuple(dict.fromkeys(plans))
 
