@@ -31,6 +31,7 @@ class Entry:
 
 _CLASSIFIER = "brightfield.methods.classifier"
 _PATCHES = "brightfield.methods.patches"
+_COMBINED = "brightfield.methods.combined"
 
 METHODS: dict[str, Entry] = {
     "classifier": Entry(
@@ -45,6 +46,12 @@ METHODS: dict[str, Entry] = {
         load=f"{_PATCHES}.fitted:load_fusion",
         learner=f"{_PATCHES}.learner:make_fusion",
         good_parts_alone=True,
+    ),
+    "combined": Entry(
+        summary="learns from good parts and few defects: a classifier, a memory bank and a flow together",
+        options=f"{_COMBINED}.options:CombinedOptions",
+        load=f"{_COMBINED}.fitted:load_combined",
+        learner=f"{_COMBINED}.learner:make_combined",
     ),
     "patchcore": Entry(
         summary="learns from good parts alone: a memory bank of their patches (PatchCore)",

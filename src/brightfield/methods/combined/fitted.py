@@ -1,0 +1,169 @@
+"""The fitted combined method: a classifier's log-odds and the evidence of unusual patches, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.errors import BundleError
+from brightfield.methods.base import Judgement, Method, Picture, Stored
+from brightfield.methods.classifier.fitted import load_classifier
+from brightfield.methods.declared import plain
+from brightfield.methods.patches.fitted import load_patch_method
+from brightfield.verdict import HeatmapKind
+
+CLASSIFIER, PATCHES = "classifier", "patches"
+NAME = "combined"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The score of an ordinary good part and the spread of good parts' scores.
+
+    Attributes:
+        middle: The median score of good parts that were not learned from.
+        unit: Their spread, above 0.
+    """
+
+    middle: float
+    unit: float
+
+    def __call__(self, score: float) -> float:
+        """Return a score in units of the spread above the middle."""
+        return (score - self.middle) / self.unit
+
+
+@dataclass(frozen=True)
+class Half:
+    """One of the two methods.
+
+    Attributes:
+        method: The fitted method.
+        preprocessing: Its preprocessing, without a region of interest: pictures are cut to it before.
+        scale: The scale of its scores.
+        weight: Its share of the score, in [0, 1].
+    """
+
+    method: Method
+    preprocessing: Preprocessing
+    scale: Scale
+    weight: float
+
+
+class Combined:
+    """A classifier and unusual patches, as `Method` has it."""
+
+    name = NAME
+    heatmap_kind = HeatmapKind.ATTRIBUTION
+
+    def __init__(self, classifier: Half, patches: Half, *, normal: int, tells_types: bool) -> None:
+        """Build the method of its halves.
+
+        Args:
+            classifier: The classifier.
+            patches: The method on patches.
+            normal: The index of the normal class.
+            tells_types: Whether there were enough defects for logits, and so for probabilities.
+        """
+        self.classifier, self.patches = classifier, patches
+        self.normal, self.tells_types = normal, tells_types
+
+    def judge(self, pictures: Sequence[Picture], *, explain: bool) -> list[Judgement]:
+        """Return the judgement of each picture of a batch, with a heatmap if `explain` is set.
+
+        The heatmap is the evidence of unusual patches, divided by its maximum.
+
+        Args:
+            pictures: Images in their own pixels, uint8 (h, w, 3) each.
+            explain: Whether to compute heatmaps.
+        """
+        of_classifier, of_patches = (
+            half.method.judge(
+                [half.preprocessing.shrunk(picture) for picture in pictures],
+                explain=explain and half is self.patches,
+            )
+            for half in (self.classifier, self.patches)
+        )
+        return [self._joined(a, b) for a, b in zip(of_classifier, of_patches, strict=True)]
+
+    def _joined(self, of_classifier: Judgement, of_patches: Judgement) -> Judgement:
+        score = self.score(of_classifier.score, of_patches.score)
+        logits = None
+        if self.tells_types and of_classifier.logits is not None:
+            logits = shifted(of_classifier.logits, self.normal, score - of_classifier.score)
+        heat = of_patches.heat
+        if heat is not None and heat.max() > 0:
+            heat = np.asarray(heat / heat.max(), dtype=np.float32)
+        return Judgement(score, logits, heat)
+
+    def score(self, of_classifier: float, of_patches: float) -> float:
+        """Return the weighted sum of both scores, each on its own scale."""
+        a, b = self.classifier, self.patches
+        return a.weight * a.scale(of_classifier) + b.weight * b.scale(of_patches)
+
+    def stored(self) -> Stored:
+        """Return the state from which `load_combined` builds the method."""
+        networks: dict[str, bytes] = {}
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        settings: dict[str, Any] = {"tells_types": self.tells_types}
+        for name, half in ((CLASSIFIER, self.classifier), (PATCHES, self.patches)):
+            stored = half.method.stored()
+            networks |= {f"{name}-{key}": model for key, model in stored.networks.items()}
+            arrays |= {f"{name}.{key}": array for key, array in stored.arrays.items()}
+            settings[name] = {
+                "method": half.method.name,
+                "settings": dict(stored.settings),
+                "preprocessing": half.preprocessing.as_dict(),
+                "middle": half.scale.middle,
+                "unit": half.scale.unit,
+                "weight": half.weight,
+            }
+        return Stored(networks, arrays, plain(settings))
+
+
+def shifted(logits: npt.NDArray[np.float64], normal: int, change: float) -> npt.NDArray[np.float64]:
+    """Return logits (K,) whose log-odds of a defect are larger by `change`, the types' shares unchanged."""
+    out = np.array(logits, dtype=np.float64)
+    out[normal] -= change
+    return out
+
+
+def load_combined(
+    stored: Stored, _preprocessing: Preprocessing, classes: Sequence[str], normal: str | None
+) -> Combined:
+    """Load the method from the state that `Combined.stored` returned.
+
+    Raises:
+        BundleError: If a half does not fit its settings, or ONNX Runtime cannot run a network.
+    """
+    try:
+        halves = [_half(name, stored, classes, normal) for name in (CLASSIFIER, PATCHES)]
+        tells_types = bool(stored.settings["tells_types"])
+        return Combined(*halves, normal=list(classes).index(str(normal)), tells_types=tells_types)
+    except (KeyError, TypeError, ValueError) as e:
+        raise BundleError(
+            f"the bundle's arrays do not fit its settings ({type(e).__name__}: {str(e)[:200]}); "
+            "it may come from another version: see created_with in its manifest"
+        ) from e
+
+
+def _half(name: str, stored: Stored, classes: Sequence[str], normal: str | None) -> Half:
+    values: Mapping[str, Any] = stored.settings[name]
+    own = Stored(
+        {k.removeprefix(f"{name}-"): v for k, v in stored.networks.items() if k.startswith(f"{name}-")},
+        {k.removeprefix(f"{name}."): v for k, v in stored.arrays.items() if k.startswith(f"{name}.")},
+        values["settings"],
+    )
+    preprocessing = Preprocessing.from_dict(dict(values["preprocessing"]))
+    method: Method
+    if name == CLASSIFIER:
+        method = load_classifier(own, preprocessing, classes, normal)
+    else:
+        method = load_patch_method(str(values["method"]), own, preprocessing)
+    scale = Scale(float(values["middle"]), float(values["unit"]))
+    return Half(method, preprocessing, scale, float(values["weight"]))

@@ -1,0 +1,1 @@
+"""Methods on patches of feature maps: PatchCore, a flow, both together."""
