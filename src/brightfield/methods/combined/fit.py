@@ -25,7 +25,7 @@ from brightfield.methods.patches.fit import fit as fit_patches
 from brightfield.methods.patches.options import FusionOptions
 from brightfield.methods.scoring import score
 
-EVEN = 10
+EVEN = 40
 """The number of known defects at which classifier and patches count alike."""
 
 
