@@ -10,6 +10,7 @@ from typing import Any
 
 from brightfield.methods.base import Fitted
 from brightfield.options import TrainOptions
+from brightfield.pipeline.choice import choose_method
 from brightfield.pipeline.preflight import Ready
 from brightfield.version import __version__
 
@@ -24,10 +25,12 @@ def facts_of(ready: Ready, fitted: Fitted, options: TrainOptions, seconds: float
         seconds: Duration of the training in seconds.
     """
     data = ready.data
+    reason = choose_method(data, options).reason
     return {
         "training": {
             "options": options.as_dict(),
             **fitted.facts,
+            "notes": [*([] if reason is None else [reason]), *fitted.facts.get("notes", ())],
             "folds": 0 if ready.folds is None else int(ready.folds.max()) + 1,
             "history": fitted.history,
             "seconds": round(seconds, 1),

@@ -24,8 +24,9 @@ from brightfield.decide.threshold_selection import check_enough
 from brightfield.disk.atomic import write_atomically
 from brightfield.errors import ConfigError, DataError
 from brightfield.methods.base import Learner
-from brightfield.methods.registry import METHODS, learner
+from brightfield.methods.registry import learner
 from brightfield.options import TrainOptions, own_options
+from brightfield.pipeline.choice import choose_method
 from brightfield.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -56,18 +57,6 @@ class Ready:
     folds: npt.NDArray[np.intp] | None
 
 
-def choose_method(dataset: Dataset, method: str) -> str:
-    """Return the method that `--method` names; for `auto`, the one that the labels allow.
-
-    With `auto`, good parts alone are learned by the first method that needs no others, if there is one.
-    """
-    if method != "auto":
-        return method
-    only_good = set(dataset.labels) == {dataset.normal}
-    suited = [name for name, entry in METHODS.items() if entry.good_parts_alone == only_good]
-    return suited[0] if suited else next(iter(METHODS))
-
-
 def make_learner(dataset: Dataset, options: TrainOptions) -> Learner:
     """Return the learner of the method that the options name.
 
@@ -81,7 +70,7 @@ def make_learner(dataset: Dataset, options: TrainOptions) -> Learner:
             f"--policy {options.policy!r} chooses a threshold, and there is none where no class is normal: "
             f"name the class of good parts with --normal ({', '.join(dataset.classes)}), or remove --policy"
         )
-    method = choose_method(dataset, options.method)
+    method = choose_method(dataset, options).method
     chosen: Learner = learner(method)(own_options(method, options.own), dataset)
     return chosen
 

@@ -1,0 +1,70 @@
+"""The choice of the method where `--method` is auto: by the labels, and by how many defects are known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from brightfield.data.dataset import Dataset
+from brightfield.decide.policy import parse_policy
+from brightfield.methods.registry import METHODS
+from brightfield.options import AUTO, TrainOptions, declared_by
+
+CLASSIFIER = "classifier"
+COMBINED = "combined"
+
+COMBINED_FROM = 4
+"""The least number of known defects from which a classifier learns something beside good parts."""
+
+CLASSIFIER_FROM = 60
+"""The number of known defects from which a classifier alone is as good, and several times as quick."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A method and why it was chosen.
+
+    Attributes:
+        method: The name of the method.
+        reason: The reason in words; None where the user named the method.
+    """
+
+    method: str
+    reason: str | None
+
+
+def choose_method(dataset: Dataset, options: TrainOptions) -> Choice:
+    """Return the method that `--method` names; for `auto`, the one that suits the data set.
+
+    Without known defects that is a method that learns from good parts alone; with few, good parts and a
+    classifier together; with many, or without a normal class, the classifier. A method that does not know
+    one of the given options is left out.
+    """
+    if options.method != AUTO:
+        return Choice(options.method, None)
+    suited = [name for name in METHODS if set(options.own) <= set(declared_by(name))]
+    alone = [name for name in suited if METHODS[name].good_parts_alone]
+    known = known_defects(dataset, options.test)
+    if dataset.normal is None or not alone:
+        return Choice(_first(suited, CLASSIFIER), None)
+    if known == 0:
+        return Choice(alone[0], "only defects to be tested are known: good parts alone teach what is usual")
+    if known < COMBINED_FROM:
+        few = f"only {known} known defects that are not tested, too few for a classifier"
+        return Choice(alone[0], f"{few}: good parts alone teach what is usual")
+    if known < CLASSIFIER_FROM and COMBINED in suited and not parse_policy(options.policy).promises:
+        few = f"{known} known defects that are not tested: fewer than {CLASSIFIER_FROM}"
+        return Choice(COMBINED, f"{few}, so what is unusual among good parts counts beside a classifier")
+    return Choice(_first(suited, CLASSIFIER), None)
+
+
+def known_defects(dataset: Dataset, test: float) -> int:
+    """Return how many defective images are not tested, where a share of all is still to be drawn for that."""
+    outside = [s for s in dataset.samples if s.split != "test"]
+    defective = sum(s.label != dataset.normal for s in outside)
+    return defective if len(outside) < len(dataset) else math.ceil(defective * (1 - test))
+
+
+def _first(suited: list[str], wanted: str) -> str:
+    """Return the wanted method if it suits or none does, so that its own message says what is wrong."""
+    return wanted if wanted in suited or not suited else suited[0]
