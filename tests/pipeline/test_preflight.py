@@ -23,7 +23,6 @@ from brightfield.pipeline.preflight import (
     calibrates_out_of_fold,
     check_calibration,
     check_labels,
-    choose_method,
     good_held_out,
     make_learner,
     near_duplicates,
@@ -83,25 +82,20 @@ def test_a_label_for_every_image() -> None:
         make_learner(bare.subset(bare.samples[:1]), TrainOptions())
 
 
-def test_the_method_suits_the_labels() -> None:
-    good, both = parts({"OK": 5}), parts({"OK": 5, "crack": 5})
-    assert choose_method(good, "auto") == "classifier", "none learns from good parts alone"
+def test_the_learner_is_that_of_the_method_and_takes_its_options() -> None:
+    good = parts({"OK": 5})
     with fake_method.registered() as name:
-        assert choose_method(good, "auto") == name
-        assert choose_method(both, "auto") == "classifier"
-        assert choose_method(parts({"cat": 5}, normal=None), "auto") == "classifier"
-        assert choose_method(both, name) == name
         made = make_learner(good, TrainOptions(own={"gain": 3.0}))
         assert (type(made), made.options.gain) == (fake_method.MeanPartLearner, 3.0)
-        with pytest.raises(ConfigError, match="--epochs is no option of the method mean-part"):
-            make_learner(good, TrainOptions(own={"epochs": 3}))
+        with pytest.raises(ConfigError, match="--recipe is no option of the method mean-part"):
+            make_learner(good, TrainOptions(method=name, own={"recipe": "fast"}))
 
 
 def test_the_classifier_needs_two_classes() -> None:
     made = make_learner(parts({"OK": 5, "crack": 5}), TrainOptions(own={"image_size": 64}))
     assert isinstance(made, ClassifierLearner)
     with pytest.raises(DataError, match="one class only, 'OK'"):
-        make_learner(parts({"OK": 5}), TrainOptions(own={"image_size": 64}))
+        make_learner(parts({"OK": 5}), TrainOptions(method="classifier"))
 
 
 def test_a_policy_needs_a_normal_class() -> None:

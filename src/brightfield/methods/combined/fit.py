@@ -14,6 +14,7 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.split import fold_numbers
 from brightfield.decide.calibration import LEAST_DEFECTS
 from brightfield.decide.scores import Scores
+from brightfield.errors import ConfigError
 from brightfield.learn.recipes import TrainHead
 from brightfield.methods.base import Fitted, Job, Picture
 from brightfield.methods.classifier.fit import fit as fit_classifier
@@ -33,9 +34,15 @@ def fit(job: Job, options: CombinedOptions) -> Fitted:
     """Fit both halves on the good parts of the training split and on the defects of the calibration split.
 
     Raises:
+        ConfigError: If the policy asks for a proven rate.
         DataError: If an image cannot be read.
         WeightsError: If the weights cannot be loaded, or ONNX Runtime cannot run the network.
     """
+    if job.policy.promises:
+        raise ConfigError(
+            f"combined calibrates on scores out of fold, which proves no rate, and policy {job.policy} asks "
+            "for one: train with --method fusion or classifier, or choose another policy"
+        )
     calibration = job.data.split("calibration")
     is_defect = np.array([s.label != job.data.normal for s in calibration.samples])
     patches = fit_patches(
