@@ -23,11 +23,17 @@ from brightfield.methods.classifier.recipe_selection import choose_recipe
 from brightfield.methods.combined.fitted import Combined, Half, Scale, shifted
 from brightfield.methods.combined.options import CombinedOptions
 from brightfield.methods.patches.fit import fit as fit_patches
+from brightfield.methods.patches.members import auroc
 from brightfield.methods.patches.options import FusionOptions
 from brightfield.methods.scoring import score
 
 EVEN = 40
-"""The number of known defects at which classifier and patches count alike."""
+"""The number of known defects at which classifier and patches count alike, before they are compared."""
+
+DOUBT = 10
+"""The number of known defects at which what they show of the best weight counts as much as that."""
+
+GRID = np.linspace(0, 1, 21)
 
 
 def fit(job: Job, options: CombinedOptions) -> Fitted:
@@ -57,12 +63,13 @@ def fit(job: Job, options: CombinedOptions) -> Fitted:
     )
     of_patches = score(patches.method, patches.cache, job.progress).defect
     classifier, of_classifier = _classifier(job, options)
-    share = is_defect.sum() / (is_defect.sum() + EVEN)
+    scales = [_scale(scores[~is_defect]) for scores in (of_classifier.defect, of_patches)]
+    share = weight_of_classifier(scales[0](of_classifier.defect), scales[1](of_patches), is_defect)
     halves = [
-        Half(fitted.method, _whole(fitted.preprocessing), _scale(scores[~is_defect]), float(weight))
-        for fitted, scores, weight in (
-            (classifier, of_classifier.defect, share),
-            (patches, of_patches, 1 - share),
+        Half(fitted.method, _whole(fitted.preprocessing), scale, weight)
+        for fitted, scale, weight in (
+            (classifier, scales[0], share),
+            (patches, scales[1], 1 - share),
         )
     ]
     normal = job.data.classes.index(str(job.data.normal))
@@ -79,13 +86,34 @@ def fit(job: Job, options: CombinedOptions) -> Fitted:
         out_of_fold=_scores(method, np.array(joined), of_classifier),
         facts={
             "plan": f"classifier: {classifier.facts['plan']}; patches: {patches.facts['plan']}",
-            "weight_of_classifier": round(float(share), 3),
+            "weight_of_classifier": round(share, 3),
             "known_defects": int(is_defect.sum()),
         },
         weights_licence=classifier.weights_licence,
         weights_sha256=classifier.weights_sha256,
         learned=partial(_learned, method, classifier.learned, patches.learned),
     )
+
+
+def weight_of_classifier(
+    classifier: npt.NDArray[np.float64], patches: npt.NDArray[np.float64], is_defect: npt.NDArray[np.bool_]
+) -> float:
+    """Return the classifier's share of the score, in [0, 1].
+
+    With n known defects it is n / (n + `EVEN`) to begin with, and moves, by n / (n + `DOUBT`) of the way, to
+    the weight that tells these defects from the good parts best; of several, to the middle.
+
+    Args:
+        classifier: The classifier's scores out of fold, in units of good parts' spread, (N,).
+        patches: The scores of parts that were not learned from, likewise, (N,).
+        is_defect: Which of the parts are defective, (N,).
+    """
+    n = int(is_defect.sum())
+    joined = [w * classifier + (1 - w) * patches for w in GRID]
+    areas = np.array([auroc(values[~is_defect], values[is_defect]) for values in joined])
+    best = float(GRID[areas >= areas.max() - 1e-9].mean())
+    begin = n / (n + EVEN)
+    return begin + n / (n + DOUBT) * (best - begin)
 
 
 def _classifier(job: Job, options: CombinedOptions) -> tuple[Fitted, Scores]:

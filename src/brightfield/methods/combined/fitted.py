@@ -33,8 +33,8 @@ class Scale:
     middle: float
     unit: float
 
-    def __call__(self, score: float) -> float:
-        """Return a score in units of the spread above the middle."""
+    def __call__(self, score: Any) -> Any:
+        """Return a score, or an array of scores, in units of the spread above the middle."""
         return (score - self.middle) / self.unit
 
 
@@ -104,7 +104,7 @@ class Combined:
     def score(self, of_classifier: float, of_patches: float) -> float:
         """Return the weighted sum of both scores, each on its own scale."""
         a, b = self.classifier, self.patches
-        return a.weight * a.scale(of_classifier) + b.weight * b.scale(of_patches)
+        return float(a.weight * a.scale(of_classifier) + b.weight * b.scale(of_patches))
 
     def stored(self) -> Stored:
         """Return the state from which `load_combined` builds the method."""
