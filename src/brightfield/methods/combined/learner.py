@@ -9,7 +9,7 @@ from brightfield.data.dataset import Dataset
 from brightfield.errors import DataError
 from brightfield.methods.base import Fitted, Job
 from brightfield.methods.combined.options import CombinedOptions
-from brightfield.methods.patches.learner import check_good_parts, check_one_process
+from brightfield.methods.good_parts.checks import check_good_parts, check_one_process
 
 LEAST_DEFECTS = 4
 """The fewest known defects for a classifier: two in each of two folds."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -99,12 +98,6 @@ class Member:
     def evidence(self, distances: FloatArray) -> FloatArray:
         """Return distances as weighted evidence, 0 for an ordinary patch, in units of good parts' spread."""
         return np.asarray((distances - np.float32(self.calm)) * np.float32(self.weight / self.unit))
-
-
-def top_mean(values: npt.NDArray[np.float32], share: float) -> float:
-    """Return the mean of the largest values of (n,), n at least 1: of that share of them, at least of one."""
-    count = max(1, math.floor(share * len(values) + 0.5))
-    return float(np.partition(values, len(values) - count)[len(values) - count :].mean(dtype=np.float64))
 
 
 def at_scale(members: Sequence[Member], scale: float) -> list[Member]:

@@ -15,12 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from brightfield.data.cache import build_cache
-from brightfield.data.dataset import Dataset
-from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.region_check import facts_inside
 from brightfield.data.scan import scan_readable
-from brightfield.data.split import clusters_of
 from brightfield.decide.scores import Scores
 from brightfield.engine.patches import Embedding
 from brightfield.engine.spec import HeadSpec
@@ -31,6 +27,13 @@ from brightfield.learn.network import TileNet, build_network, rescaled
 from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.weights import load_weights
 from brightfield.methods.base import Fitted, Job, Picture
+from brightfield.methods.good_parts.held_out import (
+    calibration_cache,
+    good_duplicates,
+    good_training_parts,
+    hold_out,
+)
+from brightfield.methods.good_parts.stream import TileBatch, tile_stream, told, working_pictures
 from brightfield.methods.patches.coreset import Coreset
 from brightfield.methods.patches.detectors import Bank, Detector, Member
 from brightfield.methods.patches.fitted import ExportedFeatures, Features, PatchMethod
@@ -55,9 +58,7 @@ from brightfield.methods.patches.members import (
 from brightfield.methods.patches.options import FusionOptions, PatchCoreOptions
 from brightfield.methods.patches.plan import Wanted, make_plan
 from brightfield.methods.patches.position import MOST, position_weight
-from brightfield.methods.patches.stream import TileBatch, tile_stream, working_pictures
 from brightfield.methods.scoring import scores_of
-from brightfield.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +67,6 @@ KINDS = {"patchcore": (BANK,), "flow": (FLOW,), "fusion": (BANK, FLOW)}
 
 FOR_WHITENING = 128
 """The most pictures on which the whitening is fitted."""
-
-HELD_OUT = 0.15
-MOST_HELD_OUT = 100
-"""The share and the most of the good training parts by which the members are standardised."""
 
 DRAWN = 120
 """The least number of drawn defects by which a bank is chosen."""
@@ -107,9 +104,7 @@ def fit(job: Job, name: str, options: PatchOptions) -> Fitted:
     trunk = build_trunk(options.backbone)
     origin = load_weights(trunk, options.weights)
     runtime = pick_runtime(trunk=trunk)
-    good = job.data.split("train").subset(
-        s for s in job.data.split("train").samples if s.label == job.data.normal
-    )
+    good = good_training_parts(job)
     facts = facts_inside(scan_readable([s.path for s in good.samples], job.progress), job.region)
     detail = options.detail if isinstance(options, PatchCoreOptions | FusionOptions) else "deep"
     wanted = Wanted(KINDS[name], detail, options.share, options.image_size, options.tile)
@@ -125,13 +120,13 @@ def fit(job: Job, name: str, options: PatchOptions) -> Fitted:
     seen = Seen(features, plan.preprocessing, tuple(trunk.spec.channels[i] for i in used))
     strides = tuple(trunk.spec.strides[i] for i in used)
     fitted = _Fit(job, options, seen, members, runtime.training, strides)
-    result = fitted.run([s.path for s in good.samples], hold_out(good, _numbers(job), job.seed))
+    result = fitted.run([s.path for s in good.samples], hold_out(good, good_duplicates(job), job.seed))
     method = PatchMethod(name, exported, result.members, plan.preprocessing, backbone=trunk.spec.as_dict())
     learned = PatchMethod(name, in_torch, result.in_torch, plan.preprocessing, backbone={})
     return Fitted(
         method=method,
         preprocessing=plan.preprocessing,
-        cache=_calibration_cache(job, plan.preprocessing),
+        cache=calibration_cache(job, plan.preprocessing),
         history=result.history,
         out_of_fold=None,
         facts={"plan": plan.reason, "backbone": trunk.spec.name, **result.facts},
@@ -143,35 +138,6 @@ def fit(job: Job, name: str, options: PatchOptions) -> Fitted:
 
 def _learned(method: PatchMethod, pictures: Sequence[Picture]) -> Scores:
     return scores_of(method.judge(pictures, explain=False))
-
-
-def _numbers(job: Job) -> npt.NDArray[np.intp]:
-    """Return the near-duplicate group of each good training image."""
-    good = [s.label == job.data.normal for s in job.data.split("train").samples]
-    numbers: npt.NDArray[np.intp] = np.asarray(job.duplicates)[np.asarray(good)]
-    return numbers
-
-
-def _calibration_cache(job: Job, rule: Preprocessing) -> Any:
-    paths = [s.path for s in job.data.split("calibration").samples]
-    return build_cache(paths, rule=rule, folder=job.folder / "pixels", progress=job.progress)
-
-
-def hold_out(good: Dataset, duplicates: npt.NDArray[np.intp], seed: int) -> npt.NDArray[np.bool_]:
-    """Return which good training parts standardise the members, bool (N,); the pictures of a group together.
-
-    They are 15% of the parts, 100 at the most and 1 at the least.
-    """
-    cluster = np.asarray(clusters_of(good, duplicates.tolist()))  # (N,)
-    numbers = np.unique(cluster)
-    wanted = min(MOST_HELD_OUT, max(1, round(HELD_OUT * len(good))))
-    held = np.zeros(len(good), dtype=np.bool_)
-    for number in np.random.default_rng(seed).permutation(numbers):
-        if held.sum() >= wanted:
-            break
-        more = held | (cluster == number)
-        held = more if not more.all() else held
-    return held
 
 
 @dataclass(frozen=True)
@@ -326,11 +292,3 @@ def _described(member: Member, strides: Sequence[int]) -> dict[str, Any]:
         "patches": None if bank is None else len(bank),
         "lies_still": None if bank is None else member.embedding.position > 0,
     }
-
-
-def told(pictures: Iterator[Picture], stage: str, total: int, progress: Progress) -> Iterator[Picture]:
-    """Yield pictures and report progress."""
-    progress(stage, 0, total)
-    for i, picture in enumerate(pictures):
-        yield picture
-        progress(stage, i + 1, total)

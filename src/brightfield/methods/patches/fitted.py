@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.data.tiling import stitch
 from brightfield.engine.network import Network
-from brightfield.engine.patches import Embedding, cells_inside
+from brightfield.engine.patches import Embedding
 from brightfield.engine.pixels import normalise
-from brightfield.engine.resample import resampled, spreading
 from brightfield.engine.trunk import BATCH_PIXELS, Trunk, model_name, models_by_side
 from brightfield.errors import BundleError
 from brightfield.methods.base import Judgement, Picture, Stored
 from brightfield.methods.declared import plain
-from brightfield.methods.patches.detectors import Bank, Detector, Flow, Member, at_scale, top_mean
+from brightfield.methods.good_parts.evidence import cells_in, in_pixels, judge_tiles, top_mean
+from brightfield.methods.patches.detectors import Bank, Detector, Flow, Member, at_scale
 from brightfield.verdict import HeatmapKind
 
 FloatArray = npt.NDArray[np.float32]
 
 _FLOW = "flow"
-
-SMOOTHING = 0.5
-"""Standard deviation of the blur of enlarged maps, in cells of the map."""
 
 
 @dataclass(frozen=True)
@@ -104,23 +99,7 @@ class PatchMethod:
             pictures: Images at working size, uint8 (h, w, 3) each.
             explain: Whether to compute heatmaps.
         """
-        cut = [self.preprocessing.tiles(picture) for picture in pictures]
-        places = [
-            (picture.shape[:2], origin)
-            for picture, (_, origins) in zip(pictures, cut, strict=True)
-            for origin in origins
-        ]
-        starts = np.cumsum([0, *(len(tiles) for tiles, _ in cut)])
-        every = cut[0][0] if len(cut) == 1 else np.concatenate([tiles for tiles, _ in cut])
-        scores, heats = self._tiles(every, places, explain)
-        out: list[Judgement] = []
-        for i, (begin, end) in enumerate(pairwise(starts)):
-            heat = None
-            if heats is not None:
-                height, width = pictures[i].shape[:2]
-                heat = np.ascontiguousarray(stitch(heats[begin:end], cut[i][1], (height, width)))
-            out.append(Judgement(float(scores[begin:end].max()), None, heat))
-        return out
+        return judge_tiles(pictures, self.preprocessing, self._tiles, explain=explain)
 
     def _tiles(
         self, tiles: npt.NDArray[np.uint8], places: Sequence[tuple[Any, Any]], explain: bool
@@ -136,7 +115,7 @@ class PatchMethod:
                 for row, (values, inside) in enumerate(zip(seen.evidence, seen.inside, strict=True)):
                     scores[at + row] += top_mean(values[inside], member.share)
                 if heats is not None:
-                    heats[at : at + step] += self._in_pixels(seen)
+                    heats[at : at + step] += in_pixels(seen.evidence, seen.inside, side)
         return scores, heats
 
     def _seen(self, x: FloatArray, places: Sequence[tuple[Any, Any]]) -> list[tuple[Member, _Tiles]]:
@@ -154,18 +133,7 @@ class PatchMethod:
 
     def cells(self, places: Sequence[tuple[Any, Any]], grid: tuple[int, ...]) -> npt.NDArray[np.bool_]:
         """Return which cells of each tile's map lie in the picture, bool (T, h, w)."""
-        side = self.preprocessing.tile
-        return np.stack([cells_inside(shape, origin, side, (grid[0], grid[1])) for shape, origin in places])
-
-    def _in_pixels(self, seen: _Tiles) -> FloatArray:
-        """Return evidence (T, h, w) as (T, side, side), at least 0, blurred by half a cell."""
-        side = self.preprocessing.tile
-        # cells outside a picture show padding: their evidence must not be blurred into it
-        calm = np.where(seen.inside, seen.evidence, 0).clip(min=0)
-        rows, columns = (
-            spreading(cells, side, SMOOTHING * side / cells) for cells in seen.evidence.shape[1:3]
-        )
-        return resampled(calm, rows, columns)
+        return cells_in(places, self.preprocessing, grid)
 
     def stored(self) -> Stored:
         """Return the state from which `load_patch_method` builds the method."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from brightfield.data.dataset import Dataset
-from brightfield.errors import ConfigError, DataError
 from brightfield.methods.base import Fitted, Job
+from brightfield.methods.good_parts.checks import check_good_parts, check_one_process
 from brightfield.methods.patches.options import FlowOptions, FusionOptions, PatchCoreOptions
 
 PatchOptions = PatchCoreOptions | FlowOptions | FusionOptions
@@ -49,38 +49,6 @@ class PatchLearner:
         from brightfield.methods.patches.fit import fit  # here, as it imports torch
 
         return fit(job, self.name, self.options)
-
-
-def check_good_parts(train: Dataset, calibration: Dataset, method: str) -> None:
-    """Check that a method that learns from good parts alone has some to learn from and to be calibrated on.
-
-    Raises:
-        DataError: If no class is normal, or a split has too few good parts.
-    """
-    if train.normal is None:
-        raise DataError(
-            f"{method} learns what good parts look like, and no class of this data set is the good one "
-            f"({', '.join(train.classes)}): name it with --normal"
-        )
-    for name, found, least in (("training", train, 2), ("calibration", calibration, 1)):
-        good = found.counts()[train.normal]
-        if good < least:
-            raise DataError(
-                f"the {name} split holds {good} good parts ({train.normal}); {method} needs {least} or more: "
-                "add pictures of good parts"
-            )
-
-
-def check_one_process(processes: Any, method: str) -> None:
-    """Check that a training is not distributed.
-
-    Raises:
-        ConfigError: If there are several processes.
-    """
-    if processes.world > 1:
-        raise ConfigError(
-            f"{processes.world} processes were started; {method} cannot be distributed: start one process"
-        )
 
 
 def make_patchcore(options: PatchCoreOptions, _dataset: Dataset) -> PatchLearner:

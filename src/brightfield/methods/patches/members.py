@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.engine.patches import Embedding, cells_inside
+from brightfield.engine.patches import Embedding
+from brightfield.methods.good_parts.evidence import Place, cells_in, top_mean, unit_of
+from brightfield.methods.good_parts.stream import TileBatch
 from brightfield.methods.patches.coreset import Coreset
-from brightfield.methods.patches.detectors import Bank, Detector, Member, top_mean
+from brightfield.methods.patches.detectors import Bank, Detector, Member
 from brightfield.methods.patches.fitted import Features
-from brightfield.methods.patches.stream import Place, TileBatch
 from brightfield.methods.patches.whitening import Moments
 
 FloatArray = npt.NDArray[np.float32]
@@ -72,8 +73,7 @@ class Seen:
 
     def inside(self, places: Sequence[Place], grid: tuple[int, ...]) -> npt.NDArray[np.bool_]:
         """Return which cells of each tile's map count, bool (T, h, w)."""
-        side = self.preprocessing.tile
-        return np.stack([cells_inside(shape, origin, side, (grid[0], grid[1])) for shape, origin in places])
+        return cells_in(places, self.preprocessing, grid)
 
 
 def embeddings(seen: Seen, plans: Sequence[MemberPlan], batches: Iterable[TileBatch]) -> list[Embedding]:
@@ -172,16 +172,8 @@ def measure(
 
 
 def standardised(member: Member, measured: Measured) -> Member:
-    """Return a member whose evidence is 0 at an ordinary distance, in units of the spread of scores.
-
-    The spread is robust: the median absolute deviation, scaled to the standard deviation of a normal
-    distribution, or where the scores hardly differ their distance from `ordinary`.
-    """
-    scores = measured.scores
-    spread = 1.4826 * float(np.median(np.abs(scores - np.median(scores))))
-    least = 1e-3 * abs(float(np.median(scores)) - measured.ordinary)
-    unit = max(spread, least, float(np.std(scores)) * 0.25)
-    return replace(member, calm=measured.ordinary, unit=unit if unit > 1e-9 else 1.0)
+    """Return a member whose evidence is 0 at an ordinary distance, in units of the spread of scores."""
+    return replace(member, calm=measured.ordinary, unit=unit_of(measured.scores, measured.ordinary))
 
 
 def best_bank(members: Sequence[Member], good: Sequence[Measured], drawn: Sequence[Measured]) -> int | None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brightfield.data.decode import bit_depth
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.region import Region
 from brightfield.data.scan import ImageFacts
 from brightfield.learn.backbone import BackboneSpec
+from brightfield.methods.good_parts.sizes import Sizes, make_preprocessing
 from brightfield.methods.patches.members import BANK, FLOW, MemberPlan
 
 SIDE = 448
@@ -20,12 +20,6 @@ SIDE = 448
 
 Smaller pictures are seen at the size that the backbone was trained on: enlarged, they show blur and noise.
 """
-
-LARGEST_WHOLE = 1600
-"""The longer side in pixels up to which pictures are seen whole; larger ones are cut into tiles."""
-
-SHRUNK = 0.5
-"""The scale to which larger pictures are shrunk before they are cut into tiles."""
 
 
 @dataclass(frozen=True)
@@ -64,37 +58,13 @@ class Wanted:
 
 def make_plan(facts: Sequence[ImageFacts], spec: BackboneSpec, wanted: Wanted, region: Region | None) -> Plan:
     """Return the plan for images with these facts."""
-    large = round(float(np.percentile([max(f.height, f.width) for f in facts], 95)))
     usual = float(np.median([math.sqrt(f.height * f.width) for f in facts]))
-    maxima = [f.maximum for f in facts if f.maximum is not None]
     known = spec.input_size
-    side, long_side, reason = _sizes(large, SIDE if usual >= SIDE and not spec.fixed_size else known, wanted)
-    square = long_side == side
-    rule = Preprocessing(
-        bits=bit_depth(maxima),
-        long_side=long_side,
-        enlarge=square,
-        tile=side,
-        overlap=0 if square else side // 8,
-        mean=spec.mean,
-        std=spec.std,
-        region=region,
-        square=square,
-    )
-    coarse = 1.0 if spec.fixed_size else min(1.0, known / side)
+    whole = SIDE if usual >= SIDE and not spec.fixed_size else known
+    sizes = Sizes(whole, wanted.image_size, wanted.tile)
+    rule, reason = make_preprocessing(facts, sizes, spec.mean, spec.std, region)
+    coarse = 1.0 if spec.fixed_size else min(1.0, known / rule.tile)
     return Plan(rule, members_for(spec, wanted, coarse), reason)
-
-
-def _sizes(large: int, usual: int, wanted: Wanted) -> tuple[int, int | None, str]:
-    """Return the side of tiles, the longer side at working size (None: the pictures' own), and the reason."""
-    if wanted.tile is not None:
-        shown = "their own size" if wanted.image_size is None else f"{wanted.image_size} px"
-        return wanted.tile, wanted.image_size, f"images of {large} px at {shown} in tiles of {wanted.tile} px"
-    side = wanted.image_size or usual
-    if large <= LARGEST_WHOLE or wanted.image_size is not None:
-        return side, side, f"images of {large} px seen whole at {side} px"
-    long_side = round(large * SHRUNK)
-    return usual, long_side, f"images of {large} px shrunk to {long_side} px, in tiles of {usual} px"
 
 
 def members_for(spec: BackboneSpec, wanted: Wanted, coarse: float) -> tuple[MemberPlan, ...]:

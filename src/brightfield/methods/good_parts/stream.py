@@ -16,10 +16,9 @@ from brightfield.engine import threads
 from brightfield.engine.pixels import normalise
 from brightfield.engine.trunk import PIXELS_AT_ONCE
 from brightfield.errors import ImageError
-
-Picture = npt.NDArray[np.uint8]
-Place = tuple[tuple[int, int], tuple[int, int]]
-"""The (height, width) of a picture at working size, and the (top, left) of a tile in it."""
+from brightfield.methods.base import Picture
+from brightfield.methods.good_parts.evidence import Place
+from brightfield.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -78,3 +77,11 @@ def _batch(
 ) -> TileBatch:
     x = normalise(np.stack(tiles), preprocessing)
     return TileBatch(x, np.array(numbers, dtype=np.int64), tuple(places))
+
+
+def told(pictures: Iterator[Picture], stage: str, total: int, progress: Progress) -> Iterator[Picture]:
+    """Yield pictures and report progress."""
+    progress(stage, 0, total)
+    for i, picture in enumerate(pictures):
+        yield picture
+        progress(stage, i + 1, total)
