@@ -148,6 +148,7 @@ def _document(
         "plan": training.get("plan"),
         "folds": training["folds"],
         "views": training.get("views"),
+        "notes": training.get("notes", []),
         "operating_point": None if point is None else point.as_dict(),
         "promises": [] if point is None else promises(point),
         "splits": inspector.facts["fingerprints"]["splits"],
@@ -169,6 +170,8 @@ def _print(inspector: Inspector, evaluation: Evaluation | None, bundle: Path, re
         console.print(f"{name}: {', '.join(f'{n} {c}' for c, n in counts.items())}", markup=False)
     if training.get("plan"):
         console.print(training["plan"], markup=False)
+    for note in training.get("notes", ()):
+        console.print(note, markup=False)
     region = inspector.preprocessing.region
     if region is not None:
         console.print(f"looks at {region.share:.0%} of the picture, as --roi says")

@@ -32,6 +32,7 @@ class Entry:
 _CLASSIFIER = "brightfield.methods.classifier"
 _PATCHES = "brightfield.methods.patches"
 _COMBINED = "brightfield.methods.combined"
+_AUTOENCODER = "brightfield.methods.autoencoder"
 
 METHODS: dict[str, Entry] = {
     "classifier": Entry(
@@ -65,6 +66,13 @@ METHODS: dict[str, Entry] = {
         options=f"{_PATCHES}.options:FlowOptions",
         load=f"{_PATCHES}.fitted:load_flow",
         learner=f"{_PATCHES}.learner:make_flow",
+        good_parts_alone=True,
+    ),
+    "autoencoder": Entry(
+        summary="learns from good parts alone: an autoencoder, the baseline that others are compared with",
+        options=f"{_AUTOENCODER}.options:AutoencoderOptions",
+        load=f"{_AUTOENCODER}.fitted:load_autoencoder",
+        learner=f"{_AUTOENCODER}.learner:make_learner",
         good_parts_alone=True,
     ),
 }

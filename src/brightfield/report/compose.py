@@ -54,7 +54,7 @@ def write_evaluation(
         history=training.get("history", []),
         exhibits=list(_exhibits(inspector, evaluation, progress)),
         facts=_facts(inspector, evaluation),
-        notes=evaluation.notes,
+        notes=(*evaluation.notes, *training.get("notes", ())),
         heatmap_kind=inspector.method.heatmap_kind,
     )
     write_report(folder / "report.html", report)

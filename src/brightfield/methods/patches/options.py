@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brightfield.methods.declared import Open, check_all, option
+from brightfield.methods.declared import check_all, option
+from brightfield.methods.good_parts.options import MOST_PIXELS, share_option, tile_option
 
 BACKBONE = "tf_efficientnet_lite0"
-MOST_PIXELS = 16384
 
 
 def _backbone() -> str:
@@ -31,26 +31,6 @@ def _image_size() -> int | None:
         metavar="PX",
         low=32,
         high=MOST_PIXELS,
-    )
-
-
-def _tile() -> int | None:
-    return option(  # type: ignore[no-any-return]
-        "the side in pixels of the tiles into which pictures are cut (default: pictures are seen whole up to "
-        "1,600 px)",
-        metavar="PX",
-        low=64,
-        high=MOST_PIXELS,
-    )
-
-
-def _share() -> float:
-    return option(  # type: ignore[no-any-return]
-        "the share of a picture's patches, the most unusual ones, whose mean makes its score",
-        default=0.02,
-        metavar="SHARE",
-        low=Open(0),
-        high=1,
     )
 
 
@@ -99,8 +79,8 @@ class PatchCoreOptions:
     backbone: str = _backbone()
     weights: str | None = _weights()
     image_size: int | None = _image_size()
-    tile: int | None = _tile()
-    share: float = _share()
+    tile: int | None = tile_option()
+    share: float = share_option()
     bank: int = _bank()
     detail: str = _detail()
     position: str = _position()
@@ -116,8 +96,8 @@ class FlowOptions:
     backbone: str = _backbone()
     weights: str | None = _weights()
     image_size: int | None = _image_size()
-    tile: int | None = _tile()
-    share: float = _share()
+    tile: int | None = tile_option()
+    share: float = share_option()
     flow_epochs: int = _flow_epochs()
 
     def __post_init__(self) -> None:
@@ -131,8 +111,8 @@ class FusionOptions:
     backbone: str = _backbone()
     weights: str | None = _weights()
     image_size: int | None = _image_size()
-    tile: int | None = _tile()
-    share: float = _share()
+    tile: int | None = tile_option()
+    share: float = share_option()
     bank: int = _bank()
     detail: str = _detail()
     position: str = _position()

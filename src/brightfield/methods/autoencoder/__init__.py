@@ -1,0 +1,1 @@
+"""A convolutional autoencoder with a structural loss: what it cannot reconstruct is unusual."""

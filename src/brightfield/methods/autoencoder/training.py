@@ -1,0 +1,200 @@
+"""Training of the autoencoder within a time budget, resumable."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from brightfield.data.preprocessing import Preprocessing
+from brightfield.disk.atomic import write_atomically
+from brightfield.engine.pixels import normalise
+from brightfield.learn.epochs import Epochs, History, Row, run_epochs
+from brightfield.learn.optimisers import Rates, build_optimisers
+from brightfield.learn.runtime import Runtime
+from brightfield.learn.schedules import Length, build_schedule
+from brightfield.methods.autoencoder.network import Autoencoder, Residual
+from brightfield.progress import Progress
+
+Tiles = npt.NDArray[np.uint8]
+
+BATCH = 16
+PEAK_RATE = 2e-3
+WEIGHT_DECAY = 1e-4
+
+TIMED_STEPS = 3
+"""The steps whose time tells how many the budget allows; one more before them is not timed."""
+
+LEAST_STEPS, MOST_STEPS = 20, 6000
+"""Fewer steps teach nothing, whatever the budget; more improve nothing."""
+
+LEAST_EPOCHS = 10
+"""Where the budget does not allow so many passes over all tiles, an epoch is part of a pass."""
+
+STEPS_AT_ONCE = 10
+"""The least steps of an epoch, so that few tiles are not validated after every step: several passes then."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """The course of a training, chosen once; a resumed training keeps it.
+
+    Attributes:
+        epochs: The number of epochs.
+        steps: The optimiser's steps in an epoch.
+    """
+
+    epochs: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Data:
+    """The tiles of a training.
+
+    Attributes:
+        tiles: The tiles to learn from, uint8 (T, side, side, 3).
+        held_out: The tiles by which the best epoch is chosen, uint8 (V, side, side, 3).
+        preprocessing: The normalisation.
+        flips: The axes of a batch (N, C, H, W) that are turned over at random.
+    """
+
+    tiles: Tiles
+    held_out: Tiles
+    preprocessing: Preprocessing
+    flips: Sequence[int]
+
+
+def train_autoencoder(
+    data: Data,
+    runtime: Runtime,
+    *,
+    budget: float,
+    epochs: int | None,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> tuple[Autoencoder, History]:
+    """Train an autoencoder on tiles of good parts; return it with the best weights, and its history.
+
+    Args:
+        data: The tiles.
+        runtime: The device and number formats.
+        budget: The time for training in seconds, within which the number of epochs is chosen.
+        epochs: The passes over all tiles; None leaves them to the budget.
+        seed: The seed of the weights and the order.
+        folder: Where the course and the checkpoint are kept; an interrupted training resumes from there.
+        progress: Called after every epoch.
+    """
+    torch.manual_seed(seed)
+    net = Autoencoder(data.preprocessing.tile)
+    course = _kept_course(folder / "autoencoder.json")
+    if course is None:
+        every = -(-len(data.tiles) // BATCH)
+        course = (
+            Course(epochs, every)
+            if epochs
+            else course_within(budget, _step_seconds(net, data, runtime), every)
+        )
+        write_atomically(folder / "autoencoder.json", json.dumps(asdict(course)).encode())
+    training = _Training(net, data, runtime, course, seed)
+    history = run_epochs(training, Epochs("train", course.epochs), folder / "autoencoder.pt", progress)
+    return net, history
+
+
+def course_within(budget: float, step_seconds: float, pass_steps: int) -> Course:
+    """Return how long to train within a time budget.
+
+    Args:
+        budget: The time in seconds.
+        step_seconds: The time of one step in seconds.
+        pass_steps: The steps of one pass over all tiles.
+    """
+    total = int(min(MOST_STEPS, max(LEAST_STEPS, budget / step_seconds)))
+    steps = max(1, min(max(pass_steps, STEPS_AT_ONCE), total // LEAST_EPOCHS))
+    return Course(total // steps, steps)
+
+
+def _kept_course(path: Path) -> Course | None:
+    return Course(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def _step_seconds(net: Autoencoder, data: Data, runtime: Runtime) -> float:
+    """Return the time of one step, measured on a copy of the network so that nothing changes."""
+    state = torch.get_rng_state()
+    trial = _Training(copy.deepcopy(net), data, runtime, Course(1, TIMED_STEPS + 1), 0)
+    trial.step()
+    begin = time.perf_counter()
+    for _ in range(TIMED_STEPS):
+        trial.step()
+    seconds = (time.perf_counter() - begin) / TIMED_STEPS
+    torch.set_rng_state(state)
+    return seconds
+
+
+class _Training:
+    """The training of an autoencoder, as `run_epochs` runs it."""
+
+    def __init__(self, net: Autoencoder, data: Data, runtime: Runtime, course: Course, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.net, self.data, self.runtime, self.course = net, data, runtime, course
+        runtime.place(net)
+        self.residual = Residual().to(runtime.device)
+        self.optimisers: list[Optimizer] = build_optimisers("adamw", net, Rates(PEAK_RATE, WEIGHT_DECAY))
+        self.schedule = build_schedule("one-cycle", self.optimisers, Length(course.epochs, course.steps))
+        self._order: npt.NDArray[np.intp] = np.empty(0, dtype=np.intp)
+
+    def train_one_epoch(self, _epoch: int) -> Row:
+        # every epoch begins a new order, so that a checkpoint needs none of the last one
+        self._order = self._order[:0]
+        self.net.train()
+        rate = float(self.optimisers[0].param_groups[0]["lr"])
+        losses = [self.step() for _ in range(self.course.steps)]
+        return {"train_loss": float(torch.stack(losses).mean()), "learning_rate": rate}
+
+    def step(self) -> Tensor:
+        """Take one step of the optimiser and return the loss."""
+        x = self._batch(self.data.tiles[self._next()])
+        turned = [axis for axis in self.data.flips if self.rng.random() < 0.5]
+        loss = self._residual(x.flip(turned)).mean()
+        self.optimisers[0].zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimisers[0].step()
+        self.schedule.after_step()
+        return loss.detach()
+
+    def _next(self) -> npt.NDArray[np.intp]:
+        """Return the rows of the next batch, from one random order of all tiles after the other."""
+        if not len(self._order):
+            self._order = self.rng.permutation(len(self.data.tiles))
+        rows, self._order = self._order[:BATCH], self._order[BATCH:]
+        return rows
+
+    def _batch(self, tiles: Tiles) -> Tensor:
+        return self.runtime.put(torch.from_numpy(normalise(tiles, self.data.preprocessing)))
+
+    def _residual(self, x: Tensor) -> Tensor:
+        with self.runtime.autocast(training=True):
+            reconstructed = self.net(x)
+        out: Tensor = self.residual(x, reconstructed.float())
+        return out
+
+    def validate(self) -> Row:
+        """Return how like their reconstruction the held-out tiles are: 1 less their mean residual."""
+        self.net.eval()
+        held_out, sums = self.data.held_out, 0.0
+        with torch.inference_mode():
+            for at in range(0, len(held_out), BATCH):
+                x = self._batch(held_out[at : at + BATCH])
+                sums += float(self._residual(x).mean()) * len(x)
+        return {"validation_likeness": 1 - sums / len(held_out)}
