@@ -26,7 +26,9 @@ MOST_PARTS = 40
 MOST_LEARNED = 100
 """The most good parts that the memory bank learns from."""
 
-BANK = 1000
+BANK_OPTIONS = PatchCoreOptions(bank=1000, detail="fine", position="no")
+"""The options of the memory bank, small so that it takes seconds; its sizes are the autoencoder's."""
+
 DRAWN = 2
 """How many defects are drawn, each on a picture of its own, on each held-out good part."""
 
@@ -92,13 +94,8 @@ def memory_bank(job: Job, kept: Dataset, preprocessing: Preprocessing) -> Method
     step = -(-len(kept) // MOST_LEARNED)
     learned = kept.samples[::step]
     calibration = [s for s in job.data.split("calibration").samples if s.label == job.data.normal][:1]
-    whole = preprocessing.square
-    options = PatchCoreOptions(
-        image_size=preprocessing.long_side,
-        tile=None if whole else preprocessing.tile,
-        bank=BANK,
-        position="no",
-    )
+    tile = None if preprocessing.square else preprocessing.tile
+    options = replace(BANK_OPTIONS, image_size=preprocessing.long_side, tile=tile)
     less = replace(
         job,
         data=job.data.subset([*learned, *calibration]),

@@ -54,6 +54,9 @@ SIDE, SMALL_SIDE, SMALL = 256, 128, 160
 MOST_BYTES = 512 * 2**20
 """The memory for the tiles that are learned from; of more tiles an even share is kept."""
 
+ROUNDING = 1e-4
+"""The rounding error of a residual, by which good parts that are all one picture may differ."""
+
 MOST_VALIDATED = 256
 """The most held-out tiles by which the best epoch is chosen."""
 
@@ -88,8 +91,8 @@ def fit(job: Job, options: AutoencoderOptions) -> Fitted:
     log.info("%s", reason)
     kept, aside = _shared_out(good, hold_out(good, good_duplicates(job), job.seed))
     data = Data(
-        _gathered(_pictures(job, kept, rule, "good parts"), rule, MOST_BYTES // (3 * rule.tile**2)),
-        _gathered(_pictures(job, aside, rule, "held-out parts"), rule, MOST_VALIDATED),
+        gathered(_pictures(job, kept, rule, "good parts"), rule, MOST_BYTES // (3 * rule.tile**2)),
+        gathered(_pictures(job, aside, rule, "held-out parts"), rule, MOST_VALIDATED),
         rule,
         FLIPS[options.flips],
     )
@@ -115,7 +118,7 @@ def fit(job: Job, options: AutoencoderOptions) -> Fitted:
         history=history,
         out_of_fold=None,
         facts={
-            "plan": f"{reason}, {len(history)} epochs of {len(data.tiles)} tiles",
+            "plan": f"{reason}; {len(data.tiles)} tiles learned in {len(history)} epochs",
             "fit_seconds": round(time.perf_counter() - begin, 1),
             "good_parts": len(kept),
             **found,
@@ -129,7 +132,8 @@ def fit(job: Job, options: AutoencoderOptions) -> Fitted:
 def _preprocessing(
     facts: Sequence[ImageFacts], options: AutoencoderOptions, job: Job
 ) -> tuple[Preprocessing, str]:
-    sizes = Sizes(lambda large: SMALL_SIDE if large <= SMALL else SIDE, options.image_size, options.tile)
+    usual = float(np.median([max(f.height, f.width) for f in facts]))
+    sizes = Sizes(SMALL_SIDE if usual <= SMALL else SIDE, options.image_size, options.tile)
     return make_preprocessing(facts, sizes, (MIDDLE,) * 3, (1.0, 1.0, 1.0), job.region)
 
 
@@ -148,7 +152,7 @@ def _pictures(job: Job, parts: Dataset, rule: Preprocessing, stage: str) -> Iter
     return told(working_pictures(paths, rule), stage, len(paths), job.progress)
 
 
-def _gathered(pictures: Iterable[Picture], rule: Preprocessing, most: int) -> npt.NDArray[np.uint8]:
+def gathered(pictures: Iterable[Picture], rule: Preprocessing, most: int) -> npt.NDArray[np.uint8]:
     """Return the tiles of pictures, uint8 (T, side, side, 3); of more than `most` every n-th."""
     kept: list[Picture] = []
     every, number = 1, 0
@@ -186,7 +190,7 @@ def _standard(
             sampled.append(values[:: max(1, len(values) // 64)])
             scores[picture] = max(scores[picture], top_mean(values, share))
     ordinary = float(np.median(np.concatenate(sampled)))
-    return Standard(ordinary, unit_of(scores, ordinary), share)
+    return Standard(ordinary, max(ROUNDING, unit_of(scores, ordinary)), share)
 
 
 def _beside(

@@ -72,6 +72,10 @@ class Standard:
     unit: float
     share: float
 
+    def evidence(self, cells: FloatArray) -> FloatArray:
+        """Return residuals as evidence: 0 up to an ordinary cell, in units of the spread of good parts."""
+        return np.asarray(np.maximum(cells - np.float32(self.calm), np.float32(0)) / np.float32(self.unit))
+
 
 class AutoencoderMethod:
     """A fitted autoencoder, as `Method` has it."""
@@ -111,7 +115,7 @@ class AutoencoderMethod:
         heats = np.zeros((len(tiles), side, side), dtype=np.float32) if explain else None
         for at in range(0, len(tiles), step):
             cells = self.cells(normalise(tiles[at : at + step], self.preprocessing))
-            evidence = (cells - np.float32(self.standard.calm)) / np.float32(self.standard.unit)
+            evidence = self.standard.evidence(cells)
             inside = cells_in(places[at : at + step], self.preprocessing, cells.shape[1:])
             for row, values in enumerate(evidence):
                 scores[at + row] = top_mean(values[inside[row]], self.standard.share)

@@ -92,21 +92,23 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the residual (N, H, W), at least 0, of two normalised batches (N, 3, H, W) in float32."""
-        structure = self.similarity(x.mean(1, keepdim=True) + MIDDLE, y.mean(1, keepdim=True) + MIDDLE)
+        structure = self.similarity(x.mean(1, keepdim=True), y.mean(1, keepdim=True))
         return (1 - structure).clamp(min=0) / 2 + (x - y).abs().mean(1)
 
     def similarity(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the structural similarity (N, H, W), at most 1, of grey batches (N, 1, H, W) in [0, 1].
+        """Return the structural similarity (N, H, W), at most 1, of grey batches (N, 1, H, W) around 0.
 
         Pictures are mirrored at their border, which they must exceed by more than half a window.
         """
+        # variances are differences of squares, which round the less the closer to 0 the values are
         means = self._blurred(torch.cat([x, y, x * x, y * y, x * y], 1))  # (N, 5, H, W)
         mean_x, mean_y, square_x, square_y, product = means.unbind(1)
-        both = mean_x * mean_y
-        squares = mean_x * mean_x + mean_y * mean_y
+        covariance = product - mean_x * mean_y
+        variances = (square_x - mean_x * mean_x).clamp(min=0) + (square_y - mean_y * mean_y).clamp(min=0)
+        light_x, light_y = mean_x + MIDDLE, mean_y + MIDDLE
         c1, c2 = K1**2, K2**2
-        alike = (2 * both + c1) / (squares + c1)
-        structured = (2 * (product - both) + c2) / ((square_x + square_y - squares).clamp(min=0) + c2)
+        alike = (2 * light_x * light_y + c1) / (light_x * light_x + light_y * light_y + c1)
+        structured = (2 * covariance + c2) / (variances + c2)
         return alike * structured
 
     def _blurred(self, x: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from brightfield.progress import Progress
 
 Tiles = npt.NDArray[np.uint8]
 
-BATCH = 16
+BATCH = 8
 PEAK_RATE = 2e-3
 WEIGHT_DECAY = 1e-4
 
