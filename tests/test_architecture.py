@@ -45,6 +45,7 @@ HEAVY = (*LEARNING, "sklearn", "scipy", "matplotlib")
 JUDGING = (
     *("verdict", "bundle", "inspector", "engine", "decide", "explain", "evaluation", "report", "disk"),
     *("methods.base", "methods.registry", "methods.scoring", "methods.classifier.fitted"),
+    "methods.autoencoder.fitted",
     *("pipeline.rethreshold", "options", "errors"),
 )
 """What judges, and all that it imports, imports nothing that learns."""
