@@ -54,8 +54,8 @@ SIDE, SMALL_SIDE, SMALL = 256, 128, 160
 MOST_BYTES = 512 * 2**20
 """The memory for the tiles that are learned from; of more tiles an even share is kept."""
 
-ROUNDING = 1e-4
-"""The rounding error of a residual, by which good parts that are all one picture may differ."""
+ROUNDING = 1e-3
+"""The rounding error of a residual, within which it counts as ordinary: good parts may be all one picture."""
 
 MOST_VALIDATED = 256
 """The most held-out tiles by which the best epoch is chosen."""
@@ -190,7 +190,7 @@ def _standard(
             sampled.append(values[:: max(1, len(values) // 64)])
             scores[picture] = max(scores[picture], top_mean(values, share))
     ordinary = float(np.median(np.concatenate(sampled)))
-    return Standard(ordinary, max(ROUNDING, unit_of(scores, ordinary)), share)
+    return Standard(ordinary + ROUNDING, max(ROUNDING, unit_of(scores, ordinary)), share)
 
 
 def _beside(

@@ -53,6 +53,12 @@ class Autoencoder(nn.Module):
         self.up = nn.ModuleList(_block(up[i], up[i + 1], stride=1) for i in range(len(widths)))
         self.last = nn.Conv2d(widths[0], 3, 3, padding=1, padding_mode="replicate")
 
+    def begin_with(self, colour: Tensor) -> None:
+        """Let the untrained network reconstruct nearly one colour, normalised (3,): that of the mean picture."""
+        with torch.no_grad():
+            self.last.weight.mul_(0.1)
+            self.last.bias.copy_(colour)  # type: ignore[union-attr]
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the reconstruction of a normalised batch."""
         x = self.widen(self.down(x))

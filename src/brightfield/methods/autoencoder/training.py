@@ -37,6 +37,9 @@ TIMED_STEPS = 3
 LEAST_STEPS, MOST_STEPS = 20, 6000
 """Fewer steps teach nothing, whatever the budget; more improve nothing."""
 
+FOR_THE_COLOUR = 100
+"""The most tiles, or nearly, whose mean colour the untrained network gives."""
+
 LEAST_EPOCHS = 10
 """Where the budget does not allow so many passes over all tiles, an epoch is part of a pass."""
 
@@ -97,6 +100,8 @@ def train_autoencoder(
     """
     torch.manual_seed(seed)
     net = Autoencoder(data.preprocessing.tile)
+    some = data.tiles[:: max(1, len(data.tiles) // FOR_THE_COLOUR)]
+    net.begin_with(torch.from_numpy(normalise(some, data.preprocessing)).mean((0, 2, 3)))
     course = _kept_course(folder / "autoencoder.json")
     if course is None:
         every = -(-len(data.tiles) // BATCH)
