@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.data.tiling import stitch
+from brightfield.data.tiling import at_peak, stitch
 from brightfield.engine.network import Network
 from brightfield.engine.patches import Embedding, cells_inside
 from brightfield.engine.pixels import normalise
@@ -115,11 +115,13 @@ class PatchMethod:
         scores, heats = self._tiles(every, places, explain)
         out: list[Judgement] = []
         for i, (begin, end) in enumerate(pairwise(starts)):
-            heat = None
+            score, heat = float(scores[begin:end].max()), None
             if heats is not None:
                 height, width = pictures[i].shape[:2]
                 heat = np.ascontiguousarray(stitch(heats[begin:end], cut[i][1], (height, width)))
-            out.append(Judgement(float(scores[begin:end].max()), None, heat))
+                # a small map's blur may leave less than the score: a part that is rejected is hot somewhere
+                heat = at_peak(heat, score) if heat.max() < score else heat
+            out.append(Judgement(score, None, heat))
         return out
 
     def _tiles(

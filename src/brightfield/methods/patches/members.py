@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -22,6 +23,9 @@ BANK, FLOW = "bank", "flow"
 
 FLOW_WIDTH = 160
 """The most values of a patch vector that a flow sees: its convolutions grow with their square."""
+
+ROUNDING = 1e-3
+"""The rounding error of a whitened value, whose standard deviation over good parts is 1."""
 
 MOST_FOR_A_FLOW = 2000
 """The most tiles that a flow learns from, evenly spaced over the pictures."""
@@ -175,13 +179,17 @@ def standardised(member: Member, measured: Measured) -> Member:
     """Return a member whose evidence is 0 at an ordinary distance, in units of the spread of scores.
 
     The spread is robust: the median absolute deviation, scaled to the standard deviation of a normal
-    distribution, or where the scores hardly differ their distance from `ordinary`.
+    distribution, or where the scores hardly differ their distance from `ordinary`. Distances within
+    `ROUNDING` of it count as ordinary, so that good parts that are all the same picture have no evidence.
     """
     scores = measured.scores
     spread = 1.4826 * float(np.median(np.abs(scores - np.median(scores))))
     least = 1e-3 * abs(float(np.median(scores)) - measured.ordinary)
-    unit = max(spread, least, float(np.std(scores)) * 0.25)
-    return replace(member, calm=measured.ordinary, unit=unit if unit > 1e-9 else 1.0)
+    # the directions of a patch vector have variance 1; a bank adds them up, a flow takes their mean
+    directions = member.embedding.width if isinstance(member.detector, Bank) else 1
+    rounding = ROUNDING * math.sqrt(directions)
+    unit = max(spread, least, float(np.std(scores)) * 0.25, rounding)
+    return replace(member, calm=measured.ordinary + rounding, unit=unit)
 
 
 def best_bank(members: Sequence[Member], good: Sequence[Measured], drawn: Sequence[Measured]) -> int | None:
