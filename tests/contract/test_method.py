@@ -30,6 +30,8 @@ from brightfield.errors import ImageError
 from brightfield.inspector import Inspector
 from brightfield.methods.base import Method, Stored
 from brightfield.methods.classifier.fitted import Classifier
+from brightfield.methods.combined import fitted as combined
+from brightfield.methods.combined.fitted import Combined, Half
 from brightfield.methods.registry import loader
 from brightfield.methods.scoring import score
 from brightfield.verdict import HeatmapKind, Scale
@@ -94,8 +96,19 @@ def of_patches(name: str) -> tuple[Method, Calibrator, OperatingPoint]:
     return method, Conformal(tuple(sorted(good))), point
 
 
+def of_combined() -> tuple[Method, Calibrator, OperatingPoint]:
+    patches = patch_methods.fitted_method("fusion", RULE, patch_methods.pictures(6, (100, 150)))
+    halves = (
+        Half(classifier(), RULE, combined.Scale(0.5, 2.0), 0.5),
+        Half(patches, RULE, combined.Scale(100.0, 2000.0), 0.5),
+    )
+    method = Combined(*halves, normal=0, tells_types=True)
+    return method, Temperature(2.5), OperatingPoint("recall=0.9", 0.61, 20, 8, 1, 2, review=0.3)
+
+
 KINDS: dict[str, Callable[[], tuple[Method, Calibrator, OperatingPoint]]] = {
     "classifier": of_classifier,
+    "combined": of_combined,
     "mean part, scores": on_scores,
     "mean part, p-values": on_p_values,
     **{name: partial(of_patches, name) for name in patch_methods.KINDS},
@@ -314,7 +327,7 @@ def test_verdicts_say_on_which_scale(inspector: Inspector, pictures: list[Path])
     assert verdict.method == inspector.method.name
     assert verdict.heatmap is None
     assert verdict.scale is inspector.operating_point.scale
-    if inspector.method.name == "classifier":
+    if inspector.method.name in ("classifier", combined.NAME):
         assert sum(verdict.probabilities.values()) == pytest.approx(1)
         assert verdict.probability == pytest.approx(1 - verdict.probabilities["fine"])
         assert verdict.p_value is None

@@ -15,7 +15,7 @@ RNG = np.random.default_rng(0)
 def member(width: int = 16, calm: float = 0.0, unit: float = 1.0) -> Member:
     bank = Bank(RNG.normal(size=(9, width)).astype(np.float32))
     embedding = Embedding((np.eye(width, dtype=np.float32),), np.zeros(width, np.float32))
-    return Member("bank", 1.0, (0,), embedding, bank, calm, unit, 0.02)
+    return Member("bank", 1.0, (0,), embedding, bank, calm, unit, 0.02, 1.0)
 
 
 def test_a_bank_measures_euclidean_distances() -> None:

@@ -97,7 +97,7 @@ class Member:
     weight: float
 
     def evidence(self, distances: FloatArray) -> FloatArray:
-        """Return distances as weighted evidence, 0 up to an ordinary patch, in units of good parts' spread."""
+        """Return distances as weighted evidence, 0 up to an ordinary one, in units of good parts' spread."""
         beyond = np.maximum(distances - np.float32(self.calm), np.float32(0))
         return np.asarray(beyond * np.float32(self.weight / self.unit))
 

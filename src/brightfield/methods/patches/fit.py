@@ -116,7 +116,10 @@ def fit(job: Job, name: str, options: PatchOptions) -> Fitted:
     plan = make_plan(facts, trunk.spec, wanted, job.region)
     log.info("%s", plan.reason)
     used = sorted({i for member in plan.members for i in member.maps})
-    spec = HeadSpec(taps=tuple(i - len(trunk.spec.channels) for i in used), pools=("mean",))
+    taps = tuple(i - len(trunk.spec.channels) for i in used)
+    # the trunk is exported for each of the scales, as a network that takes one size only needs it
+    scales = tuple(sorted({member.scale for member in plan.members}, reverse=True))
+    spec = HeadSpec(taps=taps, pools=("mean",), scales=scales)
     net = build_network(trunk, 2, spec, runtime)
     members = [replace(m, maps=tuple(used.index(i) for i in m.maps)) for m in plan.members]
     exported = ExportedFeatures(Freezer(net).trunk(plan.preprocessing.tile).networks)

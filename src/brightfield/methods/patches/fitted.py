@@ -30,6 +30,10 @@ _FLOW = "flow"
 SMOOTHING = 0.5
 """Standard deviation of the blur of enlarged maps, in cells of the map."""
 
+DIGITS = 2
+"""The decimals of a score, whose unit is the spread of good parts: further ones are rounding errors, which
+differ between batches and would part copies of one picture."""
+
 
 @dataclass(frozen=True)
 class _Tiles:
@@ -115,7 +119,7 @@ class PatchMethod:
         scores, heats = self._tiles(every, places, explain)
         out: list[Judgement] = []
         for i, (begin, end) in enumerate(pairwise(starts)):
-            score, heat = float(scores[begin:end].max()), None
+            score, heat = round(float(scores[begin:end].max()), DIGITS), None
             if heats is not None:
                 height, width = pictures[i].shape[:2]
                 heat = np.ascontiguousarray(stitch(heats[begin:end], cut[i][1], (height, width)))

@@ -24,6 +24,9 @@ BANK, FLOW = "bank", "flow"
 FLOW_WIDTH = 160
 """The most values of a patch vector that a flow sees: its convolutions grow with their square."""
 
+LEAST_SPREAD = 0.03
+"""The least spread of good parts' scores, as a share of their distance from ordinary patches."""
+
 ROUNDING = 1e-3
 """The rounding error of a whitened value, whose standard deviation over good parts is 1."""
 
@@ -184,7 +187,7 @@ def standardised(member: Member, measured: Measured) -> Member:
     """
     scores = measured.scores
     spread = 1.4826 * float(np.median(np.abs(scores - np.median(scores))))
-    least = 1e-3 * abs(float(np.median(scores)) - measured.ordinary)
+    least = LEAST_SPREAD * abs(float(np.median(scores)) - measured.ordinary)
     # the directions of a patch vector have variance 1; a bank adds them up, a flow takes their mean
     directions = member.embedding.width if isinstance(member.detector, Bank) else 1
     rounding = ROUNDING * math.sqrt(directions)

@@ -12,6 +12,7 @@ from brightfield.data.decode import bit_depth
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.region import Region
 from brightfield.data.scan import ImageFacts
+from brightfield.errors import ConfigError
 from brightfield.learn.backbone import BackboneSpec
 from brightfield.methods.patches.members import BANK, FLOW, MemberPlan
 
@@ -63,7 +64,11 @@ class Wanted:
 
 
 def make_plan(facts: Sequence[ImageFacts], spec: BackboneSpec, wanted: Wanted, region: Region | None) -> Plan:
-    """Return the plan for images with these facts."""
+    """Return the plan for images with these facts.
+
+    Raises:
+        ConfigError: If tiles are larger than the images.
+    """
     large = round(float(np.percentile([max(f.height, f.width) for f in facts], 95)))
     usual = float(np.median([math.sqrt(f.height * f.width) for f in facts]))
     maxima = [f.maximum for f in facts if f.maximum is not None]
@@ -88,6 +93,12 @@ def make_plan(facts: Sequence[ImageFacts], spec: BackboneSpec, wanted: Wanted, r
 def _sizes(large: int, usual: int, wanted: Wanted) -> tuple[int, int | None, str]:
     """Return the side of tiles, the longer side at working size (None: the pictures' own), and the reason."""
     if wanted.tile is not None:
+        longest = wanted.image_size or large
+        if wanted.tile > longest:
+            raise ConfigError(
+                f"--tile is {wanted.tile} and images have {longest} px, so nothing is cut; choose a smaller "
+                "one, or leave it out to see images whole"
+            )
         shown = "their own size" if wanted.image_size is None else f"{wanted.image_size} px"
         return wanted.tile, wanted.image_size, f"images of {large} px at {shown} in tiles of {wanted.tile} px"
     side = wanted.image_size or usual
