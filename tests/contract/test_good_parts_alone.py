@@ -25,7 +25,7 @@ from brightfield.disk.storage import file_digest
 from brightfield.errors import ConfigError, DataError
 from brightfield.methods.registry import METHODS
 from brightfield.options import make_options
-from brightfield.pipeline.preflight import choose_method
+from brightfield.pipeline.choice import choose_method
 from brightfield.pipeline.train import train
 from brightfield.pipeline.train_and_test import train_and_test
 from brightfield.verdict import Scale
@@ -75,7 +75,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def test_good_parts_alone_choose_a_method_that_needs_no_others(good: Path) -> None:
-    assert METHODS[choose_method(load_dataset(good), "auto")].good_parts_alone
+    assert METHODS[choose_method(load_dataset(good), make_options({})).method].good_parts_alone
 
 
 def test_what_is_learned_from_good_parts_alone(good: Path, bundle: Path) -> None:

@@ -35,7 +35,6 @@ from brightfield.methods.patches.coreset import Coreset
 from brightfield.methods.patches.detectors import Bank, Detector, Member
 from brightfield.methods.patches.fitted import ExportedFeatures, Features, PatchMethod
 from brightfield.methods.patches.flow import FlowInTorch, exported_flow, train_flow
-from brightfield.methods.patches.learner import PatchOptions
 from brightfield.methods.patches.members import (
     BANK,
     FLOW,
@@ -52,7 +51,7 @@ from brightfield.methods.patches.members import (
     standardised,
     unfitted,
 )
-from brightfield.methods.patches.options import FusionOptions, PatchCoreOptions
+from brightfield.methods.patches.options import FusionOptions, PatchCoreOptions, PatchOptions
 from brightfield.methods.patches.plan import Wanted, make_plan
 from brightfield.methods.patches.position import MOST, position_weight
 from brightfield.methods.patches.stream import TileBatch, tile_stream, working_pictures

@@ -8,9 +8,7 @@ from typing import Any
 from brightfield.data.dataset import Dataset
 from brightfield.errors import ConfigError, DataError
 from brightfield.methods.base import Fitted, Job
-from brightfield.methods.patches.options import FlowOptions, FusionOptions, PatchCoreOptions
-
-PatchOptions = PatchCoreOptions | FlowOptions | FusionOptions
+from brightfield.methods.patches.options import FlowOptions, FusionOptions, PatchCoreOptions, PatchOptions
 
 
 class PatchLearner:
