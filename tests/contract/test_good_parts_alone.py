@@ -11,17 +11,22 @@ from typing import Any
 
 import fake_method
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import brightfield
 from brightfield.cli.main import main
+from brightfield.data.load import load as load_dataset
 from brightfield.decide.calibration import Conformal, score_at
 from brightfield.decide.curves import Platt
 from brightfield.disk.storage import file_digest
 from brightfield.errors import ConfigError, DataError
+from brightfield.methods.registry import METHODS
 from brightfield.options import make_options
+from brightfield.pipeline.choice import choose_method
+from brightfield.pipeline.train import train
 from brightfield.pipeline.train_and_test import train_and_test
 from brightfield.verdict import Scale
 
@@ -54,7 +59,7 @@ def good(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(good: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("trained") / "inspector"
-    brightfield.train(good, place, calibration=0.5, gain=3.0)
+    brightfield.train(good, place, method=fake_method.NAME, calibration=0.5, gain=3.0)
     return place
 
 
@@ -69,7 +74,11 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return call
 
 
-def test_good_parts_alone_choose_the_method(good: Path, bundle: Path) -> None:
+def test_good_parts_alone_choose_a_method_that_needs_no_others(good: Path) -> None:
+    assert METHODS[choose_method(load_dataset(good), make_options({})).method].good_parts_alone
+
+
+def test_what_is_learned_from_good_parts_alone(good: Path, bundle: Path) -> None:
     inspector = brightfield.load(bundle)
     assert inspector.method.name == fake_method.NAME
     assert inspector.classes == ("OK",)
@@ -96,7 +105,10 @@ def test_the_default_threshold_rejects_what_is_more_unusual_than_the_good_ones(b
 def test_by_default_the_smallest_overkill_that_is_proven_is_promised(
     parts: Path, good: Path, run: Run, tmp_path: Path
 ) -> None:
-    said = run("train", good, "-o", tmp_path / "i", "--test", "0", "--calibration", "0.625", "--quiet")
+    said = run(
+        *("train", good, "-o", tmp_path / "i", "--method", fake_method.NAME),
+        *("--test", "0", "--calibration", "0.625", "--quiet"),
+    )
     point = said["operating_point"]
     assert (point["policy"], point["scale"], point["n_calibration"]) == ("overkill<=0.1@0.95", "score", 30)
     (promised,) = point["guarantees"]
@@ -270,7 +282,7 @@ def test_masks_stay_where_they_are_at_another_threshold(
 def test_what_good_parts_alone_cannot_do_is_refused(good: Path, tmp_path: Path) -> None:
     for policy, said in (("recall=0.9", "overkill"), ("escape<=0.1", "overkill"), ("f1", "overkill")):
         with pytest.raises(DataError, match=said):
-            brightfield.train(good, tmp_path / "i", policy=policy, calibration=0.5)
+            brightfield.train(good, tmp_path / "i", method=fake_method.NAME, policy=policy, calibration=0.5)
     with pytest.raises(ConfigError, match="no option of the method mean-part, but of classifier"):
         brightfield.train(good, method=fake_method.NAME, backbone="resnet18")
     with pytest.raises(ConfigError, match="--gain is -1"):
@@ -314,3 +326,74 @@ def test_good_and_defective_parts_give_it_probabilities(
     assert verdict.probability is not None
     assert verdict.heatmap is not None
     assert (verdict.heatmap.max() >= 1) == (verdict.decision != "OK")
+
+
+SMALL: dict[str, dict[str, Any]] = {
+    fake_method.NAME: {},
+    "patchcore": {"backbone": "test_resnet", "weights": "none", "image_size": 64, "bank": 80},
+    "flow": {"backbone": "test_resnet", "weights": "none", "image_size": 64, "flow_epochs": 2},
+    "fusion": {"backbone": "test_resnet", "weights": "none", "image_size": 64, "bank": 80, "flow_epochs": 2},
+}
+"""Every method that learns from good parts alone, as small as it can be."""
+
+BLACK, NOISE = np.zeros((60, 80), np.uint8), np.random.default_rng(5).integers(0, 256, (60, 80), np.uint8)
+
+
+def same_pictures(folder: Path, picture: npt.NDArray[np.uint8], count: int) -> Path:
+    """Write a class folder of good parts that are all this picture."""
+    (folder / "OK").mkdir(parents=True)
+    for i in range(count):
+        Image.fromarray(picture).save(folder / "OK" / f"{i:02d}.png")
+    return folder
+
+
+def test_the_list_has_every_method() -> None:
+    assert {name for name, entry in METHODS.items() if entry.good_parts_alone} == set(SMALL)
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_or_two_good_parts_are_refused(name: str, count: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(count)
+    (tmp_path / "parts" / "OK").mkdir(parents=True)
+    for i in range(count):
+        Image.fromarray(rng.integers(0, 256, (60, 80), np.uint8)).save(tmp_path / "parts" / "OK" / f"{i}.png")
+    with pytest.raises(DataError, match=f"'OK' has {count} image.* 4 are needed"):
+        brightfield.train(tmp_path / "parts", method=name, **SMALL[name])
+    with pytest.raises(DataError, match=r"split holds (\d|no) good part"):
+        brightfield.train(tmp_path / "parts", method=name, test=0.0, **SMALL[name])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_copies_of_one_picture_are_refused(name: str, tmp_path: Path) -> None:
+    """They must stay in one split, so none is left to calibrate on."""
+    parts = same_pictures(tmp_path / "parts", BLACK, 12)
+    with pytest.raises(DataError, match="1 groups of images that must stay together"):
+        brightfield.train(parts, method=name, **SMALL[name])
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("picture", [BLACK, NOISE], ids=["black", "noise"])
+def test_good_parts_that_are_all_the_same(name: str, picture: npt.NDArray[np.uint8], tmp_path: Path) -> None:
+    """As where a data set has splits of its own, which may hold copies."""
+    parts = same_pictures(tmp_path / "parts", picture, 12)
+    train(
+        parts,
+        tmp_path / "i",
+        make_options({"method": name, **SMALL[name]}),
+        duplicates=np.arange(12),
+    )
+    inspector = brightfield.load(tmp_path / "i")
+    assert np.isfinite(inspector.reference["scores"]).all()
+    copies = [inspector.inspect(picture), *inspector.inspect_many([picture] * 5)]
+    assert {str(verdict.decision) for verdict in copies} == {"OK"}
+    assert copies[0].heatmap is not None
+    assert float(copies[0].heatmap.max()) < 1
+    changed = picture.copy()
+    changed[20:40, 30:50] = 200
+    for other in (changed, np.full_like(picture, 9)):
+        verdict = inspector.inspect(other)
+        assert verdict.decision == "DEFECT"
+        assert verdict.heatmap is not None
+        assert np.isfinite(verdict.heatmap).all()
+        assert float(verdict.heatmap.max()) >= 1

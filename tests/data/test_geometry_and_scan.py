@@ -27,6 +27,17 @@ def test_the_aspect_ratio_stays(height: int, width: int, side: int, expected: tu
     assert resize(np.zeros((height, width, 3), np.uint8), Resize(side)).shape == (*expected, 3)
 
 
+@pytest.mark.parametrize(("height", "width"), [(460, 1130), (10, 20), (64, 64), (400, 8)])
+def test_a_square_has_every_picture_in_it(height: int, width: int) -> None:
+    rule = Resize(64, square=True, enlarge=False)
+    assert resized_shape(height, width, rule) == (64, 64)
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    found = resize(picture, rule)
+    assert found.shape == (64, 64, 3)
+    expected = Image.fromarray(picture).resize((64, 64), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    assert np.array_equal(found, np.asarray(expected))
+
+
 def test_none_keeps_every_pixel() -> None:
     array = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     np.testing.assert_array_equal(resize(array, Resize(None)), array)
@@ -43,6 +54,8 @@ def test_shrinking_does_not_alias() -> None:
 def test_a_side_must_be_positive() -> None:
     with pytest.raises(ConfigError, match="long_side is 0"):
         Resize(0)
+    with pytest.raises(ConfigError, match="a square needs a long_side"):
+        Resize(None, square=True)
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,21 @@ def test_outside_is_what_normalisation_makes_zero() -> None:
 
 def test_it_survives_json() -> None:
     assert Preprocessing.from_dict(json.loads(json.dumps(SQUARE.as_dict()))) == SQUARE
+
+
+def test_squeezed_to_a_square() -> None:
+    squeezed = replace(SQUARE, square=True)
+    for shape in ((100, 200), (20, 10, 3), (8, 500)):
+        working = squeezed.working(np.full(shape, 7, np.uint8))
+        assert working.shape == (64, 64, 3)
+        tiles, origins = squeezed.tiles(working)
+        assert origins == [(0, 0)]
+        assert (tiles == 7).all(), "no padding"
+    assert squeezed.blank().shape == (64, 64, 3)
+    assert Preprocessing.from_dict(json.loads(json.dumps(squeezed.as_dict()))) == squeezed
+    # an inspector of before, or of the classifier, has no such entry
+    assert "square" not in SQUARE.as_dict()
+    assert not Preprocessing.from_dict(SQUARE.as_dict()).square
 
 
 def test_a_single_defective_pixel_survives_shrinking() -> None:

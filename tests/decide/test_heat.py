@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from brightfield.decide.heat import attribution_heatmap, evidence_heatmap
+from brightfield.decide.heat import attribution_heatmap, evidence_heatmap, evidence_maps
 
 
 def test_a_picture_without_heat_stays_calm() -> None:
@@ -31,3 +31,26 @@ def test_evidence_is_in_units_of_where_a_part_stops() -> None:
     assert evidence_heatmap(heat, (2, 2), 3.0).tolist() == [[0.0, 1.0], [2.0, 0.5]]
     assert not evidence_heatmap(heat, (2, 2), math.inf).any()
     assert (evidence_heatmap(heat + 1, (2, 2), -math.inf) >= 1).all()
+
+
+@pytest.mark.parametrize("bound", [5e-324, 1e-45, 1e-40, 1e-30])
+def test_a_tiny_bound_leaves_places_without_evidence_calm(bound: float) -> None:
+    """As where all good parts have a score of exactly 0."""
+    heat = np.array([[0.0, 1e-20], [1.0, 3e38]], np.float32)
+    found = evidence_heatmap(heat, (2, 2), bound)
+    assert found[0, 0] == 0
+    assert (found.ravel()[1:] >= 1).all()
+    assert np.isfinite(found).all()
+    _, mask = evidence_maps(heat, (2, 2), bound, None)
+    assert mask.tolist() == [[False, True], [True, True]]
+    assert not evidence_maps(heat * 0, (2, 2), bound, None)[1].any()
+
+
+@pytest.mark.parametrize("bound", [0.1, 1 / 3, 1.7, 1e4 / 7])
+def test_heat_is_at_one_exactly_from_the_bound_on(bound: float) -> None:
+    """The bound is a float64, and heat a float32: rounding must not decide."""
+    near = np.float32(bound)
+    heat = np.array([np.nextafter(near, np.float32(0)), near, np.nextafter(near, np.float32(1e9))])
+    for one in (bound, float(near), math.nextafter(float(near), math.inf), math.nextafter(float(near), 0)):
+        found = evidence_heatmap(heat[None], (1, 3), one)
+        assert (found[0] >= 1).tolist() == [float(h) >= one for h in heat]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import interpolate
+from torch.nn.functional import avg_pool2d, interpolate
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from brightfield.engine.numeric import product, small_product
-from brightfield.engine.resample import interpolating, resampled, spreading
+from brightfield.engine.resample import averaging, interpolating, resampled, spreading
 from brightfield.engine.trunk import scaled_side
 
 X = np.random.default_rng(0).normal(size=(2, 3, 90, 75)).astype(np.float32)
@@ -32,6 +32,14 @@ def test_spreading_interpolates_and_blurs(side: int, size: int) -> None:
     expected = gaussian_blur(large, [kernel, kernel], [deviation, deviation]).numpy()
     spread = spreading(side, size, deviation)
     assert np.allclose(resampled(maps, spread, spread), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("window", "size"), [(3, (90, 75)), (3, (180, 100)), (5, (45, 75)), (1, (91, 75))])
+def test_averaging_pools_and_interpolates(window: int, size: tuple[int, int]) -> None:
+    pooled = avg_pool2d(torch.from_numpy(X), window, stride=1, padding=window // 2, count_include_pad=False)
+    expected = interpolate(pooled, size, mode="bilinear", align_corners=False).numpy()
+    found = resampled(X, averaging(90, size[0], window), averaging(75, size[1], window))
+    assert np.allclose(found, expected, atol=1e-4)
 
 
 def test_a_band_is_its_matrix() -> None:

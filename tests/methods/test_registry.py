@@ -33,7 +33,7 @@ def test_both_halves_of_the_classifier_are_found() -> None:
 
 def test_unknown_names_are_refused_with_those_that_are_known() -> None:
     with pytest.raises(
-        BundleError, match="'magic' is unknown to this version; known are: classifier; upgrade"
+        BundleError, match="'magic' is unknown to this version; known are: classifier, .*; upgrade"
     ):
         loader("magic")
     with pytest.raises(ConfigError, match="--method 'magic' is unknown; known are: auto, classifier"):
@@ -47,7 +47,7 @@ def test_a_method_is_there_for_as_long_as_it_is_registered() -> None:
         assert loader("mean") is fake_method.load
         assert learner("mean") is fake_method.make_learner
         assert options_class("mean") is fake_method.MeanPartOptions
-        with pytest.raises(BundleError, match="known are: classifier, mean"):
+        with pytest.raises(BundleError, match="known are: classifier, .*mean"):
             loader("magic")
     finally:
         unregister("mean")

@@ -12,7 +12,8 @@ from brightfield.verdict import BoolMap, FloatMap, Scale, Verdict
 NAMED = 0.5
 """Without a normal class, the heat is 1 where the named class has this probability."""
 
-_TINY = float(np.finfo(np.float32).tiny)
+_TINY = np.finfo(np.float32).tiny
+_LARGEST = np.float32(1e6)  # more says nothing more, and sums of it must stay finite
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
@@ -33,9 +34,16 @@ def evidence_heatmap(
     picture = at_size(heat, shape, inside)
     if np.isposinf(bound):
         return np.zeros_like(picture)
-    if bound <= _TINY:  # no part passes, so every place is at 1 or more
+    if bound <= 0:  # a part without any evidence does not pass, so every place is at 1 or more
         return _only(np.maximum(picture, np.float32(1)), inside)
-    return np.asarray(picture / np.float32(bound))
+    least = np.float32(bound)
+    if float(least) < bound:
+        least = np.nextafter(least, np.float32(np.inf))
+    with np.errstate(over="ignore"):
+        heatmap = np.minimum(picture / np.maximum(least, _TINY), _LARGEST)
+    # neither rounding nor a tiny bound moves a place across 1, and one without evidence stays at 0
+    above, below = np.maximum(heatmap, np.float32(1)), np.minimum(heatmap, _BELOW_ONE)
+    return np.asarray(np.where(picture >= least, above, below))
 
 
 def evidence_maps(

@@ -41,15 +41,15 @@ class Embedding:
         return len(self.offset) + (2 if self.position else 0)
 
     def __call__(self, maps: Sequence[FloatArray]) -> FloatArray:
-        """Return the patch vectors, (N, h, w, D), of feature maps, (N, C, H, W) each, the finest first."""
+        """Return the patch vectors, (N, h, w, D), of one map or more, (N, C, H, W) each, the finest first."""
         height, width = maps[0].shape[2:]
-        out: FloatArray | None = None
-        for m, weights in zip(maps, self.weights, strict=True):
-            cells = np.matmul(np.moveaxis(m, 1, 3), weights)  # (N, H, W, D)
-            cells = averaged(cells, height, width)
-            out = cells if out is None else np.add(out, cells, out=out)
-        if out is None:
-            raise ValueError("an embedding needs one map at least")
+        parts = (
+            averaged(np.matmul(np.moveaxis(m, 1, 3), weights), height, width)  # (N, h, w, D)
+            for m, weights in zip(maps, self.weights, strict=True)
+        )
+        out = next(parts)
+        for part in parts:
+            out += part
         out -= self.offset
         return out if not self.position else np.concatenate([out, self._places(out.shape)], axis=3)
 

@@ -26,6 +26,13 @@ Look = Callable[
 """From tiles (T, side, side, 3), their places, and whether heat is wanted, to the scores (T,) and the heat
 (T, side, side)."""
 
+LEAST_SPREAD = 0.03
+"""The least spread of good parts' scores, as a share of their distance from ordinary patches."""
+
+DIGITS = 2
+"""The decimals of a score, whose unit is the spread of good parts: further ones are rounding errors, which
+differ between batches and would part copies of one picture."""
+
 SMOOTHING = 0.5
 """Standard deviation of the blur of enlarged maps, in cells of the map."""
 
@@ -52,7 +59,7 @@ def judge_tiles(
     scores, heats = look(every, places, explain)
     out: list[Judgement] = []
     for i, (begin, end) in enumerate(pairwise(starts)):
-        score, heat = float(scores[begin:end].max()), None
+        score, heat = round(float(scores[begin:end].max()), DIGITS), None
         if heats is not None:
             height, width = pictures[i].shape[:2]
             heat = np.ascontiguousarray(stitch(heats[begin:end], cut[i][1], (height, width)))
@@ -107,6 +114,6 @@ def unit_of(scores: npt.NDArray[np.float64], ordinary: float) -> float:
     distribution, or where the scores hardly differ their distance from `ordinary`.
     """
     spread = 1.4826 * float(np.median(np.abs(scores - np.median(scores))))
-    least = 1e-3 * abs(float(np.median(scores)) - ordinary)
+    least = LEAST_SPREAD * abs(float(np.median(scores)) - ordinary)
     unit = max(spread, least, float(np.std(scores)) * 0.25)
     return unit if unit > 1e-9 else 1.0

@@ -11,6 +11,7 @@ from brightfield.data.decode import bit_depth
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.region import Region
 from brightfield.data.scan import ImageFacts
+from brightfield.errors import ConfigError
 
 LARGEST_WHOLE = 1600
 """The longer side in pixels up to which pictures are seen whole; larger ones are cut into tiles."""
@@ -39,7 +40,11 @@ class Sizes:
 def make_preprocessing(
     facts: Sequence[ImageFacts], sizes: Sizes, mean: Colour, std: Colour, region: Region | None
 ) -> tuple[Preprocessing, str]:
-    """Return the preprocessing of images with these facts, and the reason for the working size in words."""
+    """Return the preprocessing of images with these facts, and the reason for the working size in words.
+
+    Raises:
+        ConfigError: If tiles are larger than the images.
+    """
     longer = np.array([max(f.height, f.width) for f in facts])
     large = round(float(np.percentile(longer, 95)))
     maxima = [f.maximum for f in facts if f.maximum is not None]
@@ -62,6 +67,12 @@ def make_preprocessing(
 def _sizes(large: int, sizes: Sizes) -> tuple[int, int | None, str]:
     """Return the side of tiles, the longer side at working size (None: the pictures' own), and the reason."""
     if sizes.tile is not None:
+        longest = sizes.image_size or large
+        if sizes.tile > longest:
+            raise ConfigError(
+                f"--tile is {sizes.tile} and images have {longest} px, so nothing is cut; choose a smaller "
+                "one, or leave it out to see images whole"
+            )
         shown = "their own size" if sizes.image_size is None else f"{sizes.image_size} px"
         return sizes.tile, sizes.image_size, f"images of {large} px at {shown} in tiles of {sizes.tile} px"
     side = sizes.image_size or sizes.usual

@@ -96,8 +96,9 @@ class Member:
     weight: float
 
     def evidence(self, distances: FloatArray) -> FloatArray:
-        """Return distances as weighted evidence, 0 for an ordinary patch, in units of good parts' spread."""
-        return np.asarray((distances - np.float32(self.calm)) * np.float32(self.weight / self.unit))
+        """Return distances as weighted evidence, 0 up to an ordinary one, in units of good parts' spread."""
+        beyond = np.maximum(distances - np.float32(self.calm), np.float32(0))
+        return np.asarray(beyond * np.float32(self.weight / self.unit))
 
 
 def at_scale(members: Sequence[Member], scale: float) -> list[Member]:

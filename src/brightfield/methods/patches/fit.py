@@ -38,7 +38,6 @@ from brightfield.methods.patches.coreset import Coreset
 from brightfield.methods.patches.detectors import Bank, Detector, Member
 from brightfield.methods.patches.fitted import ExportedFeatures, Features, PatchMethod
 from brightfield.methods.patches.flow import FlowInTorch, exported_flow, train_flow
-from brightfield.methods.patches.learner import PatchOptions
 from brightfield.methods.patches.members import (
     BANK,
     FLOW,
@@ -55,7 +54,7 @@ from brightfield.methods.patches.members import (
     standardised,
     unfitted,
 )
-from brightfield.methods.patches.options import FusionOptions, PatchCoreOptions
+from brightfield.methods.patches.options import FusionOptions, PatchCoreOptions, PatchOptions
 from brightfield.methods.patches.plan import Wanted, make_plan
 from brightfield.methods.patches.position import MOST, position_weight
 from brightfield.methods.scoring import scores_of
@@ -111,7 +110,10 @@ def fit(job: Job, name: str, options: PatchOptions) -> Fitted:
     plan = make_plan(facts, trunk.spec, wanted, job.region)
     log.info("%s", plan.reason)
     used = sorted({i for member in plan.members for i in member.maps})
-    spec = HeadSpec(taps=tuple(i - len(trunk.spec.channels) for i in used), pools=("mean",))
+    taps = tuple(i - len(trunk.spec.channels) for i in used)
+    # the trunk is exported for each of the scales, as a network that takes one size only needs it
+    scales = tuple(sorted({member.scale for member in plan.members}, reverse=True))
+    spec = HeadSpec(taps=taps, pools=("mean",), scales=scales)
     net = build_network(trunk, 2, spec, runtime)
     members = [replace(m, maps=tuple(used.index(i) for i in m.maps)) for m in plan.members]
     exported = ExportedFeatures(Freezer(net).trunk(plan.preprocessing.tile).networks)

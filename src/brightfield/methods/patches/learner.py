@@ -8,9 +8,7 @@ from typing import Any
 from brightfield.data.dataset import Dataset
 from brightfield.methods.base import Fitted, Job
 from brightfield.methods.good_parts.checks import check_good_parts, check_one_process
-from brightfield.methods.patches.options import FlowOptions, FusionOptions, PatchCoreOptions
-
-PatchOptions = PatchCoreOptions | FlowOptions | FusionOptions
+from brightfield.methods.patches.options import FlowOptions, FusionOptions, PatchCoreOptions, PatchOptions
 
 
 class PatchLearner:

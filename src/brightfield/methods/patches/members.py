@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -23,6 +24,9 @@ BANK, FLOW = "bank", "flow"
 
 FLOW_WIDTH = 160
 """The most values of a patch vector that a flow sees: its convolutions grow with their square."""
+
+ROUNDING = 1e-3
+"""The rounding error of a whitened value, whose standard deviation over good parts is 1."""
 
 MOST_FOR_A_FLOW = 2000
 """The most tiles that a flow learns from, evenly spaced over the pictures."""
@@ -172,8 +176,16 @@ def measure(
 
 
 def standardised(member: Member, measured: Measured) -> Member:
-    """Return a member whose evidence is 0 at an ordinary distance, in units of the spread of scores."""
-    return replace(member, calm=measured.ordinary, unit=unit_of(measured.scores, measured.ordinary))
+    """Return a member whose evidence is 0 at an ordinary distance, in units of the spread of scores.
+
+    Distances within `ROUNDING` of an ordinary one count as ordinary, so that good parts that are all the same
+    picture have no evidence.
+    """
+    # the directions of a patch vector have variance 1; a bank adds them up, a flow takes their mean
+    directions = member.embedding.width if isinstance(member.detector, Bank) else 1
+    rounding = ROUNDING * math.sqrt(directions)
+    unit = max(unit_of(measured.scores, measured.ordinary), rounding)
+    return replace(member, calm=measured.ordinary + rounding, unit=unit)
 
 
 def best_bank(members: Sequence[Member], good: Sequence[Measured], drawn: Sequence[Measured]) -> int | None:

@@ -120,3 +120,6 @@ class FusionOptions:
 
     def __post_init__(self) -> None:
         check_all(self)
+
+
+PatchOptions = PatchCoreOptions | FlowOptions | FusionOptions

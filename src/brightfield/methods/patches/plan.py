@@ -57,7 +57,11 @@ class Wanted:
 
 
 def make_plan(facts: Sequence[ImageFacts], spec: BackboneSpec, wanted: Wanted, region: Region | None) -> Plan:
-    """Return the plan for images with these facts."""
+    """Return the plan for images with these facts.
+
+    Raises:
+        ConfigError: If tiles are larger than the images.
+    """
     usual = float(np.median([math.sqrt(f.height * f.width) for f in facts]))
     known = spec.input_size
     whole = SIDE if usual >= SIDE and not spec.fixed_size else known

@@ -14,8 +14,15 @@ FloatArray = npt.NDArray[np.float32]
 SHRINKAGE = 0.05
 """The share of the mean variance that is mixed in, so that directions without variance stay finite."""
 
+LEAST_VARIANCE = 1e-4
+"""The least mean variance, as a share of the mean power: what is below it is rounding errors."""
+
 KEPT = 0.995
 """The share of the variance that the kept directions hold."""
+
+
+FEWEST = 2
+"""The fewest directions that are kept: a flow has two halves."""
 
 
 class Moments:
@@ -61,12 +68,14 @@ class Moments:
             scale[at : at + channels] = 1.0 / np.sqrt(power) if power > 0 else 1.0
             at += channels
         covariance = (second - np.outer(mean, mean)) * np.outer(scale, scale)
-        level = float(np.trace(covariance)) / len(covariance)
-        covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * max(level, 1e-12) * np.eye(len(covariance))
+        power = max(float(np.diag(second) @ scale**2), 1.0)
+        level = max(float(np.trace(covariance)), LEAST_VARIANCE * power) / len(covariance)
+        covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * level * np.eye(len(covariance))
         variances, directions = np.linalg.eigh(covariance)
-        variances, directions = variances[::-1], directions[:, ::-1]
+        variances = np.maximum(variances[::-1], SHRINKAGE * level)  # rounding may leave less
+        directions = directions[:, ::-1]
         kept = int(np.searchsorted(np.cumsum(variances) / variances.sum(), KEPT)) + 1
-        kept = min(kept, len(variances), most or len(variances))
+        kept = min(max(kept, FEWEST), len(variances), most or len(variances))
         whitening = directions[:, :kept] / np.sqrt(variances[:kept]) * scale[:, None]  # (D, kept)
         ends = np.cumsum(self.channels)[:-1]
         weights = tuple(np.ascontiguousarray(w, dtype=np.float32) for w in np.split(whitening, ends))
