@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from brightfield.engine.patches import Embedding
-from brightfield.methods.patches.detectors import Bank, Member, top_mean
+from brightfield.methods.good_parts.evidence import top_mean
+from brightfield.methods.patches.detectors import Bank, Member
 from brightfield.methods.patches.members import ROUNDING, Measured, standardised
 
 RNG = np.random.default_rng(0)

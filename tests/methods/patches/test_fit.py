@@ -11,7 +11,7 @@ from PIL import Image
 
 import brightfield
 from brightfield.data.dataset import Dataset, Sample
-from brightfield.methods.patches.fit import MOST_HELD_OUT, hold_out
+from brightfield.methods.good_parts.held_out import MOST_HELD_OUT, hold_out
 
 
 def good(count: int, group: Callable[[int], str | None] = lambda _i: None) -> Dataset:

@@ -9,9 +9,8 @@ import pytest
 from brightfield.data.scan import ImageFacts
 from brightfield.errors import ConfigError
 from brightfield.learn.backbone import BackboneSpec, build_trunk
+from brightfield.methods.good_parts.sizes import LARGEST_WHOLE, SHRUNK
 from brightfield.methods.patches.plan import (
-    LARGEST_WHOLE,
-    SHRUNK,
     SIDE,
     Plan,
     Wanted,

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from brightfield.methods.patches.stream import tile_stream, working_pictures
 from PIL import Image
 
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.errors import ImageError
-from brightfield.methods.patches import stream
+from brightfield.methods.good_parts import stream
+from brightfield.methods.good_parts.stream import tile_stream, working_pictures
 from brightfield.methods.patches.members import tags_of
 
 RULE = Preprocessing(8, None, False, 64, 8, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
