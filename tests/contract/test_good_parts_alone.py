@@ -333,6 +333,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "patchcore": {"backbone": "test_resnet", "weights": "none", "image_size": 64, "bank": 80},
     "flow": {"backbone": "test_resnet", "weights": "none", "image_size": 64, "flow_epochs": 2},
     "fusion": {"backbone": "test_resnet", "weights": "none", "image_size": 64, "bank": 80, "flow_epochs": 2},
+    "autoencoder": {"image_size": 64, "epochs": 80, "beside": "none"},
 }
 """Every method that learns from good parts alone, as small as it can be."""
 

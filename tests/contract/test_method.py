@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import autoencoder_method
 import fake_method
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +91,10 @@ def on_p_values() -> tuple[Method, Calibrator, OperatingPoint]:
 
 
 def of_patches(name: str) -> tuple[Method, Calibrator, OperatingPoint]:
-    method = patch_methods.fitted_method(name, RULE, patch_methods.pictures(6, (100, 150)))
+    return on_p_values_of(patch_methods.fitted_method(name, RULE, patch_methods.pictures(6, (100, 150))))
+
+
+def on_p_values_of(method: Method) -> tuple[Method, Calibrator, OperatingPoint]:
     good = [judged.score for judged in method.judge(patch_methods.pictures(9, (100, 150), 1), explain=False)]
     point = OperatingPoint("overkill=0.2", 0.2, 9, 0, 0, 1, scale=Scale.P_VALUE)
     return method, Conformal(tuple(sorted(good))), point
@@ -106,11 +110,16 @@ def of_combined() -> tuple[Method, Calibrator, OperatingPoint]:
     return method, Temperature(2.5), OperatingPoint("recall=0.9", 0.61, 20, 8, 1, 2, review=0.3)
 
 
+def of_autoencoder() -> tuple[Method, Calibrator, OperatingPoint]:
+    return on_p_values_of(autoencoder_method.random_method(RULE))
+
+
 KINDS: dict[str, Callable[[], tuple[Method, Calibrator, OperatingPoint]]] = {
     "classifier": of_classifier,
     "combined": of_combined,
     "mean part, scores": on_scores,
     "mean part, p-values": on_p_values,
+    "autoencoder": of_autoencoder,
     **{name: partial(of_patches, name) for name in patch_methods.KINDS},
 }
 PEAK_IS_SCORE = ("classifier", fake_method.NAME)

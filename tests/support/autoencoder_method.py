@@ -15,4 +15,4 @@ def random_method(rule: Preprocessing) -> AutoencoderMethod:
 
     torch.manual_seed(3)
     judge = Judge(Autoencoder(rule.tile)).eval()
-    return AutoencoderMethod(exported_residuals(judge, rule.tile), Standard(0.3, 0.07, 0.03), rule)
+    return AutoencoderMethod(exported_residuals(judge, rule.tile), Standard(0.3, 0.0007, 0.03), rule)

@@ -190,7 +190,7 @@ def _standard(
             sampled.append(values[:: max(1, len(values) // 64)])
             scores[picture] = max(scores[picture], top_mean(values, share))
     ordinary = float(np.median(np.concatenate(sampled)))
-    return Standard(ordinary + ROUNDING, max(ROUNDING, unit_of(scores, ordinary)), share)
+    return Standard(ordinary + ROUNDING, unit_of(scores, ordinary, ROUNDING), share)
 
 
 def _beside(

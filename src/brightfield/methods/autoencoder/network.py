@@ -54,7 +54,7 @@ class Autoencoder(nn.Module):
         self.last = nn.Conv2d(widths[0], 3, 3, padding=1, padding_mode="replicate")
 
     def begin_with(self, colour: Tensor) -> None:
-        """Let the untrained network draw nearly one colour, normalised (3,): that of the mean picture."""
+        """Let the untrained network give nearly one colour, normalised (3,), whatever it sees."""
         with torch.no_grad():
             self.last.weight.mul_(0.1)
             self.last.bias.copy_(colour)  # type: ignore[union-attr]

@@ -107,13 +107,13 @@ def top_mean(values: npt.NDArray[np.float32], share: float) -> float:
     return float(np.partition(values, len(values) - count)[len(values) - count :].mean(dtype=np.float64))
 
 
-def unit_of(scores: npt.NDArray[np.float64], ordinary: float) -> float:
+def unit_of(scores: npt.NDArray[np.float64], ordinary: float, rounding: float) -> float:
     """Return the unit of evidence: the spread of held-out good parts' scores (N,).
 
     The spread is robust: the median absolute deviation, scaled to the standard deviation of a normal
-    distribution, or where the scores hardly differ their distance from `ordinary`.
+    distribution, or where the scores hardly differ their distance from `ordinary`. It is
+    `rounding` at the least, as good parts may all be one picture.
     """
     spread = 1.4826 * float(np.median(np.abs(scores - np.median(scores))))
     least = LEAST_SPREAD * abs(float(np.median(scores)) - ordinary)
-    unit = max(spread, least, float(np.std(scores)) * 0.25)
-    return unit if unit > 1e-9 else 1.0
+    return max(spread, least, float(np.std(scores)) * 0.25, rounding)

@@ -184,7 +184,7 @@ def standardised(member: Member, measured: Measured) -> Member:
     # the directions of a patch vector have variance 1; a bank adds them up, a flow takes their mean
     directions = member.embedding.width if isinstance(member.detector, Bank) else 1
     rounding = ROUNDING * math.sqrt(directions)
-    unit = max(unit_of(measured.scores, measured.ordinary), rounding)
+    unit = unit_of(measured.scores, measured.ordinary, rounding)
     return replace(member, calm=measured.ordinary + rounding, unit=unit)
 
 
