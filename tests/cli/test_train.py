@@ -331,7 +331,7 @@ def test_a_warning_says_how_little_few_defects_prove(
 def test_stopped_after_the_training_keeps_the_inspector(
     brightfield, synthetic_parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("brightfield.pipeline.train_and_test.evaluate", raise_interrupt)
+    monkeypatch.setattr("brightfield.pipeline.tested.evaluate", raise_interrupt)
     said = brightfield("train", synthetic_parts, "-o", tmp_path / "i", *QUICK)
     assert said.code == 130
     assert "is complete; brightfield evaluate gives its figures" in said.err

@@ -132,6 +132,21 @@ class Fitted:
     learned: Callable[[Sequence[Picture]], Scores]
 
 
+@dataclass(frozen=True)
+class Updated:
+    """A fitted method that has taken in more good parts.
+
+    Attributes:
+        method: The method.
+        scores_only_fall: Whether no picture can have a higher score than before.
+        facts: What the manifest says of the update.
+    """
+
+    method: Method
+    scores_only_fall: bool
+    facts: Mapping[str, Any]
+
+
 class Learner(Protocol):
     """Fits a method; one learner is made for each training, by `make(options, data)`.
 
