@@ -71,10 +71,10 @@ def trained_bundle(once: Once, synthetic_parts: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def memory_bundle(once: Once, synthetic_parts: Path) -> Path:
-    """The bundle of a memory bank of 300 patches, of `synthetic_parts`; not to be changed."""
+    """The bundle of a full memory bank of 150 patches, of `synthetic_parts`; not to be changed."""
     import brightfield  # here, as only tests that train need to load torch
 
-    options = {"method": "patchcore", "backbone": TINY, "weights": "none", "image_size": 64, "bank": 300}
+    options = {"method": "patchcore", "backbone": TINY, "weights": "none", "image_size": 64, "bank": 150}
     return once("trained/memory", lambda bundle: brightfield.train(synthetic_parts, bundle, **options))
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from brightfield.explain.overlay import line_width, outline
-from brightfield.verdict import Closest
+
+if TYPE_CHECKING:
+    from brightfield.verdict import Closest
 
 Picture = npt.NDArray[np.uint8]
 
