@@ -55,8 +55,7 @@ def train(
         resplit: Whether to ignore the data set's own splits and split all images again.
         roi: A mask of the region of interest, white where the inspector looks.
         resume: Whether to continue an interrupted training of the same output.
-        from_: The bundle of an inspector with a memory bank: the new good parts of the data are taken into
-            it, without training. Only `policy`, `seed`, `test` and `calibration` may be chosen then.
+        from_: The bundle of an inspector whose memory bank takes in the new good parts; see `update`.
         progress: Callback for progress reports.
         options: Options of the method itself; for the classifier, those of `ClassifierOptions`.
 
@@ -76,7 +75,7 @@ def train(
     chosen = make_options({**common, **options})
     if from_ is not None:
         if resume:
-            raise ConfigError("resume with from_: an update takes seconds and keeps no state; remove it")
+            raise ConfigError("resume with from_: an update keeps no state; remove it")
         from brightfield.pipeline.update import update
 
         return update(data, output, from_, chosen, progress=progress)[0]

@@ -132,7 +132,7 @@ def updater(name: str) -> Callable[..., Any]:
         able = ", ".join(method for method, entry in METHODS.items() if entry.update is not None)
         raise ConfigError(
             f"--from names a bundle of the method {name}, which cannot take pictures in; only a memory bank "
-            f"can ({able}): train again on the whole data set, without --from"
+            f"alone or with a flow can ({able}): train again on the whole data set, without --from"
         )
     return cast(Callable[..., Any], _imported(path))
 

@@ -83,13 +83,9 @@ def update(
             inspector = as_calibrated_before(base, updated, placed)
     step = {
         "parent": parent,
-        "brightfield": __version__,
-        "data": placed.name,
-        "data_fingerprint": placed.fingerprint(),
         "good_parts_added": len(added),
         "calibration": ANEW if anew else KEPT,
-        "scores_only_fall": updated.scores_only_fall,
-        **updated.facts,
+        **_recorded(placed, updated),
         "seconds": round(time.perf_counter() - begin, 1),
     }
     facts = _facts(base, placed, policy, step)
@@ -211,6 +207,17 @@ def _added(placed: Dataset, seen: Sequence[str | None]) -> list[tuple[str, Path]
         f"{sum(counts.values())} ({known}), and none of the others is good and may teach. Known pictures "
         "stay in their split: figures on what tests or calibrates would be too good if it were learned"
     )
+
+
+def _recorded(placed: Dataset, updated: Updated) -> dict[str, Any]:
+    """Return what the manifest says of the data that were added, and of what that changed."""
+    return {
+        "data": placed.name,
+        "data_fingerprint": placed.fingerprint(),
+        "brightfield": __version__,
+        "scores_only_fall": updated.scores_only_fall,
+        **updated.facts,
+    }
 
 
 def _facts(base: Inspector, placed: Dataset, policy: str, step: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from brightfield.errors import BundleError
 from brightfield.methods.base import Updated
+from brightfield.methods.good_parts.stream import tile_stream, told, working_pictures
 from brightfield.methods.patches.coreset import Coreset
 from brightfield.methods.patches.crops import Crops, read_crops
 from brightfield.methods.patches.detectors import Bank, Member
 from brightfield.methods.patches.fitted import PatchMethod
 from brightfield.methods.patches.members import TAGS, Collected, MemberPlan, Seen, collect
-from brightfield.methods.patches.stream import tile_stream, told, working_pictures
 from brightfield.progress import Progress
 
 _OLD = -1
