@@ -327,7 +327,7 @@ def test_the_closest_good_part_is_named_and_shown(
         closest = line["closest"]
         assert closest["image"] in learned
         box, heat = closest["box"], read_heatmap(Path(str(line["heatmap"])))
-        # 16 px of 64, at which these pictures of 96 x 128 px are seen; the hottest place is inside
+        # 16 px of 64, at which these 96 x 128 px are seen; the hottest place is inside
         inside = heat[box["top"] :, box["left"] :][: box["height"], : box["width"]]
         assert (box["height"], box["width"]) in [(24, 32), (25, 32)]
         assert inside.max() >= heat.max() - 0.01

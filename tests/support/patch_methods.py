@@ -28,13 +28,13 @@ def fitted_method(
 ) -> PatchMethod:
     """Return a method fitted on pictures at working size; its trunk has random weights."""
     import torch
-    from brightfield.methods.patches.stream import tile_stream
 
     from brightfield.engine.spec import HeadSpec
     from brightfield.learn.backbone import build_trunk
     from brightfield.learn.frozen import Freezer
     from brightfield.learn.network import build_network
     from brightfield.learn.runtime import pick_runtime
+    from brightfield.methods.good_parts.stream import tile_stream
     from brightfield.methods.patches import members as m
     from brightfield.methods.patches.coreset import Coreset
     from brightfield.methods.patches.fitted import ExportedFeatures
@@ -52,7 +52,7 @@ def fitted_method(
     plans = [m.MemberPlan(kind, scales[kind], (0, 1), share) for kind in KINDS[name]]
     embedded = m.embeddings(seen, plans, tile_stream(good, rule))
     collected = [
-        m.Collected(Coreset(bank, e.width, 5, 0) if plan.name == "bank" else None)
+        m.Collected(Coreset(bank, e.width, m.TAGS, 0) if plan.name == "bank" else None)
         for plan, e in zip(plans, embedded, strict=True)
     ]
     m.collect(seen, plans, embedded, collected, tile_stream(good, rule))

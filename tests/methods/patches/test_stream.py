@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from brightfield.methods.patches.stream import tile_stream, working_pictures
 from PIL import Image
 
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.errors import ImageError
-from brightfield.methods.patches import stream
+from brightfield.methods.good_parts import stream
+from brightfield.methods.good_parts.stream import tile_stream, working_pictures
 from brightfield.methods.patches.members import tags_of
 
 RULE = Preprocessing(8, None, False, 64, 8, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
@@ -46,8 +46,10 @@ def test_tags_say_where_a_patch_comes_from() -> None:
     inside = np.zeros((len(batch.x), 4, 4), np.bool_)
     inside[0, 1, 2] = inside[3, 0, 3] = True
     (first, second) = tags_of(batch, inside).tolist()
-    assert first == [0, 0, 0, 1, 2]
-    assert second == [1, *batch.places[3][1], 0, 3]
+    # the middles of cells of 16 px: rows 1 and 0, columns 2 and 3
+    top, left = batch.places[3][1]
+    assert first == [0, 24, 40]
+    assert second == [1, top + 8, left + 56]
 
 
 def test_files_are_read_in_order_and_named_in_errors(tmp_path: Path) -> None:
