@@ -70,6 +70,15 @@ def trained_bundle(once: Once, synthetic_parts: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def memory_bundle(once: Once, synthetic_parts: Path) -> Path:
+    """The bundle of a full memory bank of 150 patches, of `synthetic_parts`; not to be changed."""
+    import brightfield  # here, as only tests that train need to load torch
+
+    options = {"method": "patchcore", "backbone": TINY, "weights": "none", "image_size": 64, "bank": 150}
+    return once("trained/memory", lambda bundle: brightfield.train(synthetic_parts, bundle, **options))
+
+
+@pytest.fixture(scope="session")
 def folded_bundle(once: Once, synthetic_parts: Path) -> Path:
     """The bundle of an inspector that its training images calibrated, out of fold; not to be changed."""
     import brightfield  # here, as only tests that train need to load torch

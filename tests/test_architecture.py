@@ -46,7 +46,7 @@ JUDGING = (
     *("verdict", "bundle", "inspector", "engine", "decide", "explain", "evaluation", "report", "disk"),
     *("methods.base", "methods.registry", "methods.scoring", "methods.classifier.fitted"),
     "methods.autoencoder.fitted",
-    *("pipeline.rethreshold", "options", "errors"),
+    *("methods.patches.update", "pipeline.rethreshold", "pipeline.update", "options", "errors"),
 )
 """What judges, and all that it imports, imports nothing that learns."""
 

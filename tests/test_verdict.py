@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from brightfield.errors import InputError
-from brightfield.verdict import Decision, HeatmapKind, Scale, Verdict
+from brightfield.verdict import Closest, Decision, HeatmapKind, Scale, Verdict
 
 SOUND: dict[str, Any] = {
     "decision": Decision.DEFECT,
@@ -85,3 +85,32 @@ def test_the_value_is_what_the_threshold_was_compared_with() -> None:
 def test_it_never_changes() -> None:
     with pytest.raises(AttributeError):
         Verdict(**SOUND).score = 2.0  # type: ignore[misc]
+
+
+def test_the_closest_place_in_another_picture() -> None:
+    closest = Closest("OK/1.png", np.zeros((16, 16, 3), np.uint8), 2.0, (10, 20, 16, 16))
+    # from 64 x 64 px to 96 x 128 px, which lie 5 rows and 7 columns within a larger picture
+    moved = closest.moved((64, 64), (96, 128), (5, 7))
+    assert moved.box == (5 + 15, 7 + 40, 24, 32)
+    assert moved.as_dict() == {
+        "image": "OK/1.png",
+        "distance": 2.0,
+        "box": {"top": 20, "left": 47, "height": 24, "width": 32},
+    }
+    # rounded outwards, and never empty
+    assert closest.moved((64, 64), (10, 10), (0, 0)).box == (1, 3, 4, 3)
+
+
+def test_the_closest_good_part_is_in_the_notebook() -> None:
+    closest = Closest("OK/<1>.png", np.zeros((16, 16, 3), np.uint8), 2.0, (1, 2, 16, 16))
+    picture = np.zeros((32, 48), np.uint8)
+    heatmap = np.zeros((32, 48), np.float32)
+    shown = Verdict(
+        *(Decision.DEFECT, "defect", 3.0, 1.0, "any", 1.0),
+        heatmap=heatmap,
+        heatmap_kind=HeatmapKind.EVIDENCE,
+        picture=picture,
+        closest=closest,
+    )._repr_html_()
+    assert "closest good part: OK/&lt;1&gt;.png" in shown
+    assert shown.count("<img") == 4

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from brightfield.data.dataset import Dataset
-from brightfield.errors import DataError, said_if_missing
+from brightfield.errors import ConfigError, DataError, said_if_missing
 from brightfield.evaluation.acceptance import Limits, accept, check_applies, read_limits
 from brightfield.evaluation.compare import against, check_comparable, pixels_against
 from brightfield.evaluation.ranking import Comparison
@@ -35,6 +35,7 @@ def train(
     resplit: bool = False,
     roi: str | Path | None = None,
     resume: bool = False,
+    from_: str | Path | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Inspector:
@@ -54,17 +55,13 @@ def train(
         resplit: Whether to ignore the data set's own splits and split all images again.
         roi: A mask of the region of interest, white where the inspector looks.
         resume: Whether to continue an interrupted training of the same output.
+        from_: The bundle of an inspector whose memory bank takes in the new good parts; see `update`.
         progress: Callback for progress reports.
         options: Options of the method itself; for the classifier, those of `ClassifierOptions`.
 
     Raises:
         InputError: If the data or the options are wrong; the message says how to correct it.
     """
-    with said_if_missing():
-        from brightfield.pipeline.train import (
-            train as run,
-        )  # imported here, as evaluating must not need torch
-
     common = {
         "method": method,
         "normal": normal,
@@ -75,7 +72,16 @@ def train(
         "resplit": resplit,
         "roi": None if roi is None else str(roi),
     }
-    return run(data, output, make_options({**common, **options}), resume=resume, progress=progress)
+    chosen = make_options({**common, **options})
+    if from_ is not None:
+        if resume:
+            raise ConfigError("resume with from_: an update keeps no state; remove it")
+        from brightfield.pipeline.update import update
+
+        return update(data, output, from_, chosen, progress=progress)[0]
+    with said_if_missing():
+        from brightfield.pipeline.train import train as run  # here, as evaluating must not need torch
+    return run(data, output, chosen, resume=resume, progress=progress)
 
 
 def compare(

@@ -283,7 +283,7 @@ class Inspector:
         if judgement.heat is None:
             return verdict
         seen, kind = self.preprocessing.seen(request.pixels), self.method.heatmap_kind
-        mask = None
+        mask, closest = None, judgement.closest
         if kind is HeatmapKind.EVIDENCE and point is not None:
             bound = score_at(self.calibrator, point)
             heatmap, mask = evidence_maps(judgement.heat, seen.size, bound, self.pixel_threshold, seen.inside)
@@ -297,6 +297,7 @@ class Inspector:
             mask=None if mask is None else seen.placed(mask),
             picture=_as_bytes(request.pixels, self.preprocessing.bits),
             region=seen.region,
+            closest=closest and closest.moved(request.working.shape, seen.size, seen.corner),
         )
 
     def label_of(self, shares: npt.NDArray[np.float64] | None, decision: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -49,6 +49,45 @@ class HeatmapKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Closest:
+    """The good part that comes closest to a part at its most unusual place.
+
+    Attributes:
+        image: Name of the good part's picture, as the training data set had it.
+        crop: What the good part looks like there, uint8 (h, w, 3) at working size.
+        distance: How far the place is from it, in units of the method's score.
+        box: The (top, left, height, width) of the place in pixels: of the image at working size in a
+            `Judgement`, of the original image in a `Verdict`. The crop shows the same extent.
+    """
+
+    image: str
+    crop: npt.NDArray[np.uint8] = field(repr=False, compare=False)
+    distance: float
+    box: tuple[int, int, int, int]
+
+    def moved(self, shape: tuple[int, ...], size: tuple[int, int], corner: tuple[int, int]) -> Closest:
+        """Return the same with its box in another picture.
+
+        Args:
+            shape: The (h, w, ...) of the picture that the box lies in.
+            size: The (H, W) to which that picture is resized.
+            corner: The row and column at which the resized picture lies in the other.
+        """
+        top, left, height, width = self.box
+        rows, columns = (
+            (start * new // old, max(start * new // old + 1, -(-(start + length) * new // old)))
+            for start, length, old, new in zip((top, left), (height, width), shape, size, strict=False)
+        )
+        box = (corner[0] + rows[0], corner[1] + columns[0], rows[1] - rows[0], columns[1] - columns[0])
+        return replace(self, box=box)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the image, the distance and the box as `brightfield inspect --json` prints them."""
+        box = dict(zip(("top", "left", "height", "width"), self.box, strict=True))
+        return {"image": self.image, "distance": self.distance, "box": box}
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The verdict of an inspector on one image.
 
@@ -73,6 +112,8 @@ class Verdict:
         picture: The image for display, uint8 (H, W) or (H, W, 3); None without a heatmap.
         scale: The scale of the threshold; None without a threshold.
         region: bool (H, W), true where the inspector looks; None for everywhere, or without a heatmap.
+        closest: The good part that comes closest at the most unusual place; None without a heatmap, or where
+            the method keeps no good parts.
 
     Raises:
         InputError: If a value is outside its range, or two values contradict each other.
@@ -94,6 +135,7 @@ class Verdict:
     picture: npt.NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
     scale: Scale | None = None
     region: BoolMap | None = field(default=None, repr=False, compare=False)
+    closest: Closest | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.score):

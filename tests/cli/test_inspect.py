@@ -69,7 +69,7 @@ def test_maps_of_two_images_of_one_name(
     said = brightfield("inspect", trained_bundle, images, "-o", out, "--overlay", "--json")
     assert said.code == 0
     lines = lines_of(said.out)
-    assert [list(line) for line in lines] == [[*KEYS, "heatmap", "mask"]] * 2
+    assert [list(line) for line in lines] == [[*KEYS, "heatmap", "mask", "closest"]] * 2
     assert [line["mask"] for line in lines] == [None, None]
     assert [line["heatmap"] for line in lines] == [
         str(out / "a.heatmap.png"),
@@ -157,7 +157,7 @@ def test_goes_on_past_what_cannot_be_written(
     said = brightfield(*words, "--json", "--quiet")
     assert said.code == 2
     first, second = lines_of(said.out)
-    assert [*first] == [*KEYS, "heatmap", "mask", "error"]
+    assert [*first] == [*KEYS, "heatmap", "mask", "closest", "error"]
     assert (first["heatmap"], first["mask"]) == (None, None)
     assert str(first["error"]).startswith(
         f"{images / 'a.png'}: cannot write {tmp_path / 'out/a.heatmap.png'}: a f"
@@ -313,3 +313,29 @@ def test_waiting_threads_sleep_unless_told_otherwise(
         monkeypatch.delenv("OMP_WAIT_POLICY")
     assert brightfield("inspect", trained_bundle, images, "--quiet").code == 0
     assert os.environ["OMP_WAIT_POLICY"] == (before or "PASSIVE")
+
+
+def test_the_closest_good_part_is_named_and_shown(
+    brightfield, memory_bundle: Path, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    place = synthetic_parts / "pit"
+    said = brightfield("inspect", memory_bundle, place, "-o", tmp_path, "--overlay", "--json", "--quiet")
+    lines = lines_of(said.out)
+    learned = {p.relative_to(synthetic_parts).as_posix() for p in (synthetic_parts / "OK").iterdir()}
+    shown = 0
+    for line in lines:
+        closest = line["closest"]
+        assert closest["image"] in learned
+        box, heat = closest["box"], read_heatmap(Path(str(line["heatmap"])))
+        # 16 px of 64, at which these 96 x 128 px are seen; the hottest place is inside
+        inside = heat[box["top"] :, box["left"] :][: box["height"], : box["width"]]
+        assert (box["height"], box["width"]) in [(24, 32), (25, 32)]
+        assert inside.max() >= heat.max() - 0.01
+        name = Path(str(line["image"])).stem
+        with Image.open(tmp_path / f"{name}.overlay.png") as overlay:
+            margin = overlay.height - 96
+        assert (margin > 0) == (line["decision"] != "OK")
+        shown += margin > 0
+    assert shown
+    without = brightfield("inspect", memory_bundle, place, "--json", "--quiet")
+    assert all("closest" not in line for line in lines_of(without.out))

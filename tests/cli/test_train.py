@@ -331,7 +331,7 @@ def test_a_warning_says_how_little_few_defects_prove(
 def test_stopped_after_the_training_keeps_the_inspector(
     brightfield, synthetic_parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("brightfield.pipeline.train_and_test.evaluate", raise_interrupt)
+    monkeypatch.setattr("brightfield.pipeline.tested.evaluate", raise_interrupt)
     said = brightfield("train", synthetic_parts, "-o", tmp_path / "i", *QUICK)
     assert said.code == 130
     assert "is complete; brightfield evaluate gives its figures" in said.err
@@ -351,3 +351,36 @@ def test_a_place_for_figures_that_is_none(brightfield, synthetic_parts: Path, tm
     said = brightfield("train", synthetic_parts, "-o", tmp_path / "i", *QUICK, "--log", "wandb")
     assert said.code == 2
     assert "--log 'wandb' names no tracker" in said.err
+
+
+def test_a_false_alarm_is_taken_in(
+    brightfield, memory_bundle: Path, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "alarm" / "OK").mkdir(parents=True)
+    shutil.copy(synthetic_parts / "masks" / "pit" / "0024.png", tmp_path / "alarm" / "OK" / "odd.png")
+    words = ("train", tmp_path / "alarm", "-o", tmp_path / "new", "--from", memory_bundle)
+    said = brightfield(*words)
+    assert said.code == 0, said.err
+    assert "1 new good part taken in: " in said.out
+    assert "updated in " in said.out
+    assert "nothing that was promised holds" in said.err
+    again = brightfield(*words, "--force", "--json", "--quiet")
+    assert again.document["update"]["good_parts_added"] == 1
+    assert again.document["metrics"] is None
+    assert brightfield(*words, "--force", "--resume").code == 2
+
+
+def test_the_flow_of_a_fusion_stays(brightfield, synthetic_parts: Path, tmp_path: Path) -> None:
+    tiny = ("--backbone", "test_efficientnet", "--weights", "none", "--image-size", "64")
+    said = brightfield(
+        *("train", synthetic_parts, "-o", tmp_path / "fusion", "--method", "fusion", "--bank", "150"),
+        *(*tiny, "--flow-epochs", "1", "--quiet"),
+    )
+    assert said.code == 0, said.err
+    (tmp_path / "alarm" / "OK").mkdir(parents=True)
+    shutil.copy(synthetic_parts / "masks" / "pit" / "0024.png", tmp_path / "alarm" / "OK" / "odd.png")
+    said = brightfield("train", tmp_path / "alarm", "-o", tmp_path / "new", "--from", tmp_path / "fusion")
+    assert said.code == 0, said.err
+    assert "the flow stays as it was trained; calibrated as before" in " ".join(said.out.split())
+    models = [Inspector.load(tmp_path / name).method.stored().networks for name in ("fusion", "new")]
+    assert models[0] == models[1]

@@ -23,7 +23,7 @@ from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.summary import summarise
 from brightfield.report.charts import training_curves
 from brightfield.report.html import render, write_report
-from brightfield.report.report import Exhibit, Report
+from brightfield.report.report import Exhibit, Pair, Report
 from brightfield.report.tables import pixel_table
 from brightfield.verdict import Scale
 
@@ -409,3 +409,14 @@ def test_pixel_figures_by_type_have_a_table() -> None:
     page = render(replace(report, metrics={**report.metrics, "pixel": pixel}))
     assert "each type with all good parts" in page
     assert "1.235" in page
+
+
+def test_the_closest_good_part_is_beside_an_error() -> None:
+    exhibit = Exhibit(
+        "a.png", "escape", "crack", "OK", 0.2, 0.6, PNG, PNG, Pair("good/<7>.png", b"this", b"other")
+    )
+    page = render(report_of(simulated(), exhibits=[exhibit]))
+    assert "good/&lt;7&gt;.png" in page
+    for png in (b"this", b"other"):
+        assert base64.b64encode(png).decode() in page
+    assert 'class="closest"' not in render(report_of(simulated(), exhibits=[replace(exhibit, closest=None)]))

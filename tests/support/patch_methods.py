@@ -52,7 +52,7 @@ def fitted_method(
     plans = [m.MemberPlan(kind, scales[kind], (0, 1), share) for kind in KINDS[name]]
     embedded = m.embeddings(seen, plans, tile_stream(good, rule))
     collected = [
-        m.Collected(Coreset(bank, e.width, 5, 0) if plan.name == "bank" else None)
+        m.Collected(Coreset(bank, e.width, m.TAGS, 0) if plan.name == "bank" else None)
         for plan, e in zip(plans, embedded, strict=True)
     ]
     m.collect(seen, plans, embedded, collected, tile_stream(good, rule))

@@ -218,6 +218,7 @@ def _line(
         for name in ("heatmap", "mask"):
             place = None if files is None else getattr(files, name)
             line[name] = None if place is None else str(place)
+        line["closest"] = None if verdict.closest is None else verdict.closest.as_dict()
     return line
 
 

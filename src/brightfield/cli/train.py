@@ -13,11 +13,14 @@ from brightfield.cli.places import check_apart, check_bundle_place, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, stdout
 from brightfield.cli.train_options import add_options, given_options
+from brightfield.errors import ConfigError
 from brightfield.report.quantities import duration
 
 if TYPE_CHECKING:
     from brightfield.evaluation.run import Evaluation
     from brightfield.inspector import Inspector
+    from brightfield.options import TrainOptions
+    from brightfield.pipeline.tested import Tested
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,14 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="continue an interrupted training of this output"
     )
+    parser.add_argument(
+        "--from",
+        dest="base",
+        metavar="BUNDLE",
+        type=Path,
+        help="take the new good parts of DATA into the memory bank of this inspector, in seconds and without "
+        "training; give the whole data set, so that it is calibrated anew",
+    )
     parser.add_argument("--force", action="store_true", help="replace an existing inspector at -o")
     parser.set_defaults(run=run, stopped="the same command with --resume continues from here")
 
@@ -70,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
         check_folder(args.report)
         check_apart(args.report, data=args.data, bundles=(args.output,))
 
+    if args.base is not None:
+        return _say(_updated(args, options), args)
     from brightfield.data.load import load
 
     dataset = load(args.data, normal=options.normal)
@@ -96,6 +109,25 @@ def run(args: argparse.Namespace) -> int:
         )
     if not processes().first:
         return 0  # only the first of several processes prints the results
+    return _say(tested, args)
+
+
+def _updated(args: argparse.Namespace, options: TrainOptions) -> Tested:
+    """Take good parts into the inspector of `--from`, and evaluate the result on the test split."""
+    from brightfield.learn.tracking import tracked_by
+    from brightfield.pipeline.update import update_and_test  # which imports no torch
+
+    if args.resume:
+        raise ConfigError("--resume with --from: an update takes seconds and keeps no state; remove --resume")
+    args.stopped = "nothing was kept; the inspector of --from is as it was"
+    with show_progress(args.quiet) as progress, tracked_by(args.log, args.output.stem):
+        return update_and_test(
+            args.data, args.output, args.base, options, report=args.report, progress=progress
+        )
+
+
+def _say(tested: Tested, args: argparse.Namespace) -> int:
+    """Print the results; return 0."""
     inspector, evaluation = tested.inspector, tested.evaluation
     _warn(inspector, evaluation, args.report)
     report = None if evaluation is None or args.report is None else args.report / "report.html"
@@ -140,11 +172,12 @@ def _document(
     from brightfield.report.promises import promises
 
     training = inspector.facts["training"]
-    point = inspector.operating_point
+    point, step = inspector.operating_point, _update(inspector)
     return {
         "bundle": str(bundle),
         "method": inspector.method.name,
-        "seconds": training["seconds"],
+        "seconds": training["seconds"] if step is None else step["seconds"],
+        "update": step,
         "plan": training.get("plan"),
         "folds": training["folds"],
         "views": training.get("views"),
@@ -155,6 +188,12 @@ def _document(
         "metrics": None if evaluation is None else summary(evaluation.metrics),
         "report": None if report is None else str(report),
     }
+
+
+def _update(inspector: Inspector) -> dict[str, Any] | None:
+    """Return what the manifest says of the update that made the inspector; None if it was trained."""
+    lineage = inspector.facts["training"].get("lineage")
+    return lineage[-1] if lineage else None
 
 
 def _print(inspector: Inspector, evaluation: Evaluation | None, bundle: Path, report: Path | None) -> None:
@@ -175,6 +214,10 @@ def _print(inspector: Inspector, evaluation: Evaluation | None, bundle: Path, re
     region = inspector.preprocessing.region
     if region is not None:
         console.print(f"looks at {region.share:.0%} of the picture, as --roi says")
+    step = _update(inspector)
+    seconds = training["seconds"] if step is None else step["seconds"]
+    if step is not None:
+        console.print(_in_words(step))
     views = training.get("views")
     if views is not None and len(views["names"]) > 1:
         console.print(
@@ -183,14 +226,23 @@ def _print(inspector: Inspector, evaluation: Evaluation | None, bundle: Path, re
             markup=False,
         )
     if evaluation is not None:
-        console.print(
-            figures_table(evaluation.metrics, title="On the test split", seconds=training["seconds"])
-        )
+        console.print(figures_table(evaluation.metrics, title="On the test split", seconds=seconds))
     else:
-        console.print(f"trained in {duration(training['seconds'])}")
+        console.print(f"{'trained' if step is None else 'updated'} in {duration(seconds)}")
     if inspector.operating_point is not None:
         for sentence in promises(inspector.operating_point):
             console.print(sentence, markup=False)
     console.print(f"inspector: {bundle}", markup=False)
     if report is not None:
         console.print(f"report: {report}", markup=False)
+
+
+def _in_words(step: dict[str, Any]) -> str:
+    parts = step["good_parts_added"]
+    taken = f"{parts} new good part{'s' * (parts != 1)} taken in"
+    patches = (step.get("patches_added"), step.get("patches_removed"))
+    if None not in patches:
+        taken += f": {patches[0]} patches are new in the memory bank, and {patches[1]} gave way"
+    for name in step.get("unchanged", ()):
+        taken += f"; the {name} stays as it was trained"
+    return f"{taken}; {'calibrated anew' if step['calibration'] == 'anew' else 'calibrated as before'}"

@@ -147,6 +147,12 @@ class Seen:
         return rows.stop - rows.start, columns.stop - columns.start
 
     @property
+    def corner(self) -> tuple[int, int]:
+        """The first row and column of the bounding box."""
+        rows, columns = self.window
+        return int(rows.start), int(columns.start)
+
+    @property
     def inside(self) -> Bools | None:
         """The pixels of the bounding box that are inside the region, bool (h, w); None for all of them."""
         return None if self.region is None else self.region[self.window]

@@ -14,8 +14,9 @@ from brightfield.data.opening import opened
 from brightfield.disk.atomic import write_atomically
 from brightfield.disk.names import shortened
 from brightfield.errors import WriteError
+from brightfield.explain.closest import with_closest
 from brightfield.explain.overlay import as_png, overlay
-from brightfield.verdict import Verdict
+from brightfield.verdict import Decision, Verdict
 
 HEATMAP_SCALE = 1000
 """The grey level in a heatmap file for a heat of 1."""
@@ -49,6 +50,8 @@ def map_paths(start: Path) -> dict[str, Path]:
 def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | None = None) -> MapFiles:
     """Write `<start>.heatmap.png`, `<start>.mask.png` and, with a picture, `<start>.overlay.png`.
 
+    The overlay of a part that does not pass also shows the closest good part, where there is one.
+
     Args:
         start: The folder, which is made if it is missing, and the beginning of the file names.
         verdict: The verdict with its maps; a missing map is not written.
@@ -63,7 +66,10 @@ def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | N
     if verdict.heatmap is not None:
         content["heatmap"] = encode_heatmap(verdict.heatmap)
         if picture is not None:
-            content["overlay"] = as_png(overlay(picture, verdict.heatmap, verdict.mask, verdict.region))
+            drawn = overlay(picture, verdict.heatmap, verdict.mask, verdict.region)
+            if verdict.closest is not None and verdict.decision is not Decision.OK:
+                drawn = with_closest(drawn, picture, verdict.closest)
+            content["overlay"] = as_png(drawn)
     if verdict.mask is not None:
         content["mask"] = as_png(verdict.mask.astype(np.uint8) * 255)
     try:

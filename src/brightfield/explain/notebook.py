@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from brightfield.explain.closest import GOOD, PART, boxed, pair
 from brightfield.explain.overlay import as_png, overlay, shrink, shrink_heat, shrink_region
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 SIDE = 320
 """The longer side of the pictures shown, in pixels."""
+
+PAIR = 128
+"""The longer side in pixels of the place that is shown beside the closest good part."""
 
 _TONES = {"OK": "#1a7f37", "REVIEW": "#9a6700", "DEFECT": "#b3261e"}
 
@@ -59,13 +63,30 @@ def _pictures(verdict: Verdict) -> str:
     small = shrink(_in_colour(verdict.picture), SIDE)
     shown = [("picture", small)]
     if verdict.heatmap is not None:
+        heat_shape = verdict.heatmap.shape
         heat = shrink_heat(verdict.heatmap, small.shape)
         region = shrink_region(verdict.region, small.shape)
-        shown.append(("heatmap", overlay(small, heat, region=region)))
+        drawn = overlay(small, heat, region=region)
+        closest = verdict.closest
+        shown.append(("heatmap", drawn if closest is None else boxed(drawn, closest.box, heat_shape)))
+    return "".join(_picture(name, picture) for name, picture in shown) + _closest(verdict)
+
+
+def _picture(name: str, picture: npt.NDArray[np.uint8]) -> str:
+    data = base64.b64encode(as_png(picture)).decode()
+    return f"<img alt='{name}' style='max-width:{SIDE}px' src='data:image/png;base64,{data}'>"
+
+
+def _closest(verdict: Verdict) -> str:
+    """Return the most unusual place beside the closest good part, with captions; empty without one."""
+    if verdict.picture is None or verdict.closest is None:
+        return ""
+    names = (PART, f"{GOOD}: {verdict.closest.image}")
+    shown = zip((PART, GOOD), names, pair(_in_colour(verdict.picture), verdict.closest, PAIR), strict=True)
     return "".join(
-        f"<img alt='{name}' style='max-width:{SIDE}px' src='data:image/png;base64,"
-        f"{base64.b64encode(as_png(picture)).decode()}'>"
-        for name, picture in shown
+        f"<div style='width:{PAIR}px'>{_picture(name, picture)}"
+        f"<div style='font-size:0.85em;overflow-wrap:anywhere'>{html.escape(caption)}</div></div>"
+        for name, caption, picture in shown
     )
 
 

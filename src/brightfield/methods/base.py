@@ -17,7 +17,7 @@ from brightfield.data.region import Region
 from brightfield.decide.policy import Policy
 from brightfield.decide.scores import Scores
 from brightfield.progress import Progress, silent
-from brightfield.verdict import HeatmapKind
+from brightfield.verdict import Closest, HeatmapKind
 
 Picture = npt.NDArray[np.uint8]
 """An image at its working size, uint8 (h, w, 3)."""
@@ -33,11 +33,14 @@ class Judgement:
         heat: float32 (h, w) at working size; None if not requested. An attribution map is in [0, 1]; its
             maximum is 1, or less if what decided has no position in the picture. An evidence map is in the
             score's units, and 0 where nothing is unusual.
+        closest: The good part that comes closest at the most unusual place, with heat only; None where the
+            method keeps no good parts.
     """
 
     score: float
     logits: npt.NDArray[np.float64] | None
     heat: npt.NDArray[np.float32] | None
+    closest: Closest | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,21 @@ class Fitted:
     weights_licence: str
     weights_sha256: str | None
     learned: Callable[[Sequence[Picture]], Scores]
+
+
+@dataclass(frozen=True)
+class Updated:
+    """A fitted method that has taken in more good parts.
+
+    Attributes:
+        method: The method.
+        scores_only_fall: Whether no picture can have a higher score than before.
+        facts: What the manifest says of the update.
+    """
+
+    method: Method
+    scores_only_fall: bool
+    facts: Mapping[str, Any]
 
 
 class Learner(Protocol):

@@ -20,6 +20,9 @@ class Entry:
         load: The function that loads the fitted method: `load(stored, preprocessing, classes, normal)`.
         learner: The function that makes the learner: `learner(options, dataset)`.
         good_parts_alone: Whether the method learns from good parts alone, so that `auto` may choose it then.
+        update: The function that takes more good parts into a fitted method without torch, and returns
+            `Updated`: `update(method, named, progress)`, given the name and file of each picture; None if
+            the method has to be trained again.
     """
 
     summary: str
@@ -27,6 +30,7 @@ class Entry:
     load: str
     learner: str
     good_parts_alone: bool = False
+    update: str | None = None
 
 
 _CLASSIFIER = "brightfield.methods.classifier"
@@ -47,6 +51,7 @@ METHODS: dict[str, Entry] = {
         load=f"{_PATCHES}.fitted:load_fusion",
         learner=f"{_PATCHES}.learner:make_fusion",
         good_parts_alone=True,
+        update=f"{_PATCHES}.update:update",
     ),
     "combined": Entry(
         summary="learns from good parts and few defects: a classifier, a memory bank and a flow together",
@@ -60,6 +65,7 @@ METHODS: dict[str, Entry] = {
         load=f"{_PATCHES}.fitted:load_patchcore",
         learner=f"{_PATCHES}.learner:make_patchcore",
         good_parts_alone=True,
+        update=f"{_PATCHES}.update:update",
     ),
     "flow": Entry(
         summary="learns from good parts alone: a normalising flow on their patches",
@@ -113,6 +119,22 @@ def learner(name: str) -> Callable[..., Any]:
     if name not in METHODS:
         raise ConfigError(f"--method {name!r} is unknown; known are: auto, {', '.join(METHODS)}")
     return cast(Callable[..., Any], _imported(METHODS[name].learner))
+
+
+def updater(name: str) -> Callable[..., Any]:
+    """Return the function that takes good parts into a fitted method: `update(method, named, progress)`.
+
+    Raises:
+        ConfigError: If the method cannot be updated.
+    """
+    path = METHODS[name].update
+    if path is None:
+        able = ", ".join(method for method, entry in METHODS.items() if entry.update is not None)
+        raise ConfigError(
+            f"--from names a bundle of the method {name}, which cannot take pictures in; only a memory bank "
+            f"alone or with a flow can ({able}): train again on the whole data set, without --from"
+        )
+    return cast(Callable[..., Any], _imported(path))
 
 
 def options_class(name: str) -> type:

@@ -108,7 +108,7 @@ def prepare(
     groups = [int(g) for g in duplicates]
     out_of_fold = calibrates_out_of_fold(dataset, learner, options)
     if learner.good_parts_alone and dataset.normal is not None:
-        shared_out = _with_defects_held_out(dataset, options, groups)
+        shared_out = with_defects_held_out(dataset, options, groups)
     else:
         shared_out = _shared_out(dataset, options, groups, out_of_fold)
     train = shared_out.split("train")
@@ -132,7 +132,7 @@ def _shared_out(dataset: Dataset, options: TrainOptions, groups: Sequence[int], 
     return split(dataset, test=options.test, calibration=share, seed=options.seed, duplicates=groups)
 
 
-def _with_defects_held_out(dataset: Dataset, options: TrainOptions, groups: Sequence[int]) -> Dataset:
+def with_defects_held_out(dataset: Dataset, options: TrainOptions, groups: Sequence[int]) -> Dataset:
     """Return the data set with splits for a method that learns from good parts alone."""
     tested = split_test(dataset, test=options.test, seed=options.seed, duplicates=groups)
     n_good = tested.split("train").labels.count(dataset.normal)

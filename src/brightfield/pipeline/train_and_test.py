@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from brightfield.data.dataset import Dataset
 from brightfield.data.load import load
-from brightfield.evaluation.run import Evaluation, evaluate
-from brightfield.evaluation.summary import key_figures
-from brightfield.inspector import Inspector
 from brightfield.learn.processes import processes
-from brightfield.learn.tracking import record_figures
 from brightfield.options import TrainOptions
+from brightfield.pipeline.tested import Tested, judge_test_split
 from brightfield.pipeline.train import train
 from brightfield.progress import Progress
-from brightfield.report.compose import write_evaluation
-
-
-@dataclass(frozen=True)
-class Tested:
-    """A trained inspector and its evaluation on the test split.
-
-    Attributes:
-        inspector: The inspector, with the figures in its manifest.
-        evaluation: The evaluation; None without a test split, or where another process evaluates.
-    """
-
-    inspector: Inspector
-    evaluation: Evaluation | None
 
 
 def train_and_test(
@@ -63,10 +45,4 @@ def train_and_test(
         saved()
     if not processes().first or "test" not in inspector.splits.values():
         return Tested(inspector, None)
-    evaluation = evaluate(inspector, dataset, split="test", progress=progress)
-    record_figures("test", key_figures(evaluation.metrics), 0)
-    inspector = inspector.with_metrics(evaluation.metrics)
-    inspector.save(output)
-    if report is not None:
-        write_evaluation(inspector, evaluation, report, progress)
-    return Tested(inspector, evaluation)
+    return judge_test_split(inspector, dataset, output, report=report, progress=progress)

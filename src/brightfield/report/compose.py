@@ -15,12 +15,13 @@ from brightfield.disk.room import check_overwrites
 from brightfield.errors import ImageError
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.run import Evaluation
+from brightfield.explain.closest import pair
 from brightfield.explain.overlay import HOTTEST, as_png, shrink
-from brightfield.inspector import Inspector
+from brightfield.inspector import Inspector, Look
 from brightfield.progress import Progress, silent
 from brightfield.report.html import write_report
 from brightfield.report.overlaid import overlaid
-from brightfield.report.report import Exhibit, Report
+from brightfield.report.report import Exhibit, Pair, Report
 from brightfield.verdict import HeatmapKind
 
 RESULTS = ("report.html", "metrics.json", "predictions.csv")
@@ -28,7 +29,7 @@ RESULTS = ("report.html", "metrics.json", "predictions.csv")
 
 MOST_OF_A_KIND = 8
 MOST_PAIRS, MOST_OF_A_PAIR = 6, 3
-_PICTURE_SIDE = 640
+_PICTURE_SIDE, _PAIR_SIDE = 640, 192
 
 
 def write_evaluation(
@@ -115,7 +116,16 @@ def _exhibits(inspector: Inspector, evaluation: Evaluation, progress: Progress |
             threshold=None if p.thresholds is None else float(p.thresholds[i]),
             picture_png=as_png(image),
             overlay_png=shown,
+            closest=_pair(look),
         )
+
+
+def _pair(look: Look) -> Pair | None:
+    closest = look.verdict.closest
+    if closest is None:
+        return None
+    part, good = pair(look.picture, closest, _PAIR_SIDE)
+    return Pair(closest.image, as_png(part), as_png(good))
 
 
 def _shown_value(predictions: Predictions, row: int) -> float | None:

@@ -305,6 +305,13 @@ def _exhibit(item: Exhibit, predictions: Predictions) -> dict[str, Any]:
         "values": ", ".join(values),
         "picture": data_uri(item.picture_png),
         "overlay": None if item.overlay_png is None else data_uri(item.overlay_png),
+        "closest": None
+        if item.closest is None
+        else {
+            "image": item.closest.image,
+            "part": data_uri(item.closest.part_png),
+            "good": data_uri(item.closest.good_png),
+        },
     }
 
 

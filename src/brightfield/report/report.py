@@ -14,6 +14,21 @@ KINDS = ("escape", "overkill", "review", "confusion")
 
 
 @dataclass(frozen=True)
+class Pair:
+    """The most unusual place of a part beside the good part that comes closest there.
+
+    Attributes:
+        image: Name of the good part's picture in the training data.
+        part_png: The place on the part as PNG.
+        good_png: The place on the good part as PNG, of the same size.
+    """
+
+    image: str
+    part_png: bytes = field(repr=False)
+    good_png: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Exhibit:
     """One image shown in the report.
 
@@ -27,6 +42,7 @@ class Exhibit:
         threshold: The threshold; None without one.
         picture_png: The image as PNG.
         overlay_png: The image with the heatmap on it as PNG, of the same size; None without a heatmap.
+        closest: The most unusual place beside the closest good part; None where the method keeps none.
 
     Raises:
         InputError: If the kind is unknown or the picture is empty.
@@ -40,6 +56,7 @@ class Exhibit:
     threshold: float | None
     picture_png: bytes = field(repr=False)
     overlay_png: bytes | None = field(repr=False)
+    closest: Pair | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -46,8 +46,10 @@ def test_tags_say_where_a_patch_comes_from() -> None:
     inside = np.zeros((len(batch.x), 4, 4), np.bool_)
     inside[0, 1, 2] = inside[3, 0, 3] = True
     (first, second) = tags_of(batch, inside).tolist()
-    assert first == [0, 0, 0, 1, 2]
-    assert second == [1, *batch.places[3][1], 0, 3]
+    # the middles of cells of 16 px: rows 1 and 0, columns 2 and 3
+    top, left = batch.places[3][1]
+    assert first == [0, 24, 40]
+    assert second == [1, top + 8, left + 56]
 
 
 def test_files_are_read_in_order_and_named_in_errors(tmp_path: Path) -> None:

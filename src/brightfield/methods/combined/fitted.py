@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -89,7 +89,8 @@ class Combined:
             )
             for half in (self.classifier, self.patches)
         )
-        return [self._joined(a, b) for a, b in zip(of_classifier, of_patches, strict=True)]
+        joined = (self._joined(a, b) for a, b in zip(of_classifier, of_patches, strict=True))
+        return [_in_own_pixels(one, picture) for one, picture in zip(joined, pictures, strict=True)]
 
     def _joined(self, of_classifier: Judgement, of_patches: Judgement) -> Judgement:
         score = self.score(of_classifier.score, of_patches.score)
@@ -99,7 +100,12 @@ class Combined:
         heat = of_patches.heat
         if heat is not None and heat.max() > 0:
             heat = np.asarray(heat / heat.max(), dtype=np.float32)
-        return Judgement(score, logits, heat)
+        closest = of_patches.closest
+        if closest is not None:
+            closest = replace(
+                closest, distance=closest.distance * self.patches.weight / self.patches.scale.unit
+            )
+        return Judgement(score, logits, heat, closest)
 
     def score(self, of_classifier: float, of_patches: float) -> float:
         """Return the weighted sum of both scores, each on its own scale."""
@@ -124,6 +130,14 @@ class Combined:
                 "weight": half.weight,
             }
         return Stored(networks, arrays, plain(settings))
+
+
+def _in_own_pixels(judgement: Judgement, picture: Picture) -> Judgement:
+    """Return a judgement whose closest place is in the picture's own pixels, not in those of its heat."""
+    closest, heat = judgement.closest, judgement.heat
+    if closest is None or heat is None:
+        return judgement
+    return replace(judgement, closest=closest.moved(heat.shape, (picture.shape[0], picture.shape[1]), (0, 0)))
 
 
 def shifted(logits: npt.NDArray[np.float64], normal: int, change: float) -> npt.NDArray[np.float64]:

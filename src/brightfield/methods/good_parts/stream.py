@@ -27,7 +27,7 @@ class TileBatch:
 
     Attributes:
         x: The normalised tiles, float32 (T, 3, side, side).
-        pictures: The position of each tile's picture in the stream, int64 (T,).
+        pictures: The number of each tile's picture, int64 (T,).
         places: Where each tile lies.
     """
 
@@ -52,13 +52,15 @@ def working_pictures(paths: Sequence[Path], preprocessing: Preprocessing) -> Ite
     return ordered_map(prepared, paths)
 
 
-def tile_stream(pictures: Iterable[Picture], preprocessing: Preprocessing) -> Iterator[TileBatch]:
-    """Yield the tiles of pictures in batches that keep every core busy."""
+def tile_stream(
+    pictures: Iterable[Picture], preprocessing: Preprocessing, *, first: int = 0
+) -> Iterator[TileBatch]:
+    """Yield the tiles of pictures, numbered from `first`, in batches that keep every core busy."""
     most = max(1, threads.count() * PIXELS_AT_ONCE // preprocessing.tile**2)
     tiles: list[Picture] = []
     numbers: list[int] = []
     places: list[Place] = []
-    for i, picture in enumerate(pictures):
+    for i, picture in enumerate(pictures, start=first):
         cut, origins = preprocessing.tiles(picture)
         shape = (picture.shape[0], picture.shape[1])
         for tile, origin in zip(cut, origins, strict=True):

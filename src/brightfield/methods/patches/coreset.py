@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +16,21 @@ KEY = 48
 
 WAITING = 4
 """How many times as many patches as the coreset holds may wait for the next selection."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How a coreset was chosen, from which its stream can go on.
+
+    Attributes:
+        size: The most patches that the coreset holds.
+        seed: The seed of the projection.
+        radius: The distance, in the projection, within which all dropped patches lie of a kept one.
+    """
+
+    size: int
+    seed: int
+    radius: float
 
 
 class Coreset:
@@ -40,7 +57,7 @@ class Coreset:
             tags: T, the integers that each patch comes with.
             seed: The seed of the projection.
         """
-        self.size = size
+        self.size, self.seed = size, seed
         self.vectors = np.empty((0, width), dtype=np.float32)
         self.tags = np.empty((0, tags), dtype=np.int64)
         self.radius = 0.0
@@ -53,12 +70,32 @@ class Coreset:
             None if width <= KEY else (rng.standard_normal((width, KEY)) / np.sqrt(KEY)).astype(np.float32)
         )
 
+    @classmethod
+    def resumed(cls, selection: Selection, vectors: FloatArray, tags: npt.NDArray[np.int64]) -> Coreset:
+        """Return a finished coreset again, as if its stream had only paused.
+
+        Args:
+            selection: How it was chosen.
+            vectors: Its patches, float32 (n, D), n at most its size.
+            tags: Their tags, int64 (n, T).
+        """
+        coreset = cls(selection.size, vectors.shape[1], tags.shape[1], selection.seed)
+        coreset.radius = selection.radius
+        coreset._waiting = [(vectors, tags, coreset._projected(vectors))]
+        coreset.finish()
+        return coreset
+
+    @property
+    def selection(self) -> Selection:
+        """How the patches were chosen."""
+        return Selection(self.size, self.seed, self.radius)
+
     def __len__(self) -> int:
         return len(self.vectors) + self._count
 
     def add(self, vectors: FloatArray, tags: npt.NDArray[np.int64]) -> None:
         """Take patches in, float32 (n, D), with their tags, int64 (n, T)."""
-        keys = vectors if self._projection is None else vectors @ self._projection
+        keys = self._projected(vectors)
         if self._selected and self.radius > 0:
             near, _ = nearest(keys, self._keys[: self._selected], self._norms)
             new = near > self.radius**2
@@ -69,6 +106,10 @@ class Coreset:
         self._count += len(vectors)
         if self._count >= WAITING * self.size:
             self.finish()
+
+    def _projected(self, vectors: FloatArray) -> FloatArray:
+        """Return patches (n, D) as they are compared while the coreset is chosen."""
+        return vectors if self._projection is None else vectors @ self._projection
 
     def finish(self) -> None:
         """Select, so that `vectors` and `tags` hold no more than `size` patches."""

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from brightfield.engine.nearest import nearest, squared_norms
 from brightfield.engine.network import Network
 from brightfield.engine.patches import Embedding
+from brightfield.methods.patches.coreset import Selection
+from brightfield.methods.patches.crops import Crops
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -35,9 +37,13 @@ class Bank:
 
     Attributes:
         patches: The patch vectors of good parts, float32 (K, D).
+        crops: What each of them looks like; None if no pictures are kept.
+        selection: How they were selected, so that more good parts can be taken in; None if unknown.
     """
 
     patches: FloatArray = field(repr=False)
+    crops: Crops | None = field(default=None, repr=False)
+    selection: Selection | None = None
 
     def distances(self, patches: FloatArray) -> FloatArray:
         """Return the Euclidean distance of each patch to the nearest of the bank."""

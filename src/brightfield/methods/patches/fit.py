@@ -35,6 +35,7 @@ from brightfield.methods.good_parts.held_out import (
 )
 from brightfield.methods.good_parts.stream import TileBatch, tile_stream, told, working_pictures
 from brightfield.methods.patches.coreset import Coreset
+from brightfield.methods.patches.crops import read_crops
 from brightfield.methods.patches.detectors import Bank, Detector, Member
 from brightfield.methods.patches.fitted import ExportedFeatures, Features, PatchMethod
 from brightfield.methods.patches.flow import FlowInTorch, exported_flow, train_flow
@@ -42,6 +43,7 @@ from brightfield.methods.patches.members import (
     BANK,
     FLOW,
     MOST_FOR_A_FLOW,
+    TAGS,
     Collected,
     Measured,
     MemberPlan,
@@ -170,7 +172,7 @@ class _Fit:
         aside = [p for p, h in zip(paths, held, strict=True) if h] or list(paths)
         embedded = self._embeddings(kept)
         collected = [
-            Collected(Coreset(self.options.bank, e.width, 5, self.job.seed))
+            Collected(Coreset(self.options.bank, e.width, TAGS, self.job.seed))
             if isinstance(self.options, PatchCoreOptions | FusionOptions) and plan.name == BANK
             else Collected(None)
             for plan, e in zip(self.plans, embedded, strict=True)
@@ -188,11 +190,12 @@ class _Fit:
         taken_in = [collected[i] for i in rows if collected[i].coreset is not None]
         if taken_in and held.any():
             plans, embeds = [self.plans[i] for i in rows], [embedded[i] for i in rows]
-            self._take_in(plans, embeds, [collected[i] for i in rows], aside)
+            more = self._tiles(aside, "features", first=len(kept))
+            self._take_in(plans, embeds, [collected[i] for i in rows], more)
         final: list[Member] = []
         for i in rows:
             coreset = collected[i].coreset
-            detector = members[i].detector if coreset is None else bank_of(coreset)
+            detector = members[i].detector if coreset is None else self._bank(coreset, [*kept, *aside])
             final.append(replace(standardised(members[i], measured[i]), detector=detector))
         in_torch = [
             m if m.name == BANK else replace(m, detector=twins[i]) for m, i in zip(final, rows, strict=True)
@@ -242,10 +245,10 @@ class _Fit:
         plans: Sequence[MemberPlan],
         embedded: Sequence[Embedding],
         collected: Sequence[Collected],
-        paths: Sequence[Path],
+        batches: Iterator[TileBatch],
     ) -> None:
         """Take more good parts into the banks."""
-        collect(self.seen, plans, embedded, collected, self._tiles(paths, "features"))
+        collect(self.seen, plans, embedded, collected, batches)
         for one in collected:
             if one.coreset is not None:
                 one.coreset.finish()
@@ -268,12 +271,18 @@ class _Fit:
         grid = (patches.shape[1], patches.shape[2])
         return exported_flow(net, patches.shape[3], grid), FlowInTorch(net), history
 
-    def _tiles(self, paths: Sequence[Path], stage: str) -> Iterator[TileBatch]:
-        """Yield the tiles of files, with progress."""
+    def _bank(self, coreset: Coreset, paths: Sequence[Path]) -> Bank:
+        """Return a coreset's memory bank, with crops from the pictures that the tags number."""
+        image_of = {s.path: s.image for s in self.job.data.samples}
+        named = [(image_of[path], path) for path in paths]
+        return bank_of(coreset, read_crops(coreset.tags, named, self.seen.preprocessing, self.job.progress))
+
+    def _tiles(self, paths: Sequence[Path], stage: str, first: int = 0) -> Iterator[TileBatch]:
+        """Yield the tiles of files, numbered from `first`, with progress."""
         pictures = told(
             working_pictures(paths, self.seen.preprocessing), stage, len(paths), self.job.progress
         )
-        return tile_stream(pictures, self.seen.preprocessing)
+        return tile_stream(pictures, self.seen.preprocessing, first=first)
 
 
 def _drawn(pictures: Iterator[Picture], rng: np.random.Generator) -> Iterator[Picture]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.data.tiling import tile_origins
 from brightfield.engine.network import Network
 from brightfield.engine.patches import Embedding
 from brightfield.engine.pixels import normalise
@@ -17,8 +18,10 @@ from brightfield.engine.trunk import BATCH_PIXELS, Trunk, model_name, models_by_
 from brightfield.errors import BundleError
 from brightfield.methods.base import Judgement, Picture, Stored
 from brightfield.methods.declared import plain
-from brightfield.methods.good_parts.evidence import cells_in, in_pixels, judge_tiles, top_mean
+from brightfield.methods.good_parts.evidence import Place, cells_in, in_pixels, judge_tiles, top_mean
+from brightfield.methods.patches.closest import Neighbours, closest_part
 from brightfield.methods.patches.detectors import Bank, Detector, Flow, Member, at_scale
+from brightfield.methods.patches.stored_bank import arrays_of, load_bank, settings_of
 from brightfield.verdict import HeatmapKind
 
 FloatArray = npt.NDArray[np.float32]
@@ -28,10 +31,14 @@ _FLOW = "flow"
 
 @dataclass(frozen=True)
 class _Tiles:
-    """The evidence of one member on T tiles: distances as evidence (T, h, w), and which cells count."""
+    """The evidence of one member on T tiles: distances as evidence (T, h, w), and which cells count.
+
+    With `rows` also a bank's patch that is nearest to each cell, (T, h, w).
+    """
 
     evidence: FloatArray
     inside: npt.NDArray[np.bool_]
+    rows: npt.NDArray[np.intp] | None = None
 
 
 class Features(Protocol):
@@ -99,26 +106,62 @@ class PatchMethod:
             pictures: Images at working size, uint8 (h, w, 3) each.
             explain: Whether to compute heatmaps.
         """
-        return judge_tiles(pictures, self.preprocessing, self._tiles, explain=explain)
+        found: list[list[Neighbours]] = []
+
+        def look(
+            tiles: npt.NDArray[np.uint8], places: Sequence[Place], explain: bool
+        ) -> tuple[npt.NDArray[np.float64], FloatArray | None]:
+            scores, heats, banks = self._tiles(tiles, places, explain)
+            found.extend(banks)
+            return scores, heats
+
+        judgements = judge_tiles(pictures, self.preprocessing, look, explain=explain)
+        return self._with_closest(judgements, found) if explain else judgements
+
+    def _with_closest(
+        self, judgements: Sequence[Judgement], found: Sequence[Sequence[Neighbours]]
+    ) -> list[Judgement]:
+        """Return judgements with the closest good part, given what the banks found in each tile."""
+        rule, tiles = self.preprocessing, iter(found)
+        out: list[Judgement] = []
+        for judged in judgements:
+            if judged.heat is None:
+                out.append(judged)
+                continue
+            shape = (judged.heat.shape[0], judged.heat.shape[1])
+            there = [(origin, next(tiles)) for origin in tile_origins(shape, rule.tile, rule.overlap)]
+            closest = closest_part(judged.heat, there, rule.tile, rule.region_at(shape))
+            out.append(replace(judged, closest=closest))
+        return out
 
     def _tiles(
         self, tiles: npt.NDArray[np.uint8], places: Sequence[tuple[Any, Any]], explain: bool
-    ) -> tuple[npt.NDArray[np.float64], FloatArray | None]:
-        """Return the score (T,) and with `explain` the evidence in pixels (T, side, side) of each tile."""
+    ) -> tuple[npt.NDArray[np.float64], FloatArray | None, list[list[Neighbours]]]:
+        """Return the score of each tile (T,), and with `explain` also what explains it.
+
+        That is the evidence in pixels (T, side, side), and for each tile what each memory bank found.
+        """
         side = self.preprocessing.tile
         step = max(1, BATCH_PIXELS // side**2)
         scores = np.zeros(len(tiles), dtype=np.float64)
         heats = np.zeros((len(tiles), side, side), dtype=np.float32) if explain else None
+        banks: list[list[Neighbours]] = [[] for _ in tiles]
         for at in range(0, len(tiles), step):
             x = normalise(tiles[at : at + step], self.preprocessing)
-            for member, seen in self._seen(x, places[at : at + step]):
+            for member, seen in self._seen(x, places[at : at + step], explain):
                 for row, (values, inside) in enumerate(zip(seen.evidence, seen.inside, strict=True)):
                     scores[at + row] += top_mean(values[inside], member.share)
                 if heats is not None:
                     heats[at : at + step] += in_pixels(seen.evidence, seen.inside, side)
-        return scores, heats
+                if isinstance(member.detector, Bank) and member.detector.crops and seen.rows is not None:
+                    crops, found = member.detector.crops, (seen.rows, seen.evidence, seen.inside)
+                    for row, of_tile in enumerate(zip(*found, strict=True)):
+                        banks[at + row].append(Neighbours(crops, *of_tile))
+        return scores, heats, banks
 
-    def _seen(self, x: FloatArray, places: Sequence[tuple[Any, Any]]) -> list[tuple[Member, _Tiles]]:
+    def _seen(
+        self, x: FloatArray, places: Sequence[tuple[Any, Any]], explain: bool
+    ) -> list[tuple[Member, _Tiles]]:
         """Return each member's evidence on a normalised batch of tiles, (T, 3, side, side)."""
         out: list[tuple[Member, _Tiles]] = []
         for scale in sorted({member.scale for member in self.members}, reverse=True):
@@ -127,8 +170,13 @@ class PatchMethod:
             maps = dict(zip(needed, self.features.maps(x, scale, needed), strict=True))
             for member in here:
                 patches = member.embedding([maps[i] for i in member.maps])
-                evidence = member.evidence(member.detector.distances(patches))
-                out.append((member, _Tiles(evidence, self.cells(places, evidence.shape[1:3]))))
+                rows: npt.NDArray[np.intp] | None = None
+                if explain and isinstance(member.detector, Bank):
+                    distances, rows = member.detector.closest(patches)
+                else:
+                    distances = member.detector.distances(patches)
+                evidence = member.evidence(distances)
+                out.append((member, _Tiles(evidence, self.cells(places, evidence.shape[1:3]), rows)))
         return out
 
     def cells(self, places: Sequence[tuple[Any, Any]], grid: tuple[int, ...]) -> npt.NDArray[np.bool_]:
@@ -145,7 +193,7 @@ class PatchMethod:
             arrays |= {f"{i}.whitening.{j}": w for j, w in enumerate(embedding.weights)}
             arrays[f"{i}.offset"] = embedding.offset
             if isinstance(member.detector, Bank):
-                arrays[f"{i}.bank"] = member.detector.patches
+                arrays |= arrays_of(member.detector, str(i))
             elif isinstance(member.detector, Flow):
                 networks[f"{_FLOW}-{i}"] = member.detector.network.model
             settings.append(
@@ -153,6 +201,7 @@ class PatchMethod:
                     **{name: getattr(member, name) for name in _PLAIN},
                     "maps": list(member.maps),
                     "position": embedding.position,
+                    "bank": settings_of(member.detector) if isinstance(member.detector, Bank) else None,
                 }
             )
         return Stored(networks, arrays, plain({"backbone": self.backbone, "members": settings}))
@@ -219,7 +268,7 @@ def _member(i: int, values: Mapping[str, Any], stored: Stored) -> Member:
         raise ValueError("a whitening and its mean differ in length")
     detector: Detector
     if values["name"] == "bank":
-        detector = Bank(np.asarray(stored.arrays[f"{i}.bank"], dtype=np.float32))
+        detector = load_bank(stored.arrays, values["bank"], str(i))
         if detector.patches.ndim != 2 or detector.patches.shape[1] != embedding.width:
             raise ValueError(f"the bank is {detector.patches.shape}; expected (K, {embedding.width})")
     else:

@@ -14,6 +14,7 @@ from brightfield.engine.patches import Embedding
 from brightfield.methods.good_parts.evidence import Place, cells_in, top_mean, unit_of
 from brightfield.methods.good_parts.stream import TileBatch
 from brightfield.methods.patches.coreset import Coreset
+from brightfield.methods.patches.crops import Crops
 from brightfield.methods.patches.detectors import Bank, Detector, Member
 from brightfield.methods.patches.fitted import Features
 from brightfield.methods.patches.whitening import Moments
@@ -92,13 +93,16 @@ def embeddings(seen: Seen, plans: Sequence[MemberPlan], batches: Iterable[TileBa
     return [one.embedding(most=most[plan.name]) for plan, one in zip(plans, moments, strict=True)]
 
 
+TAGS = 3
+"""How many tags each patch of a coreset has: see `tags_of`."""
+
+
 @dataclass
 class Collected:
     """What a pass over the good parts collects for one member.
 
     Attributes:
-        coreset: The coreset of a bank, whose tags are the picture, the tile's top and left, and the cell's
-            row and column; None for a flow.
+        coreset: The coreset of a bank, with the tags of `tags_of`; None for a flow.
         tiles: The patch vectors of each tile that a flow learns from, float16 (h, w, D).
         inside: Which of their cells count, bool (h, w).
     """
@@ -135,10 +139,15 @@ def collect(
 
 
 def tags_of(batch: TileBatch, inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Return where each counted cell comes from: picture, tile's top and left, row, column, int64 (n, 5)."""
-    tile, row, column = np.nonzero(inside)
-    origins = np.array([origin for _, origin in batch.places], dtype=np.int64)
-    return np.column_stack([batch.pictures[tile], origins[tile], row, column])
+    """Return where each counted cell comes from, int64 (n, `TAGS`).
+
+    These are the picture's number, and the row and column of the cell's middle in the picture.
+    """
+    tile, *cells = np.nonzero(inside)
+    origins = np.array([origin for _, origin in batch.places], dtype=np.int64)[tile]  # (n, 2)
+    sides = np.array(batch.x.shape[2:]) / inside.shape[1:]
+    middles = np.floor((np.column_stack(cells) + 0.5) * sides).astype(np.int64)
+    return np.column_stack([batch.pictures[tile], origins + middles])
 
 
 @dataclass(frozen=True)
@@ -209,9 +218,9 @@ def auroc(good: npt.NDArray[np.float64], defective: npt.NDArray[np.float64]) -> 
     return float(above.mean())
 
 
-def bank_of(coreset: Coreset) -> Bank:
-    """Return the memory bank of a coreset."""
-    return Bank(coreset.vectors)
+def bank_of(coreset: Coreset, crops: Crops | None = None) -> Bank:
+    """Return the memory bank of a coreset, with the crops of its patches."""
+    return Bank(coreset.vectors, crops, coreset.selection)
 
 
 def unfitted(plan: MemberPlan, embedding: Embedding, detector: Detector) -> Member:
