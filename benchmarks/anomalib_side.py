@@ -19,7 +19,7 @@ from anomalib.data.utils import read_image
 from anomalib.models import MHPatchcore, Patchcore
 from torchvision.transforms.v2 import Compose, Normalize, Resize
 
-from answering import answer, peak_memory
+from answering import Clocks, answer, peak_memory
 
 BATCH = 32
 """The pictures in a batch: the default of anomalib's data modules."""
@@ -56,7 +56,7 @@ class Side:
     def fit(self, paths: Sequence[str], limit: float | None) -> dict[str, Any]:
         """Fit on the pictures of good parts; after `limit` seconds it is stopped."""
         self.model.train()
-        begin = time.perf_counter()
+        begin = Clocks()
         signal.signal(signal.SIGALRM, _stop)
         signal.setitimer(signal.ITIMER_REAL, limit or 0)
         stopped = False
@@ -70,9 +70,9 @@ class Side:
             stopped = True
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        seconds = time.perf_counter() - begin
+        passed = begin.passed()
         self.model.eval()
-        return {"seconds": seconds, "stopped": stopped, "patches": self._patches(), "memory": peak_memory()}
+        return {**passed, "stopped": stopped, "patches": self._patches(), "memory": peak_memory()}
 
     def _patches(self) -> int:
         bank = self.model.model.memory_bank
