@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +23,9 @@ from brightfield.evaluation.predictions import Predictions
 from brightfield.inspector import Inspector
 from brightfield.methods.patches.fitted import PatchMethod
 from brightfield.options import make_options
-from defect_sets import ball_screws, good_parts_alone, magnetic_tiles, screw
+from defect_sets import ball_screws, magnetic_tiles, screw
 from record import Row
-from runs import begun, new_parser, rows_of, run, save, smoke_parts, summary
+from runs import begun, new_parser, rows_of, run, save, smoke_good_parts, summary
 
 METHODS = ("patchcore", "flow", "fusion", "autoencoder")
 
@@ -70,8 +69,7 @@ def _projected(inspector: Inspector, images: Dataset) -> npt.NDArray[np.float32]
 def sets(args: argparse.Namespace, folder: Path) -> Iterator[tuple[Dataset, int]]:
     """Yield each data set asked for, with its seed or fold."""
     if args.smoke:
-        parts = smoke_parts(folder)
-        yield good_parts_alone(_tested(parts)), 0
+        yield smoke_good_parts(folder), 0
         return
     for seed in args.seeds if args.tiles is not None else ():
         yield magnetic_tiles(args.tiles, args.groups, seed), seed
@@ -81,13 +79,6 @@ def sets(args: argparse.Namespace, folder: Path) -> Iterator[tuple[Dataset, int]
         yield ball_screws(args.ballscrew / "manifest.csv", fold), fold
     if args.screw is not None:
         yield screw(args.screw), 0
-
-
-def _tested(parts: Dataset) -> Dataset:
-    return parts.subset(
-        replace(s, split="test" if i % 3 == 0 or s.label != parts.normal else "train")
-        for i, s in enumerate(parts.samples)
-    )
 
 
 def main() -> None:

@@ -90,6 +90,15 @@ def smoke_parts(folder: Path) -> Dataset:
     return make_parts(place, n_ok=40, n_defect=24, size=(96, 96), defect_px=18, kinds=("pit",))
 
 
+def smoke_good_parts(folder: Path) -> Dataset:
+    """Return the parts of a smoke run; all defects and a third of the good ones are tested."""
+    parts = smoke_parts(folder)
+    return parts.subset(
+        replace(s, split="test" if i % 3 == 0 or s.label != parts.normal else "train")
+        for i, s in enumerate(parts.samples)
+    )
+
+
 def smoke_small_pictures(folder: Path) -> Path:
     """Return a folder of three classes of noise in other colours, shared out as CIFAR-10's are."""
     rng = np.random.default_rng(0)
