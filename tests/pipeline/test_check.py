@@ -19,6 +19,8 @@ from brightfield.errors import DataError
 from brightfield.options import TrainOptions
 from brightfield.pipeline.check import check_data
 
+CLASSIFIER = TrainOptions(method="classifier")
+
 
 def kinds(report: CheckReport) -> dict[str, Severity]:
     return {f.kind: f.severity for f in report.findings}
@@ -27,7 +29,7 @@ def kinds(report: CheckReport) -> dict[str, Severity]:
 def refusal(dataset: Dataset) -> str:
     """Return what a training says when it refuses a data set."""
     with pytest.raises(DataError) as refused:
-        brightfield.train(dataset, weights="none", image_size=32)
+        brightfield.train(dataset, method="classifier", weights="none", image_size=32)
     return str(refused.value)
 
 
@@ -38,7 +40,7 @@ def parts(tmp_path: Path) -> Dataset:
 
 def test_too_few_of_a_class(tmp_path: Path) -> None:
     few = make_parts(tmp_path / "few", n_ok=10, n_defect=3, size=(64, 96), defect_px=9, kinds=("pit",))
-    report = check_data(few)
+    report = check_data(few, CLASSIFIER)
     assert kinds(report) == {"cannot-train": Severity.ERROR, "small-class": Severity.WARNING}
     assert report.findings[0].message == refusal(few)
     assert "4 are needed" in report.findings[0].message
@@ -55,14 +57,14 @@ def test_too_few_groups(tmp_path: Path) -> None:
             rows.append(f"{kind}/{i}.png,{kind},lot {i % 2}")
     (tmp_path / "manifest.csv").write_text("\n".join(rows))
     dataset = load(tmp_path)
-    report = check_data(dataset)
+    report = check_data(dataset, CLASSIFIER)
     assert report.spoils_training
     assert next(f.message for f in report.findings if f.kind == "cannot-train") == refusal(dataset)
 
 
 def test_enough_to_train_but_not_to_hold_out(parts: Dataset) -> None:
     few = parts.subset([s for s in parts.samples if s.label == "OK"] + list(parts.samples[-4:]))
-    report = check_data(few)
+    report = check_data(few, CLASSIFIER)
     assert not report.spoils_training
     assert kinds(report)["cannot-hold-out"] is Severity.WARNING
 
@@ -72,17 +74,20 @@ def test_splits_that_lack_a_class(parts: Dataset) -> None:
         replace(s, split="calibration" if i < 3 else "train" if i % 2 else "test")
         for i, s in enumerate(parts.samples)
     )
-    assert kinds(check_data(lopsided))["cannot-train"] is Severity.ERROR  # only good ones calibrate
+    assert (
+        kinds(check_data(lopsided, CLASSIFIER))["cannot-train"] is Severity.ERROR
+    )  # only good ones calibrate
     as_mvtec = parts.subset(replace(s, split="train" if s.label == "OK" else "test") for s in parts.samples)
-    report = check_data(as_mvtec)
+    report = check_data(as_mvtec, CLASSIFIER)
     assert "add --resplit" in next(f.message for f in report.findings if f.kind == "cannot-train")
 
 
 def test_good_parts_alone(tmp_path: Path) -> None:
     good = make_parts(tmp_path / "good", n_ok=20, n_defect=0, size=(64, 96))
-    report = check_data(good)
+    report = check_data(good, CLASSIFIER)
     assert kinds(report) == {"cannot-train": Severity.ERROR}
     assert report.findings[0].message == refusal(good)
+    assert "cannot-train" not in kinds(check_data(good)), "auto takes a method that needs no defects"
 
 
 def test_options_are_asked_too(parts: Dataset) -> None:

@@ -25,7 +25,7 @@ OPTIONS = {"backbone": "test_efficientnet", "weights": "none", "image_size": 48}
 
 @pytest.fixture(scope="module", autouse=True)
 def registered() -> Iterator[str]:
-    with fake_method.registered() as name:
+    with fake_method.registered(beside=["classifier"]) as name:
         yield name
 
 

@@ -28,7 +28,7 @@ INSIDE = (slice(6, 42), slice(8, 40))
 
 @pytest.fixture(scope="module", autouse=True)
 def registered() -> Iterator[str]:
-    with fake_method.registered() as name:
+    with fake_method.registered(beside=["classifier"]) as name:
         yield name
 
 
@@ -196,7 +196,9 @@ def test_evaluation_says_what_it_did_not_look_at(
     parts: Path, roi: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        inspector = brightfield.train(parts, method=fake_method.NAME, roi=roi)
+        inspector = brightfield.train(
+            parts, method="classifier", roi=roi, backbone="test_efficientnet", weights="none", image_size=48
+        )
     assert "have their defect outside the region of interest" in caplog.text
     evaluation = brightfield.evaluate(inspector, parts, split="all")
     inside = np.zeros(SIZE, dtype=bool)

@@ -5,7 +5,7 @@ A part's score is how far it is from the mean good part, at the place where it i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ from brightfield.decide.scores import Scores
 from brightfield.errors import BundleError, DataError
 from brightfield.methods.base import Fitted, Job, Judgement, Picture, Stored
 from brightfield.methods.declared import check_all, option
-from brightfield.methods.registry import Entry, register, unregister
+from brightfield.methods.registry import METHODS, Entry, register, unregister
 from brightfield.verdict import HeatmapKind
 
 NAME = "mean-part"
@@ -140,10 +140,15 @@ ENTRY = Entry(
 
 
 @contextmanager
-def registered() -> Iterator[str]:
-    """Let the method be trained and loaded inside the block."""
+def registered(*, beside: Collection[str] | None = None) -> Iterator[str]:
+    """Let the method be trained and loaded inside the block; `beside` names which others stay, None all."""
+    others = {} if beside is None else {n: e for n, e in METHODS.items() if n not in beside}
+    every = dict(METHODS)
+    for name in others:
+        unregister(name)
     register(NAME, ENTRY)
     try:
         yield NAME
     finally:
-        unregister(NAME)
+        METHODS.clear()
+        METHODS.update(every)

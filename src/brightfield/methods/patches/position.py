@@ -18,6 +18,9 @@ STILL = 0.95
 UNUSUAL = 0.1
 """The share of patches farthest from others, of which the same must hold: background is alike everywhere."""
 
+LATTICE = 14
+"""About how many rows and columns of a tile's patches are looked at."""
+
 QUERIES = 8
 MOST = 48
 """How many tiles are compared with how many others."""
@@ -38,7 +41,7 @@ def position_weight(tiles: npt.NDArray[np.floating], wanted: str) -> float:
     if wanted == "no" or len(some) < 2:
         return 0.0
     queries = max(1, min(QUERIES, len(some) // 2))
-    anywhere, near = _distances(some[:queries], some[queries:])
+    anywhere, near = _distances(some[:queries], some[queries:], max(1, some.shape[1] // LATTICE))
     typical = float(np.median(anywhere))
     same = near <= anywhere * (1 + 1e-5)
     unusual = anywhere >= np.quantile(anywhere, 1 - UNUSUAL)
@@ -46,21 +49,26 @@ def position_weight(tiles: npt.NDArray[np.floating], wanted: str) -> float:
     return typical / NEAR if (still or wanted == "yes") and typical > 0 else 0.0
 
 
-def _distances(queries: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return each query patch's distance to the nearest of others, anywhere and near its place, (n,)."""
+def _distances(queries: FloatArray, others: FloatArray, step: int) -> tuple[FloatArray, FloatArray]:
+    """Return the distance of patches to the nearest of others, anywhere and near their place, (n,) each.
+
+    Every `step`-th row and column of the queries is looked at.
+    """
     height, width, values = queries.shape[1:]
     flat = np.ascontiguousarray(others.reshape(-1, values))
-    squares, _ = nearest(queries.reshape(-1, values), flat, squared_norms(flat))
-    near = np.empty((height, width, len(queries)), dtype=np.float32)
+    rows, columns = range(step // 2, height, step), range(step // 2, width, step)
+    asked = np.ascontiguousarray(queries[:, step // 2 :: step, step // 2 :: step])
+    squares, _ = nearest(asked.reshape(-1, values), flat, squared_norms(flat))
+    near = np.empty((len(rows), len(columns), len(queries)), dtype=np.float32)
     reach = [max(1, round(NEAR * side)) for side in (height, width)]
-    for row in range(height):
-        for column in range(width):
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
             window = others[
                 :,
                 max(0, row - reach[0]) : row + reach[0] + 1,
                 max(0, column - reach[1]) : column + reach[1] + 1,
             ].reshape(-1, values)
             window = np.ascontiguousarray(window)
-            near[row, column] = nearest(queries[:, row, column], window, squared_norms(window))[0]
+            near[i, j] = nearest(queries[:, row, column], window, squared_norms(window))[0]
     # squares are in the order (query, row, column)
     return np.sqrt(squares), np.sqrt(np.moveaxis(near, 2, 0)).ravel()
