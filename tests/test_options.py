@@ -165,7 +165,7 @@ def test_the_command_line_has_every_option_once(capsys: pytest.CaptureFixture[st
     words = " ".join(capsys.readouterr().out.split())
     usage = words.partition("Train an inspector")[0]
     assert usage.count("--image-size") == 1
-    assert "the longer side in pixels to which images are resized [classifier, guessing]" in words
+    assert "the longer side in pixels to which images are resized [classifier, " in words
     assert "options of the method guessing: guesses --luck SHARE how much of it (default: 0.5)" in words
     assert "seed of the splits and of all random numbers (default: 0)" in words
     for name in (*options_of(TrainOptions), *options_of(ClassifierOptions)):

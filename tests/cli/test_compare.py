@@ -16,7 +16,7 @@ QUICK = ("--backbone", "test_efficientnet", "--weights", "none", "--image-size",
 
 @pytest.fixture(autouse=True)
 def registered() -> Iterator[str]:
-    with fake_method.registered() as name:
+    with fake_method.registered(beside=["classifier"]) as name:
         yield name
 
 

@@ -73,7 +73,7 @@ def test_inspect(
 
 def test_compare(brightfield: Callable[..., Any], synthetic_parts: Path) -> None:
     options = ("--backbone", "test_efficientnet", "--weights", "none", "--image-size", "48")
-    with fake_method.registered():
+    with fake_method.registered(beside=["classifier"]):
         said = brightfield("compare", synthetic_parts, *options, "--json")
     document = json.loads(said.out)
     of_method, *_ = document["methods"]

@@ -153,7 +153,7 @@ def one_class(folder: Path, parts: Path) -> Path:
         ),
         (["--policy", "f2"], "policy 'f2' is unknown"),
         (["--policy", "recall=95"], "95% is 0.95"),
-        (["--policy", "fixed=1.2"], "out of range"),
+        (["--method", "classifier", "--policy", "fixed=1.2"], "out of range"),
         (["--normal", "Good"], "'Good' is not a class of this data set"),
         (["--weights", "gone.pth"], "gone.pth"),
         (["--backbone", "efficientnet_light0"], "efficientnet_light0"),
@@ -204,7 +204,8 @@ def test_wrong_configuration(brightfield, tmp_path: Path, text: str, message: st
 
 
 def test_one_class_only(brightfield, synthetic_parts: Path, tmp_path: Path) -> None:
-    said = brightfield("train", one_class(tmp_path, synthetic_parts), "-o", tmp_path / "i", *QUICK)
+    alone = one_class(tmp_path, synthetic_parts)
+    said = brightfield("train", alone, "-o", tmp_path / "i", "--method", "classifier", *QUICK)
     assert said.code == 2
     assert "the data set has one class only, 'OK'" in said.err
     assert not (tmp_path / "i").exists()

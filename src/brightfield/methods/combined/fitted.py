@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.data.tiling import at_peak
+from brightfield.decide.heat import at_size
 from brightfield.errors import BundleError
 from brightfield.methods.base import Judgement, Method, Picture, Stored
 from brightfield.methods.classifier.fitted import load_classifier
@@ -76,19 +78,16 @@ class Combined:
     def judge(self, pictures: Sequence[Picture], *, explain: bool) -> list[Judgement]:
         """Return the judgement of each picture of a batch, with a heatmap if `explain` is set.
 
-        The heatmap is the evidence of unusual patches, divided by its maximum.
+        The heatmap is the evidence of unusual patches, divided by its maximum; without any, the classifier's.
 
         Args:
             pictures: Images in their own pixels, uint8 (h, w, 3) each.
             explain: Whether to compute heatmaps.
         """
-        of_classifier, of_patches = (
-            half.method.judge(
-                [half.preprocessing.shrunk(picture) for picture in pictures],
-                explain=explain and half is self.patches,
-            )
-            for half in (self.classifier, self.patches)
-        )
+        of_patches = _judged(self.patches, pictures, explain)
+        # where no patch is unusual, the classifier says where it looked
+        calm = explain and any(one.heat is None or one.heat.max() <= 0 for one in of_patches)
+        of_classifier = _judged(self.classifier, pictures, calm)
         joined = (self._joined(a, b) for a, b in zip(of_classifier, of_patches, strict=True))
         return [_in_own_pixels(one, picture) for one, picture in zip(joined, pictures, strict=True)]
 
@@ -100,6 +99,8 @@ class Combined:
         heat = of_patches.heat
         if heat is not None and heat.max() > 0:
             heat = np.asarray(heat / heat.max(), dtype=np.float32)
+        elif heat is not None:
+            heat = of_classifier.heat
         closest = of_patches.closest
         if closest is not None:
             closest = replace(
@@ -132,12 +133,18 @@ class Combined:
         return Stored(networks, arrays, plain(settings))
 
 
+def _judged(half: Half, pictures: Sequence[Picture], explain: bool) -> list[Judgement]:
+    return half.method.judge([half.preprocessing.shrunk(picture) for picture in pictures], explain=explain)
+
+
 def _in_own_pixels(judgement: Judgement, picture: Picture) -> Judgement:
-    """Return a judgement whose closest place is in the picture's own pixels, not in those of its heat."""
+    """Return a judgement whose heat and closest place are in the picture's own pixels."""
     closest, heat = judgement.closest, judgement.heat
-    if closest is None or heat is None:
+    if heat is None:
         return judgement
-    return replace(judgement, closest=closest.moved(heat.shape, (picture.shape[0], picture.shape[1]), (0, 0)))
+    shape = (picture.shape[0], picture.shape[1])
+    moved = None if closest is None else closest.moved(heat.shape, shape, (0, 0))
+    return replace(judgement, heat=at_peak(at_size(heat, shape), float(heat.max())), closest=moved)
 
 
 def shifted(logits: npt.NDArray[np.float64], normal: int, change: float) -> npt.NDArray[np.float64]:
