@@ -114,12 +114,6 @@ def measured(
     rows = rows_of(done, "good_parts", dataset.name, variant, seed)
     for name, value in by_type(dataset, done.evaluation.predictions).items():
         rows.append(Row("good_parts", dataset.name, variant, seed, f"auroc_{name}", value, "share"))
-    for name in ("aupro_5",):
-        found = (done.evaluation.metrics.get("pixel") or {}).get(name)
-        if found is not None:
-            rows.append(
-                Row("good_parts", dataset.name, variant, seed, f"pixel_{name}", float(found), "share")
-            )
     if method in ("flow", "fusion") and dataset.name.startswith("magnetic"):
         value = retrieval(done.inspector, dataset)
         rows.append(Row("good_parts", dataset.name, f"{variant}, retrieval", seed, "auroc", value, "share"))
