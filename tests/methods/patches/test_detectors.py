@@ -63,3 +63,11 @@ def test_good_parts_that_are_all_the_same_have_no_evidence() -> None:
     same = standardised(member(16), Measured(np.full(5, 0.003), 0.003))
     assert not same.evidence(np.array([0.0, 0.003, 0.003 + 3.9 * ROUNDING], np.float32)).any()
     assert float(same.evidence(np.array([0.1], np.float32))[0]) > 1
+
+
+def test_what_a_patch_resembles_is_its_direction_and_not_what_is_nearest() -> None:
+    bank = Bank(np.array([[0.1, 0.1], [0.0, 3.0], [3.0, 0.0]], np.float32))
+    far = np.array([[9.0, 1.0], [0.5, 8.0]], np.float32)
+    assert bank.alike(far).tolist() == [2, 1]
+    off = np.array([[-2.0, -2.1]], np.float32)
+    assert bank.closest(off[None, None])[1].item() == 0

@@ -55,6 +55,15 @@ class Bank:
         squares, rows = nearest(patches.reshape(-1, patches.shape[3]), self.patches, self._norms)
         return np.sqrt(squares).reshape(shape), rows.reshape(shape)
 
+    def alike(self, patches: FloatArray) -> npt.NDArray[np.intp]:
+        """Return the row of the bank's patch that each patch resembles most, (n, D) to (n,).
+
+        Far from all good patches the nearest one is any near their mean, such as background. What a patch
+        resembles is where its vector points in the same direction.
+        """
+        lengths = np.sqrt(np.maximum(self._norms, np.finfo(np.float32).tiny))
+        return np.asarray((patches @ self.patches.T / lengths).argmax(1))
+
     @cached_property
     def _norms(self) -> FloatArray:
         return squared_norms(self.patches)

@@ -176,6 +176,8 @@ class PatchMethod:
                 else:
                     distances = member.detector.distances(patches)
                 evidence = member.evidence(distances)
+                if rows is not None and isinstance(member.detector, Bank):
+                    _resembling(member.detector, patches, evidence, rows)
                 out.append((member, _Tiles(evidence, self.cells(places, evidence.shape[1:3]), rows)))
         return out
 
@@ -205,6 +207,18 @@ class PatchMethod:
                 }
             )
         return Stored(networks, arrays, plain({"backbone": self.backbone, "members": settings}))
+
+
+SHOWN = 64
+"""The most unusual cells of a tile, one of which a verdict shows beside the good part that it resembles."""
+
+
+def _resembling(bank: Bank, patches: FloatArray, evidence: FloatArray, rows: npt.NDArray[np.intp]) -> None:
+    """Set the rows of the most unusual cells of each tile to those of the good patches that they resemble."""
+    count = min(SHOWN, evidence[0].size)
+    for vectors, values, of_tile in zip(patches, evidence, rows, strict=True):
+        cells = np.unravel_index(np.argpartition(values, -count, axis=None)[-count:], values.shape)
+        of_tile[cells] = bank.alike(vectors[cells])
 
 
 _PLAIN = ("name", "scale", "calm", "unit", "share", "weight")
