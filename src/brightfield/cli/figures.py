@@ -8,7 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from brightfield.report.quantities import duration
+from brightfield.report.quantities import duration, short_policy
 
 _RATES = (
     ("escapes (of defects)", "escape_rate"),
@@ -32,10 +32,9 @@ def figures_table(metrics: Mapping[str, Any], *, title: str, seconds: float | No
     table.add_row("F1", _number(metrics["f1"]))
     point = metrics["operating_point"]
     if point:
-        table.add_row(
-            "threshold",
-            f"{on_scale(point['threshold'], point['scale'], 3)}, chosen by {escape(point['policy'])}",
-        )
+        policy = escape(short_policy(point["policy"]))
+        value = on_scale(point["threshold"], point["scale"], 3)
+        table.add_row("threshold", f"{value}, chosen by {policy}")
     if seconds is not None:
         table.add_row("training time", duration(seconds))
     return table

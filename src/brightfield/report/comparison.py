@@ -25,7 +25,7 @@ from brightfield.report.comparison_text import as_csv, document, points, sentenc
 from brightfield.report.disagreements import MOST_OF_A_KIND, Shown, disagreements
 from brightfield.report.html import environment
 from brightfield.report.page import data_uri
-from brightfield.report.quantities import duration, milliseconds
+from brightfield.report.quantities import duration, milliseconds, short_policy
 from brightfield.report.wording import figure, glossary, percent
 from brightfield.version import __version__
 
@@ -250,7 +250,7 @@ def _facts(contender: Contender) -> dict[str, str]:
         "calibrated on": f"the same images, out of fold, in {training['folds']} folds"
         if training["folds"]
         else held_out,
-        "policy": "" if point is None else point.policy,
+        "policy": "" if point is None else short_policy(point.policy),
         "bundle": "" if contender.bundle is None else str(contender.bundle),
     }
     return {name: value for name, value in found.items() if value}
