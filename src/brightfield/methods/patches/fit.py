@@ -20,6 +20,7 @@ from brightfield.data.scan import scan_readable
 from brightfield.decide.scores import Scores
 from brightfield.engine.patches import Embedding
 from brightfield.engine.spec import HeadSpec
+from brightfield.engine.trunk import PIXELS_AT_ONCE
 from brightfield.learn.backbone import build_trunk
 from brightfield.learn.drawn_defects import with_defect
 from brightfield.learn.frozen import Freezer
@@ -83,6 +84,14 @@ class TorchFeatures:
         self, x: npt.NDArray[np.float32], scale: float, needed: Sequence[int]
     ) -> list[npt.NDArray[np.float32]]:
         """Return some maps of a normalised batch seen at a scale."""
+        # few at once: the activations of many would take more memory than all the rest of a fit
+        step = max(1, PIXELS_AT_ONCE // (x.shape[2] * x.shape[3]))
+        pieces = [self._piece(x[at : at + step], scale, needed) for at in range(0, len(x), step)]
+        return [np.concatenate(of_map) for of_map in zip(*pieces, strict=True)]
+
+    def _piece(
+        self, x: npt.NDArray[np.float32], scale: float, needed: Sequence[int]
+    ) -> list[npt.NDArray[np.float32]]:
         net = self.net.eval()
         with torch.inference_mode():
             batch = rescaled(torch.from_numpy(np.ascontiguousarray(x)), scale)
