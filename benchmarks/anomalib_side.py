@@ -82,7 +82,7 @@ class Side:
         """Write the scores (N,) and maps (N, side, side) of pictures to an `.npz` file."""
         scores, maps = [], []
         with torch.inference_mode():
-            for x in (x for batch in self._batches(paths) for x in batch.split(1)):
+            for x in (x for batch in self._batches(paths) for x in torch.split(batch, 1)):
                 found = self.model.model(x)
                 scores.append(float(found.pred_score))
                 maps.append(found.anomaly_map[0, 0].numpy())
@@ -91,7 +91,7 @@ class Side:
 
     def time(self, paths: Sequence[str]) -> dict[str, Any]:
         """Return the milliseconds of each picture, from normalised tensor to score and anomaly map."""
-        ready = [x for batch in self._batches(paths) for x in batch.split(1)]
+        ready = [x for batch in self._batches(paths) for x in torch.split(batch, 1)]
         taken = []
         with torch.inference_mode():
             for x in ready:

@@ -121,7 +121,11 @@ class Ours:
     def judge(self, paths: Sequence[str], output: str) -> dict[str, Any]:
         """Write the scores (N,) and maps (N, side, side) of pictures to an `.npz` file."""
         found = [self.method.judge([self._picture(path)], explain=True)[0] for path in paths]
-        np.savez(output, scores=np.array([j.score for j in found]), maps=np.stack([j.heat for j in found]))
+        np.savez(
+            output,
+            scores=np.array([j.score for j in found]),
+            maps=np.stack([j.heat for j in found if j.heat is not None]),
+        )
         return {"memory": peak_memory()}
 
     def time(self, paths: Sequence[str]) -> dict[str, Any]:

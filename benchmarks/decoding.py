@@ -101,7 +101,7 @@ def measure(
 ) -> dict[str, list[float]]:
     """Return the seconds of each variant's epochs, after one that warms each up."""
     start = time.perf_counter()
-    rule = Preprocessing(8, side, True, side, 0, tuple(MEAN), tuple(STD))
+    rule = Preprocessing(8, side, True, side, 0, MEAN, STD)
     cache = build_cache(paths, rule=rule, folder=folder)
     times = {"cache, first epoch": [time.perf_counter() - start]}
     height, width, _ = cache.shapes[0]

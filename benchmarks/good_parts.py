@@ -63,7 +63,7 @@ def _projected(inspector: Inspector, images: Dataset) -> npt.NDArray[np.float32]
         )
     flat = np.stack(rows)
     projection = np.random.default_rng(0).standard_normal((flat.shape[1], 256)).astype(np.float32)
-    return flat @ projection / 16
+    return np.asarray(flat @ projection / 16, dtype=np.float32)
 
 
 def sets(args: argparse.Namespace, folder: Path) -> Iterator[tuple[Dataset, int]]:

@@ -161,7 +161,7 @@ def pixel_threshold(inspector: Inspector, dataset: Dataset) -> float:
         for sample in some:
             heatmap = inspector.inspect(sample.path).heatmap
             if heatmap is not None:
-                shares = None if sample.mask is None else read_mask(sample.mask).astype(np.float32).ravel()
+                shares = None if sample.mask is None else read_mask(sample.mask).astype(np.float64).ravel()
                 counts.add(heatmap.ravel(), shares, len(kind) / len(some))
     best = best_dice(counts)
     return 1.0 if best is None else best
