@@ -56,3 +56,9 @@ def test_a_promise_needs_a_method_that_can_prove_it() -> None:
     few = parts(400, 40, tested=10)
     assert choose_method(few, TrainOptions(policy="escape<=0.2@0.95")).method == "classifier"
     assert choose_method(replace(few), TrainOptions()).method == "combined"
+
+
+def test_costs_need_a_probability() -> None:
+    costs = TrainOptions(policy="cost escape=500 overkill=20 prevalence=0.003")
+    assert choose_method(parts(100, 9, tested=10), costs).method == "classifier"
+    assert choose_method(parts(100, 10, tested=10), costs).method == "combined"

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from brightfield.data.dataset import Dataset
+from brightfield.decide.calibration import LEAST_DEFECTS
 from brightfield.decide.policy import parse_policy
 from brightfield.methods.registry import METHODS
 from brightfield.options import AUTO, TrainOptions, declared_by
@@ -45,14 +46,17 @@ def choose_method(dataset: Dataset, options: TrainOptions) -> Choice:
     suited = [name for name in METHODS if set(options.own) <= set(declared_by(name))]
     alone = [name for name in suited if METHODS[name].good_parts_alone]
     known = known_defects(dataset, options.test)
-    if dataset.normal is None or not alone:
+    policy = parse_policy(options.policy)
+    # costs need a probability, which so few defects give with a classifier only
+    costs = any(clause.costs is not None for clause in policy.clauses) and 0 < known < LEAST_DEFECTS
+    if dataset.normal is None or not alone or costs:
         return Choice(_first(suited, CLASSIFIER), None)
     if known == 0:
         return Choice(alone[0], "only defects to be tested are known: good parts alone teach what is usual")
     if known < COMBINED_FROM:
         few = f"only {known} known defects that are not tested, too few for a classifier"
         return Choice(alone[0], f"{few}: good parts alone teach what is usual")
-    if known < CLASSIFIER_FROM and COMBINED in suited and not parse_policy(options.policy).promises:
+    if known < CLASSIFIER_FROM and COMBINED in suited and not policy.promises:
         few = f"{known} known defects that are not tested: fewer than {CLASSIFIER_FROM}"
         return Choice(COMBINED, f"{few}, so what is unusual among good parts counts beside a classifier")
     return Choice(_first(suited, CLASSIFIER), None)
