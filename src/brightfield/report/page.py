@@ -17,6 +17,7 @@ from brightfield.evaluation.predictions import Predictions
 from brightfield.report import charts
 from brightfield.report.agreement import agreement_section
 from brightfield.report.promises import promises
+from brightfield.report.quantities import short_policy
 from brightfield.report.report import KINDS, Exhibit, Report
 from brightfield.report.tables import (
     class_table,
@@ -185,11 +186,14 @@ def _operating_point(
     if predictions.normal is None or not (point or chosen):
         return None
     rule = None if chosen is None else _rule(chosen, predictions.compared_on)
+    listed = {k: v for k, v in point.items() if k not in _left_out(point)} if point else {}
+    if "policy" in listed:
+        listed["policy"] = short_policy(str(listed["policy"]))
     return {
         "rule": rule,
         "policy": policy_sentence(point),
         "promises": promises(OperatingPoint.from_dict(point)) if point else [],
-        "facts": flatten({k: v for k, v in point.items() if k not in _left_out(point)}),
+        "facts": flatten(listed),
         "scale": WORDS[predictions.compared_on],
     }
 
