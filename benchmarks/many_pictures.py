@@ -56,7 +56,7 @@ def make_pictures(folder: Path, count: int, side: int) -> Path:
 def measure(data: Path, method: str, own: dict[str, object]) -> dict[str, float]:
     """Return the seconds, the GiB and the seconds of the fit alone of a training in its own process."""
     command = [sys.executable, "-c", CHILD, str(data), method, json.dumps(own)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ))
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
