@@ -16,7 +16,7 @@ from brightfield.engine.resample import averaging, resampled
 from brightfield.engine.trunk import PIXELS_AT_ONCE
 from brightfield.errors import BundleError
 from brightfield.methods.base import Judgement, Picture, Stored
-from brightfield.methods.good_parts.evidence import Place, cells_in, in_pixels, judge_tiles, top_mean
+from brightfield.methods.good_parts.evidence import DIGITS, Place, cells_in, in_pixels, judge_tiles, top_mean
 from brightfield.verdict import HeatmapKind
 
 FloatArray = npt.NDArray[np.float32]
@@ -82,6 +82,7 @@ class AutoencoderMethod:
 
     name = "autoencoder"
     heatmap_kind = HeatmapKind.EVIDENCE
+    score_step = 10.0**-DIGITS
 
     def __init__(self, residuals: Residuals, standard: Standard, preprocessing: Preprocessing) -> None:
         """Build the method.

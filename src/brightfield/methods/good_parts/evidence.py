@@ -29,7 +29,7 @@ Look = Callable[
 LEAST_SPREAD = 0.03
 """The least spread of good parts' scores, as a share of their distance from ordinary patches."""
 
-DIGITS = 3
+DIGITS = 2
 """The decimals of a score, whose unit is the spread of good parts: further ones are rounding errors, which
 differ between batches and would part copies of one picture."""
 

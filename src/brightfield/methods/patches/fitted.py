@@ -18,7 +18,7 @@ from brightfield.engine.trunk import BATCH_PIXELS, Trunk, model_name, models_by_
 from brightfield.errors import BundleError
 from brightfield.methods.base import Judgement, Picture, Stored
 from brightfield.methods.declared import plain
-from brightfield.methods.good_parts.evidence import Place, cells_in, in_pixels, judge_tiles, top_mean
+from brightfield.methods.good_parts.evidence import DIGITS, Place, cells_in, in_pixels, judge_tiles, top_mean
 from brightfield.methods.patches.closest import Neighbours, closest_part
 from brightfield.methods.patches.detectors import Bank, Detector, Flow, Member, at_scale
 from brightfield.methods.patches.stored_bank import arrays_of, load_bank, settings_of
@@ -74,6 +74,7 @@ class PatchMethod:
     """A fitted method on patches, as `Method` has it: the evidence of its members, added up."""
 
     heatmap_kind = HeatmapKind.EVIDENCE
+    score_step = 10.0**-DIGITS
 
     def __init__(
         self,
