@@ -91,10 +91,10 @@ def _agreement(
     point = inspector.operating_point
     # scores that hardly differ from each other have no range to compare with
     wrong = (difference > TOLERANCE) & (difference * spread > TIE * np.maximum(1.0, np.abs(exported.defect)))
-    if scale is Scale.SCORE:  # a method that rounds its scores may differ by one step
-        wrong &= difference * spread > 1.01 * float(getattr(inspector.method, "score_step", 0.0))
     if point is not None:
         wrong |= _decided_otherwise(point, (of_exported, exported), (of_trained, trained))
+    if scale is Scale.SCORE:  # a method that rounds its scores may differ by one step
+        wrong &= difference * spread > 1.01 * float(getattr(inspector.method, "score_step", 0.0))
     if wrong.any():
         named = sorted(image for image, differs in zip(images, wrong, strict=True) if differs)
         more = f" and {len(named) - 5} more" if len(named) > 5 else ""
