@@ -65,6 +65,7 @@ class Brightness:
 
     name = "brightness"
     heatmap_kind = HeatmapKind.EVIDENCE
+    score_step = 0.0
 
     def __init__(self) -> None:
         self.together: list[int] = []

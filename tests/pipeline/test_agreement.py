@@ -43,6 +43,7 @@ class Table:
     values: np.ndarray
     name: str = "table"
     heatmap_kind: HeatmapKind = HeatmapKind.EVIDENCE
+    score_step: float = 0.0
 
     def judge(self, pictures: Sequence[Picture], *, explain: bool) -> list[Judgement]:
         rows = [int(p[0, 0, 0]) * 256 + int(p[0, 0, 1]) for p in pictures]
@@ -56,10 +57,14 @@ class Table:
 
 
 def compared(
-    ours: Any, theirs: Any, calibrator: Calibrator = IDENTITY, point: OperatingPoint | None = None
+    ours: Any,
+    theirs: Any,
+    calibrator: Calibrator = IDENTITY,
+    point: OperatingPoint | None = None,
+    step: float = 0.0,
 ) -> dict[str, Any]:
     """Return what the gate says of these values of the inspector and of what learned."""
-    table, other = Table(np.asarray(ours)), Table(np.asarray(theirs))
+    table, other = Table(np.asarray(ours), score_step=step), Table(np.asarray(theirs))
     inspector = Inspector(table, RULE, ("OK", "bad"), "OK", calibrator, point, {}, {}, {})
 
     def learned(pictures: Sequence[Picture]) -> Scores:
@@ -162,6 +167,23 @@ def test_scores_alone_differ_as_a_share_of_their_range() -> None:
     assert found["largest_difference"] == pytest.approx(0.1 / 200)
     with pytest.raises(AgreementError, match=r"8\.png"):
         compared(ours, ours + 0.3 * (np.arange(40) == 8), good)
+
+
+@pytest.mark.parametrize("point", [at(1e9, Scale.SCORE), at(0.965, Scale.SCORE), None])
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_one_step_of_a_rounded_score_is_no_disagreement(
+    point: OperatingPoint | None, calibrated: bool
+) -> None:
+    ours = np.linspace(0.0, 2.0, 41).round(2)  # 0.95 is the twentieth, and one step is 0.5% of the range
+    calibrator = IDENTITY if calibrated else Conformal(tuple(ours))
+    here = np.arange(41) == 19
+    for step in (0.0, 0.01):
+        theirs = ours + step * here
+        assert compared(ours, theirs, calibrator, point, step=0.01)["pictures"] == 41
+    with pytest.raises(AgreementError, match=r"19\.png"):
+        compared(ours, ours + 0.02 * here, calibrator, point, step=0.01)
+    with pytest.raises(AgreementError, match=r"19\.png"):
+        compared(ours, ours + 0.01 * here, calibrator, point)
 
 
 def test_a_p_value_that_jumps_at_a_parts_own_score_is_a_tie() -> None:

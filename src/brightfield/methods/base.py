@@ -69,6 +69,10 @@ class Method(Protocol):
     def heatmap_kind(self) -> HeatmapKind:
         """The meaning of the method's heatmaps."""
 
+    @property
+    def score_step(self) -> float:
+        """The step to which scores are rounded; 0 if they are not."""
+
     def judge(self, pictures: Sequence[Picture], *, explain: bool) -> list[Judgement]:
         """Return the judgement of each picture of a batch, with a heatmap if `explain` is set."""
 

@@ -27,6 +27,7 @@ class Fixed:
 
     name = "fixed"
     heatmap_kind = HeatmapKind.EVIDENCE
+    score_step = 0.0
 
     def __init__(self, judgement: Judgement) -> None:
         self.judgement = judgement

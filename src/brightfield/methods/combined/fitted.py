@@ -75,6 +75,11 @@ class Combined:
         self.classifier, self.patches = classifier, patches
         self.normal, self.tells_types = normal, tells_types
 
+    @property
+    def score_step(self) -> float:
+        """The step of the patches' scores, as it counts in the sum."""
+        return self.patches.method.score_step * self.patches.weight / self.patches.scale.unit
+
     def judge(self, pictures: Sequence[Picture], *, explain: bool) -> list[Judgement]:
         """Return the judgement of each picture of a batch, with a heatmap if `explain` is set.
 
