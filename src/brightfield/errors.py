@@ -93,3 +93,15 @@ def said_if_missing() -> Iterator[None]:
 
 class AgreementError(BrightfieldError):
     """A saved inspector disagrees with the trained network; the message names the pictures."""
+
+
+@contextmanager
+def said_if_unfit() -> Iterator[None]:
+    """Raise `BundleError` where what is loaded inside the block does not fit its settings."""
+    try:
+        yield
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"the bundle's arrays do not fit its settings ({type(error).__name__}: {str(error)[:200]}); "
+            "it may come from another version: see created_with in its manifest"
+        ) from error

@@ -52,13 +52,13 @@ def choose_method(dataset: Dataset, options: TrainOptions) -> Choice:
     if dataset.normal is None or not alone or costs:
         return Choice(_first(suited, CLASSIFIER), None)
     if known == 0:
-        return Choice(alone[0], "only defects to be tested are known: good parts alone teach what is usual")
+        return Choice(alone[0], "no defect is known to learn from: good parts alone teach what is usual")
     if known < COMBINED_FROM:
-        few = f"only {known} known defects that are not tested, too few for a classifier"
+        few = f"fewer than {COMBINED_FROM} defects are known beside those of the test split"
         return Choice(alone[0], f"{few}: good parts alone teach what is usual")
     if known < CLASSIFIER_FROM and COMBINED in suited and not policy.promises:
-        few = f"{known} known defects that are not tested: fewer than {CLASSIFIER_FROM}"
-        return Choice(COMBINED, f"{few}, so what is unusual among good parts counts beside a classifier")
+        few = f"fewer than {CLASSIFIER_FROM} defects are known beside those of the test split"
+        return Choice(COMBINED, f"{few}: what is unusual among good parts counts beside a classifier")
     return Choice(_first(suited, CLASSIFIER), None)
 
 

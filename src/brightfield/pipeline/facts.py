@@ -10,12 +10,13 @@ from typing import Any
 
 from brightfield.methods.base import Fitted
 from brightfield.options import TrainOptions
-from brightfield.pipeline.choice import choose_method
 from brightfield.pipeline.preflight import Ready
 from brightfield.version import __version__
 
 
-def facts_of(ready: Ready, fitted: Fitted, options: TrainOptions, seconds: float) -> dict[str, Any]:
+def facts_of(
+    ready: Ready, fitted: Fitted, options: TrainOptions, seconds: float, reason: str | None = None
+) -> dict[str, Any]:
     """Return the manifest's keys that describe the training, such as `training` and `fingerprints`.
 
     Args:
@@ -23,9 +24,9 @@ def facts_of(ready: Ready, fitted: Fitted, options: TrainOptions, seconds: float
         fitted: The fit result.
         options: The options of the training.
         seconds: Duration of the training in seconds.
+        reason: Why `auto` chose the method, in words; None where it did not choose.
     """
     data = ready.data
-    reason = choose_method(data, options).reason
     return {
         "training": {
             "options": options.as_dict(),

@@ -25,6 +25,7 @@ from brightfield.methods.base import Fitted, Job, Learner
 from brightfield.options import TrainOptions
 from brightfield.pipeline.agreement import compare
 from brightfield.pipeline.calibrate import assemble
+from brightfield.pipeline.choice import choose_method
 from brightfield.pipeline.facts import facts_of
 from brightfield.pipeline.preflight import (
     Ready,
@@ -151,7 +152,7 @@ def _train(dataset: Dataset, learner: Learner, group: Processes, request: Reques
         images = [s.image for s in ready.calibration.samples]
         agreement = compare(inspector, fitted, images, progress)
         seconds = workspace.spent + time.perf_counter() - begin  # without the time to save
-        facts = facts_of(ready, fitted, options, seconds)
+        facts = facts_of(ready, fitted, options, seconds, choose_method(dataset, options).reason)
         inspector = replace(inspector, facts={**facts, "agreement": agreement})
         if request.output is not None and group.first:
             inspector.save(request.output)

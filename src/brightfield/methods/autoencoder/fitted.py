@@ -14,7 +14,7 @@ from brightfield.engine.network import Network
 from brightfield.engine.pixels import normalise
 from brightfield.engine.resample import averaging, resampled
 from brightfield.engine.trunk import PIXELS_AT_ONCE
-from brightfield.errors import BundleError
+from brightfield.errors import said_if_unfit
 from brightfield.methods.base import Judgement, Picture, Stored
 from brightfield.methods.good_parts.evidence import DIGITS, Place, cells_in, in_pixels, judge_tiles, top_mean
 from brightfield.verdict import HeatmapKind
@@ -149,15 +149,10 @@ def load_autoencoder(
     Raises:
         BundleError: If a setting or the network is missing, or ONNX Runtime cannot run it.
     """
-    try:
+    with said_if_unfit():
         standard = Standard(*(float(stored.settings[name]) for name in ("calm", "unit", "share")))
         if not standard.unit > 0:
             raise ValueError(f"the unit is {standard.unit}; expected it above 0")
         return AutoencoderMethod(
             ExportedResiduals(Network(stored.networks[_NETWORK])), standard, preprocessing
         )
-    except (KeyError, TypeError, ValueError) as e:
-        raise BundleError(
-            f"the bundle's settings do not fit the autoencoder ({type(e).__name__}: {str(e)[:200]}); "
-            "it may come from another version: see created_with in its manifest"
-        ) from e

@@ -20,7 +20,7 @@ from brightfield.engine.pooling import map_gradients, pool_bags, tile_weights
 from brightfield.engine.spec import HeadSpec
 from brightfield.engine.trunk import BATCH_PIXELS, Trunk, model_name, models_by_side
 from brightfield.engine.views import VIEWS
-from brightfield.errors import BundleError
+from brightfield.errors import said_if_unfit
 from brightfield.methods.base import Judgement, Picture, Stored
 from brightfield.methods.declared import plain
 from brightfield.verdict import HeatmapKind
@@ -219,7 +219,7 @@ def load_classifier(
     Raises:
         BundleError: If the weights do not fit the settings, or ONNX Runtime cannot run the network.
     """
-    try:
+    with said_if_unfit():
         spec = HeadSpec.from_dict(dict(stored.settings["head"]))
         head = head_from_arrays(spec, stored.arrays)
         if head.biases[-1].shape[-1] != len(classes):
@@ -236,8 +236,3 @@ def load_classifier(
             views=views,
             backbone=dict(stored.settings["backbone"]),
         )
-    except (IndexError, KeyError, TypeError, ValueError) as e:
-        raise BundleError(
-            f"the bundle's weights do not fit its settings ({type(e).__name__}: {str(e)[:200]}); "
-            "it may come from another version: see created_with in its manifest"
-        ) from e

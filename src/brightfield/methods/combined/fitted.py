@@ -12,7 +12,7 @@ import numpy.typing as npt
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import at_peak
 from brightfield.decide.heat import at_size
-from brightfield.errors import BundleError
+from brightfield.errors import said_if_unfit
 from brightfield.methods.base import Judgement, Method, Picture, Stored
 from brightfield.methods.classifier.fitted import load_classifier
 from brightfield.methods.declared import plain
@@ -167,15 +167,10 @@ def load_combined(
     Raises:
         BundleError: If a half does not fit its settings, or ONNX Runtime cannot run a network.
     """
-    try:
+    with said_if_unfit():
         halves = [_half(name, stored, classes, normal) for name in (CLASSIFIER, PATCHES)]
         tells_types = bool(stored.settings["tells_types"])
         return Combined(*halves, normal=list(classes).index(str(normal)), tells_types=tells_types)
-    except (KeyError, TypeError, ValueError) as e:
-        raise BundleError(
-            f"the bundle's arrays do not fit its settings ({type(e).__name__}: {str(e)[:200]}); "
-            "it may come from another version: see created_with in its manifest"
-        ) from e
 
 
 def _half(name: str, stored: Stored, classes: Sequence[str], normal: str | None) -> Half:

@@ -15,7 +15,7 @@ from brightfield.engine.network import Network
 from brightfield.engine.patches import Embedding
 from brightfield.engine.pixels import normalise
 from brightfield.engine.trunk import BATCH_PIXELS, Trunk, model_name, models_by_side
-from brightfield.errors import BundleError
+from brightfield.errors import said_if_unfit
 from brightfield.methods.base import Judgement, Picture, Stored
 from brightfield.methods.declared import plain
 from brightfield.methods.good_parts.evidence import DIGITS, Place, cells_in, in_pixels, judge_tiles, top_mean
@@ -253,7 +253,7 @@ def load_patch_method(name: str, stored: Stored, preprocessing: Preprocessing) -
     Raises:
         BundleError: If the arrays do not fit the settings, or ONNX Runtime cannot run a network.
     """
-    try:
+    with said_if_unfit():
         members = [_member(i, values, stored) for i, values in enumerate(stored.settings["members"])]
         networks = models_by_side(stored.networks)
         if not members or not networks:
@@ -265,11 +265,6 @@ def load_patch_method(name: str, stored: Stored, preprocessing: Preprocessing) -
             preprocessing,
             backbone=dict(stored.settings["backbone"]),
         )
-    except (IndexError, KeyError, TypeError, ValueError) as e:
-        raise BundleError(
-            f"the bundle's arrays do not fit its settings ({type(e).__name__}: {str(e)[:200]}); "
-            "it may come from another version: see created_with in its manifest"
-        ) from e
 
 
 def _member(i: int, values: Mapping[str, Any], stored: Stored) -> Member:
