@@ -186,7 +186,7 @@ class _Fit:
             else Collected(None)
             for plan, e in zip(self.plans, embedded, strict=True)
         ]
-        every = max(1, len(kept) // MOST_FOR_A_FLOW)
+        every = _step(len(kept), MOST_FOR_A_FLOW)
         collect(self.seen, self.plans, embedded, collected, self._tiles(kept, "features"), every=every)
         members, twins, history = [], [], []
         for plan, embedding, one in zip(self.plans, embedded, collected, strict=True):
@@ -196,11 +196,11 @@ class _Fit:
             twins.append(alike)
         rows, measured = self._chosen(members, aside)
         # the held-out parts are good parts too: now that nothing is measured on them, the bank takes them in
-        taken_in = [collected[i] for i in rows if collected[i].coreset is not None]
-        if taken_in and held.any():
-            plans, embeds = [self.plans[i] for i in rows], [embedded[i] for i in rows]
+        banks = [i for i in rows if collected[i].coreset is not None]
+        if banks and held.any():
+            plans, embeds = [self.plans[i] for i in banks], [embedded[i] for i in banks]
             more = self._tiles(aside, "features", first=len(kept))
-            self._take_in(plans, embeds, [collected[i] for i in rows], more)
+            self._take_in(plans, embeds, [collected[i] for i in banks], more)
         final: list[Member] = []
         for i in rows:
             coreset = collected[i].coreset
@@ -218,13 +218,14 @@ class _Fit:
 
     def _embeddings(self, paths: Sequence[Path]) -> list[Embedding]:
         """Return each plan's embedding, with positions where the parts lie still."""
-        some = paths[:: max(1, len(paths) // FOR_WHITENING)]
+        some = paths[:: _step(len(paths), FOR_WHITENING)]
         embedded = embeddings(self.seen, self.plans, self._tiles(some, "whitening"))
-        wanted = getattr(self.options, "position", "no")
+        options = self.options
+        wanted = options.position if isinstance(options, PatchCoreOptions | FusionOptions) else "no"
         if wanted == "no":
             return embedded
         samples = [Collected(None) for _ in self.plans]
-        few = paths[:: max(1, len(paths) // MOST)][:MOST]
+        few = paths[:: _step(len(paths), MOST)]
         collect(self.seen, self.plans, embedded, samples, self._tiles(few, "position"))
         return [
             replace(e, position=position_weight(np.stack(s.tiles), wanted)) if plan.name == BANK else e
@@ -292,6 +293,11 @@ class _Fit:
             working_pictures(paths, self.seen.preprocessing), stage, len(paths), self.job.progress
         )
         return tile_stream(pictures, self.seen.preprocessing, first=first)
+
+
+def _step(count: int, most: int) -> int:
+    """Return the step at which no more than `most` of `count` are taken, evenly spaced."""
+    return max(1, -(-count // most))
 
 
 def _drawn(pictures: Iterator[Picture], rng: np.random.Generator) -> Iterator[Picture]:
