@@ -144,7 +144,7 @@ def test_of_too_many_tiles_an_even_share_is_kept() -> None:
 
 def test_a_bundle_that_is_not_whole_is_refused(bundle: Path) -> None:
     stored = brightfield.load(bundle).method.stored()
-    with pytest.raises(BundleError, match="do not fit the autoencoder"):
+    with pytest.raises(BundleError, match="do not fit its settings"):
         load_autoencoder(Stored({}, {}, stored.settings), RULE, (), None)
     with pytest.raises(BundleError, match="the unit is 0"):
         load_autoencoder(Stored(stored.networks, {}, {**stored.settings, "unit": 0}), RULE, (), None)
