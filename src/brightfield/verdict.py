@@ -88,6 +88,31 @@ class Closest:
 
 
 @dataclass(frozen=True)
+class Defect:
+    """One connected defect, measured in pixels of the original image.
+
+    Attributes:
+        type: The defect type.
+        area: The area in square pixels.
+        length: The longer side of the smallest rectangle, at any angle, around the defect, in pixels.
+        width: The shorter side of that rectangle, in pixels.
+        centre: The (row, column) of the centre of its area; a pixel's own centre is a whole number.
+        box: The (top, left, height, width) of the pixels, upright.
+        heat: The largest heat in it.
+        probability: The largest probability of a defective pixel in it; None where the method gives none.
+    """
+
+    type: str
+    area: float
+    length: float
+    width: float
+    centre: tuple[float, float]
+    box: tuple[int, int, int, int]
+    heat: float
+    probability: float | None = None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The verdict of an inspector on one image.
 
@@ -114,6 +139,10 @@ class Verdict:
         region: bool (H, W), true where the inspector looks; None for everywhere, or without a heatmap.
         closest: The good part that comes closest at the most unusual place; None without a heatmap, or where
             the method keeps no good parts.
+        defects: The connected defects of the mask, the largest first; empty without a mask.
+        types: The names of the defect types that `class_map` tells apart; empty without one.
+        class_map: uint8 (H, W), the type of each pixel of the mask as its position in `types` from 1 on, 0
+            elsewhere; None where the method tells no types of pixels apart.
 
     Raises:
         InputError: If a value is outside its range, or two values contradict each other.
@@ -136,6 +165,9 @@ class Verdict:
     scale: Scale | None = None
     region: BoolMap | None = field(default=None, repr=False, compare=False)
     closest: Closest | None = field(default=None, repr=False, compare=False)
+    defects: tuple[Defect, ...] = field(default=(), repr=False)
+    types: tuple[str, ...] = field(default=(), repr=False)
+    class_map: npt.NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.score):

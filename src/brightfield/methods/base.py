@@ -24,6 +24,22 @@ Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
+class Segments:
+    """Which pixels show a defect, and of which type, at working size.
+
+    Attributes:
+        types: The names of the defect types.
+        class_map: uint8 (h, w): the most probable type of each pixel, as its position in `types` from 1 on,
+            whether or not the pixel is defective; 0 where no type is.
+        probability: float32 (h, w), the probability in [0, 1] that the pixel is defective, of whatever type.
+    """
+
+    types: tuple[str, ...]
+    class_map: npt.NDArray[np.uint8] = field(repr=False)
+    probability: npt.NDArray[np.float32] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Judgement:
     """A method's result for one image, before calibration.
 
@@ -35,12 +51,14 @@ class Judgement:
             score's units, and 0 where nothing is unusual.
         closest: The good part that comes closest at the most unusual place, with heat only; None where the
             method keeps no good parts.
+        segments: The pixels' types, with heat only; None where the method tells no pixels apart.
     """
 
     score: float
     logits: npt.NDArray[np.float64] | None
     heat: npt.NDArray[np.float32] | None
     closest: Closest | None = None
+    segments: Segments | None = None
 
 
 @dataclass(frozen=True)
