@@ -46,25 +46,29 @@ def cut_tiles(
 def stitch(
     maps: npt.NDArray[np.float32], origins: list[tuple[int, int]], shape: tuple[int, int]
 ) -> npt.NDArray[np.float32]:
-    """Return one map (H, W), joined from the maps of its tiles, float32 (T, tile, tile).
+    """Return one map (..., H, W), joined from the maps of tiles of one size, float32 (T, ..., h, w).
 
     Where tiles overlap, their mean is taken with weights that fall towards a tile's border, so that no seams
     show.
     """
     if len(origins) == 1:  # it covers the image
         top, left = origins[0]
-        return maps[0, -top : shape[0] - top, -left : shape[1] - left]
-    tile = maps.shape[1]
-    ramp = np.minimum(np.arange(tile) + 1, np.arange(tile)[::-1] + 1).astype(np.float32)
-    tent = np.minimum(ramp[:, None], ramp[None, :])  # (tile, tile), largest in the middle
-    total = np.zeros(shape, dtype=np.float32)
+        return maps[0, ..., -top : shape[0] - top, -left : shape[1] - left]
+    height, width = maps.shape[-2:]
+    tent = np.minimum(_ramp(height)[:, None], _ramp(width)[None, :])  # (h, w), largest in the middle
+    total = np.zeros((*maps.shape[1:-2], *shape), dtype=np.float32)
     weight = np.zeros(shape, dtype=np.float32)
     for values, (top, left) in zip(maps, origins, strict=True):
-        (y0, y1), (x0, x1) = _inside(top, tile, shape[0]), _inside(left, tile, shape[1])
+        (y0, y1), (x0, x1) = _inside(top, height, shape[0]), _inside(left, width, shape[1])
         place = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
-        total[y0:y1, x0:x1] += (values * tent)[place]
+        total[..., y0:y1, x0:x1] += (values * tent)[..., *place]
         weight[y0:y1, x0:x1] += tent[place]
     return np.asarray(total / np.maximum(weight, 1e-6), dtype=np.float32)
+
+
+def _ramp(length: int) -> npt.NDArray[np.float32]:
+    """Return the weights along one side of a tile, float32 (length,): 1 at its border, growing inwards."""
+    return np.minimum(np.arange(length) + 1, np.arange(length)[::-1] + 1).astype(np.float32)
 
 
 def at_peak(heat: npt.NDArray[np.float32], peak: float) -> npt.NDArray[np.float32]:

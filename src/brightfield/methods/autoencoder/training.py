@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from brightfield.data.preprocessing import Preprocessing
-from brightfield.disk.atomic import write_atomically
 from brightfield.engine.pixels import normalise
+from brightfield.learn.course import Bounds, Course, course_within, kept_course
 from brightfield.learn.epochs import Epochs, History, Row, run_epochs
 from brightfield.learn.optimisers import Rates, build_optimisers
 from brightfield.learn.runtime import Runtime
@@ -34,31 +33,11 @@ WEIGHT_DECAY = 1e-4
 TIMED_STEPS = 3
 """The steps whose time tells how many the budget allows; one more before them is not timed."""
 
-LEAST_STEPS, MOST_STEPS = 20, 6000
+BOUNDS = Bounds(least=20, most=6000)
 """Fewer steps teach nothing, whatever the budget; more improve nothing."""
 
 FOR_THE_COLOUR = 100
 """The most tiles, or nearly, whose mean colour the untrained network gives."""
-
-LEAST_EPOCHS = 10
-"""Where the budget does not allow so many passes over all tiles, an epoch is part of a pass."""
-
-STEPS_AT_ONCE = 10
-"""The least steps of an epoch, so that few tiles are not validated after every step: several passes then."""
-
-
-@dataclass(frozen=True)
-class Course:
-    """The course of a training, chosen once; a resumed training keeps it.
-
-    Attributes:
-        epochs: The number of epochs.
-        steps: The optimiser's steps in an epoch.
-    """
-
-    epochs: int
-    steps: int
-
 
 @dataclass(frozen=True)
 class Data:
@@ -102,35 +81,17 @@ def train_autoencoder(
     net = Autoencoder(data.preprocessing.tile)
     some = data.tiles[:: max(1, len(data.tiles) // FOR_THE_COLOUR)]
     net.begin_with(torch.from_numpy(normalise(some, data.preprocessing)).mean((0, 2, 3)))
-    course = _kept_course(folder / "autoencoder.json")
-    if course is None:
-        every = -(-len(data.tiles) // BATCH)
-        course = (
-            Course(epochs, every)
-            if epochs
-            else course_within(budget, _step_seconds(net, data, runtime), every)
-        )
-        write_atomically(folder / "autoencoder.json", json.dumps(asdict(course)).encode())
+    every = -(-len(data.tiles) // BATCH)
+
+    def choose() -> Course:
+        if epochs:
+            return Course(epochs, every)
+        return course_within(budget, _step_seconds(net, data, runtime), every, BOUNDS)
+
+    course = kept_course(folder / "autoencoder.json", choose)
     training = _Training(net, data, runtime, course, seed)
     history = run_epochs(training, Epochs("train", course.epochs), folder / "autoencoder.pt", progress)
     return net, history
-
-
-def course_within(budget: float, step_seconds: float, pass_steps: int) -> Course:
-    """Return how long to train within a time budget.
-
-    Args:
-        budget: The time in seconds.
-        step_seconds: The time of one step in seconds.
-        pass_steps: The steps of one pass over all tiles.
-    """
-    total = int(min(MOST_STEPS, max(LEAST_STEPS, budget / step_seconds)))
-    steps = max(1, min(max(pass_steps, STEPS_AT_ONCE), total // LEAST_EPOCHS))
-    return Course(total // steps, steps)
-
-
-def _kept_course(path: Path) -> Course | None:
-    return Course(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
 def _step_seconds(net: Autoencoder, data: Data, runtime: Runtime) -> float:

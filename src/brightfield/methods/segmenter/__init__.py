@@ -1,0 +1,1 @@
+"""A compact U-Net that marks the pixels of every defect, and their type."""
