@@ -18,6 +18,7 @@ from brightfield.data.cifar import PICKLE_FOLDER
 from brightfield.data.dataset import Dataset
 from brightfield.data.layouts import load_folder
 from brightfield.data.manifest import MANIFEST_SUFFIXES, load_manifest
+from brightfield.data.mask_values import with_mask_values
 from brightfield.errors import DataError
 
 _LOG = logging.getLogger(__name__)
@@ -48,8 +49,8 @@ def load(data: str | Path, *, normal: str | None = None, root: Path | None = Non
         folder = path.parent.resolve().name
         # `manifest.csv` tells nothing of its data set, so that takes its folder's name
         name = folder if path.stem.lower() == "manifest" and folder else path.stem
-        return load_manifest(path, name=name, normal=normal)
-    return _load_directory(path, normal)
+        return with_mask_values(load_manifest(path, name=name, normal=normal), path.parent)
+    return with_mask_values(_load_directory(path, normal), path)
 
 
 def _load_directory(path: Path, normal: str | None) -> Dataset:

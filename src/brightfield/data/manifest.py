@@ -187,7 +187,7 @@ def _probability(text: str, where: str) -> float | None:
 def _check_files(manifest: Path, samples: Sequence[Sample]) -> None:
     for kind, paths in (
         ("images", [s.path for s in samples]),
-        ("masks", [s.mask for s in samples if s.mask is not None]),
+        ("masks", [s.mask_file for s in samples if s.mask_file is not None]),
     ):
         missing = [str(p) for p in paths if not p.is_file()]
         if missing:
