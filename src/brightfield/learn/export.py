@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -44,30 +45,74 @@ def export_trunk(net: nn.Module, side: int, seen: Sequence[int], *, any_size: bo
     sizes = [torch.tensor([s, s]) for s in seen]
     with torch.inference_mode(False), torch.no_grad():
         expected = [whole(probe, size) for size in sizes]
-        try:
-            with _same_padding(net), _nothing_printed():
-                network = Network(_trace(whole, (probe[:1], sizes[0]), len(expected[0]), any_size))
-            exported = [
+        with _same_padding(net), _said_if_not_run():
+            network = Network(_trace(whole, (probe[:1], sizes[0]), len(expected[0]), any_size))
+            found = [
                 network({PICTURES: probe.numpy(), SIZE: size.numpy()}, network.outputs) for size in sizes
             ]
-        except (MemoryError, MissingPackageError):
-            raise
-        except Exception as error:  # a tracer or a compiler may raise anything
-            raise WeightsError(
-                f"this backbone cannot be run by ONNX Runtime ({type(error).__name__}: "
-                f"{' '.join(str(error).split())[:200]}); choose another with --backbone"
-            ) from error
-    pairs = zip(itertools.chain(*expected), itertools.chain(*exported), strict=True)
-    for of_torch, of_onnx in pairs:
-        most = TOLERANCE * max(1e-6, float(of_torch.abs().max()))
-        if of_torch.shape != of_onnx.shape or not torch.allclose(
-            of_torch, torch.from_numpy(of_onnx), rtol=0.0, atol=most
-        ):
-            raise WeightsError(
-                "this backbone gives other values in ONNX Runtime than in torch; choose another with "
-                "--backbone"
-            )
+    for of_torch, of_onnx in zip(itertools.chain(*expected), itertools.chain(*found), strict=True):
+        _check_alike(of_torch, of_onnx)
     return network
+
+
+def exported(
+    net: nn.Module,
+    shapes: Sequence[tuple[int, int]],
+    names: tuple[str, str],
+    free: Mapping[int, str],
+) -> Network:
+    """Export a network with one input and one output to ONNX, and compare it with torch at every shape.
+
+    Args:
+        net: The network, of normalised pictures (N, 3, H, W); it is put in evaluation mode.
+        shapes: The (H, W) of pictures at which it is compared; it is traced with the first.
+        names: The names of its input and its output.
+        free: The names of the input's axes whose length may vary, by their numbers.
+
+    Raises:
+        WeightsError: If the network cannot be exported, or its outputs differ.
+    """
+    net.eval()
+    draw = torch.Generator().manual_seed(0)
+    probes = [torch.randn(2, 3, height, width, generator=draw) for height, width in shapes]
+    with torch.inference_mode(False), torch.no_grad():
+        expected = [net(probe) for probe in probes]
+        with _same_padding(net), _said_if_not_run():
+            network = Network(traced(net, (probes[0][:1],), names[:1], names[1:], {names[0]: free}))
+            found = [network({names[0]: probe.numpy()}, network.outputs)[0] for probe in probes]
+    for of_torch, of_onnx in zip(expected, found, strict=True):
+        _check_alike(of_torch, of_onnx)
+    return network
+
+
+@contextlib.contextmanager
+def _said_if_not_run() -> Iterator[None]:
+    """Raise `WeightsError` where what is traced and run inside the block fails; nothing is printed."""
+    try:
+        with _nothing_printed():
+            yield
+    except (MemoryError, MissingPackageError):
+        raise
+    except Exception as error:  # a tracer or a compiler may raise anything
+        raise WeightsError(
+            f"this backbone cannot be run by ONNX Runtime ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}); choose another with --backbone"
+        ) from error
+
+
+def _check_alike(of_torch: Tensor, of_onnx: npt.NDArray[Any]) -> None:
+    """Check that an output is the same in ONNX Runtime as in torch.
+
+    Raises:
+        WeightsError: If they differ.
+    """
+    most = TOLERANCE * max(1e-6, float(of_torch.abs().max()))
+    if of_torch.shape != of_onnx.shape or not torch.allclose(
+        of_torch, torch.from_numpy(of_onnx), rtol=0.0, atol=most
+    ):
+        raise WeightsError(
+            "this backbone gives other values in ONNX Runtime than in torch; choose another with --backbone"
+        )
 
 
 def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_size: bool) -> bytes:

@@ -37,6 +37,7 @@ _CLASSIFIER = "brightfield.methods.classifier"
 _PATCHES = "brightfield.methods.patches"
 _COMBINED = "brightfield.methods.combined"
 _AUTOENCODER = "brightfield.methods.autoencoder"
+_SEGMENTER = "brightfield.methods.segmenter"
 
 METHODS: dict[str, Entry] = {
     "classifier": Entry(
@@ -80,6 +81,12 @@ METHODS: dict[str, Entry] = {
         load=f"{_AUTOENCODER}.fitted:load_autoencoder",
         learner=f"{_AUTOENCODER}.learner:make_learner",
         good_parts_alone=True,
+    ),
+    "segmenter": Entry(
+        summary="learns from masks: which pixels are defective, and of which type (U-Net)",
+        options=f"{_SEGMENTER}.options:SegmenterOptions",
+        load=f"{_SEGMENTER}.fitted:load_segmenter",
+        learner=f"{_SEGMENTER}.learner:make_learner",
     ),
 }
 """All methods by name. A program may add its own: see `register`."""

@@ -39,6 +39,7 @@ BOUNDS = Bounds(least=20, most=6000)
 FOR_THE_COLOUR = 100
 """The most tiles, or nearly, whose mean colour the untrained network gives."""
 
+
 @dataclass(frozen=True)
 class Data:
     """The tiles of a training.

@@ -154,7 +154,7 @@ class Crops:
 
 
 def lit(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Return a picture, uint8 (H, W, 3), with another gamma, contrast and brightness, and half the time noise."""
+    """Return a picture, uint8 (H, W, 3), differently lit: gamma, contrast, brightness, and often noise."""
     levels = np.linspace(0, 1, LIT) ** np.exp(rng.uniform(-GAMMA, GAMMA))
     mean = float(levels[pixels[::4, ::4, 1]].mean())
     factor = np.exp(rng.uniform(-CONTRAST, CONTRAST))

@@ -20,12 +20,12 @@ LEAST_SHARE = 1e-3
 
 def evidence_of(probability: FloatArray) -> FloatArray:
     """Return the evidence of pixels, at least 0: nearly the log-odds above those of `CALM`."""
-    return np.log1p(probability / np.float32(CALM))
+    return np.asarray(np.log1p(probability / np.float32(CALM)))
 
 
 def probability_of(evidence: FloatArray) -> FloatArray:
     """Return the probability of pixels with this evidence, the inverse of `evidence_of`."""
-    return np.expm1(evidence) * np.float32(CALM)
+    return np.asarray(np.expm1(evidence) * np.float32(CALM))
 
 
 def highest(defective: FloatArray, inside: npt.NDArray[np.bool_] | None, count: int) -> npt.NDArray[np.intp]:
@@ -61,4 +61,4 @@ def class_logits(
     with np.errstate(divide="ignore"):
         logits = score + np.log(shares / shares.sum())
     logits[normal] = 0.0
-    return logits
+    return np.asarray(logits)

@@ -95,9 +95,11 @@ def fit(job: Job, options: SegmenterOptions) -> Fitted:
     class_of_type = classes_of(train, marks, types)
     if not any(m.types is not None for m in marks):
         raise DataError(
-            "no mask of the training split marks a pixel; expected some white ones: see brightfield data check"
+            "no mask of the training split marks a pixel; expected white ones: see brightfield data check"
         )
-    crops = Crops(caches[0], marks, weak_types(train, class_of_type), _crop_side(facts, rule, options), rule.fill)
+    crops = Crops(
+        caches[0], marks, weak_types(train, class_of_type), _crop_side(facts, rule, options), rule.fill
+    )
     trained, history = train_segmenter(
         net,
         crops,
@@ -225,8 +227,8 @@ def notes_of(train: Dataset, marks: Sequence[Marks]) -> list[str]:
     notes = [f"{masked} masks taught which pixels are defective."]
     if weak:
         notes.append(
-            f"{weak} defective parts have no mask, or an empty one: their class alone taught, that they show a "
-            "defect somewhere."
+            f"{weak} defective parts have no mask, or an empty one: their class alone taught, and that their "
+            "defect is somewhere."
         )
     if any(s.mask is None and s.label == train.normal for s in train.samples):
         notes.append("Good parts without a mask were taken as what their label says: no pixel is defective.")
@@ -243,7 +245,7 @@ def export(judge: Judge, tile: int, *, fixed: bool) -> Network:
     """
     sides = [(tile, tile)] if fixed else [(96, 96), (64, 128)]
     free = {0: "batch"} if fixed else {0: "batch", 2: "height", 3: "width"}
-    return exported(judge, sides, PICTURES, TYPES, free)
+    return exported(judge, sides, (PICTURES, TYPES), free)
 
 
 def _learned(method: Segmenter, pictures: Sequence[Picture]) -> Scores:

@@ -123,7 +123,9 @@ class Segmenter:
         # enlarging blurs the places that made the score: a part that is rejected is hot somewhere
         hottest = float(heat.max())
         if 0 < hottest < score:
-            heat = np.minimum(heat * np.float32(score / hottest * (1 + 1e-6)), evidence_of(np.ones(1, np.float32)))
+            heat = np.minimum(
+                heat * np.float32(score / hottest * (1 + 1e-6)), evidence_of(np.ones(1, np.float32))
+            )
         class_map = (types.argmax(0) + 1).astype(np.uint8)
         nearest = Image.fromarray(class_map).resize(
             (class_map.shape[1] * stride, class_map.shape[0] * stride), Image.Resampling.NEAREST
@@ -148,9 +150,14 @@ class Segmenter:
         """Return the probabilities (types, ceil(h/stride), ceil(w/stride)) of a picture, and the stride."""
         height, width = picture.shape[:2]
         tile = self.preprocessing.tile
-        sides = [tile if self.known.fixed else min(tile, -(-side // GRAIN) * GRAIN) for side in (height, width)]
+        sides = [
+            tile if self.known.fixed else min(tile, -(-side // GRAIN) * GRAIN) for side in (height, width)
+        ]
         starts = [
-            [start // GRAIN * GRAIN for start in tile_starts(-(-side // GRAIN) * GRAIN, part, self.preprocessing.overlap)]
+            [
+                start // GRAIN * GRAIN
+                for start in tile_starts(-(-side // GRAIN) * GRAIN, part, self.preprocessing.overlap)
+            ]
             if side > part
             else [0]
             for side, part in zip((height, width), sides, strict=True)

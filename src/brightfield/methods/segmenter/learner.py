@@ -36,8 +36,8 @@ class SegmenterLearner:
         """
         if train.normal is None:
             raise DataError(
-                f"{NAME} tells defective pixels from good ones, and no class of this data set is the good one "
-                f"({', '.join(train.classes)}): name it with --normal"
+                f"{NAME} tells defective pixels from good ones, and no class of this data set is the good "
+                f"one ({', '.join(train.classes)}): name it with --normal"
             )
         masked = sum(s.mask is not None and s.label != train.normal for s in train.samples)
         if not masked:

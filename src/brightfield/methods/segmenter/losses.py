@@ -15,13 +15,11 @@ UNKNOWN = 255
 FOCUS = 2.0
 """The exponent of the focal loss (gamma of Lin et al., Focal loss for dense object detection, 2017)."""
 
-SMOOTHING = 50.0
-"""The pixels that are added to both sides of a Dice ratio, so that a type of few pixels does not shake it."""
+SMOOTHING = 1.0
+"""The pixels that are added to both sides of a Dice ratio. More would hide types of few pixels."""
 
 
-def loss_of(
-    names: Sequence[str], logits: Tensor, labels: Tensor, weights: Tensor
-) -> Tensor:
+def loss_of(names: Sequence[str], logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Return the sum of losses over the pixels that count; 0 where none does.
 
     Args:
@@ -65,7 +63,7 @@ def _lovasz(logits: Tensor, labels: Tensor, _weights: Tensor) -> Tensor:
     """
     p = logits.softmax(1)
     parts = []
-    for number in labels.unique().tolist():
+    for number in torch.unique(labels).tolist():
         true = (labels == number).to(p.dtype)
         errors, order = torch.sort((true - p[:, number]).abs(), descending=True)
         sorted_true = true[order]

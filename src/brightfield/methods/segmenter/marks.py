@@ -130,7 +130,7 @@ def marks_of(
 def shrunk_types(types: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """Return a map of types (H, W) resized to (height, width): each pixel has the type that fills most of it.
 
-    A pixel is defective where at least half of it is; a defect too thin for that keeps every pixel it touches.
+    A pixel is defective where at least half of it is; where none is, every pixel that a defect touches.
     """
     if types.shape == shape:
         return types

@@ -54,14 +54,15 @@ class Encoder(nn.Module):
         self.indices = [chosen[stride][0] for stride in self.strides]
         self.channels = tuple(chosen[stride][1] for stride in self.strides)
         self.by_timm = isinstance(trunk, TimmTrunk)
-        self.net: Any = trunk.net if self.by_timm else trunk
+        net: Any = trunk.net if self.by_timm else trunk
+        self.net = net
         if self.by_timm:
-            self.net.prune_intermediate_layers(self.indices, prune_norm=True, prune_head=True)
+            net.prune_intermediate_layers(self.indices, prune_norm=True, prune_head=True)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return the maps of a normalised batch, shallow to deep."""
         if not self.by_timm:
-            maps = self.net(x)
+            maps: list[Tensor] = self.net.forward(x)
             return [maps[i] for i in self.indices]
         return list(
             self.net.forward_intermediates(
@@ -144,9 +145,9 @@ def _block(before: int, after: int, side: int, stride: int = 1) -> nn.Sequential
 class SegmenterNet(nn.Module):
     """An encoder and a decoder: normalised pictures (N, 3, H, W) to logits at stride 2 and at stride 8.
 
-    Ronneberger et al., U-Net: convolutional networks for biomedical image segmentation, 2015. What the encoder
-    was trained to see near the picture is kept: up to stride `KEPT_STRIDE` its weights, everywhere its
-    depthwise kernels, whose gradients cost most of a step's time, and the statistics of its normalisation.
+    Ronneberger et al., U-Net: convolutional networks for biomedical image segmentation, 2015. A pretrained
+    encoder keeps its weights up to stride `KEPT_STRIDE`, its depthwise kernels, whose gradients cost most of
+    a step's time, and the statistics of its normalisation.
     """
 
     def __init__(self, trunk: Trunk, classes: int, deepest: int, *, pretrained: bool) -> None:
@@ -184,7 +185,9 @@ class SegmenterNet(nn.Module):
 def keep_first_stages(trunk: Trunk) -> None:
     """Keep a backbone's weights up to stride `KEPT_STRIDE`, and the kernels of its depthwise convolutions."""
     later = sum(stride > KEPT_STRIDE for stride in sorted(set(trunk.spec.strides)))
-    trained = {id(p) for m in last_stages(trunk, later) for p in m.parameters(recurse=False)} if later else set()
+    trained = (
+        {id(p) for m in last_stages(trunk, later) for p in m.parameters(recurse=False)} if later else set()
+    )
     for parameter in trunk.parameters():
         parameter.requires_grad_(id(parameter) in trained)
     for module in trunk.modules():
@@ -231,7 +234,7 @@ class LibraryNet(nn.Module):
 
 
 def _copy_weights(trunk: TimmTrunk, encoder: nn.Module) -> None:
-    """Copy a backbone's weights into the same network without its end, whose stages may be named `stages_0`."""
+    """Copy a backbone's weights into the same network as the library has it, with names like `stages_0`."""
     given = trunk.net.state_dict()
     flat = {name.replace(".", "_", 1): value for name, value in given.items()}
     own = encoder.state_dict()
@@ -242,7 +245,7 @@ def _copy_weights(trunk: TimmTrunk, encoder: nn.Module) -> None:
             f"--decoder: the encoder of {trunk.spec.name!r} is named otherwise there ({missing[0]}); choose "
             "another backbone, or --decoder compact"
         )
-    encoder.load_state_dict(found)  # type: ignore[arg-type]
+    encoder.load_state_dict(found)
 
 
 def trained_parts(net: nn.Module) -> tuple[nn.Module, nn.Module]:

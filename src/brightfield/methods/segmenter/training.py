@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,9 +176,7 @@ class _Training:
     def train_one_epoch(self, epoch: int) -> Row:
         total = self.course.epochs * self.course.steps
         rate = float(self.optimisers[0].param_groups[0]["lr"])
-        losses = [
-            self.step((epoch * self.course.steps + i) / total) for i in range(self.course.steps)
-        ]
+        losses = [self.step((epoch * self.course.steps + i) / total) for i in range(self.course.steps)]
         return {"train_loss": float(torch.stack(losses).mean()), "learning_rate": rate}
 
     def step(self, done: float) -> Tensor:
@@ -207,7 +204,7 @@ class _Training:
         return loss.detach()
 
     def _sampled(self, labels: Tensor, logits: Tensor) -> Tensor:
-        """Return the labels at the logits' stride: of each cell one pixel, at random the same in all cells."""
+        """Return the labels at the logits' stride: of every cell the same pixel, drawn at random."""
         stride = labels.shape[1] // logits.shape[2]
         row, column = (int(self.rng.integers(stride)) for _ in range(2))
         return labels[:, row::stride, column::stride]
