@@ -25,6 +25,37 @@ def magnetic_tiles(folder: Path, groups: Path, seed: int, *, by_tile: bool = Tru
         seed: Of the permutation of groups, or of pictures.
         by_tile: Whether no tile is in two splits; else a random 80% of the good pictures train.
     """
+    samples = _tiles(folder, groups)
+    good = [s for s in samples if s.label == "free"]
+    tested = _tested_tiles(good, seed) if by_tile else _tested_at_random(good, seed)
+    shared_out = [
+        replace(s, split="test" if s.label != "free" or s.image in tested else "train") for s in samples
+    ]
+    return _tile_set(shared_out, by_tile=by_tile)
+
+
+def masked_tiles(folder: Path, groups: Path, seed: int, *, by_tile: bool) -> Dataset:
+    """Return the magnetic tiles with 60% of every class to train, 20% to calibrate and 20% to test.
+
+    The arguments are those of `magnetic_tiles`; by tile, whole tiles are taken until a split has its share.
+    """
+    rng = np.random.RandomState(seed)
+    shared_out: list[Sample] = []
+    samples = _tiles(folder, groups)
+    for label in sorted({str(s.label) for s in samples}):
+        of_class = [s for s in samples if s.label == label]
+        keys = [str(s.group) if by_tile else s.image for s in of_class]
+        before = 0
+        for key in rng.permutation(sorted(set(keys))):
+            share = before / len(of_class)
+            name = "train" if share < 0.6 else "calibration" if share < 0.8 else "test"
+            taken = [s for s, own in zip(of_class, keys, strict=True) if own == key]
+            shared_out += [replace(s, split=name) for s in taken]
+            before += len(taken)
+    return _tile_set(sorted(shared_out, key=lambda s: s.image), by_tile=by_tile)
+
+
+def _tiles(folder: Path, groups: Path) -> list[Sample]:
     with groups.open(encoding="utf-8", newline="") as file:
         group_of = {row["image"]: row["group"] for row in csv.DictReader(file)}
     samples = []
@@ -33,19 +64,15 @@ def magnetic_tiles(folder: Path, groups: Path, seed: int, *, by_tile: bool = Tru
         path = folder / image
         mask = path.with_suffix(".png") if label != "free" else None
         samples.append(Sample(image, path, label, mask=mask, group=group_of[image]))
-    good = [s for s in samples if s.label == "free"]
-    tested = _tested_tiles(good, seed) if by_tile else _tested_at_random(good, seed)
-    shared_out = tuple(
-        replace(
-            s,
-            split="test" if s.label != "free" or s.image in tested else "train",
-            group=s.group if by_tile else None,
-        )
-        for s in samples
-    )
+    return samples
+
+
+def _tile_set(samples: list[Sample], *, by_tile: bool) -> Dataset:
     types = sorted({str(s.label) for s in samples} - {"free"})
-    name = "magnetic tiles, by tile" if by_tile else "magnetic tiles, random split"
-    return Dataset(name, shared_out, ("free", *types), "free")
+    if by_tile:
+        return Dataset("magnetic tiles, by tile", tuple(samples), ("free", *types), "free")
+    alone = tuple(replace(s, group=None) for s in samples)
+    return Dataset("magnetic tiles, random split", alone, ("free", *types), "free")
 
 
 def _tested_tiles(good: list[Sample], seed: int) -> set[str]:
