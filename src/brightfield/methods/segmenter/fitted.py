@@ -109,7 +109,7 @@ class Segmenter:
         types, stride = self._types(picture)  # (types, h/stride, w/stride)
         defective = types.sum(0, dtype=np.float32).clip(0, 1)
         inside = self._inside(shape, defective.shape, stride)
-        top = highest(defective, inside, -(-SPECK // stride**2) if stride > 1 else SPECK)
+        top = highest(defective, inside, -(-SPECK // stride**2))
         score = float(evidence_of(defective.ravel()[top]).mean(dtype=np.float64))
         known = self.known
         found = types.reshape(len(types), -1)[:, top].mean(1)
@@ -154,12 +154,7 @@ class Segmenter:
             tile if self.known.fixed else min(tile, -(-side // GRAIN) * GRAIN) for side in (height, width)
         ]
         starts = [
-            [
-                start // GRAIN * GRAIN
-                for start in tile_starts(-(-side // GRAIN) * GRAIN, part, self.preprocessing.overlap)
-            ]
-            if side > part
-            else [0]
+            _starts(side, part, self.preprocessing.overlap)
             for side, part in zip((height, width), sides, strict=True)
         ]
         origins = [(top, left) for top in starts[0] for left in starts[1]]
@@ -189,6 +184,14 @@ class Segmenter:
             "fixed": known.fixed,
         }
         return Stored(self.pixels.models(), {}, settings)
+
+
+def _starts(length: int, part: int, overlap: int) -> list[int]:
+    """Return the first pixel of each piece along one side, multiples of `GRAIN`, which all strides divide."""
+    if length <= part:
+        return [0]
+    grains = tile_starts(-(-length // GRAIN), part // GRAIN, -(-overlap // GRAIN))
+    return [grain * GRAIN for grain in grains]
 
 
 def _enlarged(values: FloatArray, shape: tuple[int, int], stride: int) -> FloatArray:
