@@ -17,7 +17,7 @@ def random_method(rule: Preprocessing) -> Segmenter:
     import torch
 
     from brightfield.learn.backbone import build_trunk
-    from brightfield.methods.segmenter.fit import export
+    from brightfield.methods.segmenter.exporting import export
     from brightfield.methods.segmenter.network import Judge, SegmenterNet
 
     torch.manual_seed(5)
