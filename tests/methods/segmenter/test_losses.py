@@ -127,7 +127,7 @@ def jaccard_loss(wrong: set[int], true: set[int]) -> float:
 
 
 def lovasz(p: Rows, labels: npt.NDArray[np.int64]) -> float:
-    """Return the Lovász-softmax by its definition: sorted errors, by what each adds to the loss of the set."""
+    """Return the Lovász-softmax by its definition: sorted errors, by what each adds to the loss of a set."""
     losses = []
     for number in np.unique(labels):
         true = {int(i) for i in np.flatnonzero(labels == number)}

@@ -215,9 +215,11 @@ def load_segmenter(
         class_of_type = tuple(int(i) for i in stored.settings["class_of_type"])
         if normal is None or len(types) != len(class_of_type) or not types:
             raise ValueError("types and their classes do not fit, or no class is normal")
-        if not all(0 <= i < len(classes) for i in class_of_type):
-            raise ValueError(f"a type is of class number {max(class_of_type)}; there are {len(classes)}")
-        known = Known(
-            types, class_of_type, len(classes), classes.index(normal), bool(stored.settings["fixed"])
-        )
+        for i in class_of_type:
+            if not 0 <= i < len(classes):
+                raise ValueError(f"a type is of class number {i}; there are {len(classes)}")
+        at = classes.index(normal)
+        if at in class_of_type:
+            raise ValueError(f"a type is of the normal class, {normal!r}")
+        known = Known(types, class_of_type, len(classes), at, bool(stored.settings["fixed"]))
         return Segmenter(ExportedPixels(Network(stored.networks[_NETWORK])), known, preprocessing)
