@@ -78,6 +78,7 @@ EXTRA_OF = {
     "pyarrow": "parquet",
     "tensorboardX": "tensorboard",
     "mlflow": "mlflow",
+    "segmentation_models_pytorch": "segmentation",
 }
 """The extra of Brightfield's installation that installs each package."""
 

@@ -18,13 +18,15 @@ import numpy as np
 import numpy.typing as npt
 import patch_methods
 import pytest
+import segmenter_method
 from PIL import Image
 
 import brightfield
 from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.region import Region
-from brightfield.decide.calibration import Calibrator, Conformal, Temperature
+from brightfield.decide.calibration import ByType, Calibrator, Conformal, Temperature
+from brightfield.decide.curves import Platt
 from brightfield.decide.operating_point import OperatingPoint
 from brightfield.engine.spec import HeadSpec
 from brightfield.errors import ImageError
@@ -114,16 +116,26 @@ def of_autoencoder() -> tuple[Method, Calibrator, OperatingPoint]:
     return on_p_values_of(autoencoder_method.random_method(RULE))
 
 
+def of_segmenter() -> tuple[Method, Calibrator, OperatingPoint]:
+    # the review band, which begins at 0.3, begins where the log-odds are log(3 / 7): at a score of 5.3
+    curve = ByType(Platt(2.5, math.log(3 / 7) - 2.5 * 5.3), 1.5)
+    point = OperatingPoint("recall=0.9", 0.61, 20, 8, 1, 2, review=0.3)
+    return segmenter_method.random_method(RULE), curve, point
+
+
 KINDS: dict[str, Callable[[], tuple[Method, Calibrator, OperatingPoint]]] = {
     "classifier": of_classifier,
     "combined": of_combined,
     "mean part, scores": on_scores,
     "mean part, p-values": on_p_values,
     "autoencoder": of_autoencoder,
+    "segmenter": of_segmenter,
     **{name: partial(of_patches, name) for name in patch_methods.KINDS},
 }
 PEAK_IS_SCORE = ("classifier", fake_method.NAME)
 """The methods whose map's maximum is known: 1, or the score."""
+TELL_TYPES = ("classifier", combined.NAME, "segmenter")
+"""The methods that tell classes apart, and so give probabilities."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -313,9 +325,13 @@ def test_evidence_keeps_its_units_with_one_at_the_threshold(
         return
     # a part stops from a score of 1.5 on where the review band begins; p-values of (1 + 1) / 5 and of
     # (1 + 1) / 10 are those of one good part of four or nine, so that it stops beyond the second highest
-    assert isinstance(inspector.calibrator, Conformal)
-    on_score = inspector.operating_point.scale is Scale.SCORE
-    bound = 1.5 if on_score else math.nextafter(inspector.calibrator.good[-2], math.inf)
+    if inspector.operating_point.scale is Scale.PROBABILITY:
+        bound = 5.3
+    elif inspector.operating_point.scale is Scale.SCORE:
+        bound = 1.5
+    else:
+        assert isinstance(inspector.calibrator, Conformal)
+        bound = math.nextafter(inspector.calibrator.good[-2], math.inf)
     for picture in pictures[:3]:
         verdict = inspector.inspect(picture)
         assert verdict.heatmap is not None
@@ -336,7 +352,7 @@ def test_verdicts_say_on_which_scale(inspector: Inspector, pictures: list[Path])
     assert verdict.method == inspector.method.name
     assert verdict.heatmap is None
     assert verdict.scale is inspector.operating_point.scale
-    if inspector.method.name in ("classifier", combined.NAME):
+    if inspector.method.name in TELL_TYPES:
         assert sum(verdict.probabilities.values()) == pytest.approx(1)
         assert verdict.probability == pytest.approx(1 - verdict.probabilities["fine"])
         assert verdict.p_value is None

@@ -118,8 +118,6 @@ def _check_alike(of_torch: Tensor, of_onnx: npt.NDArray[Any]) -> None:
 def _trace(net: nn.Module, example: tuple[Tensor, Tensor], outputs: int, any_size: bool) -> bytes:
     """Return a network as an ONNX model of any batch size, and with `any_size` of any picture size."""
     free = {0: "batch", 2: "height", 3: "width"} if any_size else {0: "batch"}
-    register: Any = torch.onnx.register_custom_op_symbolic  # type: ignore[attr-defined]
-    register("aten::_upsample_bicubic2d_aa", _bicubic, OPSET)
     outputs_named = [POOLED, *(map_name(i) for i in range(outputs - 1))]
     return traced(net, example, [PICTURES, SIZE], outputs_named, {PICTURES: free})
 
@@ -142,6 +140,8 @@ def traced(
     """
     with said_if_missing():
         importlib.import_module("onnx")  # torch's exporter needs it
+    register: Any = torch.onnx.register_custom_op_symbolic  # type: ignore[attr-defined]
+    register("aten::_upsample_bicubic2d_aa", _bicubic, OPSET)
     file = io.BytesIO()
     with warnings.catch_warnings():
         # the tracing exporter takes a second, and the newer one many

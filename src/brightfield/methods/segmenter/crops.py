@@ -67,8 +67,10 @@ class Crops:
             fill: The colour outside pictures.
         """
         self.cache, self.marks, self.weak_types, self.side, self.fill = cache, marks, weak_types, side, fill
-        self.good = [i for i, m in enumerate(marks) if m.known]
+        self.known = [i for i, m in enumerate(marks) if m.known]
         self.weak = [i for i, m in enumerate(marks) if not m.known]
+        masked = sum(m.types is not None for m in marks)
+        self.weak_share = len(self.weak) / max(1, len(self.weak) + masked)
         self.by_type: dict[int, list[int]] = {}
         for i, m in enumerate(marks):
             if m.types is not None:
@@ -90,15 +92,14 @@ class Crops:
 
     def draw(self, rng: np.random.Generator) -> Crop:
         """Return a random crop, turned, mirrored and differently lit."""
-        masked = sum(m.types is not None for m in self.marks)
         if rng.random() < ON_A_DEFECT:
-            if self.weak and rng.random() < len(self.weak) / (len(self.weak) + masked):
+            if self.weak and rng.random() < self.weak_share:
                 return self.anywhere(self.weak[int(rng.integers(len(self.weak)))], rng)
             if self.by_type:
                 number = list(self.by_type)[int(rng.integers(len(self.by_type)))]
                 i = self.by_type[number][int(rng.integers(len(self.by_type[number])))]
                 return self._varied(self.cut(i, self._around(i, number, rng)), rng)
-        return self.anywhere(self.good[int(rng.integers(len(self.good)))], rng)
+        return self.anywhere(self.known[int(rng.integers(len(self.known)))], rng)
 
     def anywhere(self, i: int, rng: np.random.Generator) -> Crop:
         """Return a random crop of picture i, turned, mirrored and differently lit."""
@@ -138,7 +139,7 @@ class Crops:
         rows, columns = np.nonzero(m.types == number)
         j = int(rng.integers(len(rows)))
         corner = []
-        for at, length in zip((rows[j] + m.top, columns[j] + m.left), self.cache.shapes[i][:2], strict=False):
+        for at, length in zip((rows[j] + m.top, columns[j] + m.left), self.cache.shapes[i][:2], strict=True):
             margin = round(OFF_CENTRE * self.side)
             start = int(at) - int(rng.integers(margin, self.side - margin + 1))
             low, high = sorted((0, length - self.side))

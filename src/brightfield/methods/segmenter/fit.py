@@ -17,44 +17,31 @@ from torch import nn
 
 from brightfield.data.cache import PixelCache, build_cache
 from brightfield.data.dataset import Dataset
-from brightfield.data.decode import bit_depth
 from brightfield.data.mask_types import mask_types
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.region_check import facts_inside
-from brightfield.data.scan import ImageFacts, scan_readable
+from brightfield.data.scan import scan_readable
 from brightfield.decide.scores import Scores
-from brightfield.engine.network import Network
 from brightfield.errors import DataError
-from brightfield.learn.backbone import BackboneSpec, build_trunk
-from brightfield.learn.export import exported
+from brightfield.learn.backbone import build_trunk
 from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weights
 from brightfield.methods.base import Fitted, Job, Picture
 from brightfield.methods.scoring import scores_of
 from brightfield.methods.segmenter.crops import Crops
-from brightfield.methods.segmenter.fitted import (
-    GRAIN,
-    PICTURES,
-    TYPES,
-    ExportedPixels,
-    Known,
-    Segmenter,
-)
+from brightfield.methods.segmenter.exporting import export, takes_one_size
+from brightfield.methods.segmenter.fitted import ExportedPixels, Known, Segmenter
+from brightfield.methods.segmenter.losses import UNKNOWN
 from brightfield.methods.segmenter.marks import Marks, read_marks
 from brightfield.methods.segmenter.network import Judge, LibraryNet, SegmenterNet
 from brightfield.methods.segmenter.options import COMPACT, TIME_BUDGET, SegmenterOptions, losses_of
+from brightfield.methods.segmenter.sizes import sizes_for
 from brightfield.methods.segmenter.training import Settings, train_segmenter
 
 log = logging.getLogger(__name__)
 
-LARGEST = 1600
-"""The longer side in pixels up to which pictures keep their size."""
-
-TILE, OVERLAP = 1024, 128
-"""The side of the pieces in which larger pictures are seen, and how much neighbours overlap, in pixels."""
-
-CROP = 224
-"""The side of crops in pixels."""
+MOST_TYPES = UNKNOWN - 1
+"""The most types that labels of 8 bits can tell apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,60 +70,47 @@ def fit(job: Job, options: SegmenterOptions) -> Fitted:
     """
     begin = time.perf_counter()
     torch.manual_seed(job.seed)
-    train, types = job.data.split("train"), mask_types(job.data)
+    train, types = job.data.split("train"), _types(job.data)
     trunk = build_trunk(options.backbone)
     origin = load_weights(trunk, options.weights)
     net = _network(trunk, len(types) + 1, options, origin)
+    fixed = takes_one_size(net, trunk.spec)
     facts = facts_inside(scan_readable([s.path for s in train.samples], job.progress), job.region)
-    rule, reason = preprocessing_for(facts, trunk.spec, options, job)
-    log.info("%s", reason)
+    sizes = sizes_for(facts, trunk.spec, options, job.region, fixed=fixed)
+    rule = sizes.preprocessing
+    log.info("%s", sizes.reason)
     caches = [_cache(job, name, rule) for name in ("train", "calibration")]
     marks = read_marks(train, caches[0].shapes, types, rule, job.progress)
-    class_of_type = classes_of(train, marks, types)
     if not any(m.types is not None for m in marks):
         raise DataError(
             "no mask of the training split marks a pixel; expected white ones: see brightfield data check"
         )
-    crops = Crops(
-        caches[0], marks, weak_types(train, class_of_type), _crop_side(facts, rule, options), rule.fill
+    known = Known(
+        types, classes_of(train, marks, types), len(train.classes), int(train.normal_index or 0), fixed
     )
+    crops = Crops(caches[0], marks, weak_types(train, known.class_of_type), sizes.crop, rule.fill)
     trained, history = train_segmenter(
         net,
         crops,
         rule,
         pick_runtime(trunk=net),
-        Settings(
-            losses_of(options.loss),
-            len(types),
-            TIME_BUDGET if options.time_budget is None else options.time_budget,
-            options.epochs,
-            job.seed,
-        ),
+        settings_of(options, len(types), job.seed),
         job.folder,
         job.progress,
     )
     judge = Judge(trained.cpu()).eval()
-    known = Known(
-        types,
-        class_of_type,
-        len(job.data.classes),
-        int(job.data.normal_index or 0),
-        trunk.spec.fixed_size,
-    )
-    network = export(judge, rule.tile, fixed=known.fixed)
-    method = Segmenter(ExportedPixels(network), known, rule)
     return Fitted(
-        method=method,
+        method=Segmenter(ExportedPixels(export(judge, rule.tile, fixed=fixed)), known, rule),
         preprocessing=rule,
         cache=caches[1],
         history=history,
         out_of_fold=None,
         facts={
-            "plan": f"{reason}; {len(history)} epochs on crops of {crops.side} px",
+            "plan": f"{sizes.reason}; {len(history)} epochs on crops of {sizes.crop} px",
             "fit_seconds": round(time.perf_counter() - begin, 1),
             "types": list(types),
             "parameters": sum(p.numel() for p in trained.parameters()),
-            "notes": notes_of(train, marks),
+            "notes": notes_of(train, marks, known),
         },
         weights_licence=f"{origin.licence} ({origin.source})",
         weights_sha256=origin.sha256,
@@ -144,41 +118,30 @@ def fit(job: Job, options: SegmenterOptions) -> Fitted:
     )
 
 
+def _types(data: Dataset) -> tuple[str, ...]:
+    """Return the defect types of all splits, so that what a test measures is among them.
+
+    Raises:
+        DataError: If they are too many.
+    """
+    types = mask_types(data)
+    if len(types) > MOST_TYPES:
+        raise DataError(
+            f"the masks tell {len(types)} defect types apart; expected {MOST_TYPES} at most: join some"
+        )
+    return types
+
+
+def settings_of(options: SegmenterOptions, types: int, seed: int) -> Settings:
+    """Return how a segmenter of so many types is trained."""
+    budget = TIME_BUDGET if options.time_budget is None else options.time_budget
+    return Settings(losses_of(options.loss), types, budget, options.epochs, seed)
+
+
 def _network(trunk: Any, classes: int, options: SegmenterOptions, origin: WeightsOrigin) -> nn.Module:
     if options.decoder == COMPACT:
         return SegmenterNet(trunk, classes, options.deepest, pretrained=origin is not RANDOM_WEIGHTS)
     return LibraryNet(trunk, classes, options.decoder)
-
-
-def preprocessing_for(
-    facts: Sequence[ImageFacts], spec: BackboneSpec, options: SegmenterOptions, job: Job
-) -> tuple[Preprocessing, str]:
-    """Return the preprocessing of images with these facts, and the reason for the working size in words."""
-    large = round(float(np.percentile([max(f.height, f.width) for f in facts], 95)))
-    most = options.image_size or LARGEST
-    tile = spec.input_size if spec.fixed_size else -(-(options.tile or TILE) // GRAIN) * GRAIN
-    shrunk = large > most
-    rule = Preprocessing(
-        bits=bit_depth([f.maximum for f in facts if f.maximum is not None]),
-        long_side=most if shrunk or options.image_size else None,
-        enlarge=False,
-        tile=tile,
-        overlap=min(OVERLAP, tile // 4),
-        mean=spec.mean,
-        std=spec.std,
-        region=job.region,
-    )
-    seen = f"shrunk to {most} px" if shrunk else "seen at their own size"
-    return rule, f"images of {large} px {seen}"
-
-
-def _crop_side(facts: Sequence[ImageFacts], rule: Preprocessing, options: SegmenterOptions) -> int:
-    """Return the side of crops: no larger than pictures are, and a multiple of `GRAIN`."""
-    longest = max(max(f.height, f.width) for f in facts)
-    if rule.long_side is not None:
-        longest = min(longest, rule.long_side)
-    side = options.crop or CROP
-    return max(GRAIN, min(-(-side // GRAIN), -(-longest // GRAIN)) * GRAIN)
 
 
 def _cache(job: Job, split: str, rule: Preprocessing) -> PixelCache:
@@ -198,9 +161,10 @@ def classes_of(train: Dataset, marks: Sequence[Marks], types: Sequence[str]) -> 
     pixels: list[Counter[int]] = [Counter() for _ in types]
     for sample, mark in zip(train.samples, marks, strict=True):
         if mark.types is not None:
-            counted = np.bincount(mark.types.ravel(), minlength=len(types) + 1)
-            for number in range(len(types)):
-                pixels[number][train.classes.index(str(sample.label))] += int(counted[number + 1])
+            index = train.classes.index(str(sample.label))
+            for number, count in zip(*np.unique(mark.types, return_counts=True), strict=True):
+                if number:
+                    pixels[int(number) - 1][index] += int(count)
     first = next(i for i, name in enumerate(train.classes) if name != train.normal)
     found = []
     for name, counts in zip(types, pixels, strict=True):
@@ -220,8 +184,14 @@ def weak_types(train: Dataset, class_of_type: Sequence[int]) -> list[int]:
     return [numbers[0] if len(numbers) == 1 else 0 for numbers in found]
 
 
-def notes_of(train: Dataset, marks: Sequence[Marks]) -> list[str]:
+def notes_of(train: Dataset, marks: Sequence[Marks], known: Known) -> list[str]:
     """Return what a reader must know of the masks, in sentences."""
+    shown = {int(n) for m in marks if m.types is not None for n in np.unique(m.types)}
+    unseen = [name for number, name in enumerate(known.types, start=1) if number not in shown]
+    shown_classes = {known.class_of_type[number - 1] for number in shown if number}
+    unmarked = [
+        name for i, name in enumerate(train.classes) if name != train.normal and i not in shown_classes
+    ]
     masked = sum(m.types is not None for m in marks)
     weak = sum(not m.known for m in marks)
     notes = [f"{masked} masks taught which pixels are defective."]
@@ -232,20 +202,14 @@ def notes_of(train: Dataset, marks: Sequence[Marks]) -> list[str]:
         )
     if any(s.mask is None and s.label == train.normal for s in train.samples):
         notes.append("Good parts without a mask were taken as what their label says: no pixel is defective.")
+    if unseen:
+        notes.append(f"No training mask marks a pixel of {', '.join(unseen)}: nothing was learned of it.")
+    if unmarked:
+        notes.append(
+            f"No training mask shows a part of class {', '.join(unmarked)}: such parts are found as "
+            "defective, but hardly ever named so."
+        )
     return notes
-
-
-def export(judge: Judge, tile: int, *, fixed: bool) -> Network:
-    """Return a trained network, in evaluation mode, as ONNX Runtime executes it.
-
-    Args:
-        judge: The network.
-        tile: The side of the largest pieces that it sees.
-        fixed: Whether it takes pieces of that side only.
-    """
-    sides = [(tile, tile)] if fixed else [(96, 96), (64, 128)]
-    free = {0: "batch"} if fixed else {0: "batch", 2: "height", 3: "width"}
-    return exported(judge, sides, (PICTURES, TYPES), free)
 
 
 def _learned(method: Segmenter, pictures: Sequence[Picture]) -> Scores:

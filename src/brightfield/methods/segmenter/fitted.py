@@ -109,7 +109,7 @@ class Segmenter:
         types, stride = self._types(picture)  # (types, h/stride, w/stride)
         defective = types.sum(0, dtype=np.float32).clip(0, 1)
         inside = self._inside(shape, defective.shape, stride)
-        top = highest(defective, inside, -(-SPECK // stride**2) if stride > 1 else SPECK)
+        top = highest(defective, inside, -(-SPECK // stride**2))
         score = float(evidence_of(defective.ravel()[top]).mean(dtype=np.float64))
         known = self.known
         found = types.reshape(len(types), -1)[:, top].mean(1)
@@ -154,12 +154,7 @@ class Segmenter:
             tile if self.known.fixed else min(tile, -(-side // GRAIN) * GRAIN) for side in (height, width)
         ]
         starts = [
-            [
-                start // GRAIN * GRAIN
-                for start in tile_starts(-(-side // GRAIN) * GRAIN, part, self.preprocessing.overlap)
-            ]
-            if side > part
-            else [0]
+            _starts(side, part, self.preprocessing.overlap)
             for side, part in zip((height, width), sides, strict=True)
         ]
         origins = [(top, left) for top in starts[0] for left in starts[1]]
@@ -191,6 +186,14 @@ class Segmenter:
         return Stored(self.pixels.models(), {}, settings)
 
 
+def _starts(length: int, part: int, overlap: int) -> list[int]:
+    """Return the first pixel of each piece along one side, multiples of `GRAIN`, which all strides divide."""
+    if length <= part:
+        return [0]
+    grains = tile_starts(-(-length // GRAIN), part // GRAIN, -(-overlap // GRAIN))
+    return [grain * GRAIN for grain in grains]
+
+
 def _enlarged(values: FloatArray, shape: tuple[int, int], stride: int) -> FloatArray:
     """Return a map of a stride enlarged to (h, w), linear between pixel centres."""
     if stride == 1:
@@ -212,9 +215,11 @@ def load_segmenter(
         class_of_type = tuple(int(i) for i in stored.settings["class_of_type"])
         if normal is None or len(types) != len(class_of_type) or not types:
             raise ValueError("types and their classes do not fit, or no class is normal")
-        if not all(0 <= i < len(classes) for i in class_of_type):
-            raise ValueError(f"a type is of class number {max(class_of_type)}; there are {len(classes)}")
-        known = Known(
-            types, class_of_type, len(classes), classes.index(normal), bool(stored.settings["fixed"])
-        )
+        for i in class_of_type:
+            if not 0 <= i < len(classes):
+                raise ValueError(f"a type is of class number {i}; there are {len(classes)}")
+        at = classes.index(normal)
+        if at in class_of_type:
+            raise ValueError(f"a type is of the normal class, {normal!r}")
+        known = Known(types, class_of_type, len(classes), at, bool(stored.settings["fixed"]))
         return Segmenter(ExportedPixels(Network(stored.networks[_NETWORK])), known, preprocessing)

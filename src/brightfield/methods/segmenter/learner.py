@@ -29,7 +29,7 @@ class SegmenterLearner:
         return {"method": NAME}
 
     def check(self, train: Dataset, calibration: Dataset) -> None:
-        """Check that there are a normal class, good parts, and defective ones with masks.
+        """Check that there are a normal class, defective parts with masks, and both kinds to calibrate on.
 
         Raises:
             DataError: If something is missing.

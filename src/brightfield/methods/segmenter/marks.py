@@ -89,11 +89,7 @@ def read_marks(
     for one in ordered_map(marks, pairs):
         found.append(one)
         progress("masks", len(found), len(pairs))
-    empty = [
-        s.image
-        for s, m in zip(split.samples, found, strict=True)
-        if s.label != split.normal and s.mask is not None and m.types is None
-    ]
+    empty = [s.image for s, m in zip(split.samples, found, strict=True) if s.mask is not None and not m.known]
     if empty:
         log.warning(
             "%d defective part(s) have an empty mask, as %s; only their class teaches", len(empty), empty[0]
@@ -121,8 +117,8 @@ def marks_of(
         )
     small = shrunk_types(np.asarray(seen, dtype=np.uint8), shape)
     rows, columns = np.flatnonzero(small.any(1)), np.flatnonzero(small.any(0))
-    if not len(rows):
-        return Marks(known=False)
+    if not len(rows):  # where all marks are outside the region of interest, what is seen is good
+        return Marks(known=bool(whole.any()))
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     return Marks(True, int(top), int(left), small[top:bottom, left:right].copy())
 

@@ -32,23 +32,24 @@ BACKGROUND = 2.0
 class Encoder(nn.Module):
     """The maps of a backbone, the last of each stride from 2 to `deepest`: (N, 3, H, W) to (N, C, H/s, W/s).
 
-    What comes after the deepest map is cut off.
+    Of a timm network, what comes after the deepest map is cut off.
     """
 
     def __init__(self, trunk: Trunk, deepest: int) -> None:
         """Take over a backbone with its weights.
 
         Raises:
-            ConfigError: If the backbone has no map of a stride up to `deepest`.
+            ConfigError: If the backbone has no map of a suitable stride up to `deepest`.
         """
         super().__init__()
         found = _timm_maps(trunk.net) if isinstance(trunk, TimmTrunk) else _own_maps(trunk)
-        chosen = {stride: (i, channels) for i, stride, channels in found if stride <= deepest}
+        wanted = [stride for stride in WIDTHS if stride <= deepest]
+        chosen = {stride: (i, channels) for i, stride, channels in found if stride in wanted}
         if not chosen:
-            strides = ", ".join(str(stride) for _, stride, _ in found)
+            strides = ", ".join(str(stride) for stride in sorted({stride for _, stride, _ in found}))
             raise ConfigError(
                 f"--backbone {trunk.spec.name!r} has maps of stride {strides} only; expected one of stride "
-                f"{deepest} or less: choose another backbone, or a larger --deepest"
+                f"{', '.join(map(str, wanted[::-1]))}: choose another backbone, or a larger --deepest"
             )
         self.strides = tuple(sorted(chosen))
         self.indices = [chosen[stride][0] for stride in self.strides]
@@ -88,14 +89,14 @@ class Decoder(nn.Module):
         """Build the decoder with random weights.
 
         Args:
-            strides: The strides of the encoder's maps, ascending, powers of 2.
+            strides: The strides of the encoder's maps, ascending, out of `WIDTHS`.
             channels: Their channels.
             classes: The defect types and the background.
         """
         super().__init__()
         deepest = strides[-1]
         self.strides = tuple(strides)
-        width = WIDTHS[min(deepest, 32)]
+        width = WIDTHS[deepest]
         self.entrance = _block(channels[-1], width, 1)
         self.overview = nn.Conv2d(channels[-1], width, 1)
         self.spread = _block(width, width, 3)
@@ -110,13 +111,13 @@ class Decoder(nn.Module):
             self.joins[str(at)] = _block(width + skip, WIDTHS[at], 3)
             width, at = WIDTHS[at], at // 2
         self.head = nn.Conv2d(width, classes, 1)
-        self.aside = nn.Conv2d(WIDTHS[8], classes, 1)
+        self.aside = nn.Conv2d(WIDTHS[min(8, deepest)], classes, 1)
         with torch.no_grad():
             for last in (self.head, self.aside):
                 last.bias[0] += BACKGROUND  # type: ignore[index]
 
     def forward(self, x: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the logits at stride 2, (N, classes, H/2, W/2), and those at stride 8."""
+        """Return the logits at stride 2, (N, classes, H/2, W/2), and those at stride 8, or at the deepest."""
         deep = maps[-1]
         overview = self.overview(deep.mean((2, 3), keepdim=True))
         y = self.spread(self.entrance(deep) + overview)
@@ -198,7 +199,7 @@ def keep_first_stages(trunk: Trunk) -> None:
 class LibraryNet(nn.Module):
     """A network of segmentation_models_pytorch on a timm encoder: normalised pictures to logits.
 
-    Its map has the stride 1 or 4, by the decoder; it has no logits at stride 8.
+    Its logits are at stride 1; there are no others.
     """
 
     def __init__(self, trunk: Trunk, classes: int, decoder: str) -> None:

@@ -11,9 +11,13 @@ from brightfield.methods.good_parts.options import MOST_PIXELS
 BACKBONE = "tf_efficientnet_lite0"
 
 COMPACT = "compact"
-"""The decoder that is Brightfield's own; the others are those of segmentation_models_pytorch."""
+"""The decoder that is Brightfield's own."""
 
-DECODERS = (COMPACT, "unet", "unetplusplus", "linknet", "fpn", "pspnet", "deeplabv3plus", "manet", "pan")
+DECODERS = (COMPACT, "unet", "unetplusplus", "linknet", "fpn", "deeplabv3plus", "manet")
+"""The decoders; all but the first are segmentation_models_pytorch's.
+
+Of its others, PSPNet cannot be exported, and PAN fails on pictures of less than 128 px.
+"""
 
 LOSSES = ("cross-entropy", "weighted", "focal", "dice", "lovasz")
 
@@ -59,7 +63,7 @@ class SegmenterOptions:
         "the stride of the deepest map that the compact decoder reads, in pixels: 8, 16 or 32",
         default=16,
         metavar="PX",
-        low=4,
+        low=8,
         high=32,
     )
     image_size: int | None = option(
@@ -101,4 +105,4 @@ class SegmenterOptions:
     def __post_init__(self) -> None:
         check_all(self)
         if self.deepest & (self.deepest - 1):
-            raise ConfigError(f"--deepest is {self.deepest}; expected 4, 8, 16 or 32")
+            raise ConfigError(f"--deepest is {self.deepest}; expected 8, 16 or 32")
