@@ -34,6 +34,8 @@ def train(
     calibration: float | None = None,
     resplit: bool = False,
     roi: str | Path | None = None,
+    mm_per_pixel: float | None = None,
+    rules: str | Path | None = None,
     resume: bool = False,
     from_: str | Path | None = None,
     progress: Progress | None = None,
@@ -41,7 +43,7 @@ def train(
 ) -> Inspector:
     """Train an inspector, and save it where an output is given.
 
-    See `TrainOptions` for details of the options from `method` to `roi`.
+    See `TrainOptions` for details of the options from `method` to `rules`.
 
     Args:
         data: A folder, a manifest, a catalog name or a data set.
@@ -54,6 +56,8 @@ def train(
         calibration: Share of the remaining images for the calibration split.
         resplit: Whether to ignore the data set's own splits and split all images again.
         roi: A mask of the region of interest, white where the inspector looks.
+        mm_per_pixel: The side of a pixel of the original pictures in millimetres.
+        rules: A TOML file of limits on measured defects that decide beside the probability.
         resume: Whether to continue an interrupted training of the same output.
         from_: The bundle of an inspector whose memory bank takes in the new good parts; see `update`.
         progress: Callback for progress reports.
@@ -71,6 +75,8 @@ def train(
         "calibration": calibration,
         "resplit": resplit,
         "roi": None if roi is None else str(roi),
+        "mm_per_pixel": mm_per_pixel,
+        "rules": None if rules is None else str(rules),
     }
     chosen = make_options({**common, **options})
     if from_ is not None:
