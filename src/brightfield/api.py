@@ -16,7 +16,7 @@ from brightfield.evaluation.run import Evaluation, choose_split, evaluate_split,
 from brightfield.evaluation.run import evaluate as _evaluate
 from brightfield.evaluation.study import Study, check_can_decide, run_study
 from brightfield.inspector import Inspector, load
-from brightfield.options import make_options
+from brightfield.options import TrainOptions, make_options
 from brightfield.pipeline.preflight import group_note
 from brightfield.progress import Progress
 from brightfield.report.compose import write_evaluation
@@ -41,9 +41,7 @@ def train(
     progress: Progress | None = None,
     **options: Any,
 ) -> Inspector:
-    """Train an inspector, and save it where an output is given.
-
-    See `TrainOptions` for details of the options from `method` to `rules`.
+    """Train an inspector, and save it where an output is given; `TrainOptions` tells more of the options.
 
     Args:
         data: A folder, a manifest, a catalog name or a data set.
@@ -80,14 +78,25 @@ def train(
     }
     chosen = make_options({**common, **options})
     if from_ is not None:
-        if resume:
-            raise ConfigError("resume with from_: an update keeps no state; remove it")
-        from brightfield.pipeline.update import update
-
-        return update(data, output, from_, chosen, progress=progress)[0]
+        return _updated(data, output, from_, chosen, resume, progress)
     with said_if_missing():
         from brightfield.pipeline.train import train as run  # here, as evaluating must not need torch
     return run(data, output, chosen, resume=resume, progress=progress)
+
+
+def _updated(
+    data: str | Path | Dataset,
+    output: str | Path | None,
+    bundle: str | Path,
+    options: TrainOptions,
+    resume: bool,
+    progress: Progress | None,
+) -> Inspector:
+    if resume:
+        raise ConfigError("resume with from_: an update keeps no state; remove it")
+    from brightfield.pipeline.update import update
+
+    return update(data, output, bundle, options, progress=progress)[0]
 
 
 def compare(
