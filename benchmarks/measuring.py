@@ -60,7 +60,7 @@ def of_corners(mask: Mask) -> Floats:
 
 
 def around(points: Floats) -> Floats:
-    """Return the sides, the longer first, of the smallest rectangle around points, by each edge of their hull."""
+    """Return the sides, the longer first, of the smallest rectangle around points."""
     corners = points[ConvexHull(points, qhull_options="QJ").vertices]
     edges = np.roll(corners, -1, axis=0) - corners
     units = edges / np.linalg.norm(edges, axis=1)[:, None]
