@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from brightfield.errors import ConfigError
-from brightfield.methods.declared import Open, Option, check_all, option, options_of, plain, suggestion
+from brightfield.disk.toml_file import read_toml
+from brightfield.errors import ConfigError, suggestion
+from brightfield.methods.declared import Open, Option, check_all, option, options_of, plain
 from brightfield.methods.registry import METHODS, options_class
 
 AUTO = "auto"
@@ -47,6 +47,8 @@ class TrainOptions:
             quarter, and all known defects that are not tested calibrate besides.
         resplit: Whether to ignore the data set's own splits and split all images again.
         roi: A mask of the region of interest, white where the inspector looks, as `read_region` reads it.
+        mm_per_pixel: The side of a pixel of the original pictures in millimetres, above 0.
+        rules: A TOML file of limits that decide on measured defects, as `read_rules` reads it.
         own: Options of the method itself, by name; `own_options` builds the method's dataclass from them.
     """
 
@@ -70,6 +72,15 @@ class TrainOptions:
     roi: str | None = option(
         "a mask of the region of interest, white where the inspector looks and black elsewhere; it has the "
         "pictures' aspect ratio, at any size",
+        metavar="FILE",
+    )
+    mm_per_pixel: float | None = option(
+        "the side of a pixel of the original pictures in millimetres, so that defects are measured in mm",
+        metavar="MM",
+        low=Open(0),
+    )
+    rules: str | None = option(
+        "TOML file of limits on the size, number and type of defects that decide beside the probability",
         metavar="FILE",
     )
     own: Mapping[str, Any] = field(default_factory=dict)
@@ -172,23 +183,3 @@ def read_options(path: Path, given: Mapping[str, Any] | None = None) -> TrainOpt
     values = read_toml(path, "--config")
     make_options({**values, "method": (given or {}).get("method", values.get("method", AUTO))}, f" in {path}")
     return make_options({**values, **(given or {})})
-
-
-def read_toml(path: Path, option: str) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Args:
-        path: The file.
-        option: The command-line option that names it, for error messages.
-
-    Raises:
-        ConfigError: If it cannot be read or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise ConfigError(f"{option} {path} cannot be read: {e.strerror or e}") from e
-    except UnicodeDecodeError as e:
-        raise ConfigError(f"{option} {path} cannot be read: {e}") from e
-    except tomllib.TOMLDecodeError as e:
-        raise ConfigError(f"{option} {path} is not TOML: {e}") from e
