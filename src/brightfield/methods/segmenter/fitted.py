@@ -93,6 +93,11 @@ class Segmenter:
         """
         self.pixels, self.known, self.preprocessing = pixels, known, preprocessing
 
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The defect types between which pixels are told apart."""
+        return self.known.types
+
     def judge(self, pictures: Sequence[Picture], *, explain: bool) -> list[Judgement]:
         """Return the judgement of each picture of a batch, with heat and segments if `explain` is set.
 
