@@ -285,6 +285,25 @@ def test_heat(inspector: Inspector, cache: PixelCache) -> None:
         assert silent.score == pytest.approx(found.score, rel=1e-5)
 
 
+def test_segments(inspector: Inspector, cache: PixelCache) -> None:
+    for i in range(len(cache)):
+        (found,) = inspector.method.judge([cache[i]], explain=True)
+        (silent,) = inspector.method.judge([cache[i]], explain=False)
+        assert silent.segments is None
+        if inspector.method.name != "segmenter":
+            assert found.segments is None
+            continue
+        assert found.segments is not None
+        class_map, probability = found.segments.class_map, found.segments.probability
+        assert (class_map.dtype, probability.dtype) == (np.uint8, np.float32)
+        assert class_map.shape == probability.shape == cache[i].shape[:2]
+        assert class_map.max() <= len(found.segments.types)
+        assert 0 <= probability.min() <= probability.max() <= 1
+        assert found.heat is not None
+        order = np.argsort(probability, axis=None)
+        assert (np.diff(found.heat.ravel()[order]) >= -1e-5).all(), "heat and probability rise together"
+
+
 def test_heatmaps_have_the_pictures_pixels(inspector: Inspector, pictures: list[Path]) -> None:
     for picture in pictures:
         verdict = inspector.inspect(picture)

@@ -58,6 +58,30 @@ def test_cut_and_stitched_again(shape: tuple[int, int]) -> None:
     assert np.allclose(stitch(pieces, origins, shape), ramp, atol=1e-2)
 
 
+@pytest.mark.parametrize("shape", [(30, 50), (41, 83)])
+def test_maps_of_several_channels_and_of_rectangles(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    whole = rng.random((2, 3, *shape)).astype(np.float32)
+    height, width = 30, 24
+    tops, lefts = sorted({0, shape[0] - height}), [*range(0, shape[1] - width, 20), shape[1] - width]
+    origins = [(top, left) for top in tops for left in lefts]
+    pieces = np.stack([whole[..., y : y + height, x : x + width] for y, x in origins])
+    found = stitch(pieces, origins, shape)
+    assert (found.shape, found.dtype) == (whole.shape, np.float32)
+    assert np.allclose(found, whole, atol=1e-6)
+    for channel in np.ndindex(2, 3):
+        assert np.array_equal(stitch(pieces[:, *channel], origins, shape), found[channel])
+
+
+def test_pieces_may_reach_beyond_the_picture() -> None:
+    whole = np.random.default_rng(2).random((2, 40, 64)).astype(np.float32)
+    pieces = np.zeros((2, 2, 48, 40), np.float32)
+    pieces[0, :, :40] = whole[:, :, :40]
+    pieces[1, :, :40, :32] = whole[:, :, 32:]
+    assert np.allclose(stitch(pieces, [(0, 0), (0, 32)], (40, 64)), whole, atol=1e-6)
+    assert np.array_equal(stitch(pieces[:1], [(0, 0)], (40, 37)), whole[:, :, :37])
+
+
 def test_what_lies_outside_has_the_fill() -> None:
     picture = np.full((10, 64, 3), 200, dtype=np.uint8)
     tiles, origins = cut_tiles(picture, 64, 8, (1, 2, 3))

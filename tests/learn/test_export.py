@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from brightfield.engine.network import Network
 from brightfield.errors import WeightsError
-from brightfield.learn.export import export_trunk
+from brightfield.learn.export import export_trunk, exported
 
 
 def drawn(*shape: int) -> Tensor:
@@ -82,3 +82,58 @@ def test_a_refusal_is_one_line_and_prints_nothing(capfd: pytest.CaptureFixture[s
         export_trunk(Unknown(), 8, [8], any_size=False)
     print("after")
     assert capfd.readouterr().out == "before\nafter\n"
+
+
+class OneMap(nn.Module):
+    """Makes one map of another network's outputs."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        (out,) = self.net(x)
+        return out
+
+
+ANY = {0: "batch", 2: "height", 3: "width"}
+
+
+def test_one_input_and_one_output_of_any_size() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Dropout(0.5))
+    network = exported(net, [(16, 24), (32, 8)], ("seen", "told"), ANY)
+    assert not net.training
+    assert network.outputs == ("told",)
+    for shape in ((1, 3, 16, 24), (3, 3, 8, 40)):
+        x = drawn(*shape)
+        with torch.no_grad():
+            assert np.allclose(network({"seen": x.numpy()}, ["told"])[0], net(x).numpy(), atol=1e-5)
+
+
+def test_positions_are_resampled_in_one_network_too() -> None:
+    net = OneMap(Positions())
+    network = exported(net, [(12, 12)], ("seen", "told"), {0: "batch"})
+    x = drawn(2, 3, 12, 12)
+    with torch.no_grad():
+        assert np.allclose(network({"seen": x.numpy()}, ["told"])[0], net(x).numpy(), atol=1e-5)
+    with pytest.raises(WeightsError, match="--backbone"):
+        exported(net, [(12, 12), (24, 12)], ("seen", "told"), ANY)
+
+
+class Forgetful(nn.Module):
+    """Adds what a trace takes for a constant: the mean of the picture it was traced with."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + float(x.mean())
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor")
+def test_other_values_than_torch_are_refused() -> None:
+    with pytest.raises(WeightsError, match="gives other values in ONNX Runtime"):
+        exported(Forgetful(), [(8, 8)], ("seen", "told"), ANY)
+
+
+def test_what_onnx_lacks_is_refused_in_one_network_too(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(WeightsError, match=r"^this backbone cannot be run.*bessel.*--backbone$"):
+        exported(OneMap(Unknown()), [(8, 8)], ("seen", "told"), ANY)
+    assert capfd.readouterr().out == ""

@@ -78,7 +78,13 @@ def needing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("package", "extra"), [("timm", "train"), ("torch.nn", "train"), ("sklearn.linear_model", "evaluate")]
+    ("package", "extra"),
+    [
+        ("timm", "train"),
+        ("torch.nn", "train"),
+        ("sklearn.linear_model", "evaluate"),
+        ("segmentation_models_pytorch.decoders", "segmentation"),
+    ],
 )
 @pytest.mark.parametrize("half", [loader, learner, options_class])
 def test_a_missing_package_is_said_with_the_line_to_run(

@@ -12,13 +12,7 @@ import torch
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.learn.runtime import pick_runtime
 from brightfield.methods.autoencoder import training
-from brightfield.methods.autoencoder.training import (
-    MOST_STEPS,
-    Course,
-    Data,
-    course_within,
-    train_autoencoder,
-)
+from brightfield.methods.autoencoder.training import Data, train_autoencoder
 from brightfield.progress import Progress, silent
 
 RULE = Preprocessing(8, 32, True, 32, 0, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0), square=True)
@@ -39,26 +33,6 @@ def train(
         data, pick_runtime("cpu"), budget=budget, epochs=epochs, seed=4, folder=folder, progress=progress
     )
     return net.state_dict(), history
-
-
-@pytest.mark.parametrize(
-    ("budget", "step_seconds", "pass_steps", "expected"),
-    [
-        (120, 0.1, 30, Course(40, 30)),  # 1,200 steps
-        (120, 0.1, 3, Course(120, 10)),  # few tiles: several passes an epoch
-        (10, 0.1, 1000, Course(10, 10)),  # many tiles: part of a pass an epoch
-        (0.001, 1.0, 50, Course(10, 2)),  # the least there is
-    ],
-)
-def test_epochs_fit_into_the_budget(
-    budget: float, step_seconds: float, pass_steps: int, expected: Course
-) -> None:
-    assert course_within(budget, step_seconds, pass_steps) == expected
-
-
-def test_a_large_budget_is_not_used_up() -> None:
-    course = course_within(1e9, 0.01, 100)
-    assert course.epochs * course.steps == MOST_STEPS
 
 
 def test_the_first_steps_tell_the_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
