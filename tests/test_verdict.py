@@ -39,6 +39,7 @@ def test_the_json_line() -> None:
         "method",
         "milliseconds",
         "scale",
+        "rule",
     ]
     assert json.loads(json.dumps(line))["decision"] == "DEFECT"
     assert line["milliseconds"] == 3.142
@@ -68,6 +69,8 @@ def test_the_json_line() -> None:
         {"heatmap": MAP[None], "heatmap_kind": HeatmapKind.EVIDENCE},
         {"mask": MAP},
         {"mask": np.zeros(3, bool)},
+        {"class_map": np.zeros((2, 3), np.uint8)},
+        {"class_map": np.zeros((2, 4), np.uint8), "mask": np.zeros((2, 3), bool)},
     ],
 )
 def test_what_does_not_fit_is_refused(wrong: dict[str, Any]) -> None:

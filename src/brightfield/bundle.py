@@ -37,6 +37,7 @@ from brightfield.disk.storage import (
     replace_whole,
 )
 from brightfield.errors import BundleError
+from brightfield.methods.base import Stored
 
 SCHEMA = 2
 """The version of the manifest that this code writes, and the newest it reads."""
@@ -58,9 +59,12 @@ REQUIRED_KEYS = (
 )
 """The keys of every manifest; a value may be None."""
 
+WEIGHTS = "weights"
+"""The stem of the file with a method's arrays."""
+
 Arrays = dict[str, npt.NDArray[Any]]
 
-_MANIFEST = "manifest.json"
+_MANIFEST, _ONNX = "manifest.json", ".onnx"
 _CHECKSUMS = ("files", "sha256")
 _STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -172,6 +176,21 @@ def read_bundle(path: Path) -> Bundle:
                 "copy or train it again"
             )
     return Bundle(path, manifest, content)
+
+
+def stored_in(bundle: Bundle, settings: Mapping[str, Any]) -> Stored:
+    """Return a method's networks and arrays in a bundle, with its settings.
+
+    Raises:
+        BundleError: If the arrays are missing or cannot be decoded.
+    """
+    networks = {n.removesuffix(_ONNX): data for n, data in bundle.content.items() if n.endswith(_ONNX)}
+    return Stored(networks, bundle.tensors(WEIGHTS), dict(settings))
+
+
+def network_files(stored: Stored) -> dict[str, bytes]:
+    """Return the files of a method's networks, as `stored_in` finds them."""
+    return {f"{name}{_ONNX}": model for name, model in stored.networks.items()}
 
 
 def _encode(

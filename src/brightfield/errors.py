@@ -16,7 +16,8 @@ Their hierarchy:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -105,3 +106,9 @@ def said_if_unfit() -> Iterator[None]:
             f"the bundle's arrays do not fit its settings ({type(error).__name__}: {str(error)[:200]}); "
             "it may come from another version: see created_with in its manifest"
         ) from error
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """Return `; did you mean ...?` with the known word closest to this one; empty if none is close."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

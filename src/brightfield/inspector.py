@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from brightfield.bundle import Bundle, read_bundle, write_bundle
-from brightfield.data.decode import Pixels, decode, to_rgb8
+from brightfield.bundle import WEIGHTS, network_files, read_bundle, stored_in, write_bundle
+from brightfield.data.decode import Pixels, decode, to_8bit
 from brightfield.data.parallel import ordered_map
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.decide.calibration import (
@@ -22,49 +22,23 @@ from brightfield.decide.calibration import (
     Conformal,
     calibrate,
     calibrator_from_dict,
-    score_at,
 )
-from brightfield.decide.heat import attribution_heatmap, evidence_maps, peak_of
 from brightfield.decide.operating_point import OperatingPoint, fixed_point
+from brightfield.decide.rules import Rules
 from brightfield.decide.scores import Scores
 from brightfield.engine.trunk import BATCH_PIXELS
 from brightfield.errors import BundleError, ImageError
-from brightfield.methods.base import Judgement, Method, Picture, Stored
+from brightfield.methods.base import Judgement, Method, Picture
+from brightfield.methods.locating import Marking, check_rules_fit, label_of, with_maps
 from brightfield.methods.registry import loader
 from brightfield.methods.scoring import scores_of
-from brightfield.verdict import HeatmapKind, Verdict
+from brightfield.verdict import Look as Look  # part of this module's interface
+from brightfield.verdict import Verdict
 
 ImageLike = str | Path | bytes | Image.Image | npt.NDArray[Any]
 
-UNTYPED = "defect"
-"""The label of a part that does not pass, for a method that tells no defect types apart."""
-
 FACTS = ("training", "fingerprints", "metrics", "agreement", "weights_licence", "created_with")
 """The keys of the manifest that describe the inspector but are not needed to judge."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """One picture and the inspector's verdict on it.
-
-    Attributes:
-        pixels: The decoded picture, (H, W) or (H, W, 3), uint8 or uint16.
-        verdict: The verdict.
-        bits: Bit depth of 16-bit pixels: their white level is 2^bits - 1.
-    """
-
-    pixels: Pixels
-    verdict: Verdict
-    bits: int = 8
-
-    @property
-    def picture(self) -> npt.NDArray[np.uint8]:
-        """The picture for display, uint8 (H, W, 3)."""
-        return to_rgb8(self.pixels, self.bits)
-
-    def _repr_html_(self) -> str:
-        """Return the picture, the heatmap and the decision as HTML for a notebook."""
-        return self.verdict._repr_html_()
 
 
 @dataclass(frozen=True)
@@ -93,6 +67,8 @@ class Inspector:
         splits: The split of each image of the data set, by the image's SHA-256.
         pixel_threshold: The heat from which a pixel counts as defective: in units of the score for evidence
             maps, of the heatmap for attribution maps; None for 1 in the heatmap.
+        mm_per_pixel: The side of a pixel of the original pictures in millimetres; None if not known.
+        rules: Limits on measured defects that decide beside the probability, or alone; see `with_rules`.
     """
 
     method: Method
@@ -105,6 +81,8 @@ class Inspector:
     reference: dict[str, npt.NDArray[Any]]
     splits: dict[str, str]
     pixel_threshold: float | None = None
+    mm_per_pixel: float | None = None
+    rules: Rules | None = None
 
     @property
     def normal_index(self) -> int | None:
@@ -203,6 +181,8 @@ class Inspector:
         pixels = decode(image)
         try:
             working = self.preprocessing.working(pixels)
+            if self.rules is not None:
+                self.rules.check_shape((pixels.shape[0], pixels.shape[1]))
         except ImageError as error:
             raise ImageError(f"{name or 'the image'}: {error}") from error
         return _Request(name, pixels, working, explain)
@@ -210,7 +190,8 @@ class Inspector:
     def _judge(self, requests: Sequence[_Request], point: OperatingPoint | None) -> list[Look]:
         """Judge pictures that all get a heatmap or all get none."""
         begin = time.perf_counter()
-        judgements = self.method.judge([r.working for r in requests], explain=requests[0].explain)
+        located = requests[0].explain or self.rules is not None  # rules need the defects
+        judgements = self.method.judge([r.working for r in requests], explain=located)
         calibrated = self.calibrated(scores_of(judgements))
         looks = []
         for i, (request, judgement) in enumerate(zip(requests, judgements, strict=True)):
@@ -246,6 +227,23 @@ class Inspector:
         """Return a copy of the inspector with another operating point."""
         return replace(self, operating_point=point)
 
+    def with_rules(self, rules: Rules | None, mm_per_pixel: float | None = None) -> Inspector:
+        """Return a copy of the inspector that decides by these rules too; None takes its rules away.
+
+        Args:
+            rules: The rules, as `read_rules` reads them.
+            mm_per_pixel: The side of a pixel in millimetres; None for that of the rules, or else the
+                inspector's own.
+
+        Raises:
+            ConfigError: If the rules do not fit the inspector, or it makes no masks or takes no decisions.
+        """
+        scale = mm_per_pixel or (None if rules is None else rules.mm_per_pixel) or self.mm_per_pixel
+        changed = replace(self, rules=rules, mm_per_pixel=scale)
+        marking = changed._marking(self.operating_point)
+        check_rules_fit(marking, self.method, tells_classes="logits" in self.reference)
+        return changed
+
     def with_metrics(self, metrics: dict[str, Any] | None) -> Inspector:
         """Return a copy of the inspector with the figures of an evaluation in its manifest."""
         return replace(self, facts={**self.facts, "metrics": metrics})
@@ -255,6 +253,18 @@ class Inspector:
         if threshold is None:
             return point
         return fixed_point(point, threshold)
+
+    def _marking(self, point: OperatingPoint | None) -> Marking:
+        return Marking(
+            kind=self.method.heatmap_kind,
+            calibrator=self.calibrator,
+            point=point,
+            pixel_threshold=self.pixel_threshold,
+            classes=self.classes,
+            normal=self.normal,
+            mm_per_pixel=self.mm_per_pixel,
+            rules=self.rules,
+        )
 
     def _verdict(
         self, judgement: Judgement, values: Calibrated, point: OperatingPoint | None, request: _Request
@@ -282,35 +292,19 @@ class Inspector:
         )
         if judgement.heat is None:
             return verdict
-        seen, kind = self.preprocessing.seen(request.pixels), self.method.heatmap_kind
-        mask, closest = None, judgement.closest
-        if kind is HeatmapKind.EVIDENCE and point is not None:
-            bound = score_at(self.calibrator, point)
-            heatmap, mask = evidence_maps(judgement.heat, seen.size, bound, self.pixel_threshold, seen.inside)
-        else:
-            heatmap = attribution_heatmap(judgement.heat, seen.size, peak_of(verdict, point), seen.inside)
-            mask = heatmap >= 1 if kind is HeatmapKind.EVIDENCE else None
+        seen, closest = self.preprocessing.seen(request.pixels), judgement.closest
+        verdict = with_maps(verdict, judgement, seen, self._marking(point))
+        if not request.explain:
+            return verdict.without_maps()
         return replace(
             verdict,
-            heatmap=seen.placed(heatmap),
-            heatmap_kind=kind,
-            mask=None if mask is None else seen.placed(mask),
-            picture=_as_bytes(request.pixels, self.preprocessing.bits),
-            region=seen.region,
+            picture=to_8bit(request.pixels, self.preprocessing.bits),
             closest=closest and closest.moved(request.working.shape, seen.size, seen.corner),
         )
 
     def label_of(self, shares: npt.NDArray[np.float64] | None, decision: str | None) -> str:
         """Return the label: the normal class for a part that passes, else the most probable defect type."""
-        normal = self.normal_index
-        if shares is None:
-            others = [name for name in self.classes if name != self.normal]
-            return str(self.normal) if decision == "OK" else others[0] if len(others) == 1 else UNTYPED
-        if normal is None or decision is None:
-            return self.classes[int(shares.argmax())]
-        if decision == "OK":
-            return self.classes[normal]
-        return self.classes[int(np.where(np.arange(len(shares)) == normal, -1.0, shares).argmax())]
+        return label_of(shares, decision, self.classes, self.normal)
 
     def save(self, path: str | Path) -> None:
         """Write the inspector as a bundle: a folder, or one file where the path ends in `.bfz`.
@@ -330,18 +324,17 @@ class Inspector:
             "calibration": self.calibrator.as_dict(),
             "operating_point": point,
             "pixel_threshold": self.pixel_threshold,
+            "mm_per_pixel": self.mm_per_pixel,
+            "rules": None if self.rules is None else self.rules.as_dict(),
             "settings": dict(stored.settings),
         }
         splits = "".join(f"{split},{digest}\n" for digest, split in sorted(self.splits.items()))
         write_bundle(
             Path(path),
             manifest,
-            {_WEIGHTS: stored.arrays},
+            {WEIGHTS: stored.arrays},
             {"reference": self.reference},
-            {
-                _SPLITS: splits.encode(),
-                **{f"{name}{_ONNX}": model for name, model in stored.networks.items()},
-            },
+            {_SPLITS: splits.encode(), **network_files(stored)},
         )
 
     @classmethod
@@ -360,8 +353,11 @@ class Inspector:
             point, pixel = manifest["operating_point"], manifest.get("pixel_threshold")
             classes, normal = tuple(manifest["classes"]), manifest["normal"]
             lines = bundle.file(_SPLITS).decode().splitlines()
-            stored = _stored(bundle, manifest["settings"])
+            stored = stored_in(bundle, manifest["settings"])
             pixel = None if pixel is None else float(pixel)
+            scale, rules = manifest.get("mm_per_pixel"), manifest.get("rules")
+            scale = None if scale is None else float(scale)
+            rules = None if rules is None else Rules.from_dict(rules)
         except (KeyError, TypeError, ValueError) as e:
             raise BundleError(
                 f"{path}: the manifest has a missing or wrong value ({e}); copy or train the bundle again"
@@ -377,23 +373,14 @@ class Inspector:
             reference=dict(bundle.arrays("reference")),
             splits=dict(reversed(line.split(",")) for line in lines),  # type: ignore[misc]
             pixel_threshold=pixel,
+            mm_per_pixel=scale,
+            rules=rules,
         )
 
 
-_WEIGHTS, _SPLITS, _ONNX = "weights", "splits.csv", ".onnx"
+_SPLITS = "splits.csv"
 
 
 def load(path: str | Path) -> Inspector:
     """Read an inspector from its bundle; see `Inspector.load`."""
     return Inspector.load(path)
-
-
-def _stored(bundle: Bundle, settings: dict[str, Any]) -> Stored:
-    networks = {
-        name.removesuffix(_ONNX): data for name, data in bundle.content.items() if name.endswith(_ONNX)
-    }
-    return Stored(networks, dict(bundle.tensors(_WEIGHTS)), settings)
-
-
-def _as_bytes(pixels: Pixels, bits: int) -> npt.NDArray[np.uint8]:
-    return np.asarray(pixels, dtype=np.uint8) if pixels.dtype == np.uint8 else to_rgb8(pixels, bits)

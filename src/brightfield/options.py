@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from brightfield.errors import ConfigError
-from brightfield.methods.declared import Open, Option, check_all, option, options_of, plain, suggestion
+from brightfield.disk.toml_file import read_toml
+from brightfield.errors import ConfigError, suggestion
+from brightfield.methods.declared import Open, Option, check_all, option, options_of, plain
 from brightfield.methods.registry import METHODS, options_class
 
 AUTO = "auto"
@@ -172,23 +172,3 @@ def read_options(path: Path, given: Mapping[str, Any] | None = None) -> TrainOpt
     values = read_toml(path, "--config")
     make_options({**values, "method": (given or {}).get("method", values.get("method", AUTO))}, f" in {path}")
     return make_options({**values, **(given or {})})
-
-
-def read_toml(path: Path, option: str) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Args:
-        path: The file.
-        option: The command-line option that names it, for error messages.
-
-    Raises:
-        ConfigError: If it cannot be read or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise ConfigError(f"{option} {path} cannot be read: {e.strerror or e}") from e
-    except UnicodeDecodeError as e:
-        raise ConfigError(f"{option} {path} cannot be read: {e}") from e
-    except tomllib.TOMLDecodeError as e:
-        raise ConfigError(f"{option} {path} is not TOML: {e}") from e

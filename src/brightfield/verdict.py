@@ -10,10 +10,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brightfield.data.decode import Pixels, to_rgb8
 from brightfield.errors import InputError
 
 FloatMap = npt.NDArray[np.float32]
 BoolMap = npt.NDArray[np.bool_]
+ClassMap = npt.NDArray[np.uint8]
+
+
+BOX = ("top", "left", "height", "width")
+"""The names of the four numbers of a box."""
+
+
+UNTYPED = "defect"
+"""The label of a part that does not pass, for a method that tells no defect types apart."""
 
 
 class Decision(StrEnum):
@@ -83,7 +93,7 @@ class Closest:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the image, the distance and the box as `brightfield inspect --json` prints them."""
-        box = dict(zip(("top", "left", "height", "width"), self.box, strict=True))
+        box = dict(zip(BOX, self.box, strict=True))
         return {"image": self.image, "distance": self.distance, "box": box}
 
 
@@ -93,23 +103,60 @@ class Defect:
 
     Attributes:
         type: The defect type.
-        area: The area in square pixels.
+        area: The number of its pixels.
         length: The longer side of the smallest rectangle, at any angle, around the defect, in pixels.
         width: The shorter side of that rectangle, in pixels.
         centre: The (row, column) of the centre of its area; a pixel's own centre is a whole number.
         box: The (top, left, height, width) of the pixels, upright.
         heat: The largest heat in it.
         probability: The largest probability of a defective pixel in it; None where the method gives none.
+        mm_per_pixel: The side of a pixel in millimetres; None where it is not known.
     """
 
     type: str
-    area: float
+    area: int
     length: float
     width: float
     centre: tuple[float, float]
     box: tuple[int, int, int, int]
     heat: float
     probability: float | None = None
+    mm_per_pixel: float | None = None
+
+    @property
+    def area_mm2(self) -> float | None:
+        """The area in square millimetres; None without a scale, like the other two."""
+        return None if self.mm_per_pixel is None else self.area * self.mm_per_pixel**2
+
+    @property
+    def length_mm(self) -> float | None:
+        """The length in millimetres."""
+        return None if self.mm_per_pixel is None else self.length * self.mm_per_pixel
+
+    @property
+    def width_mm(self) -> float | None:
+        """The width in millimetres."""
+        return None if self.mm_per_pixel is None else self.width * self.mm_per_pixel
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the measures as `brightfield inspect --json` prints them, in six digits."""
+        measures = {"length_px": self.length, "width_px": self.width}
+        if self.mm_per_pixel is not None:
+            of_mm = {name: getattr(self, name) for name in ("area_mm2", "length_mm", "width_mm")}
+            measures = {**measures, **of_mm}
+        return {
+            "type": self.type,
+            "area_px": self.area,
+            **{name: _in_six_digits(value) for name, value in measures.items()},
+            "centre": dict(zip(("row", "column"), map(_in_six_digits, self.centre), strict=True)),
+            "box": dict(zip(BOX, self.box, strict=True)),
+            "heat": _in_six_digits(self.heat),
+            "probability": None if self.probability is None else _in_six_digits(self.probability),
+        }
+
+
+def _in_six_digits(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 @dataclass(frozen=True)
@@ -139,10 +186,13 @@ class Verdict:
         region: bool (H, W), true where the inspector looks; None for everywhere, or without a heatmap.
         closest: The good part that comes closest at the most unusual place; None without a heatmap, or where
             the method keeps no good parts.
-        defects: The connected defects of the mask, the largest first; empty without a mask.
+        defects: The connected defects of the mask, the largest first; empty where none was looked for.
         types: The names of the defect types that `class_map` tells apart; empty without one.
         class_map: uint8 (H, W), the type of each pixel of the mask as its position in `types` from 1 on, 0
-            elsewhere; None where the method tells no types of pixels apart.
+            elsewhere; None where the method tells no types of pixels apart. A connected defect has one type.
+        measured: Whether defects were looked for, so that without any there are none.
+        rule: The limit that rejected the part, with what was found, as `scratch.length_mm <= 2.0: 3.4`; None
+            where no limit is exceeded, or there are no rules.
 
     Raises:
         InputError: If a value is outside its range, or two values contradict each other.
@@ -167,7 +217,9 @@ class Verdict:
     closest: Closest | None = field(default=None, repr=False, compare=False)
     defects: tuple[Defect, ...] = field(default=(), repr=False)
     types: tuple[str, ...] = field(default=(), repr=False)
-    class_map: npt.NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    class_map: ClassMap | None = field(default=None, repr=False, compare=False)
+    measured: bool = field(default=False, repr=False)
+    rule: str | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.score):
@@ -189,6 +241,8 @@ class Verdict:
             raise InputError("only one of heatmap and heatmap_kind is given; expected both or neither")
         if self.mask is not None and (self.mask.ndim != 2 or self.mask.dtype != np.bool_):
             raise InputError(f"mask is {self.mask.dtype} {self.mask.shape}; expected bool of shape (H, W)")
+        if self.class_map is not None and (self.mask is None or self.class_map.shape != self.mask.shape):
+            raise InputError(f"class_map is {self.class_map.shape}; expected the shape of a mask beside it")
 
     @property
     def value(self) -> float | None:
@@ -200,8 +254,37 @@ class Verdict:
         }
         return None if self.scale is None else known[self.scale]
 
+    def mask_of(self, defect_type: str) -> BoolMap:
+        """Return the pixels of one defect type, bool (H, W).
+
+        Raises:
+            InputError: If there is no mask, or the verdict knows no such type.
+        """
+        if self.mask is None:
+            raise InputError("this verdict has no mask; ask for a heatmap, of a method that makes masks")
+        known = self.types or tuple({defect.type for defect in self.defects})
+        if known and defect_type not in known:
+            raise InputError(f"no pixel can be of the type {defect_type!r}; known are: {', '.join(known)}")
+        if self.class_map is None:  # then all defects are of one type
+            return self.mask.copy()
+        return np.asarray(self.class_map == self.types.index(defect_type) + 1)
+
+    def without_maps(self) -> Verdict:
+        """Return the verdict without all that has the size of the picture; the measured defects stay."""
+        return replace(
+            self,
+            heatmap=None,
+            heatmap_kind=None,
+            mask=None,
+            picture=None,
+            region=None,
+            closest=None,
+            class_map=None,
+        )
+
     def as_dict(self) -> dict[str, Any]:
-        """Return the verdict as `brightfield inspect --json` prints it, without heatmap and mask."""
+        """Return the verdict as `brightfield inspect --json` prints it, without its maps."""
+        defects = {"defects": [defect.as_dict() for defect in self.defects]} if self.measured else {}
         return {
             "image": self.image,
             "decision": None if self.decision is None else str(self.decision),
@@ -213,6 +296,8 @@ class Verdict:
             "method": self.method,
             "milliseconds": round(self.milliseconds, 3),
             "scale": None if self.scale is None else str(self.scale),
+            "rule": self.rule,
+            **defects,
         }
 
     def _repr_html_(self) -> str:
@@ -220,3 +305,27 @@ class Verdict:
         from brightfield.explain.notebook import verdict_html
 
         return verdict_html(self)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One picture and the inspector's verdict on it.
+
+    Attributes:
+        pixels: The decoded picture, (H, W) or (H, W, 3), uint8 or uint16.
+        verdict: The verdict.
+        bits: Bit depth of 16-bit pixels: their white level is 2^bits - 1.
+    """
+
+    pixels: Pixels
+    verdict: Verdict
+    bits: int = 8
+
+    @property
+    def picture(self) -> npt.NDArray[np.uint8]:
+        """The picture for display, uint8 (H, W, 3)."""
+        return to_rgb8(self.pixels, self.bits)
+
+    def _repr_html_(self) -> str:
+        """Return the picture, the heatmap and the decision as HTML for a notebook."""
+        return self.verdict._repr_html_()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn.functional import avg_pool2d, interpolate
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from brightfield.engine.numeric import product, small_product
-from brightfield.engine.resample import averaging, interpolating, resampled, spreading
+from brightfield.engine.resample import averaging, interpolating, linear_at, nearest_at, resampled, spreading
 from brightfield.engine.trunk import scaled_side
 
 X = np.random.default_rng(0).normal(size=(2, 3, 90, 75)).astype(np.float32)
@@ -62,3 +63,22 @@ def test_products_in_pieces_are_products() -> None:
 def test_smaller_scales_are_whole_places_of_the_deepest_maps() -> None:
     assert [scaled_side(300, s) for s in (1.0, 0.53, 0.43)] == [300, 160, 128]
     assert scaled_side(64, 0.1) == 32
+
+
+@pytest.mark.parametrize("shape", [(32, 20), (6, 5), (40, 7)])
+def test_values_at_single_pixels_are_those_of_the_resized_map(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(3)
+    values = rng.random((6, 5)).astype(np.float32)
+    types = rng.integers(0, 5, (6, 5)).astype(np.uint8)
+    rows, columns = (a.ravel() for a in np.mgrid[: shape[0], : shape[1]])
+    for found, resized in (
+        (
+            linear_at(values, shape, rows, columns),
+            Image.fromarray(values).resize(shape[::-1], Image.Resampling.BILINEAR),
+        ),
+        (
+            nearest_at(types, shape, rows, columns),
+            Image.fromarray(types).resize(shape[::-1], Image.Resampling.NEAREST),
+        ),
+    ):
+        assert found == pytest.approx(np.asarray(resized).ravel(), abs=1e-6)

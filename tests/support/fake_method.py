@@ -44,6 +44,7 @@ class MeanPart:
 
     name = NAME
     heatmap_kind = HeatmapKind.EVIDENCE
+    types: tuple[str, ...] = ()
     score_step = 0.0
 
     def __init__(self, mean: npt.NDArray[np.float32], gain: float) -> None:

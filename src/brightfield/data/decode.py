@@ -77,6 +77,11 @@ def check_size(width: int, height: int) -> None:
         raise ImageError(f"it has {width}x{height} px; expected {LEAST_SIDE} px a side at least")
 
 
+def to_8bit(image: Pixels, bits: int) -> npt.NDArray[np.uint8]:
+    """Return an image for display, uint8 (H, W) or (H, W, 3); 16-bit values as in `to_rgb8`."""
+    return np.asarray(image, dtype=np.uint8) if image.dtype == np.uint8 else to_rgb8(image, bits)
+
+
 def to_rgb8(array: Pixels, bits: int = 8) -> Rgb:
     """Return the pixels as 8-bit RGB; the scale is the same for every image.
 

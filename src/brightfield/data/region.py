@@ -91,19 +91,27 @@ class Region:
         Raises:
             ImageError: If its aspect ratio is another, or the region in it is too small to show a part.
         """
-        height, width = shape
-        if abs(math.log(width / height * self.height / self.width)) > math.log1p(SHAPE_TOLERANCE):
-            raise ImageError(
-                f"it is {width}x{height} px ({width / height:.2f} to 1), the region of interest was drawn on "
-                f"{self.width}x{self.height} px ({self.width / self.height:.2f} to 1); expected pictures of "
-                "the aspect ratio of the mask, from the same camera"
-            )
+        self.check_shape(shape, "the region of interest")
         rows, columns = self.window(shape)
         seen = (rows.stop - rows.start, columns.stop - columns.start)
         if min(seen) < LEAST_SIDE or not self.at(shape).any():
             raise ImageError(
                 f"the region of interest takes {seen[1]}x{seen[0]} px of it; expected {LEAST_SIDE} px a side "
                 "at least: draw a larger region, or take larger pictures"
+            )
+
+    def check_shape(self, shape: tuple[int, int], named: str) -> None:
+        """Check that a picture of this (H, W) has the aspect ratio of the mask.
+
+        Raises:
+            ImageError: If it has not; the message calls the region by the given name.
+        """
+        height, width = shape
+        if abs(math.log(width / height * self.height / self.width)) > math.log1p(SHAPE_TOLERANCE):
+            raise ImageError(
+                f"it is {width}x{height} px ({width / height:.2f} to 1), {named} was drawn on "
+                f"{self.width}x{self.height} px ({self.width / self.height:.2f} to 1); expected pictures of "
+                "the aspect ratio of the mask, from the same camera"
             )
 
     def as_dict(self) -> dict[str, str]:

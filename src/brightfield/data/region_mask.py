@@ -29,18 +29,27 @@ def read_region(path: Path) -> Region:
     Raises:
         ConfigError: If it cannot be read, is not black and white, or is black throughout.
     """
+    region = read_area(path, "--roi")
+    if region.mask.all():
+        log.warning("--roi %s is white throughout: the inspector looks everywhere, as without it", path)
+    return region
+
+
+def read_area(path: Path, named_by: str) -> Region:
+    """Read an area of the pictures as `read_region` does; error messages say what named the file.
+
+    Raises:
+        ConfigError: As `read_region`.
+    """
     try:
         levels = mask_levels(decode(path))
         digest = file_digest(path)
     except (ImageError, OSError) as error:
-        raise ConfigError(f"--roi {path} cannot be read as a mask: {error}") from error
+        raise ConfigError(f"{named_by} {path} cannot be read as a mask: {error}") from error
     try:
-        region = Region.of(_inside(levels), digest)
+        return Region.of(_inside(levels), digest)
     except ConfigError as error:
-        raise ConfigError(f"--roi {path}: {error}") from error
-    if region.mask.all():
-        log.warning("--roi %s is white throughout: the inspector looks everywhere, as without it", path)
-    return region
+        raise ConfigError(f"{named_by} {path}: {error}") from error
 
 
 def _inside(levels: Levels) -> npt.NDArray[np.bool_]:

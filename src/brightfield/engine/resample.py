@@ -48,6 +48,38 @@ def summed(x: FloatArray, band: Band) -> FloatArray:
     return out
 
 
+def linear_at(
+    values: FloatArray, shape: tuple[int, int], rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
+) -> FloatArray:
+    """Return a map (h, w) as if resized to (H, W), linear between pixel centres, at P of its pixels: (P,)."""
+    top, below, down = _neighbours(rows, values.shape[0], shape[0])
+    left, right, across = _neighbours(columns, values.shape[1], shape[1])
+    upper = values[top, left] * (1 - across) + values[top, right] * across
+    lower = values[below, left] * (1 - across) + values[below, right] * across
+    return np.asarray(upper * (1 - down) + lower * down, dtype=np.float32)
+
+
+def nearest_at(
+    values: npt.NDArray[np.uint8],
+    shape: tuple[int, int],
+    rows: npt.NDArray[np.int64],
+    columns: npt.NDArray[np.int64],
+) -> npt.NDArray[np.uint8]:
+    """Return a map (h, w) as if resized to (H, W), by the nearest value, at P of its pixels: (P,)."""
+    height, width = values.shape
+    row, column = (2 * rows + 1) * height // (2 * shape[0]), (2 * columns + 1) * width // (2 * shape[1])
+    return np.asarray(values[row, column])
+
+
+def _neighbours(
+    pixels: npt.NDArray[np.int64], size: int, new: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], FloatArray]:
+    """Return the two old pixels beside each new one, and the weight of the second."""
+    at = np.clip((pixels + 0.5) * (size / new) - 0.5, 0, size - 1)
+    low = at.astype(np.intp)
+    return low, np.minimum(low + 1, size - 1), (at - low).astype(np.float32)
+
+
 @functools.lru_cache(maxsize=64)
 def interpolating(size: int, new: int) -> Band:
     """Return linear interpolation from `size` pixels to `new`, between pixel centres, not antialiased."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from brightfield.decide.guarantee import upper_bound
+from brightfield.disk.toml_file import read_toml
 from brightfield.errors import ConfigError
 from brightfield.evaluation.agreement import THE_INSPECTOR
 from brightfield.evaluation.pixels import FIGURES
-from brightfield.options import read_toml
 
 AT_MOST = ("escape_rate", "overkill_rate", "review_share", "ece", "brier")
 AT_LEAST = ("accuracy", "auroc", "average_precision", "f1", "precision", "recall", "n", "n_defect")

@@ -88,6 +88,10 @@ class Method(Protocol):
         """The meaning of the method's heatmaps."""
 
     @property
+    def types(self) -> tuple[str, ...]:
+        """The defect types between which the method's segments tell pixels apart; empty without segments."""
+
+    @property
     def score_step(self) -> float:
         """The step to which scores are rounded; 0 if they are not."""
 

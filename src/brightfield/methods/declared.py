@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from brightfield.errors import ConfigError
+from brightfield.errors import ConfigError, suggestion
 
 _META = "brightfield option"
 _IN_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
@@ -181,12 +180,6 @@ def check_all(options: Any, where: str = "") -> None:
     """
     for name, declared in options_of(type(options)).items():
         declared.check(getattr(options, name), where)
-
-
-def suggestion(word: str, known: Sequence[str]) -> str:
-    """Return `; did you mean ...?` with the known word closest to this one; empty if none is close."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def plain(value: Any) -> Any:

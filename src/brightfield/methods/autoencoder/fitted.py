@@ -82,6 +82,7 @@ class AutoencoderMethod:
 
     name = "autoencoder"
     heatmap_kind = HeatmapKind.EVIDENCE
+    types: tuple[str, ...] = ()
     score_step = 10.0**-DIGITS
 
     def __init__(self, residuals: Residuals, standard: Standard, preprocessing: Preprocessing) -> None:

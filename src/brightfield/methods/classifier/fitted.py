@@ -47,6 +47,7 @@ class Classifier:
 
     name = "classifier"
     heatmap_kind = HeatmapKind.ATTRIBUTION
+    types: tuple[str, ...] = ()
     score_step = 0.0
 
     def __init__(

@@ -62,6 +62,7 @@ class Combined:
 
     name = NAME
     heatmap_kind = HeatmapKind.ATTRIBUTION
+    types: tuple[str, ...] = ()
 
     def __init__(self, classifier: Half, patches: Half, *, normal: int, tells_types: bool) -> None:
         """Build the method of its halves.

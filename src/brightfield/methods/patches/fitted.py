@@ -74,6 +74,7 @@ class PatchMethod:
     """A fitted method on patches, as `Method` has it: the evidence of its members, added up."""
 
     heatmap_kind = HeatmapKind.EVIDENCE
+    types: tuple[str, ...] = ()
     score_step = 10.0**-DIGITS
 
     def __init__(
