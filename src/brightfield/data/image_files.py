@@ -170,9 +170,12 @@ def _is_left_out(name: str) -> bool:
 def is_flat(place: Path) -> bool:
     """Return whether a folder's images lie in no class folders: right in it, or in `images` or so."""
     holding = [child for child in class_folders(place) if _holds_image(child)]
-    if not holding:
-        return _holds_image(place)
-    return all(_names_no_class(child.name) for child in holding)
+    return all(_names_no_class(child.name) for child in holding) if holding else _holds_image(place)
+
+
+def is_plain(place: Path) -> bool:
+    """Return whether there are images in a folder, but in none of the folders in it."""
+    return not any(_holds_image(child) for child in class_folders(place)) and _holds_image(place)
 
 
 def path_in_flat(path: Path, place: Path) -> str:

@@ -25,6 +25,7 @@ from brightfield.data.image_files import (
     folders,
     image_files,
     is_flat,
+    is_plain,
     masks_in,
     path_in_flat,
 )
@@ -71,6 +72,17 @@ def load_folder(root: Path, *, name: str, normal: str | None = None) -> Dataset:
     if not samples:
         raise DataError(_nothing_found(root))
     return as_dataset(name, _annotated(samples, files, normal), normal)
+
+
+def load_plain_folder(root: Path, *, name: str) -> Dataset | None:
+    """Return the images right in a folder as samples without a class; None if they have classes.
+
+    They have where the folder has folders of images, or an annotation file that is of them.
+    """
+    samples = _flat_samples(root, root, {}, None) if is_plain(root) else []
+    if not samples or any_annotation(samples, coco_files([root])):
+        return None
+    return Dataset(name, tuple(sorted(samples, key=lambda s: s.image)), (), None)
 
 
 def _annotated(samples: Sequence[Sample], files: Sequence[CocoFile], normal: str | None) -> list[Sample]:

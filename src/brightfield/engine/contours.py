@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +115,44 @@ def _distances(points: Points, begin: Points, end: Points) -> npt.NDArray[np.flo
     """Return the distance of points (N, 2) from the line between two points, (N,)."""
     along = end - begin
     length = float(np.hypot(*along))
-    if length == 0:
-        return np.hypot(*(points - begin).T)
-    share = np.clip((points - begin) @ along / length**2, 0.0, 1.0)
-    return np.hypot(*(points - begin - share[:, None] * along).T)
+    share = np.clip((points - begin) @ along / max(length**2, 1e-12), 0.0, 1.0)
+    x, y = (points - begin - share[:, None] * along).T
+    distance: npt.NDArray[np.float64] = np.hypot(x, y)
+    return distance
+
+
+def without_holes(rings: Sequence[Points]) -> list[Points]:
+    """Return the outlines of `contours` with each hole joined to the one around it, by a line there and back.
+
+    Many programs know no holes and would fill them. So joined, every program fills the same pixels.
+    """
+    around = [ring for ring in rings if _area(ring) > 0]
+    sizes = [_area(ring) for ring in around]
+    order = np.argsort(sizes)
+    for hole in (ring for ring in rings if _area(ring) < 0):
+        owner = next((i for i in order.tolist() if _encloses(around[i], hole[0])), None)
+        if owner is not None:
+            around[owner] = _joined(around[owner], hole)
+    return around
+
+
+def _area(ring: Points) -> float:
+    """Return the area that a closed line encloses; negative for a hole."""
+    x, y = ring.T
+    return float(x @ np.roll(y, -1) - np.roll(x, -1) @ y) / 2
+
+
+def _encloses(ring: Points, point: Points) -> bool:
+    """Return whether a point lies inside a closed line: whether a line from it to the right is cut oddly."""
+    begin, end = ring, np.roll(ring, -1, axis=0)
+    crossed = (begin[:, 1] <= point[1]) != (end[:, 1] <= point[1])
+    (x0, y0), (x1, y1) = begin[crossed].T, end[crossed].T
+    x = x0 + (point[1] - y0) * ((x1 - x0) / (y1 - y0))
+    return bool(np.count_nonzero(x > point[0]) % 2)
+
+
+def _joined(ring: Points, hole: Points) -> Points:
+    """Return a closed line that goes around, then to the hole at the shortest way, around it, and back."""
+    distance = np.hypot(*(ring[:, None] - hole[None]).transpose(2, 0, 1))  # (N, M)
+    i, j = (int(v) for v in np.unravel_index(int(distance.argmin()), distance.shape))
+    return np.concatenate([ring[: i + 1], np.roll(hole, -j, axis=0), hole[[j]], ring[i:]])

@@ -24,7 +24,7 @@ from brightfield.evaluation.predictions import FloatArray, Predictions
 from brightfield.evaluation.summary import summarise
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress, silent
-from brightfield.verdict import BoolMap, Verdict
+from brightfield.verdict import BoolMap, FloatMap, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -277,7 +277,7 @@ def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None)
                     verdict.heatmap,
                     _mask_of(sample, verdict.heatmap.shape),
                     region=verdict.region,
-                    found=_found(inspector, verdict),
+                    found=found_pixels(verdict.mask, verdict.heatmap, inspector.pixel_threshold),
                     defect_type=None if sample.label == inspector.normal else str(sample.label),
                 )
             except DataError as error:
@@ -296,12 +296,11 @@ def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None)
     return _Outcome(verdicts, errors, masks, pixel)
 
 
-def _found(inspector: Inspector, verdict: Verdict) -> BoolMap | None:
-    """Return the pixels that a verdict finds defective: its mask, or what is hot in an attribution map."""
-    if verdict.mask is not None or verdict.heatmap is None:
-        return verdict.mask
-    own = inspector.pixel_threshold
-    return np.asarray(verdict.heatmap >= (1.0 if own is None else own))
+def found_pixels(mask: BoolMap | None, heatmap: FloatMap, pixel_threshold: float | None) -> BoolMap:
+    """Return the pixels found defective, bool (H, W): the mask, or without one what is hot in the heatmap."""
+    if mask is not None:
+        return mask
+    return np.asarray(heatmap >= (1.0 if pixel_threshold is None else pixel_threshold))
 
 
 def _on_unreadable(errors: Mapping[str, str]) -> str:
