@@ -17,7 +17,7 @@ from brightfield.evaluation.run import Evaluation, choose_split, evaluate_split,
 from brightfield.evaluation.run import evaluate as _evaluate
 from brightfield.evaluation.study import Study, check_can_decide, run_study
 from brightfield.inspector import Inspector, load
-from brightfield.options import make_options
+from brightfield.options import TrainOptions, make_options
 from brightfield.pipeline.preflight import group_note
 from brightfield.pipeline.propose import Proposed, Proposing, propose
 from brightfield.progress import Progress
@@ -36,14 +36,14 @@ def train(
     calibration: float | None = None,
     resplit: bool = False,
     roi: str | Path | None = None,
+    mm_per_pixel: float | None = None,
+    rules: str | Path | None = None,
     resume: bool = False,
     from_: str | Path | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Inspector:
-    """Train an inspector, and save it where an output is given.
-
-    See `TrainOptions` for details of the options from `method` to `roi`.
+    """Train an inspector, and save it where an output is given; `TrainOptions` tells more of the options.
 
     Args:
         data: A folder, a manifest, a catalog name or a data set.
@@ -56,6 +56,8 @@ def train(
         calibration: Share of the remaining images for the calibration split.
         resplit: Whether to ignore the data set's own splits and split all images again.
         roi: A mask of the region of interest, white where the inspector looks.
+        mm_per_pixel: The side of a pixel of the original pictures in millimetres.
+        rules: A TOML file of limits on measured defects that decide beside the probability.
         resume: Whether to continue an interrupted training of the same output.
         from_: The bundle of an inspector whose memory bank takes in the new good parts; see `update`.
         progress: Callback for progress reports.
@@ -73,17 +75,30 @@ def train(
         "calibration": calibration,
         "resplit": resplit,
         "roi": None if roi is None else str(roi),
+        "mm_per_pixel": mm_per_pixel,
+        "rules": None if rules is None else str(rules),
     }
     chosen = make_options({**common, **options})
     if from_ is not None:
-        if resume:
-            raise ConfigError("resume with from_: an update keeps no state; remove it")
-        from brightfield.pipeline.update import update
-
-        return update(data, output, from_, chosen, progress=progress)[0]
+        return _updated(data, output, from_, chosen, resume, progress)
     with said_if_missing():
         from brightfield.pipeline.train import train as run  # here, as evaluating must not need torch
     return run(data, output, chosen, resume=resume, progress=progress)
+
+
+def _updated(
+    data: str | Path | Dataset,
+    output: str | Path | None,
+    bundle: str | Path,
+    options: TrainOptions,
+    resume: bool,
+    progress: Progress | None,
+) -> Inspector:
+    if resume:
+        raise ConfigError("resume with from_: an update keeps no state; remove it")
+    from brightfield.pipeline.update import update
+
+    return update(data, output, bundle, options, progress=progress)[0]
 
 
 def compare(

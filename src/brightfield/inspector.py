@@ -24,7 +24,7 @@ from brightfield.decide.calibration import (
     calibrator_from_dict,
 )
 from brightfield.decide.operating_point import OperatingPoint, fixed_point
-from brightfield.decide.rules import Rules
+from brightfield.decide.rules import Rules, check_scale
 from brightfield.decide.scores import Scores
 from brightfield.engine.trunk import BATCH_PIXELS
 from brightfield.errors import BundleError, ImageError
@@ -238,6 +238,7 @@ class Inspector:
         Raises:
             ConfigError: If the rules do not fit the inspector, or it makes no masks or takes no decisions.
         """
+        check_scale(mm_per_pixel)
         scale = mm_per_pixel or (None if rules is None else rules.mm_per_pixel) or self.mm_per_pixel
         changed = replace(self, rules=rules, mm_per_pixel=scale)
         marking = changed._marking(self.operating_point)

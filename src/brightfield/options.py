@@ -47,6 +47,8 @@ class TrainOptions:
             quarter, and all known defects that are not tested calibrate besides.
         resplit: Whether to ignore the data set's own splits and split all images again.
         roi: A mask of the region of interest, white where the inspector looks, as `read_region` reads it.
+        mm_per_pixel: The side of a pixel of the original pictures in millimetres, above 0.
+        rules: A TOML file of limits that decide on measured defects, as `read_rules` reads it.
         own: Options of the method itself, by name; `own_options` builds the method's dataclass from them.
     """
 
@@ -70,6 +72,15 @@ class TrainOptions:
     roi: str | None = option(
         "a mask of the region of interest, white where the inspector looks and black elsewhere; it has the "
         "pictures' aspect ratio, at any size",
+        metavar="FILE",
+    )
+    mm_per_pixel: float | None = option(
+        "the side of a pixel of the original pictures in millimetres, so that defects are measured in mm",
+        metavar="MM",
+        low=Open(0),
+    )
+    rules: str | None = option(
+        "TOML file of limits on the size, number and type of defects that decide beside the probability",
         metavar="FILE",
     )
     own: Mapping[str, Any] = field(default_factory=dict)

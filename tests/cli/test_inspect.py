@@ -30,6 +30,7 @@ KEYS = [
     "method",
     "milliseconds",
     "scale",
+    "rule",
 ]
 
 
@@ -69,7 +70,7 @@ def test_maps_of_two_images_of_one_name(
     said = brightfield("inspect", trained_bundle, images, "-o", out, "--overlay", "--json")
     assert said.code == 0
     lines = lines_of(said.out)
-    assert [list(line) for line in lines] == [[*KEYS, "heatmap", "mask", "closest"]] * 2
+    assert [list(line) for line in lines] == [[*KEYS, "heatmap", "mask", "types", "closest"]] * 2
     assert [line["mask"] for line in lines] == [None, None]
     assert [line["heatmap"] for line in lines] == [
         str(out / "a.heatmap.png"),
@@ -157,7 +158,7 @@ def test_goes_on_past_what_cannot_be_written(
     said = brightfield(*words, "--json", "--quiet")
     assert said.code == 2
     first, second = lines_of(said.out)
-    assert [*first] == [*KEYS, "heatmap", "mask", "closest", "error"]
+    assert [*first] == [*KEYS, "heatmap", "mask", "types", "closest", "error"]
     assert (first["heatmap"], first["mask"]) == (None, None)
     assert str(first["error"]).startswith(
         f"{images / 'a.png'}: cannot write {tmp_path / 'out/a.heatmap.png'}: a f"

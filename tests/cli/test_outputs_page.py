@@ -48,7 +48,7 @@ def report(
 
 def test_metrics_and_predictions(report: Path) -> None:
     keys = set(json.loads((report / "metrics.json").read_text()))
-    assert keys | {"pixel"} == first_column("`report/metrics.json`")
+    assert keys | {"pixel", "rules"} == first_column("`report/metrics.json`")
     with (report / "predictions.csv").open(newline="") as file:
         columns = next(csv.reader(file))
     assert [c for c in columns if not c.startswith("p:")] == [
@@ -57,7 +57,11 @@ def test_metrics_and_predictions(report: Path) -> None:
 
 
 def test_inspect(
-    brightfield: Callable[..., Any], trained_bundle: Path, synthetic_parts: Path, tmp_path: Path
+    brightfield: Callable[..., Any],
+    trained_bundle: Path,
+    memory_bundle: Path,
+    synthetic_parts: Path,
+    tmp_path: Path,
 ) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
@@ -67,7 +71,14 @@ def test_inspect(
     )
     lines = [json.loads(line) for line in said.out.splitlines()]
     assert said.code == 2
-    assert set().union(*lines) == first_column("`inspect --json`")
+    words = ("inspect", memory_bundle, synthetic_parts, "-o", tmp_path / "marked", "--json")
+    marked = [json.loads(line) for line in brightfield(*words, "--mm-per-pixel", "0.1").out.splitlines()]
+    fields = set().union(*lines, *marked, *(defect for line in marked for defect in line["defects"]))
+    assert fields == first_column("`inspect --json`")
+    with (tmp_path / "marked" / "defects.csv").open(newline="") as file:
+        columns = next(csv.reader(file))
+    named = dict.fromkeys(names(section("`defects.csv`")))
+    assert columns == [name for name in named if name in columns]
     assert set(lines[1]) == {"image", "error"}
 
 

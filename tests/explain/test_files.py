@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from PIL import Image
 
 from brightfield.errors import WriteError
-from brightfield.explain.files import encode_heatmap, map_paths, read_heatmap, write_maps
+from brightfield.explain.files import COLOURS, encode_heatmap, map_paths, read_heatmap, write_maps
 from brightfield.verdict import Decision, HeatmapKind, Verdict
 
 HEAT = np.array([[0.0, 0.0004, 0.0006, 1.0], [1.9996, 0.9996, 0.9999999, 66.0]], dtype=np.float32)
@@ -47,7 +49,7 @@ def test_names_that_would_be_too_long_are_shortened_alike(tmp_path: Path, letter
         start = tmp_path / (letter * (250 // len(letter.encode())) + end)
         files = write_maps(start, verdict(mask=True), picture)
         written = {"heatmap": files.heatmap, "mask": files.mask, "overlay": files.overlay}
-        assert written == map_paths(start)
+        assert {**written, "types": map_paths(start)["types"]} == map_paths(start)
         assert len({str(path).removesuffix(f".{kind}.png") for kind, path in written.items()}) == 1
     assert len(list(tmp_path.iterdir())) == 6
     assert map_paths(tmp_path / "a.b")["mask"] == tmp_path / "a.b.mask.png"
@@ -79,3 +81,17 @@ def test_what_there_is_is_written_and_nothing_else(tmp_path: Path) -> None:
         "c.mask.png",
         "c.overlay.png",
     ]
+
+
+def test_types_have_a_palette_and_their_names(tmp_path: Path) -> None:
+    types = np.array([[0, 1, 2, 0], [0, 0, 2, 9]], np.uint8)
+    found = replace(verdict(mask=True), class_map=types, types=tuple("abcdefghi"), mask=types > 0)
+    files = write_maps(tmp_path / "a", found)
+    assert files.types == tmp_path / "a.types.png"
+    with Image.open(files.types) as image:
+        assert json.loads(image.text["types"]) == list("abcdefghi")
+        assert np.array_equal(np.asarray(image), types)
+        rgb = np.asarray(image.convert("RGB"))
+    assert rgb[0, 0].tolist() == [0, 0, 0]
+    assert rgb[0, 1].tolist() == rgb[1, 3].tolist() == list(COLOURS[0])  # the ninth type begins anew
+    assert rgb[0, 2].tolist() == list(COLOURS[1])

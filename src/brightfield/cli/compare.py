@@ -41,7 +41,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--methods", metavar="NAME,NAME", help="the methods to compare (default: all that apply to the data)"
     )
-    add_options(parser, without=("method",))
+    add_options(parser, without=("method", "rules"))
     parser.add_argument(
         "--config", metavar="FILE", type=Path, help="TOML file of options; the command line takes precedence"
     )

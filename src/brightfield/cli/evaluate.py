@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from brightfield.cli.figures import figures_table
 from brightfield.cli.places import check_apart, check_folder
 from brightfield.cli.progress import show_progress
+from brightfield.cli.rules import add_rules_options, with_rules_of
 from brightfield.cli.terminal import Subparsers, add_command, number, stdout, wait_asleep
 from brightfield.disk.room import check_overwrites
 
@@ -31,7 +32,8 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "--output",
         metavar="DIR",
         type=Path,
-        help="folder for metrics.json, predictions.csv and report.html",
+        help="folder for metrics.json, predictions.csv, report.html and, where defects are measured, "
+        "defects.csv",
     )
     parser.add_argument(
         "--split",
@@ -48,6 +50,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--against", metavar="BUNDLE", type=Path, help="another inspector to compare with on the same images"
     )
+    add_rules_options(parser)
     _add_study_options(parser)
     parser.set_defaults(run=run)
 
@@ -105,12 +108,13 @@ def run(args: argparse.Namespace) -> int:
     from brightfield.report.compose import RESULTS
 
     if args.output is not None:
-        inputs = (Path(args.data), args.limits, args.appraisals)
+        rules = None if args.rules is None else Path(args.rules)
+        inputs = (Path(args.data), args.limits, args.appraisals, rules)
         check_overwrites((args.output / name for name in RESULTS), inputs)
 
     study = _study(args)
     limits = None if args.limits is None else read_limits(args.limits)
-    inspector = load(args.bundle)
+    inspector = with_rules_of(args, load(args.bundle))
     other = None if args.against is None else load(args.against)
     if args.threshold is not None:
         inspector = at_threshold(inspector, args.threshold)
@@ -143,7 +147,7 @@ def _study(args: argparse.Namespace) -> Study:
 
 
 def _print(evaluation: Evaluation, output: Path | None) -> None:
-    from brightfield.report.compose import RESULTS
+    from brightfield.report.compose import written
     from brightfield.report.wording import acceptance_sentences, agreement_sentences, difference_sentences
 
     console = stdout()
@@ -157,5 +161,5 @@ def _print(evaluation: Evaluation, output: Path | None) -> None:
         for sentence in sentences(evaluation.metrics[name]) if name in evaluation.metrics else ():
             console.print(sentence, markup=False)
     if output is not None:
-        for name in RESULTS:
+        for name in written(evaluation):
             console.print(str(output / name), markup=False)

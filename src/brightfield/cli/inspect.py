@@ -16,6 +16,7 @@ from rich.text import Text
 
 from brightfield.cli.places import check_apart, check_folder
 from brightfield.cli.progress import show_progress
+from brightfield.cli.rules import add_rules_options, with_rules_of
 from brightfield.cli.terminal import Subparsers, add_command, number, printable, say, stdout, wait_asleep
 from brightfield.disk.room import check_overwrites
 from brightfield.errors import ConfigError, DataError, ImageError, WriteError
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
 
     from brightfield.explain.files import MapFiles
     from brightfield.inspector import Inspector, Look
-    from brightfield.verdict import Verdict
+    from brightfield.verdict import Defect, Verdict
 
 log = logging.getLogger(__name__)
 
 _COLOURS = {"OK": "green", "REVIEW": "yellow", "DEFECT": "bold red"}
 UNREADABLE, UNWRITTEN = "unreadable", "with results that cannot be written"
 """Counts of images beside those of the decisions."""
+
+MOST_PRINTED = 10
+"""The most defects of a picture that are printed, the largest first; `--json` lists all of them."""
 
 _FORMAT = "{:<8} {:>{wide}}  {:<16} {:>7}  "
 
@@ -48,7 +52,8 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "--output",
         metavar="DIR",
         type=Path,
-        help="folder for <image>.heatmap.png: 16-bit grey; 1000 is where the part no longer passes",
+        help="folder for <image>.heatmap.png: 16-bit grey; 1000 is where the part no longer passes; and for "
+        "defects.csv, with the size of every defect, of a method that marks them",
     )
     parser.add_argument("--overlay", action="store_true", help="with -o: also write <image>.overlay.png")
     parser.add_argument(
@@ -60,6 +65,10 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--interval", action="store_true", help="add the Venn-Abers interval of every probability of a defect"
     )
+    parser.add_argument(
+        "--defects", action="store_true", help="list every defect with its size and place, also without -o"
+    )
+    add_rules_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -74,9 +83,14 @@ def run(args: argparse.Namespace) -> int:
     images = find_images(args.images, leave_out=args.output)
     starts = _starts(images, args.output, args.overlay)
 
+    from brightfield.explain.defect_table import NAME, write_defects
     from brightfield.inspector import load
+    from brightfield.methods.locating import check_masks
+    from brightfield.verdict import HeatmapKind
 
-    inspector = load(args.bundle)
+    inspector = with_rules_of(args, load(args.bundle))
+    if args.defects:
+        check_masks(inspector.method.name, inspector.method.heatmap_kind is HeatmapKind.EVIDENCE)
     point = inspector.operating_point
     if args.interval and (point is None or point.scale != "probability"):
         reason = "only names classes" if point is None else f"gives none, and judges by {point.scale.words}"
@@ -87,13 +101,18 @@ def run(args: argparse.Namespace) -> int:
         heads = _columns("decision", f"{value} (interval)" if args.interval else value, "label", "ms")
         console.print(Text(f"{heads}image", style="bold"))
     counts: Counter[str] = Counter()
+    measured: list[tuple[tuple[str, str], Sequence[Defect]]] = []
     # on a terminal the printed lines show the progress, so no bar is needed
     with show_progress(args.quiet or sys.stdout.isatty()) as progress:
-        requests = ((image, args.output is not None) for image in images)
+        requests = ((image, args.output is not None or args.defects) for image in images)
         looks = inspector.looks(requests, threshold=args.threshold)
         for done, (image, look) in enumerate(zip(images, looks, strict=True), start=1):
             counts.update(_report(inspector, look, (image, starts.get(image)), args, console))
+            if not isinstance(look, ImageError) and look.verdict.measured:
+                measured.append(((str(image), str(look.verdict.decision or "")), look.verdict.defects))
             progress("inspect", done, len(images))
+    if args.output is not None and measured:
+        write_defects(args.output / NAME, ("image", "decision"), measured)
     if not args.json:
         total = "1 image" if len(images) == 1 else f"{len(images)} images"
         console.print(f"{total}: {', '.join(_in_words(counts, inspector))}", markup=False)
@@ -162,10 +181,10 @@ def _starts(images: Sequence[Path], output: Path | None, overlaid: bool) -> dict
     """
     if output is None:
         return {}
-    from brightfield.explain.files import map_paths
+    from brightfield.explain.files import KINDS, map_paths
 
     starts = {image: output / name for image, name in output_names(images).items()}
-    kinds = ("heatmap", "mask", "overlay") if overlaid else ("heatmap", "mask")
+    kinds = tuple(kind for kind in KINDS if overlaid or kind != "overlay")
     check_overwrites((map_paths(start)[kind] for start in starts.values() for kind in kinds), images)
     return starts
 
@@ -205,6 +224,8 @@ def _report(
         print(json.dumps(line if failed is None else {**line, "error": failed}), flush=True)
     else:
         _print_line(console, verdict, interval)
+        if args.defects:
+            _print_defects(console, verdict.defects)
     return kinds
 
 
@@ -215,7 +236,7 @@ def _line(
     if interval is not None:
         line["probability_interval"] = list(interval)
     if written:
-        for name in ("heatmap", "mask"):
+        for name in ("heatmap", "mask", "types"):
             place = None if files is None else getattr(files, name)
             line[name] = None if place is None else str(place)
         line["closest"] = None if verdict.closest is None else verdict.closest.as_dict()
@@ -229,7 +250,23 @@ def _print_line(console: Console, verdict: Verdict, interval: tuple[float, float
     if interval is not None:
         shown += f" ({interval[0]:.3f} to {interval[1]:.3f})"
     cells = _columns(decision, shown, printable(verdict.label), f"{verdict.milliseconds:.0f}")
-    console.print(Text.assemble((cells[:8], _COLOURS.get(decision, "")), cells[8:], printable(verdict.image)))
+    rule = "" if verdict.rule is None else f"  {printable(verdict.rule)}"
+    line = ((cells[:8], _COLOURS.get(decision, "")), cells[8:], printable(verdict.image), (rule, "red"))
+    console.print(Text.assemble(*line))
+
+
+def _print_defects(console: Console, defects: Sequence[Defect]) -> None:
+    for defect in defects[:MOST_PRINTED]:
+        row, column = defect.centre
+        side = defect.mm_per_pixel or 1.0
+        length, width, area = defect.length * side, defect.width * side, defect.area * side**2
+        size = f"{length:.4g} x {width:.4g} px, area {area:.0f} px"
+        if defect.mm_per_pixel is not None:
+            size = f"{length:.4g} x {width:.4g} mm, area {area:.4g} mm2"
+        where = f"{size}, at row {row:.0f}, column {column:.0f}"
+        console.print(Text(f"         {printable(defect.type)}: {where}", style="dim"))
+    if len(defects) > MOST_PRINTED:
+        console.print(Text(f"         and {len(defects) - MOST_PRINTED} more", style="dim"))
 
 
 def _columns(*cells: str) -> str:

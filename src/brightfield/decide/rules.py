@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,11 @@ class Rules:
     def all_limits(self) -> tuple[Limit, ...]:
         """All limits, those of regions too."""
         return (*self.limits, *(limit for region in self.regions for limit in region.limits))
+
+    def named_limits(self) -> list[dict[str, str | None]]:
+        """Return each limit's text under `limit`, and its region's name, or None, under `region`."""
+        whole: list[dict[str, str | None]] = [{"limit": limit.text, "region": None} for limit in self.limits]
+        return whole + [{"limit": limit.text, "region": r.name} for r in self.regions for limit in r.limits]
 
     @property
     def needs_scale(self) -> str | None:
@@ -170,6 +176,29 @@ class Rules:
             raise ValueError(f"its rules: {error}") from error
 
 
+def check_scale(mm_per_pixel: float | None) -> None:
+    """Check the side of a pixel in millimetres; None where it is not known.
+
+    Raises:
+        ConfigError: If it is not a number above 0.
+    """
+    if mm_per_pixel is not None and not (math.isfinite(mm_per_pixel) and mm_per_pixel > 0):
+        raise ConfigError(f"--mm-per-pixel is {mm_per_pixel}; expected a number above 0")
+
+
+def check_has_scale(rules: Rules, mm_per_pixel: float | None) -> None:
+    """Check that the size of a pixel is known where rules need it.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    if rules.needs_scale is not None and mm_per_pixel is None:
+        raise ConfigError(
+            f"{rules.needs_scale} is in millimetres, and the size of a pixel is not known; give it with "
+            "--mm-per-pixel, or as mm_per_pixel in the file of rules, or use a limit in px"
+        )
+
+
 def check_rules(
     rules: Rules, *, types: Sequence[str], classes: Collection[str], segments: bool, scale: float | None
 ) -> None:
@@ -185,11 +214,7 @@ def check_rules(
     Raises:
         ConfigError: If a limit is about an unknown type, or needs a probability or a scale that is not there.
     """
-    if rules.needs_scale is not None and scale is None:
-        raise ConfigError(
-            f"{rules.needs_scale} is in millimetres, and the size of a pixel is not known; give it with "
-            "--mm-per-pixel, or as mm_per_pixel in the file of rules, or use a limit in px"
-        )
+    check_has_scale(rules, scale)
     for limit in rules.all_limits:
         if limit.type != ANY and limit.type not in types:
             raise ConfigError(

@@ -51,7 +51,7 @@ class _Reader:
         limits = self._limits(values.get("limits", []), self.lines.of_key("limits"))
         tables = values.get(_REGION, [])
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            line = self.lines.of_key(_REGION)
+            line = self.lines.of_key(_REGION) or self.lines.of_table(_REGION, 0)
             self._fail("region is no table; expected [[region]], with name, mask and limits", line)
         regions = tuple(self._region(table, i) for i, table in enumerate(tables))
         if not limits and not regions:

@@ -47,8 +47,8 @@ class TomlLines:
         return self._first(re.compile(rf"\s*{re.escape(key)}\s*="), table, number)
 
     def of_table(self, table: str, number: int) -> int | None:
-        """Return the line of one of the headers `[[table]]`, counted from 0; None if it is not found."""
-        return self._first(re.compile(rf"\s*\[\[\s*{re.escape(table)}\s*\]\]"), table, number)
+        """Return the line of a header `[table]` or `[[table]]`, counted from 0; None if it is not found."""
+        return self._first(re.compile(rf"\s*\[\[?\s*{re.escape(table)}\s*\]"), table, number)
 
     def _first(self, pattern: re.Pattern[str], table: str, number: int) -> int | None:
         inside, seen = "", dict[str, int]()

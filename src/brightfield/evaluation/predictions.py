@@ -25,7 +25,13 @@ COLUMNS = ("image", "truth", "split", "decision", "label", "score", "probability
 _NAMES = COLUMNS[:5]
 """The columns of text."""
 
+_FIELDS = ("images", "truth", "splits", "decisions", "labels")
+"""The fields that hold one text for each image."""
+
 CLASS_PREFIX = "p:"
+
+RULE = "rule"
+"""The last column: the limit that rejected the part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +53,7 @@ class Predictions:
         classes: The K classes, the normal class first where there is one.
         normal: The class of good parts; None for a plain classification problem.
         scale: The scale of the thresholds; None without an operating point.
+        rules: For each image the limit that rejected it, or None; None without rules.
 
     Raises:
         InputError: If lengths, shapes, ranges or classes disagree.
@@ -65,11 +72,12 @@ class Predictions:
     classes: tuple[str, ...]
     normal: str | None
     scale: Scale | None = None
+    rules: tuple[str | None, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.images:
             raise InputError("there are no predictions; expected at least one image to evaluate")
-        for name in ("truth", "splits", "decisions", "labels"):
+        for name in (*_FIELDS[1:], *(() if self.rules is None else ("rules",))):
             if len(getattr(self, name)) != len(self.images):
                 lengths = f"{len(getattr(self, name))} {name} for {len(self.images)} images"
                 raise InputError(f"{lengths}; expected one per image")
@@ -133,7 +141,7 @@ class Predictions:
         """Return the predictions for these images."""
         rows = [i for i, image in enumerate(self.images) if image in images]
         kept: dict[str, Any] = {}
-        for name in ("images", "truth", "splits", "decisions", "labels"):
+        for name in (*_FIELDS, *(() if self.rules is None else ("rules",))):
             values = getattr(self, name)
             kept[name] = tuple(values[i] for i in rows)
         for name in ("scores", "probabilities", "p_values", "thresholds", "class_probabilities"):
@@ -142,13 +150,13 @@ class Predictions:
         return replace(self, **kept)
 
     def write_csv(self, path: Path) -> None:
-        """Write predictions.csv: one row per image, and a column `p:<class>` per class if known.
+        """Write predictions.csv: one row per image, with a column `p:<class>` per class if known.
 
         Numbers are read back as the same float64. Missing values are empty. Names that a spreadsheet would
         run as a formula are escaped: see `defused`.
         """
         known = self.class_probabilities is not None
-        header = [*COLUMNS, *(CLASS_PREFIX + name for name in self.classes if known)]
+        header = [*COLUMNS, *(CLASS_PREFIX + name for name in self.classes if known), RULE]
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(header)
@@ -159,6 +167,7 @@ class Predictions:
             row += ["" if column is None else repr(float(column[i])) for column in optional]
             if self.class_probabilities is not None:
                 row += [repr(float(p)) for p in self.class_probabilities[i]]
+            row.append(defused((self.rules[i] if self.rules else None) or ""))
             writer.writerow(row)
         write_atomically(path, text.getvalue().encode("utf-8"))
 
@@ -166,7 +175,7 @@ class Predictions:
 def read_csv(
     path: Path, *, normal: str | None, classes: Sequence[str] | None = None, scale: Scale | None = None
 ) -> Predictions:
-    """Read a file written by `Predictions.write_csv`.
+    """Read a file written by `Predictions.write_csv`, also by a version that knew no rules.
 
     Args:
         path: The file.
@@ -181,7 +190,9 @@ def read_csv(
     header, rows = _read_rows(path)
     column = {name: [row[i] for row in rows] for i, name in enumerate(header)}
     column |= {name: [restored(cell) for cell in column[name]] for name in _NAMES}
-    named = tuple(name.removeprefix(CLASS_PREFIX) for name in header[len(COLUMNS) :])
+    further = [name for name in header[len(COLUMNS) :] if name != RULE]
+    named = tuple(name.removeprefix(CLASS_PREFIX) for name in further)
+    rules = tuple(restored(cell) or None for cell in column.get(RULE, ()))
     ordered = tuple(classes or named or order_classes(column["truth"], normal))
     by_class = [_numbers(path, column, CLASS_PREFIX + name) for name in ordered] if named else []
     if any(values is None for values in by_class):
@@ -203,6 +214,7 @@ def read_csv(
         classes=ordered,
         normal=normal,
         scale=scale,
+        rules=rules if any(rules) else None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.evaluation.contradiction import contradictions
 from brightfield.evaluation.pixels import PixelMeter
 from brightfield.evaluation.predictions import FloatArray, Predictions
+from brightfield.evaluation.ruled import on_rules, promises_kept, rules_notes
 from brightfield.evaluation.summary import summarise
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress, silent
-from brightfield.verdict import BoolMap, FloatMap, Verdict
+from brightfield.verdict import BoolMap, Defect, HeatmapKind, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Evaluation:
         dataset: The images judged.
         notes: Notes for the reader, on images seen in training, unreadable files and masks.
         unreadable: Names of the images that could not be read; no figure includes them.
+        defects: The measured defects of each image by its name; of those alone whose defects were looked for.
     """
 
     predictions: Predictions
@@ -46,6 +48,7 @@ class Evaluation:
     dataset: Dataset
     notes: tuple[str, ...]
     unreadable: tuple[str, ...]
+    defects: Mapping[str, tuple[Defect, ...]] = field(default_factory=dict)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -90,14 +93,21 @@ def evaluate_split(inspector: Inspector, picked: Picked, progress: Progress | No
     """
     judged = judge(inspector, picked.dataset, progress)
     point = inspector.operating_point
-    promised = () if point is None or picked.known else point.guarantees
+    promised = () if point is None or picked.known else promises_kept(inspector)
     document = {} if point is None else point.as_dict()
+    metrics = summarise(judged.predictions, operating_point=document, pixel=judged.pixel)
     return Evaluation(
         predictions=judged.predictions,
-        metrics=summarise(judged.predictions, operating_point=document, pixel=judged.pixel),
+        metrics={**metrics, **on_rules(inspector.rules, judged.predictions)},
         dataset=judged.dataset,
-        notes=(*picked.notes, *judged.notes, *contradictions(promised, judged.predictions)),
+        notes=(
+            *picked.notes,
+            *judged.notes,
+            *rules_notes(inspector),
+            *contradictions(promised, judged.predictions),
+        ),
         unreadable=judged.unreadable,
+        defects=judged.defects,
     )
 
 
@@ -111,6 +121,7 @@ class Judged:
         pixel: Pixel-level figures of the heatmaps; None without masks.
         notes: Notes for the reader, on classes, unreadable files and masks.
         unreadable: Names of the images that could not be read.
+        defects: As in `Evaluation`.
     """
 
     predictions: Predictions
@@ -118,6 +129,7 @@ class Judged:
     pixel: dict[str, Any] | None
     notes: tuple[str, ...]
     unreadable: tuple[str, ...]
+    defects: Mapping[str, tuple[Defect, ...]] = field(default_factory=dict)
 
 
 def judge(inspector: Inspector, dataset: Dataset, progress: Progress | None = None) -> Judged:
@@ -140,7 +152,9 @@ def judge(inspector: Inspector, dataset: Dataset, progress: Progress | None = No
     outside = None if region is None else outside_note(shares_outside(judged.samples, region))
     notes += [] if outside is None else [outside]
     predictions = _predictions(inspector, judged, outcome.verdicts)
-    return Judged(predictions, judged, outcome.pixel, tuple(notes), tuple(outcome.errors))
+    found = zip(judged.samples, outcome.verdicts, strict=True)
+    defects = {sample.image: verdict.defects for sample, verdict in found if verdict.measured}
+    return Judged(predictions, judged, outcome.pixel, tuple(notes), tuple(outcome.errors), defects)
 
 
 def load_for(inspector: Inspector, data: str | Path) -> Dataset:
@@ -261,7 +275,11 @@ def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None)
     verdicts: list[Verdict] = []
     errors: dict[str, str] = {}
     masks: list[str] = []
-    requests = [(s.path, meter is not None and _mask_is_known(s, dataset.normal)) for s in dataset.samples]
+    measured = meter is not None and inspector.method.heatmap_kind is HeatmapKind.EVIDENCE
+    requests = [
+        (s.path, measured or (meter is not None and _mask_is_known(s, dataset.normal)))
+        for s in dataset.samples
+    ]
     for done, (sample, look) in enumerate(
         zip(dataset.samples, inspector.looks(requests), strict=True), start=1
     ):
@@ -271,20 +289,18 @@ def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None)
             log.error("%s", look)  # not a warning, so that --quiet shows the cause of exit code 2
             continue
         verdict = look.verdict
-        if meter is not None and verdict.heatmap is not None:
+        if meter is not None and verdict.heatmap is not None and _mask_is_known(sample, dataset.normal):
             try:
                 meter.update(
                     verdict.heatmap,
                     _mask_of(sample, verdict.heatmap.shape),
                     region=verdict.region,
-                    found=found_pixels(verdict.mask, verdict.heatmap, inspector.pixel_threshold),
+                    found=_found(inspector, verdict),
                     defect_type=None if sample.label == inspector.normal else str(sample.label),
                 )
             except DataError as error:
                 masks.append(str(error))
-        verdicts.append(
-            replace(verdict, heatmap=None, heatmap_kind=None, mask=None, picture=None, region=None)
-        )
+        verdicts.append(verdict.without_maps())
     if not verdicts:
         raise DataError(_on_unreadable(errors))
     pixel = None
@@ -296,11 +312,12 @@ def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None)
     return _Outcome(verdicts, errors, masks, pixel)
 
 
-def found_pixels(mask: BoolMap | None, heatmap: FloatMap, pixel_threshold: float | None) -> BoolMap:
-    """Return the pixels found defective, bool (H, W): the mask, or without one what is hot in the heatmap."""
-    if mask is not None:
-        return mask
-    return np.asarray(heatmap >= (1.0 if pixel_threshold is None else pixel_threshold))
+def _found(inspector: Inspector, verdict: Verdict) -> BoolMap | None:
+    """Return the pixels that a verdict finds defective: its mask, or what is hot in an attribution map."""
+    if verdict.mask is not None or verdict.heatmap is None:
+        return verdict.mask
+    own = inspector.pixel_threshold
+    return np.asarray(verdict.heatmap >= (1.0 if own is None else own))
 
 
 def _on_unreadable(errors: Mapping[str, str]) -> str:
@@ -345,6 +362,7 @@ def _predictions(inspector: Inspector, dataset: Dataset, verdicts: Sequence[Verd
         classes=classes,
         normal=inspector.normal,
         scale=None if point is None else point.scale,
+        rules=None if inspector.rules is None else tuple(v.rule for v in verdicts),
     )
 
 

@@ -1,8 +1,10 @@
-"""Files of one image's maps: the heatmap, the mask and the overlay."""
+"""Files of one image's maps: the heatmap, the mask, the types of its pixels, and the overlay."""
 
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +18,18 @@ from brightfield.disk.names import shortened
 from brightfield.errors import WriteError
 from brightfield.explain.closest import with_closest
 from brightfield.explain.overlay import as_png, overlay
-from brightfield.verdict import Decision, Verdict
+from brightfield.verdict import ClassMap, Decision, Verdict
 
 HEATMAP_SCALE = 1000
 """The grey level in a heatmap file for a heat of 1."""
 
+COLOURS = (
+    *((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66)),
+    *((0, 114, 178), (213, 94, 0), (204, 121, 167), (255, 255, 255)),
+)
+"""The colours of defect types, in turn; colour-blind readers tell them apart (Okabe and Ito, 2008)."""
 
-KINDS = ("heatmap", "mask", "overlay")
+KINDS = ("heatmap", "mask", "types", "overlay")
 """The kinds of files that an image may have."""
 
 ENDINGS = tuple(f".{kind}.png" for kind in KINDS)
@@ -35,6 +42,7 @@ class MapFiles:
 
     heatmap: Path | None
     mask: Path | None
+    types: Path | None
     overlay: Path | None
 
 
@@ -48,7 +56,7 @@ def map_paths(start: Path) -> dict[str, Path]:
 
 
 def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | None = None) -> MapFiles:
-    """Write `<start>.heatmap.png`, `<start>.mask.png` and, with a picture, `<start>.overlay.png`.
+    """Write `<start>.heatmap.png`, `.mask.png`, `.types.png` and, with a picture, `.overlay.png`.
 
     The overlay of a part that does not pass also shows the closest good part, where there is one.
 
@@ -72,6 +80,8 @@ def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | N
             content["overlay"] = as_png(drawn)
     if verdict.mask is not None:
         content["mask"] = as_png(verdict.mask.astype(np.uint8) * 255)
+    if verdict.class_map is not None:
+        content["types"] = encode_types(verdict.class_map, verdict.types)
     try:
         for kind, data in content.items():
             write_atomically(places[kind], data)
@@ -94,6 +104,21 @@ def encode_heatmap(heatmap: npt.NDArray[np.float32]) -> bytes:
     note.add_text("heatmap", f"grey level / {HEATMAP_SCALE}: 0 is calm, 1 is where the part no longer passes")
     buffer = io.BytesIO()
     Image.fromarray(levels).save(buffer, "PNG", pnginfo=note)
+    return buffer.getvalue()
+
+
+def encode_types(class_map: ClassMap, types: Sequence[str]) -> bytes:
+    """Return a map of defect types, uint8 (H, W), as a PNG file with a palette.
+
+    A pixel's value is the position of its type from 1 on, 0 where there is no defect. The text `types` in the
+    file is the list of their names as JSON.
+    """
+    image = Image.fromarray(class_map)
+    image.putpalette([0, 0, 0, *(c for i in range(len(types)) for c in COLOURS[i % len(COLOURS)])])
+    note = PngImagePlugin.PngInfo()
+    note.add_text("types", json.dumps(list(types)))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=note)
     return buffer.getvalue()
 
 

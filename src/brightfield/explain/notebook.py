@@ -28,7 +28,7 @@ def verdict_html(verdict: Verdict) -> str:
     """Return a verdict as HTML: the picture, the overlay, and the decision with its figures."""
     headline = str(verdict.label if verdict.decision is None else verdict.decision)
     tone = _TONES.get(headline, "inherit")
-    rows = [("label", verdict.label), *_values(verdict), ("method", verdict.method)]
+    rows = [("label", verdict.label), *_values(verdict), ("rule", verdict.rule), ("method", verdict.method)]
     table = "".join(
         f"<tr><td style='text-align:left;padding:0 1em 0 0'>{html.escape(name)}</td>"
         f"<td style='text-align:left'>{html.escape(value)}</td></tr>"

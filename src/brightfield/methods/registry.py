@@ -23,6 +23,7 @@ class Entry:
         update: The function that takes more good parts into a fitted method without torch, and returns
             `Updated`: `update(method, named, progress)`, given the name and file of each picture; None if
             the method has to be trained again.
+        marks_defects: Whether its heatmaps are evidence maps, of which masks are made and defects measured.
     """
 
     summary: str
@@ -31,6 +32,7 @@ class Entry:
     learner: str
     good_parts_alone: bool = False
     update: str | None = None
+    marks_defects: bool = True
 
 
 _CLASSIFIER = "brightfield.methods.classifier"
@@ -44,6 +46,7 @@ METHODS: dict[str, Entry] = {
         options=f"{_CLASSIFIER}.options:ClassifierOptions",
         load=f"{_CLASSIFIER}.fitted:load_classifier",
         learner=f"{_CLASSIFIER}.learner:make_learner",
+        marks_defects=False,
     ),
     "fusion": Entry(
         summary="learns from good parts alone: a memory bank and a flow together",
@@ -58,6 +61,7 @@ METHODS: dict[str, Entry] = {
         options=f"{_COMBINED}.options:CombinedOptions",
         load=f"{_COMBINED}.fitted:load_combined",
         learner=f"{_COMBINED}.learner:make_combined",
+        marks_defects=False,
     ),
     "patchcore": Entry(
         summary="learns from good parts alone: a memory bank of their patches (PatchCore)",

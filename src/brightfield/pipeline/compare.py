@@ -105,6 +105,11 @@ def compare(
     names = _names(options, methods)
     if resume and output is None:
         raise ConfigError("--resume continues the comparison in a folder; name that folder with -o")
+    if options.rules is not None:
+        raise ConfigError(
+            "--rules: methods are compared by their scores, and not all of them mark defects; remove it, and "
+            "give the rules to the inspector of your choice with `brightfield threshold BUNDLE --rules FILE`"
+        )
     region = None if options.roi is None else read_region(Path(options.roi))
     dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=options.normal)
     check_labels(dataset)

@@ -20,11 +20,13 @@ from brightfield.decide.auto import OVERKILLS, resolve
 from brightfield.decide.calibration import LEAST_DEFECTS
 from brightfield.decide.guarantee import parts_needed
 from brightfield.decide.policy import DEFAULT_CONFIDENCE, Policy, parse_policy
+from brightfield.decide.rules import Rules, check_has_scale
 from brightfield.decide.threshold_selection import check_enough
 from brightfield.disk.atomic import write_atomically
 from brightfield.errors import ConfigError, DataError
 from brightfield.methods.base import Learner
-from brightfield.methods.registry import learner
+from brightfield.methods.locating import check_masks
+from brightfield.methods.registry import METHODS, learner
 from brightfield.options import TrainOptions, own_options
 from brightfield.pipeline.choice import choose_method
 from brightfield.progress import Progress
@@ -73,6 +75,23 @@ def make_learner(dataset: Dataset, options: TrainOptions) -> Learner:
     method = choose_method(dataset, options).method
     chosen: Learner = learner(method)(own_options(method, options.own), dataset)
     return chosen
+
+
+def check_early(rules: Rules, dataset: Dataset, options: TrainOptions) -> None:
+    """Check what can be known before the training of whether rules will fit the inspector.
+
+    Raises:
+        ConfigError: If the method marks no defects, the size of a pixel is needed and not known, or there is
+            no normal class.
+    """
+    method = choose_method(dataset, options).method
+    check_masks(method, METHODS[method].marks_defects)
+    if dataset.normal is None:
+        raise ConfigError(
+            f"--rules reject parts, and no class is normal: name the class of good parts with --normal "
+            f"({', '.join(dataset.classes)}), or remove --rules"
+        )
+    check_has_scale(rules, options.mm_per_pixel or rules.mm_per_pixel)
 
 
 def near_duplicates(dataset: Dataset, folder: Path, progress: Progress) -> npt.NDArray[np.intp]:

@@ -20,7 +20,6 @@ from brightfield.data.scan import scan
 from brightfield.disk.atomic import write_atomically
 from brightfield.disk.names import shortened
 from brightfield.errors import ConfigError, ImageError
-from brightfield.evaluation.run import found_pixels
 from brightfield.explain.overlay import as_png, overlay
 from brightfield.inspector import Inspector
 from brightfield.pipeline.mask_documents import coco_document, labelme_document, png, values_table
@@ -240,8 +239,9 @@ def _proposal(
     verdict = seen.verdict
     if verdict.heatmap is None:
         raise ConfigError(f"the method {verdict.method} shows no map, so it finds no defective pixels")
-    own = found_pixels(verdict.mask, verdict.heatmap, inspector.pixel_threshold)
-    mask = own if how.threshold is None else verdict.heatmap >= how.threshold
+    mask = verdict.mask
+    if how.threshold is not None or mask is None:
+        mask = verdict.heatmap >= (how.threshold or inspector.pixel_threshold or 1.0)
     return Proposal(sample.image, place, shape, regions_in(verdict, mask, how.smallest, label))
 
 

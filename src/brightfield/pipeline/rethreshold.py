@@ -17,6 +17,7 @@ from brightfield.decide.policy import Policy, parse_policy
 from brightfield.decide.scores import Scores
 from brightfield.decide.threshold_selection import BoolArray, choose, count
 from brightfield.errors import ConfigError, DataError
+from brightfield.evaluation.ruled import rules_notes
 from brightfield.evaluation.run import Judged, digests, judge, load_for, splits_seen
 from brightfield.inspector import Inspector
 from brightfield.pipeline.preflight import group_note
@@ -86,7 +87,7 @@ def rethreshold(
         new = sum(p is None and s.split != "test" for p, s in zip(seen, dataset.samples, strict=True))
         return _out_of_fold(inspector, parsed, old, new)
     chosen, notes = _chosen(inspector, dataset, seen, split, parsed)
-    judged = judge(inspector, chosen, progress)
+    judged = judge(replace(inspector, rules=None), chosen, progress)  # a threshold is chosen without rules
     unused = () if split else _unused(dataset, seen, chosen)
     try:
         before, after = _before_and_after(inspector, old, parsed, judged)
@@ -100,7 +101,7 @@ def rethreshold(
         before=before,
         after=after,
         images=dict(Counter(str(s.split) for s in judged.dataset.samples)),
-        notes=(*notes, *unused, *judged.notes),
+        notes=(*notes, *unused, *judged.notes, *rules_notes(changed)),
         unreadable=judged.unreadable,
     )
 
@@ -190,6 +191,7 @@ def _out_of_fold(inspector: Inspector, policy: Policy, old: OperatingPoint, new:
             f"{'counted' if policy.is_fixed else 'chosen'} on the out-of-fold scores of the {len(scores)} "
             "training images, given by networks that had not seen them",
             *_note_of_new(new),
+            *rules_notes(inspector.with_operating_point(after)),
         ),
     )
 

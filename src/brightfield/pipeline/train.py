@@ -17,7 +17,9 @@ from brightfield.data.region_check import check_region
 from brightfield.data.region_mask import read_region
 from brightfield.data.split import resplit
 from brightfield.decide.policy import Policy, parse_policy
-from brightfield.errors import BrightfieldError, DataError
+from brightfield.decide.rules import Rules
+from brightfield.decide.rules_file import read_rules
+from brightfield.errors import BrightfieldError, ConfigError, DataError
 from brightfield.inspector import Inspector
 from brightfield.learn.processes import Processes, joined, processes, take_device
 from brightfield.learn.tracking import record_settings
@@ -30,6 +32,7 @@ from brightfield.pipeline.facts import facts_of
 from brightfield.pipeline.preflight import (
     Ready,
     calibrates_out_of_fold,
+    check_early,
     make_learner,
     near_duplicates,
     policy_on,
@@ -52,6 +55,7 @@ class Request:
         region: The region of interest, or None.
         progress: Callback for progress reports.
         duplicates: A group number for each image, equal for near-duplicates; None to look for them.
+        rules: Limits on measured defects, or None.
     """
 
     options: TrainOptions
@@ -61,6 +65,7 @@ class Request:
     region: Region | None
     progress: Progress
     duplicates: npt.NDArray[np.intp] | None = None
+    rules: Rules | None = None
 
 
 def train(
@@ -96,9 +101,12 @@ def train(
         check_replaceable(place)
     policy = parse_policy(options.policy)
     region = None if options.roi is None else read_region(Path(options.roi))
-    request = Request(options, policy, place, resume, region, progress or silent, duplicates)
+    rules = None if options.rules is None else read_rules(Path(options.rules))
+    request = Request(options, policy, place, resume, region, progress or silent, duplicates, rules)
     dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=options.normal)
     dataset = resplit(dataset) if options.resplit else dataset
+    if rules is not None:
+        check_early(rules, dataset, options)
     learner = make_learner(dataset, options)
     group = processes()
     learner.check_processes(group)
@@ -148,7 +156,7 @@ def _train(dataset: Dataset, learner: Learner, group: Processes, request: Reques
                 "preprocessing to hold the job's region"
             )
         workspace.keep_on_failure = True
-        inspector = _calibrated(ready, fitted, request, progress)
+        inspector = _ruled(_calibrated(ready, fitted, request, progress), request)
         images = [s.image for s in ready.calibration.samples]
         agreement = compare(inspector, fitted, images, progress)
         seconds = workspace.spent + time.perf_counter() - begin  # without the time to save
@@ -171,4 +179,16 @@ def _calibrated(ready: Ready, fitted: Fitted, request: Request, progress: Progre
         raise DataError(
             f"{error}. What was learned is kept: run the same command with another --policy{kind} "
             "and --resume"
+        ) from error
+
+
+def _ruled(inspector: Inspector, request: Request) -> Inspector:
+    try:
+        return inspector.with_rules(request.rules, request.options.mm_per_pixel)
+    except ConfigError as error:
+        if request.output is None:
+            raise
+        raise ConfigError(
+            f"{error}. What was learned is kept: mend the file of rules, and run the same command with "
+            "--resume"
         ) from error

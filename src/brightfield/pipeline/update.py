@@ -90,6 +90,7 @@ def update(
         "seconds": round(time.perf_counter() - begin, 1),
     }
     facts = _facts(base, placed, policy, step)
+    inspector = inspector.with_rules(base.rules, base.mm_per_pixel)
     inspector = replace(inspector, facts=facts, splits={**inspector.splits, **base.splits})
     if output is not None:
         inspector.save(output)
@@ -132,7 +133,8 @@ def _check_options(options: TrainOptions, base: Inspector) -> None:
             f"--normal {options.normal!r} with --from a bundle whose good parts are {base.normal!r}: remove "
             "--normal, or train without --from"
         )
-    given = [*(["roi"] if options.roi is not None else []), *options.own]
+    fixed = ("roi", "rules", "mm_per_pixel")
+    given = [*(name for name in fixed if getattr(options, name) is not None), *options.own]
     if given:
         flags = ", ".join("--" + name.replace("_", "-") for name in given)
         raise ConfigError(

@@ -49,6 +49,7 @@ class Workspace:
         # another policy does not change the fit, unless it holds images out for a guarantee
         wanted = {**options.as_dict(), "policy": "a promise" if promises else "any other"}
         del wanted["roi"]  # its content counts, not its place
+        del wanted["rules"], wanted["mm_per_pixel"]  # which come after the fit
         # a recipe's settings may differ between versions
         further = json.loads(json.dumps(identity))
         self.identity = {"options": wanted, "data": dataset.fingerprint(), **further}

@@ -16,6 +16,8 @@ from brightfield.errors import ImageError
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.run import Evaluation
 from brightfield.explain.closest import pair
+from brightfield.explain.defect_table import NAME as DEFECTS
+from brightfield.explain.defect_table import write_defects
 from brightfield.explain.overlay import HOTTEST, as_png, shrink
 from brightfield.inspector import Inspector, Look
 from brightfield.progress import Progress, silent
@@ -24,8 +26,8 @@ from brightfield.report.overlaid import overlaid
 from brightfield.report.report import Exhibit, Pair, Report
 from brightfield.verdict import HeatmapKind
 
-RESULTS = ("report.html", "metrics.json", "predictions.csv")
-"""Names of the files in the folder of an evaluation."""
+RESULTS = ("report.html", "metrics.json", "predictions.csv", DEFECTS)
+"""Names of the files in the folder of an evaluation; the last one is there where defects were measured."""
 
 MOST_OF_A_KIND = 8
 MOST_PAIRS, MOST_OF_A_PAIR = 6, 3
@@ -35,7 +37,7 @@ _PICTURE_SIDE, _PAIR_SIDE = 640, 192
 def write_evaluation(
     inspector: Inspector, evaluation: Evaluation, folder: Path, progress: Progress | None = None
 ) -> None:
-    """Write `metrics.json`, `predictions.csv` and `report.html` into a folder, each atomically.
+    """Write the files of an evaluation into a folder, each atomically.
 
     Raises:
         ConfigError: If one of them would overwrite a file of the data set.
@@ -44,6 +46,8 @@ def write_evaluation(
     inputs = (file for sample in evaluation.dataset.samples for file in (sample.path, sample.mask_file))
     check_overwrites((folder / name for name in RESULTS), inputs)
     evaluation.predictions.write_csv(folder / "predictions.csv")
+    if evaluation.defects:
+        _write_defects(folder / DEFECTS, evaluation)
     write_atomically(
         folder / "metrics.json", json.dumps(evaluation.document, indent=2, allow_nan=False).encode()
     )
@@ -59,6 +63,18 @@ def write_evaluation(
         heatmap_kind=inspector.method.heatmap_kind,
     )
     write_report(folder / "report.html", report)
+
+
+def written(evaluation: Evaluation) -> tuple[str, ...]:
+    """Return the names of the files that `write_evaluation` writes."""
+    return RESULTS if evaluation.defects else RESULTS[:-1]
+
+
+def _write_defects(path: Path, evaluation: Evaluation) -> None:
+    p = evaluation.predictions
+    heads = zip(p.images, p.splits, p.truth, (d or "" for d in p.decisions), strict=True)
+    rows = ((head, evaluation.defects.get(head[0], ())) for head in heads)
+    write_defects(path, ("image", "split", "truth", "decision"), rows)
 
 
 def worst(evaluation: Evaluation) -> dict[str, list[int]]:
