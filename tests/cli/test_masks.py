@@ -32,9 +32,9 @@ def test_what_it_prints(brightfield, bundle: Path, parts: Path, tmp_path: Path) 
     said = brightfield("masks", bundle, parts, "-o", tmp_path / "out")
     assert said.code == 0
     assert said.out.splitlines() == [
-        "1 pictures with proposed defects; regions: pit 1",
-        "1 pictures in which nothing was found, empty masks: pit/1.png",
-        "1 good parts, empty masks",
+        "pictures with proposed defects: 1; regions: pit 1",
+        "pictures in which nothing was found, with empty masks: 1 (pit/1.png)",
+        "good parts, with empty masks: 1",
         str(tmp_path / "out" / "annotations.json"),
         str(tmp_path / "out" / "masks"),
     ]

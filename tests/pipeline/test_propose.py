@@ -93,13 +93,10 @@ def test_every_form_comes_back_as_the_same_typed_masks(
             np.testing.assert_array_equal(read_types(sample, ("pit", "scratch")), truth(*PARTS[sample.image]))
     masked = {s.image for s in dataset.samples if s.mask is not None}
     assert masked == (set(PARTS) if form == "png" else {"bad/0.png", "bad/1.png", "bad/3.png"})
-    assert not [
-        f
-        for f in check(dataset).findings
-        if f.kind not in ("small-class", "mask-empty", "mask-missing")
-        and "duplicate" not in f.kind
-        and "contradiction" not in f.kind
-    ]
+    odd = {f.kind for f in check(dataset).findings if f.kind.startswith("mask")}
+    assert odd == (
+        {"mask-empty"} if form == "png" else {"mask-missing"}
+    )  # of the part where nothing was found
 
 
 def test_corrected_masks_count_in_an_evaluation(parts: Path, tmp_path: Path) -> None:
@@ -108,11 +105,11 @@ def test_corrected_masks_count_in_an_evaluation(parts: Path, tmp_path: Path) -> 
     place = beside(parts, output, "annotations.json")
     document = json.loads((place / "annotations.json").read_text())
     own = evaluate(inspector, load(place, normal="OK")).metrics["pixel"]
-    assert own["dice"] == pytest.approx(2 * 318 / (2 * 318 + 200))  # the stain on a good part is found too
+    assert own["dice"] == pytest.approx(2 * 354 / (2 * 354 + 200))  # the stain on a good part is found too
     document["annotations"] = [a for a in document["annotations"] if a["area"] > 2]  # the speck was no defect
     (place / "annotations.json").write_text(json.dumps(document))
     corrected = evaluate(inspector, load(place, normal="OK")).metrics["pixel"]
-    assert corrected["dice"] == pytest.approx(2 * 316 / (316 + 518))
+    assert corrected["dice"] == pytest.approx(2 * 352 / (352 + 554))
 
 
 def test_the_counts(parts: Path, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 FORMATS = ("png", "coco", "labelme", "all")
 
+_SHOWN = 3
+
 _ATTRIBUTION = (
     "these masks come from attribution maps, which show what moved the decision and not where a defect ends: "
     "expect to redraw most of them"
@@ -91,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
     from brightfield.api import masks
 
+    args.stopped = f"remove what was proposed so far, in {args.output}, before you run it again"
     formats = FORMATS[:-1] if "all" in args.format else tuple(dict.fromkeys(args.format))
     with show_progress(args.quiet) as progress:
         proposed = masks(
@@ -131,18 +134,16 @@ def _print(proposed: Proposed, formats: tuple[str, ...]) -> None:
     console = stdout()
     regions = ", ".join(f"{name} {n}" for name, n in proposed.regions.items()) or "none"
     found = proposed.images - proposed.good - len(proposed.nothing)
-    console.print(f"{found} pictures with proposed defects; regions: {regions}", markup=False)
-    if proposed.nothing:
-        some = ", ".join(proposed.nothing[:3]) + (", ..." if len(proposed.nothing) > 3 else "")
-        console.print(
-            f"{len(proposed.nothing)} pictures in which nothing was found, empty masks: {some}", markup=False
-        )
-    if proposed.good:
-        console.print(f"{proposed.good} good parts, empty masks")
-    if proposed.left_out:
-        console.print(f"{proposed.left_out} good parts, left out")
-    if proposed.unreadable:
-        console.print(f"{len(proposed.unreadable)} pictures that cannot be read")
+    some = ", ".join(proposed.nothing[:_SHOWN]) + (", ..." if len(proposed.nothing) > _SHOWN else "")
+    for name, n, more in (
+        ("pictures with proposed defects", found, f"; regions: {regions}"),
+        ("pictures in which nothing was found, with empty masks", len(proposed.nothing), f" ({some})"),
+        ("good parts, with empty masks", proposed.good, ""),
+        ("good parts, left out", proposed.left_out, ""),
+        ("unreadable", len(proposed.unreadable), ""),
+    ):
+        if n or name == "pictures with proposed defects":
+            console.print(f"{name}: {n}{more}", markup=False)
     if "coco" in formats:
         console.print(str(proposed.output / "annotations.json"), markup=False)
     if {"png", "labelme"} & set(formats):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -13,26 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from brightfield.data.dataset import Dataset, Sample
-from brightfield.data.image_files import OVERLAY
-from brightfield.data.labelme import SUFFIX
 from brightfield.data.mask_values import TABLE
 from brightfield.data.scan import scan
-from brightfield.disk.atomic import write_atomically
-from brightfield.disk.names import shortened
 from brightfield.errors import ConfigError, ImageError
-from brightfield.explain.overlay import as_png, overlay
 from brightfield.inspector import Inspector
-from brightfield.pipeline.mask_documents import coco_document, labelme_document, png, values_table
+from brightfield.pipeline.mask_files import COCO, FORMATS, write_one, write_overlay, write_shared
 from brightfield.pipeline.proposal import MASKS, Proposal, place_of, regions_in
 from brightfield.progress import Progress, silent
 from brightfield.verdict import UNTYPED, Decision, HeatmapKind, Look
 
 log = logging.getLogger(__name__)
-
-FORMATS = ("png", "coco", "labelme")
-COCO = "annotations.json"
-MASK = "_mask.png"
-"""The ending of a mask image's name."""
 
 
 @dataclass(frozen=True)
@@ -153,15 +142,14 @@ def propose(
             left_out += 1
         else:
             proposal = _proposal(inspector, sample, seen, how, crowded)
-            _write(proposal, (sample, seen), output, how, types)
+            write_one(proposal, sample.path, output, how.formats, types)
+            if how.overlay and isinstance(seen, Look):
+                write_overlay(proposal, seen, output)
             proposals.append(proposal)
         tell("propose", done, len(dataset))
     proposals.sort(key=lambda p: p.image)
     found = Counter(region.type for p in proposals for region in p.regions)
-    if "coco" in how.formats:
-        write_atomically(output / COCO, _json(coco_document(proposals)))
-    if "png" in how.formats and types is not None and found:
-        write_atomically(output / TABLE, values_table(types, found).encode())
+    write_shared(proposals, output, how.formats, types)
     return Proposed(
         output=output,
         images=len(proposals),
@@ -243,34 +231,3 @@ def _proposal(
     if how.threshold is not None or mask is None:
         mask = verdict.heatmap >= (how.threshold or inspector.pixel_threshold or 1.0)
     return Proposal(sample.image, place, shape, regions_in(verdict, mask, how.smallest, label))
-
-
-def _write(
-    proposal: Proposal,
-    of: tuple[Sample, Look | tuple[int, int]],
-    output: Path,
-    how: Proposing,
-    types: tuple[str, ...] | None,
-) -> None:
-    """Write the files of one picture's proposed mask.
-
-    Raises:
-        WriteError: If the file system refuses to.
-    """
-    sample, seen = of
-    start = output / proposal.place
-    name = shortened(start.name, len(OVERLAY), start.parent)
-    if "png" in how.formats:
-        write_atomically(start.with_name(name + MASK), png(proposal, types))
-    if "labelme" in how.formats:
-        folder = os.path.realpath(start.parent)
-        picture = Path(os.path.relpath(os.path.realpath(sample.path), folder)).as_posix()
-        write_atomically(start.with_name(name + SUFFIX), _json(labelme_document(proposal, picture)))
-    heatmap = None if isinstance(seen, tuple) else seen.verdict.heatmap
-    if how.overlay and isinstance(seen, Look) and heatmap is not None:
-        drawn = overlay(seen.picture, heatmap, proposal.mask() > 0, seen.verdict.region)
-        write_atomically(start.with_name(name + OVERLAY), as_png(drawn))
-
-
-def _json(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
