@@ -185,10 +185,12 @@ def test_other_json_files_are_left_alone(tmp_path: Path, caplog: pytest.LogCaptu
     pictures(tmp_path, "OK/1.png", "pit/1.png")
     (tmp_path / "annotations.json").write_text('{"made_by": "another tool"}')
     (tmp_path / "settings.json").write_text("no JSON at all")
+    (tmp_path / "pit" / "1.json").write_text("gain: 3")
     with caplog.at_level(logging.WARNING):
         assert masked(load(tmp_path)) == []
     assert [r.getMessage().partition(";")[0] for r in caplog.records] == [
-        f"1 file(s) are not COCO and are left out, first {tmp_path / 'annotations.json'}"
+        f"1 file(s) are not COCO and are left out, first {tmp_path / 'annotations.json'}",
+        f"1 JSON file(s) beside images cannot be read and are left out, first {tmp_path / 'pit' / '1.json'}",
     ]
     (tmp_path / "annotations.json").write_text("{")
     with pytest.raises(DataError, match="is no JSON"):

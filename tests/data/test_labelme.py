@@ -98,6 +98,7 @@ def test_good_and_background_are_no_defects(tmp_path: Path) -> None:
         ({"points": [[1, 2], [3, "x"], [4, 5]]}, "expected numbers"),
         ({"points": None}, "its points are None"),
         ({"label": None, "points": []}, "it has no label"),
+        ({"label": " ", "points": []}, "it has no label"),
         ({"points": [[1, 2], [3, 4]], "shape_type": "mask", "mask": "%"}, "its mask cannot be read"),
     ],
 )

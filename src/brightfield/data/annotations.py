@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from brightfield.data.annotated import Annotated, read_json
 from brightfield.data.coco import is_coco, read_coco
@@ -14,6 +15,7 @@ from brightfield.data.coco_match import CocoFile, matched
 from brightfield.data.dataset import Sample
 from brightfield.data.image_files import ANNOTATION_FOLDER, SPLIT_FOLDERS
 from brightfield.data.labelme import SUFFIX, is_labelme, read_labelme
+from brightfield.errors import DataError
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +58,7 @@ def any_annotation(samples: Sequence[Sample], files: Sequence[CocoFile]) -> bool
     listed = {PurePosixPath(entry.image).name for file in files for entry in file.images}
     if any(sample.path.name in listed for sample in samples):
         return True
-    listings: dict[Path, frozenset[str]] = {}
-    paths = (_labelme_file(sample, listings) for sample in samples)
-    return any(path is not None and is_labelme(read_json(path)) for path in paths)
+    return any(is_labelme(_content(path)) for _, path in _json_files(samples))
 
 
 def annotations_of(
@@ -82,12 +82,17 @@ def annotations_of(
         if again := found.keys() & more.keys():
             log.warning("%s lists %d image(s) that another file lists too; it counts", file.path, len(again))
         found |= more
-    listings: dict[Path, frozenset[str]] = {}
-    for sample in samples:
-        path = _labelme_file(sample, listings)
-        content = None if path is None else read_json(path)
-        if path is not None and (path == sample.mask or is_labelme(content)):
+    broken = []
+    for sample, path in _json_files(samples):
+        content = read_json(path) if path == sample.mask else _content(path)
+        if path == sample.mask or is_labelme(content):
             found[sample.image] = read_labelme(path, content, normal)
+        elif content is None:
+            broken.append(path)
+    if broken:
+        log.warning(
+            "%d JSON file(s) beside images cannot be read and are left out, first %s", len(broken), broken[0]
+        )
     return found
 
 
@@ -174,11 +179,23 @@ def annotated(samples: Sequence[Sample], found: Mapping[str, Annotated], good: s
     return out
 
 
-def _labelme_file(sample: Sample, listings: dict[Path, frozenset[str]]) -> Path | None:
-    """Return the JSON file that is a sample's mask, or lies beside its image; each folder is listed once."""
-    if isinstance(sample.mask, Path) and sample.mask.suffix.lower() == SUFFIX:
-        return sample.mask
-    folder, name = sample.path.parent, sample.path.stem + SUFFIX
-    if folder not in listings:
-        listings[folder] = frozenset(p.name for p in folder.glob(f"*{SUFFIX}"))
-    return folder / name if name in listings[folder] else None
+def _json_files(samples: Sequence[Sample]) -> Iterator[tuple[Sample, Path]]:
+    """Yield the JSON file that is a sample's mask or lies beside its image, where there is one."""
+    listings: dict[Path, frozenset[str]] = {}  # each folder is listed once
+    for sample in samples:
+        if isinstance(sample.mask, Path) and sample.mask.suffix.lower() == SUFFIX:
+            yield sample, sample.mask
+            continue
+        folder = sample.path.parent
+        if folder not in listings:
+            listings[folder] = frozenset(path.name for path in folder.glob(f"*{SUFFIX}"))
+        if listings[folder] and sample.path.stem + SUFFIX in listings[folder]:
+            yield sample, sample.path.with_suffix(SUFFIX)
+
+
+def _content(path: Path) -> Any:
+    """Return the content of a JSON file; None if it cannot be read."""
+    try:
+        return read_json(path)
+    except DataError:
+        return None

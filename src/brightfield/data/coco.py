@@ -127,7 +127,7 @@ def decompressed(text: str, where: str = "a COCO file") -> list[int]:
 
 def _categories(path: Path, content: Record) -> dict[str, str]:
     records = _records(path, content, "categories") if content.get("categories") else []
-    return {str(r.get("id")): str(r.get("name", r.get("id"))).strip() for r in records}
+    return {str(r.get("id")): str(r.get("name") or r.get("id")).strip() for r in records}
 
 
 def _records(path: Path, content: Record, key: str) -> list[Record]:

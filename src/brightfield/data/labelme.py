@@ -51,9 +51,10 @@ def read_labelme(path: Path, content: Any = None, normal: str | None = None) -> 
     others: list[tuple[str, float]] = []
     for number, drawn in enumerate(record["shapes"], start=1):
         where = f"{path}, shape {number}"
-        if not isinstance(drawn, dict) or not isinstance(drawn.get("label"), str):
+        name = drawn.get("label") if isinstance(drawn, dict) else None
+        if not isinstance(name, str) or not name.strip():
             raise DataError(f"{where}: it has no label; name its defect type, or remove it")
-        name = drawn["label"].strip()
+        name = name.strip()
         if means_good_pixels(name, normal):
             continue
         shape = _shape(name, drawn, size, where)
