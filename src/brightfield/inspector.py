@@ -202,7 +202,7 @@ class Inspector:
 
     def prepare(self, *, explain: bool = True) -> None:
         """Warm up: allocate memory and build matrices, so that the first picture is as fast as others."""
-        self.method.judge([self.preprocessing.blank()], explain=explain)
+        self.method.judge([self.preprocessing.blank()], explain=explain or self.rules is not None)
 
     def calibrated(self, scores: Scores) -> Calibrated:
         """Return the calibrated probabilities or p-values of scores."""

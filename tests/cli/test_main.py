@@ -82,7 +82,7 @@ def test_version_is_that_of_the_package() -> None:
         (["inspect", "x", "y", "--threshold", "half"], "'half' is not a number; expected one such as 0.5"),
         (["evaluate", "x", "y", "--threshold", "nan"], "'nan' is not a number"),
         (["evaluate", "x", "y", "--split", "tset"], "invalid choice: 'tset'"),
-        (["threshold", "x", "y"], "required: --policy"),
+        (["threshold", "x", "y"], "DATA without --policy"),
     ],
 )
 def test_mistakes_in_the_words(brightfield, words: list[str], message: str) -> None:

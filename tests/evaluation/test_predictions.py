@@ -55,6 +55,24 @@ def test_read_gives_back_what_was_written(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
 
 
+def test_the_rule_is_the_last_column(tmp_path: Path) -> None:
+    rules = ("", "pit.count <= 3: 4", "=1.count <= 0: 1 (face)")
+    replace(three(), rules=tuple(rule or None for rule in rules)).write_csv(tmp_path / "p.csv")
+    with (tmp_path / "p.csv").open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header[-3:] == ["p:OK", "p:Defect", "rule"]
+    assert [row[-1] for row in rows] == ["", "pit.count <= 3: 4", "'=1.count <= 0: 1 (face)"]
+    again = read_csv(tmp_path / "p.csv", normal="OK")
+    assert again.rules == (None, *rules[1:])
+    assert again.only(["c/ü.png"]).rules == rules[2:]
+    # a file of before there were rules
+    text = (tmp_path / "p.csv").read_text(encoding="utf-8")
+    (tmp_path / "old.csv").write_text("\n".join(line.rpartition(",")[0] for line in text.splitlines()))
+    assert read_csv(tmp_path / "old.csv", normal="OK").rules is None
+    with pytest.raises(InputError, match="2 rules for 3 images"):
+        replace(three(), rules=(None, None))
+
+
 def test_names_are_no_formulas_in_the_file_and_come_back(tmp_path: Path) -> None:
     before = replace(
         three(),

@@ -140,6 +140,7 @@ def _say(tested: Tested, args: argparse.Namespace) -> int:
 
 def _warn(inspector: Inspector, evaluation: Evaluation | None, report: Path | None) -> None:
     from brightfield.evaluation.intervals import clopper_pearson
+    from brightfield.evaluation.ruled import rules_notes
     from brightfield.verdict import Scale
 
     point = inspector.operating_point
@@ -157,6 +158,8 @@ def _warn(inspector: Inspector, evaluation: Evaluation | None, report: Path | No
         )
     for note in () if evaluation is None else evaluation.notes:
         log.warning("%s", note)
+    for note in rules_notes(inspector) if evaluation is None else ():
+        log.warning("%s", note)
     if evaluation is None:
         unwritten = ", and no report" if report is not None else ""
         log.warning(
@@ -168,6 +171,7 @@ def _warn(inspector: Inspector, evaluation: Evaluation | None, report: Path | No
 def _document(
     inspector: Inspector, evaluation: Evaluation | None, bundle: Path, report: Path | None
 ) -> dict[str, Any]:
+    from brightfield.evaluation.ruled import rules_notes
     from brightfield.evaluation.summary import summary
     from brightfield.report.promises import promises
 
@@ -181,7 +185,7 @@ def _document(
         "plan": training.get("plan"),
         "folds": training["folds"],
         "views": training.get("views"),
-        "notes": training.get("notes", []),
+        "notes": [*training.get("notes", []), *rules_notes(inspector)],
         "operating_point": None if point is None else point.as_dict(),
         "promises": [] if point is None else promises(point),
         "splits": inspector.facts["fingerprints"]["splits"],
