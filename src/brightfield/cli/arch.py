@@ -101,7 +101,7 @@ def _extents(args: argparse.Namespace) -> Extents:
 
     dataset = load(args.data)
     if args.output is not None:
-        read = (file for sample in dataset.samples for file in (sample.path, sample.mask))
+        read = (file for sample in dataset.samples for file in (sample.path, sample.mask_file))
         check_overwrites([args.output], read)
     with show_progress(args.quiet) as progress:
         return defect_extents(dataset, progress)

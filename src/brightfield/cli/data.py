@@ -115,6 +115,9 @@ def _print_report(report: CheckReport) -> None:
     console.print(f"classes: {escape(', '.join(counts))}")
     if report.splits:
         console.print(f"splits: {', '.join(f'{name} {n}' for name, n in report.splits.items())}")
+    if report.masked:
+        types = ", ".join(f"{name} {n}" for name, n in report.mask_types.items()) or "none mark a defect"
+        console.print(f"masks: {report.masked} ({escape(types)})")
     for line in _finding_lines(report.findings):
         console.print(line)
     if report.spoils_training:

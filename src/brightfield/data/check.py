@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from brightfield.data.dataset import Dataset
 from brightfield.data.finding import Finding, Severity
 from brightfield.data.fingerprints import PixelSummary, group_summaries, summarise
-from brightfield.data.mask_check import MaskSummary, check_masks, summarise_masks
+from brightfield.data.mask_check import MaskSummary, check_masks, images_by_type, summarise_masks
 from brightfield.data.scan import ImageFacts, scan
 from brightfield.progress import Progress
 
@@ -30,6 +30,8 @@ class CheckReport:
         classes: The number of images of each class.
         splits: The number of images in each split, where the data set defines splits itself.
         findings: The findings, the most severe first.
+        masked: The number of images with a mask.
+        mask_types: The number of images in which each defect type has marked pixels.
     """
 
     name: str
@@ -38,6 +40,8 @@ class CheckReport:
     classes: Mapping[str, int]
     splits: Mapping[str, int]
     findings: tuple[Finding, ...]
+    masked: int = 0
+    mask_types: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def spoils_training(self) -> bool:
@@ -52,6 +56,7 @@ class CheckReport:
             "normal": self.normal,
             "classes": dict(self.classes),
             "splits": dict(self.splits),
+            "masks": {"images": self.masked, "types": dict(self.mask_types)},
             "spoils_training": self.spoils_training,
             "findings": [
                 {
@@ -117,7 +122,14 @@ def check(
     findings.sort(key=lambda finding: order.index(finding.severity))
     splits = Counter(s.split for s in dataset.samples if s.split is not None)
     return CheckReport(
-        dataset.name, len(dataset), dataset.normal, dataset.counts(), dict(splits), tuple(findings)
+        name=dataset.name,
+        n=len(dataset),
+        normal=dataset.normal,
+        classes=dataset.counts(),
+        splits=dict(splits),
+        findings=tuple(findings),
+        masked=len(scanned.masks),
+        mask_types=images_by_type(scanned.masks),
     )
 
 

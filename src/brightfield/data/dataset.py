@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from brightfield.data.mask_kinds import Mask, Outlines, ValuedMask, mask_file
 from brightfield.data.normal_names import NORMAL_NAMES, sounds_normal
 from brightfield.disk.storage import file_digest
 from brightfield.errors import DataError
@@ -23,7 +24,8 @@ class Sample:
         image: The image's name in the data set: a path relative to its root, with forward slashes.
         path: The image file.
         label: The class; None if unknown.
-        mask: An image file of the same size that marks the defective pixels; see `brightfield.data.masks`.
+        mask: What marks the defective pixels: an image file of the same size, such a file whose values stand
+            for types, or outlines; see `brightfield.data.masks`.
         group: The part in the picture; all pictures of one group stay in one split.
         split: `train`, `calibration` or `test`, if the data set defines splits itself.
         stratum: The stratum for stratified splits, if it is finer than the label.
@@ -33,11 +35,16 @@ class Sample:
     image: str
     path: Path
     label: str | None
-    mask: Path | None = None
+    mask: Mask | None = None
     group: str | None = None
     split: str | None = None
     stratum: str | None = None
     defect_probability: float | None = None
+
+    @property
+    def mask_file(self) -> Path | None:
+        """The file that the mask is read from; None without a mask."""
+        return None if self.mask is None else mask_file(self.mask)
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,8 @@ class Dataset:
         for s in self.samples:
             known = (s.image, s.label, s.split, s.group, s.stratum, s.defect_probability)
             digest.update("".join(f"{value}\0" for value in known).encode())
-            for path in (s.path, s.mask):
-                digest.update(b"" if path is None else _content(path))
+            digest.update(_content(s.path))
+            digest.update(b"" if s.mask is None else _mask_content(s.mask))
         return digest.hexdigest()
 
 
@@ -100,6 +107,13 @@ def _content(path: Path) -> bytes:
         return file_digest(path).encode()
     except OSError as error:
         return str(error.strerror).encode()  # an unreadable file is reported when it is decoded
+
+
+def _mask_content(mask: Mask) -> bytes:
+    if isinstance(mask, Outlines):  # its file may hold other images' outlines too, which change nothing here
+        return repr((mask.height, mask.width, mask.shapes)).encode()
+    names = repr((mask.names, mask.colours)).encode() if isinstance(mask, ValuedMask) else b""
+    return _content(mask_file(mask)) + names
 
 
 def find_normal(classes: Sequence[str], named: str | None = None) -> str | None:

@@ -56,8 +56,8 @@ def defect_extents(dataset: Dataset, progress: Progress | None = None) -> Extent
         )
     boxes: list[tuple[int, int]] = []
     sides: list[int] = []
-    for i, path in enumerate(masks):
-        mask = read_mask(path)
+    for i, one in enumerate(masks):
+        mask = read_mask(one)
         regions, _ = ndimage.label(mask, structure=np.ones((3, 3)))
         for rows, columns in ndimage.find_objects(regions):
             boxes.append((rows.stop - rows.start, columns.stop - columns.start))

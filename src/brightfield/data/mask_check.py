@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.decode import decode
 from brightfield.data.finding import Finding, Severity
 from brightfield.data.fingerprints import Floats, PixelSummary, nearly_equal, thumbnail
-from brightfield.data.masks import Tone, marked, mask_levels, tone
+from brightfield.data.mask_kinds import Outlines, ValuedMask
+from brightfield.data.mask_types import named_in, read_types, several_values
+from brightfield.data.masks import Tone, marked, mask_levels, tone, value_text
+from brightfield.data.outlines import areas
 from brightfield.data.parallel import ordered_map
-from brightfield.errors import ImageError
+from brightfield.errors import DataError
 from brightfield.progress import Progress, silent
 
 NEARLY_ALL = 0.75
@@ -29,6 +36,9 @@ class MaskSummary:
         tone: The kind of its values.
         thumbnail: The mask in grey, float32 (32, 32); None if it cannot be read.
         error: The reason why the mask cannot be read; None if it can.
+        types: The defect types that have pixels.
+        slivers: The number of outlines that mark no pixel.
+        untyped: Whether it marks pixels with several values that no table names.
     """
 
     height: int = 0
@@ -37,6 +47,9 @@ class MaskSummary:
     tone: Tone = Tone.EXACT
     thumbnail: Floats | None = None
     error: str | None = None
+    types: tuple[str, ...] = ()
+    slivers: int = 0
+    untyped: bool = False
 
 
 def summarise_masks(dataset: Dataset, progress: Progress | None = None) -> dict[int, MaskSummary]:
@@ -74,12 +87,26 @@ def check_masks(
     for concerns, severity, kind, message in kinds:
         rows = [i for i, mask in drawn.items() if concerns(mask)]
         yield from _one_finding(dataset, rows, severity, kind, message)
+    slivers = [i for i, mask in drawn.items() if mask.slivers]
+    yield from _one_finding(dataset, slivers, Severity.WARNING, "mask-sliver", _SLIVERS)
+    untyped = [i for i, mask in drawn.items() if mask.untyped and dataset.samples[i].label != dataset.normal]
+    yield from _one_finding(dataset, untyped, Severity.NOTE, "mask-values", _UNTYPED)
+    yield from _without_pixels(dataset, masks)
     yield from _unmasked(dataset, bool(masks))
+
+
+def images_by_type(masks: Mapping[int, MaskSummary]) -> dict[str, int]:
+    """Return in how many images each defect type has pixels, sorted by type."""
+    return dict(sorted(Counter(name for mask in masks.values() for name in mask.types).items()))
 
 
 _COPIES = (
     "{n} mask(s) are copies of their picture; expected white (255) where the defect is and black (0) "
     "elsewhere: replace them by drawn masks, or remove them"
+)
+_TURNED = (
+    "it seems to be drawn before the picture was turned upright by its EXIF orientation: draw or export it "
+    "on the upright picture"
 )
 _GREY = (
     "{n} mask(s) are not black and white, many of their pixels are grey; pixels brighter than half of the "
@@ -89,6 +116,14 @@ _NOISE = (
     "{n} mask(s) are black and white but for some noise, as JPEG leaves at edges; pixels brighter than half "
     "of the brightest count as defect: nothing needs mending, but PNG keeps masks exact"
 )
+_SLIVERS = (
+    "{n} mask(s) have an outline so thin that no pixel's centre lies inside, so it marks nothing: draw it "
+    "wider, or remove it"
+)
+_UNTYPED = (
+    "{n} mask(s) hold several values, but no mask_values.csv with the columns value,type says what they are: "
+    "all that a mask marks is taken as its image's class; add one if the values are defect types"
+)
 _FULL = (
     f"{{n}} mask(s) mark {NEARLY_ALL:.0%} or more of their picture as defect. Where the defect is black in "
     "them, invert them: white (255) is the defect, black (0) the rest; where the whole part is bad, keep them"
@@ -96,15 +131,39 @@ _FULL = (
 
 
 def _summarise(sample: Sample) -> MaskSummary:
-    if sample.mask is None:
+    mask = sample.mask
+    if mask is None:
         return MaskSummary(error="no mask")
     try:
-        levels = mask_levels(decode(sample.mask))
-    except ImageError as error:
+        if isinstance(mask, Path):
+            return _summary_of_image(sample, mask)
+        found = sorted(named_in(sample))
+        numbers = read_types(sample, found)
+    except DataError as error:
         return MaskSummary(error=str(error))
+    present = np.bincount(numbers.ravel(), minlength=len(found) + 1) > 0
+    return MaskSummary(
+        height=numbers.shape[0],
+        width=numbers.shape[1],
+        share=float((numbers > 0).mean()),
+        types=tuple(name for name, there in zip(found, present[1:], strict=True) if there),
+        slivers=areas(mask).count(0) if isinstance(mask, Outlines) else 0,
+    )
+
+
+def _summary_of_image(sample: Sample, path: Path) -> MaskSummary:
+    levels = mask_levels(decode(path))
     kind = tone(levels)
     share = float(marked(levels, kind).mean())
-    return MaskSummary(levels.shape[0], levels.shape[1], share, kind, thumbnail(levels))
+    return MaskSummary(
+        height=levels.shape[0],
+        width=levels.shape[1],
+        share=share,
+        tone=kind,
+        thumbnail=thumbnail(levels),
+        types=(str(sample.label),) if share else (),
+        untyped=kind is Tone.EXACT and several_values(levels),
+    )
 
 
 def _check_one(
@@ -116,7 +175,9 @@ def _check_one(
         return
     if one.error is None and (mask.height, mask.width) != (one.height, one.width):
         sizes = f"{mask.width}x{mask.height}, the image {one.width}x{one.height}"
-        yield Severity.ERROR, "mask-size", f"its mask is {sizes}; make them the same size"
+        turned = (mask.width, mask.height) == (one.height, one.width) and one.height != one.width
+        mend = _TURNED if turned else "make them the same size"
+        yield Severity.ERROR, "mask-size", f"its mask is {sizes}; {mend}"
     good = sample.label == dataset.normal
     if good and mask.share > 0:
         message = f"its label is {sample.label!r}, but its mask marks a defect; mend the label or the mask"
@@ -150,3 +211,17 @@ def _unmasked(dataset: Dataset, masked: bool) -> Iterator[Finding]:
             "them out"
         )
         yield Finding(Severity.NOTE, "mask-missing", message, tuple(without))
+
+
+def _without_pixels(dataset: Dataset, masks: Mapping[int, MaskSummary]) -> Iterator[Finding]:
+    """Yield a note on each type that a table of values names and no mask marks."""
+    valued = {s.mask.table: s.mask for s in dataset.samples if isinstance(s.mask, ValuedMask)}
+    marked_types = images_by_type(masks)
+    for table, mask in valued.items():
+        for value, name in mask.names:
+            if name and name not in marked_types:
+                message = (
+                    f"{table.name} says that the value {value_text(value, mask.colours)} is {name!r}, but no "
+                    "mask marks such pixels; mend the table, or draw some"
+                )
+                yield Finding(Severity.NOTE, "mask-type", message)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
 from brightfield.data.decode import Pixels, decode
+from brightfield.data.mask_kinds import Mask, Outlines, ValuedMask
+from brightfield.data.opening import opened
+from brightfield.data.outlines import marked_pixels
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import tile_origins
 from brightfield.errors import ImageError
@@ -23,6 +26,9 @@ _AREAS = 0.2
 """The least share of grey pixels inside areas of one value in a drawn mask; JPEG's noise has hardly any."""
 _MIDDLE = 0.5
 """The most pixels of middle grey for each bright one in a mask with noise; photographs have more."""
+
+_SHOWN = 5
+"""How many values without a name a message shows."""
 
 Levels = npt.NDArray[np.uint8 | np.uint16]
 
@@ -38,14 +44,61 @@ class Tone(StrEnum):
     """Many pixels between black and white, as in a photograph or a heatmap."""
 
 
-def read_mask(path: Path) -> npt.NDArray[np.bool_]:
+def read_mask(mask: Mask) -> npt.NDArray[np.bool_]:
     """Return which pixels are defective, bool (H, W).
 
     Raises:
-        ImageError: If the mask cannot be read.
+        ImageError: If the mask cannot be read, or holds a value without a name where values have names.
     """
-    levels = mask_levels(decode(path))
+    if isinstance(mask, Outlines):
+        return marked_pixels(mask)
+    if isinstance(mask, ValuedMask):
+        return numbered(mask, sorted({name for _, name in mask.names if name})) > 0
+    levels = mask_levels(decode(mask))
     return marked(levels, tone(levels))
+
+
+def numbered(mask: ValuedMask, types: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Return the type of each pixel by the values' names, uint8 (H, W): its position in `types` from 1 on.
+
+    Raises:
+        ImageError: If the mask cannot be read, or holds a value without a name, or a name that is no type.
+    """
+    values = _values(mask)
+    out = np.zeros(values.shape, dtype=np.uint8)
+    unnamed = values != 0
+    for value, name in mask.names:
+        here = values == value
+        unnamed &= ~here
+        if name and here.any():
+            if name not in types:
+                raise ImageError(f"{mask} marks {name!r}; expected one of the types {', '.join(types)}")
+            out[here] = types.index(name) + 1
+    if unnamed.any():
+        found = sorted({value_text(int(v), mask.colours) for v in np.unique(values[unnamed])[:_SHOWN]})
+        raise ImageError(
+            f"{mask} has {np.count_nonzero(unnamed)} pixels with values that {mask.table} does not name "
+            f"({', '.join(found)}); add a line for each, or draw the mask again and save it as PNG"
+        )
+    return out
+
+
+def _values(mask: ValuedMask) -> npt.NDArray[np.int32]:
+    """Return the value of each pixel, int32 (H, W): a number, an index of the palette, or a colour."""
+    if not mask.colours:
+        with opened(mask.path) as image:
+            if image.mode == "P":
+                return np.asarray(ImageOps.exif_transpose(image), dtype=np.int32)
+        return mask_levels(decode(mask.path)).astype(np.int32)
+    pixels = decode(mask.path).astype(np.int32)
+    rgb = np.broadcast_to(pixels[..., None], (*pixels.shape, 3)) if pixels.ndim == 2 else pixels
+    packed: npt.NDArray[np.int32] = rgb @ np.array([65536, 256, 1], dtype=np.int32)
+    return packed
+
+
+def value_text(value: int, colour: bool) -> str:
+    """Return a mask's value as a table of values has it."""
+    return f"#{value:06x}" if colour else str(value)
 
 
 def mask_levels(pixels: Pixels) -> Levels:
@@ -99,12 +152,12 @@ def mask_shares(mask: npt.NDArray[np.bool_], shape: tuple[int, int]) -> npt.NDAr
 
 
 def tile_shares(
-    mask: Path | None, shape: tuple[int, int], preprocessing: Preprocessing
+    mask: Mask | None, shape: tuple[int, int], preprocessing: Preprocessing
 ) -> npt.NDArray[np.float64]:
     """Return the share of defective pixels in each tile of an image, float64 (T,).
 
     Args:
-        mask: The mask's file; None for an image without defects.
+        mask: The mask; None for an image without defects.
         shape: The height and width of the image at working size.
         preprocessing: The rule by which the image is cut into tiles.
     """

@@ -43,7 +43,7 @@ def write_comparison(comparison: Comparison, folder: Path, progress: Progress | 
         ConfigError: If one of them would overwrite a file of the data set.
         WriteError: If a file cannot be written.
     """
-    inputs = (file for sample in comparison.dataset.samples for file in (sample.path, sample.mask))
+    inputs = (file for sample in comparison.dataset.samples for file in (sample.path, sample.mask_file))
     check_overwrites((folder / name for name in RESULTS), inputs)
     written = json.dumps(document(comparison), indent=2, allow_nan=False)
     write_atomically(folder / "compare.json", written.encode())

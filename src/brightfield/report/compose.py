@@ -43,7 +43,7 @@ def write_evaluation(
         ConfigError: If one of them would overwrite a file of the data set.
         WriteError: If a file cannot be written.
     """
-    inputs = (file for sample in evaluation.dataset.samples for file in (sample.path, sample.mask))
+    inputs = (file for sample in evaluation.dataset.samples for file in (sample.path, sample.mask_file))
     check_overwrites((folder / name for name in RESULTS), inputs)
     evaluation.predictions.write_csv(folder / "predictions.csv")
     if evaluation.defects:
