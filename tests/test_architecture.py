@@ -47,6 +47,7 @@ JUDGING = (
     *("methods.base", "methods.registry", "methods.scoring", "methods.classifier.fitted"),
     "methods.autoencoder.fitted",
     *("methods.patches.update", "pipeline.rethreshold", "pipeline.update", "options", "errors"),
+    "pipeline.propose",
 )
 """What judges, and all that it imports, imports nothing that learns."""
 

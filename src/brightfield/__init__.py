@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from brightfield.version import __version__
 
 if TYPE_CHECKING:
-    from brightfield.api import compare, evaluate, train
+    from brightfield.api import compare, evaluate, masks, train
     from brightfield.data.dataset import Dataset, Sample
     from brightfield.errors import BrightfieldError, InputError
     from brightfield.evaluation.acceptance import Limits
@@ -24,6 +24,7 @@ _HOMES = {
     "train": "api",
     "evaluate": "api",
     "compare": "api",
+    "masks": "api",
     "load": "inspector",
     "Limits": "evaluation.acceptance",
     "Inspector": "inspector",
@@ -60,6 +61,7 @@ __all__ = [
     "compare",
     "evaluate",
     "load",
+    "masks",
     "train",
 ]
 

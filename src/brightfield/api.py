@@ -1,4 +1,4 @@
-"""The public functions `train`, `compare` and `evaluate`."""
+"""The public functions `train`, `compare`, `evaluate` and `masks`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from brightfield.data.dataset import Dataset
+from brightfield.data.load import load_unlabelled
 from brightfield.errors import ConfigError, DataError, said_if_missing
 from brightfield.evaluation.acceptance import Limits, accept, check_applies, read_limits
 from brightfield.evaluation.compare import against, check_comparable, pixels_against
@@ -18,6 +19,7 @@ from brightfield.evaluation.study import Study, check_can_decide, run_study
 from brightfield.inspector import Inspector, load
 from brightfield.options import TrainOptions, make_options
 from brightfield.pipeline.preflight import group_note
+from brightfield.pipeline.propose import Proposed, Proposing, propose
 from brightfield.progress import Progress
 from brightfield.report.compose import write_evaluation
 
@@ -208,6 +210,46 @@ def evaluate(
     if output is not None:
         write_evaluation(loaded, evaluation, Path(output), progress)
     return evaluation
+
+
+def masks(
+    inspector: Inspector | str | Path,
+    data: str | Path | Dataset,
+    output: str | Path,
+    *,
+    split: str = "all",
+    formats: Sequence[str] = ("png", "coco"),
+    threshold: float | None = None,
+    smallest: int = 1,
+    only_defective: bool = False,
+    overlay: bool = False,
+    progress: Progress | None = None,
+) -> Proposed:
+    """Write proposed masks for the pictures of a data set, to be corrected in a labelling tool.
+
+    See `Proposing` for details of the options from `formats` to `overlay`.
+
+    Args:
+        inspector: An inspector, or the path of its bundle.
+        data: As in `train`, or a folder of images without classes: there the inspector's decision says which
+            parts are good.
+        output: A folder for `masks/<class>/<image>_mask.png` and `annotations.json`, created if missing.
+        split: `train`, `calibration`, `test` or `all`.
+        formats: What is written: `png`, `coco`, `labelme`.
+        threshold: The heat from which a pixel is proposed; None for what the inspector itself marks.
+        smallest: The least number of pixels of a proposed region.
+        only_defective: Whether good parts get no file, instead of an empty mask.
+        overlay: Whether a picture with the proposal over the image is written beside each mask.
+        progress: Callback for progress reports.
+
+    Raises:
+        InputError: If the bundle, the data or the options are wrong; the message says how to correct it.
+    """
+    how = Proposing(tuple(formats), threshold, smallest, only_defective, overlay)
+    loaded = inspector if isinstance(inspector, Inspector) else load(inspector)
+    dataset = data if isinstance(data, Dataset) else load_unlabelled(data) or load_for(loaded, data)
+    picked = dataset if split == "all" else choose_split(loaded, dataset, split).dataset
+    return propose(loaded, picked, Path(output), how, progress)
 
 
 def _studied(

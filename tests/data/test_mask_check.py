@@ -13,6 +13,8 @@ from PIL import Image, ImageOps
 from brightfield.data.check import check
 from brightfield.data.dataset import Dataset
 from brightfield.data.finding import Finding, Severity
+from brightfield.data.mask_kinds import Outlines, Shape
+from brightfield.data.mask_values import with_mask_values
 from brightfield.data.synthetic import make_parts
 
 Redraw = Callable[[Image.Image], Image.Image]
@@ -106,3 +108,37 @@ def test_a_good_part_with_an_inverted_mask(parts: Dataset) -> None:
     Image.new("L", (96, 64), 255).save(place)
     masked = parts.subset([replace(parts.samples[0], mask=place), *parts.samples[1:]])
     assert {f.kind for f in check(masked).findings} == {"mask-on-normal", "mask-full"}
+
+
+def test_several_values_without_a_table_are_told_once(parts: Dataset) -> None:
+    def halved(mask: Image.Image) -> Image.Image:
+        values = np.asarray(mask) // 255
+        values[: len(values) // 2] *= 3
+        return Image.fromarray(np.concatenate([values[:1] + 5, values[1:]]))
+
+    found = only(redrawn(parts, halved, 4))
+    assert (found.severity, found.kind) == (Severity.NOTE, "mask-values")
+    assert "4 mask(s) hold several values, but no mask_values.csv" in found.message
+
+
+def test_a_named_type_without_pixels_and_a_value_without_a_name(parts: Dataset) -> None:
+    table = Path(str(parts.samples[-1].mask)).parents[1] / "mask_values.csv"
+    table.write_text("value,type\n255,pit\n7,burr\n")
+    valued = with_mask_values(parts, table.parent)
+    found = only(valued)
+    assert (found.severity, found.kind) == (Severity.NOTE, "mask-type")
+    assert found.message.startswith("mask_values.csv says that the value 7 is 'burr', but no mask marks")
+    report = check(valued)
+    assert report.as_dict()["masks"] == {"images": 21, "types": {"pit": 21}}
+    table.write_text("value,type\n7,burr\n")
+    kinds = [f.kind for f in check(with_mask_values(parts, table.parent)).findings]
+    assert kinds.count("mask-unreadable") == 21
+
+
+def test_outlines_that_mark_nothing_are_named(parts: Dataset) -> None:
+    thin = Shape("pit", ((1.6, 1.0, 2.4, 1.0, 2.4, 6.0),))
+    square = Shape("pit", ((5.0, 5.0, 9.0, 5.0, 9.0, 9.0, 5.0, 9.0),))
+    outlined = [replace(s, mask=Outlines(s.path, 64, 96, (square, thin))) for s in parts.samples[-2:]]
+    found = only(parts.subset([*parts.samples[:-2], *outlined]))
+    assert (found.severity, found.kind) == (Severity.WARNING, "mask-sliver")
+    assert found.files == ("pit/0043.png", "pit/0044.png")

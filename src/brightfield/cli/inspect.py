@@ -145,7 +145,7 @@ def find_images(named: Sequence[Path], leave_out: Path | None = None) -> list[Pa
 
 
 def _images_below(folder: Path, leave_out: Path | None) -> Iterator[Path]:
-    from brightfield.data.layouts import image_files
+    from brightfield.data.image_files import image_files
     from brightfield.explain.files import ENDINGS
 
     results = None if leave_out is None else leave_out.resolve()

@@ -28,6 +28,7 @@ COMMANDS = {
     "compare": "train all methods that apply on one split, and compare them",
     "evaluate": "judge a labelled data set and write a report",
     "inspect": "judge images, one line each",
+    "masks": "propose masks, to be corrected in a labelling tool",
     "threshold": "choose the operating point again, without training",
     "arch": "show a network layer by layer: sizes, parameters, multiply-adds, receptive fields",
 }

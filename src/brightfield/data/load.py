@@ -16,7 +16,7 @@ from brightfield.data.catalog import (
 )
 from brightfield.data.cifar import PICKLE_FOLDER
 from brightfield.data.dataset import Dataset
-from brightfield.data.layouts import load_folder
+from brightfield.data.layouts import load_folder, load_plain_folder
 from brightfield.data.manifest import MANIFEST_SUFFIXES, load_manifest
 from brightfield.data.mask_values import with_mask_values
 from brightfield.errors import DataError
@@ -53,12 +53,27 @@ def load(data: str | Path, *, normal: str | None = None, root: Path | None = Non
     return with_mask_values(_load_directory(path, normal), path)
 
 
+def load_unlabelled(data: str | Path) -> Dataset | None:
+    """Return the images of a folder that says nothing of their classes; None if `data` is something else."""
+    if isinstance(data, str) and is_catalog_name(data):
+        return None
+    path = Path(data).expanduser()
+    if not path.is_dir() or _manifest_in(path) is not None:
+        return None
+    return load_plain_folder(path, name=path.resolve().name or str(path))
+
+
+def _manifest_in(folder: Path) -> Path | None:
+    places = (folder / f"manifest{suffix}" for suffix in MANIFEST_SUFFIXES)
+    return next((place for place in places if place.is_file()), None)
+
+
 def _load_directory(path: Path, normal: str | None) -> Dataset:
     name = path.resolve().name or str(path)
-    for manifest in (path / f"manifest{suffix}" for suffix in MANIFEST_SUFFIXES):
-        if manifest.is_file():
-            _LOG.info("%s is used", manifest)
-            return load_manifest(manifest, name=name, normal=normal)
+    manifest = _manifest_in(path)
+    if manifest is not None:
+        _LOG.info("%s is used", manifest)
+        return load_manifest(manifest, name=name, normal=normal)
     if is_magnetic_tile(path):
         return replace(load_magnetic_tile(path, normal=normal), name=name)
     if any((folder / "data_batch_1").is_file() for folder in (path, path / PICKLE_FOLDER)):

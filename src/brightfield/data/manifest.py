@@ -12,9 +12,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from brightfield.data.annotations import outlines_of_rows
 from brightfield.data.cells import restored
 from brightfield.data.dataset import Dataset, Sample
-from brightfield.data.layouts import SPLIT_FOLDERS, as_dataset
+from brightfield.data.image_files import SPLIT_FOLDERS
+from brightfield.data.layouts import as_dataset
 from brightfield.errors import DataError, said_if_missing
 
 _LOG = logging.getLogger(__name__)
@@ -50,7 +52,7 @@ def load_manifest(path: Path, *, name: str, normal: str | None = None) -> Datase
         raise DataError(
             f"{path}: {unsplit} of {len(samples)} rows name no split; name it in all of them or in none"
         )
-    return as_dataset(name, samples, normal)
+    return as_dataset(name, outlines_of_rows(samples, normal), normal)
 
 
 def read_csv(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:

@@ -104,6 +104,10 @@ _COPIES = (
     "{n} mask(s) are copies of their picture; expected white (255) where the defect is and black (0) "
     "elsewhere: replace them by drawn masks, or remove them"
 )
+_TURNED = (
+    "it seems to be drawn before the picture was turned upright by its EXIF orientation: draw or export it "
+    "on the upright picture"
+)
 _GREY = (
     "{n} mask(s) are not black and white, many of their pixels are grey; pixels brighter than half of the "
     "brightest count as defect: draw the defect white (255), the rest black (0), and save as PNG"
@@ -171,7 +175,9 @@ def _check_one(
         return
     if one.error is None and (mask.height, mask.width) != (one.height, one.width):
         sizes = f"{mask.width}x{mask.height}, the image {one.width}x{one.height}"
-        yield Severity.ERROR, "mask-size", f"its mask is {sizes}; make them the same size"
+        turned = (mask.width, mask.height) == (one.height, one.width) and one.height != one.width
+        mend = _TURNED if turned else "make them the same size"
+        yield Severity.ERROR, "mask-size", f"its mask is {sizes}; {mend}"
     good = sample.label == dataset.normal
     if good and mask.share > 0:
         message = f"its label is {sample.label!r}, but its mask marks a defect; mend the label or the mask"

@@ -7,17 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from brightfield.data.dataset import Dataset
-from brightfield.data.layouts import MASK_FOLDERS, SPLIT_FOLDERS
+from brightfield.data.image_files import MASK_FOLDERS, SPLIT_FOLDERS
 from brightfield.data.manifest import read_csv
 from brightfield.data.mask_kinds import ValuedMask
-from brightfield.data.normal_names import NORMAL_NAMES
+from brightfield.data.normal_names import means_good_pixels
 from brightfield.errors import DataError
 
 TABLE = "mask_values.csv"
 """The table's name: in the data set's folder, or in a folder of masks."""
-
-BACKGROUND = frozenset({*NORMAL_NAMES, "background", "_background_", "__ignore__"})
-"""Names, in lower case, that mean good pixels."""
 
 _NUMBER = re.compile(r"\d{1,5}")
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
@@ -60,7 +57,7 @@ def read_table(path: Path, normal: str | None = None) -> tuple[Names, bool]:
         if value in parsed:
             raise DataError(f"{path}, row {number}: {row['value']} has a name already; name each value once")
         name = row.get("type", "")
-        parsed[value] = "" if name == normal or name.lower() in BACKGROUND else name
+        parsed[value] = "" if not name or means_good_pixels(name, normal) else name
         kinds.add(colour)
     if len(kinds) != 1:
         found = "both numbers and colours" if kinds else "no values"

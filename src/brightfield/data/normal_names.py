@@ -9,6 +9,8 @@ from itertools import pairwise
 
 NORMAL_NAMES = ("ok", "good", "normal", "pass", "free")
 
+_BACKGROUND = frozenset({*NORMAL_NAMES, "background", "_background_", "__ignore__"})
+
 _GOOD = frozenset({"ok", "okay", "good", "normal", "faultless", "flawless"})
 """Words that mean good parts anywhere in a name."""
 
@@ -72,6 +74,11 @@ def sounds_normal(name: str) -> bool:
     if len(left) < len(text.split()):
         return True
     return not _GOOD.isdisjoint(left) or not _PASSED.isdisjoint((*left[:1], *left[-1:]))
+
+
+def means_good_pixels(name: str, normal: str | None) -> bool:
+    """Return whether a type of pixels is the normal class or the background, and so no defect."""
+    return name == normal or name.lower() in _BACKGROUND
 
 
 def _words(name: str) -> list[str]:

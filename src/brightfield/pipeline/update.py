@@ -11,7 +11,8 @@ from typing import Any
 
 from brightfield.bundle import check_replaceable, read_bundle
 from brightfield.data.dataset import Dataset, Sample, order_classes
-from brightfield.data.layouts import as_dataset, image_files
+from brightfield.data.image_files import image_files
+from brightfield.data.layouts import as_dataset
 from brightfield.data.split import resplit
 from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.run import digests, load_for, splits_seen
