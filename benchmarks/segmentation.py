@@ -1,8 +1,8 @@
 """Segmentation against masks: the compact U-Net beside others, and beside heatmaps of other methods.
 
-    python benchmarks/segmentation.py --tiles FOLDER --groups CSV          random split and by tile, seeds 0 to 2
-    python benchmarks/segmentation.py --ballscrew FOLDER --variants compact classifier fusion     folds by place
-    python benchmarks/segmentation.py --tiles FOLDER --groups CSV --variants compact resnet34     beside a U-Net
+    python benchmarks/segmentation.py --tiles FOLDER --groups CSV          random split and by tile
+    python benchmarks/segmentation.py --ballscrew FOLDER --variants compact classifier fusion
+    python benchmarks/segmentation.py --tiles FOLDER --groups CSV --variants compact resnet34
 
 - `compact` is the default of `--method segmenter`.
 - `resnet34` is the U-Net of segmentation_models_pytorch on a ResNet-34, trained by the same code in the same
@@ -20,7 +20,6 @@ import argparse
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 

@@ -22,7 +22,7 @@ WIDTHS = {32: 96, 16: 64, 8: 48, 4: 32, 2: 24}
 STEM = 16
 """The channels of the finest map where the encoder has none: a convolution of the picture."""
 
-KEPT_STRIDE = 4
+KEPT_STRIDE = 8
 """The stride up to which a pretrained encoder keeps its weights."""
 
 BACKGROUND = 2.0
