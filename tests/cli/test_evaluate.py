@@ -75,7 +75,7 @@ def test_against_another_inspector(
     assert "the other inspector: " in said.err
     assert 'id="against"' in (tmp_path / "report.html").read_text()
     found = brightfield(*words, "--json", "--quiet").document["against"]
-    pixel = {f"pixel_{name}" for name in ("auroc", "aupro", "aupro_5", "iou", "dice")}
+    pixel = {f"pixel_{name}" for name in ("auroc", "aupro", "aupro_5", "iou", "dice", "mean_iou")}
     assert set(found) == {"auroc", "accuracy", "escape_rate", "overkill_rate"} | pixel
     assert all(found[name]["value"] == 0 for name in pixel)
     assert "Pixel AUROC: " in said.out

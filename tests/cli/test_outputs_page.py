@@ -56,6 +56,12 @@ def test_metrics_and_predictions(report: Path) -> None:
     ]
 
 
+def test_figures_against_masks(report: Path) -> None:
+    pixel = json.loads((report / "metrics.json").read_text())["pixel"]
+    known = {*pixel, *pixel["defects"], "region"}
+    assert known == first_column("The key `pixel`")
+
+
 def test_inspect(
     brightfield: Callable[..., Any],
     trained_bundle: Path,

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from brightfield.errors import WriteError
-from brightfield.explain.files import COLOURS, encode_heatmap, map_paths, read_heatmap, write_maps
+from brightfield.explain.files import encode_heatmap, map_paths, read_heatmap, write_maps
+from brightfield.explain.overlay import TYPE_COLOURS
 from brightfield.verdict import Decision, HeatmapKind, Verdict
 
 HEAT = np.array([[0.0, 0.0004, 0.0006, 1.0], [1.9996, 0.9996, 0.9999999, 66.0]], dtype=np.float32)
@@ -84,7 +85,7 @@ def test_what_there_is_is_written_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_types_have_a_palette_and_their_names(tmp_path: Path) -> None:
-    types = np.array([[0, 1, 2, 0], [0, 0, 2, 9]], np.uint8)
+    types = np.array([[0, 1, 2, 0], [0, 0, 2, 8]], np.uint8)
     found = replace(verdict(mask=True), class_map=types, types=tuple("abcdefghi"), mask=types > 0)
     files = write_maps(tmp_path / "a", found)
     assert files.types == tmp_path / "a.types.png"
@@ -93,5 +94,5 @@ def test_types_have_a_palette_and_their_names(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(image), types)
         rgb = np.asarray(image.convert("RGB"))
     assert rgb[0, 0].tolist() == [0, 0, 0]
-    assert rgb[0, 1].tolist() == rgb[1, 3].tolist() == list(COLOURS[0])  # the ninth type begins anew
-    assert rgb[0, 2].tolist() == list(COLOURS[1])
+    assert rgb[0, 1].tolist() == rgb[1, 3].tolist() == list(TYPE_COLOURS[0])  # the eighth type begins anew
+    assert rgb[0, 2].tolist() == list(TYPE_COLOURS[1])

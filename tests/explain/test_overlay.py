@@ -10,6 +10,8 @@ from PIL import Image
 from scipy import ndimage
 
 from brightfield.explain.overlay import (
+    RIM,
+    TYPE_COLOURS,
     as_png,
     colour,
     line_width,
@@ -18,6 +20,8 @@ from brightfield.explain.overlay import (
     shrink,
     shrink_heat,
     shrink_region,
+    shrink_types,
+    type_colour,
 )
 
 GREY = np.full((40, 60, 3), 100, dtype=np.uint8)
@@ -143,3 +147,52 @@ def test_what_is_outside_the_region_is_faded() -> None:
     assert small is not None
     assert np.array_equal(small, region[::2, ::2])
     assert shrink_region(None, (20, 30, 3)) is None
+
+
+def test_each_type_has_an_outline_of_its_colour_and_stays_visible_within() -> None:
+    kinds = np.zeros((40, 60), np.uint8)
+    kinds[5:10, 5:10], kinds[20:30, 40:50] = 1, 3
+    heat = np.where(kinds > 0, np.float32(2), np.float32(0))
+    laid = overlay(GREY, heat, kinds > 0, class_map=kinds)
+    assert (laid[kinds > 0] == 100).all(), "the defect itself stays as it is"
+    for number in (1, 3):
+        line = outline(kinds == number, 1)
+        assert (laid[line] == type_colour(number)).all()
+        assert (laid[outline(kinds == number, 2) & ~line] == RIM).all()
+    far = outline(kinds > 0, 2) | (kinds > 0)
+    assert np.array_equal(laid[~far], GREY[~far])
+
+
+def test_evidence_outside_the_defects_still_glows() -> None:
+    kinds = np.zeros((40, 60), np.uint8)
+    kinds[5:10, 5:10] = 1
+    heat = np.zeros((40, 60), np.float32)
+    heat[5:10, 5:10], heat[30, 30] = 2.0, 1.5
+    laid, plain = overlay(GREY, heat, class_map=kinds), overlay(GREY, heat, np.zeros((40, 60), bool))
+    assert np.array_equal(laid[30, 30], plain[30, 30])
+    assert not np.array_equal(laid[30, 30], GREY[30, 30])
+
+
+def test_neighbours_do_not_draw_over_each_other() -> None:
+    kinds = np.zeros((40, 60), np.uint8)
+    kinds[10:20, 10:20], kinds[10:20, 21:30] = 1, 2  # one column apart
+    laid = overlay(GREY, np.zeros((40, 60), np.float32), class_map=kinds)
+    assert (laid[kinds > 0] == 100).all()
+    assert {tuple(pixel) for pixel in laid[10:20, 20].tolist()} <= {type_colour(1), type_colour(2)}
+
+
+def test_colours_differ_and_repeat() -> None:
+    assert len(set(TYPE_COLOURS)) == len(TYPE_COLOURS)
+    assert type_colour(1) == TYPE_COLOURS[0]
+    assert type_colour(len(TYPE_COLOURS) + 1) == TYPE_COLOURS[0]
+
+
+def test_a_thin_defect_of_any_type_is_still_there_when_shrunk() -> None:
+    kinds = np.zeros((400, 600), np.uint8)
+    kinds[101, :300], kinds[7, 411] = 2, 1
+    small = shrink_types(kinds, (40, 60, 3))
+    assert small is not None
+    assert (small[10, :30] == 2).all()
+    assert small[0, 41] == 1
+    assert (small > 0).sum() == 31
+    assert shrink_types(None, (40, 60, 3)) is None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import pytest
+from some_defects import defect, image, pixel_of, true
 
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.evaluation.predictions import Predictions
@@ -17,7 +19,14 @@ from brightfield.evaluation.ranking import Comparison, Contender, rank
 from brightfield.evaluation.run import Evaluation
 from brightfield.evaluation.summary import summarise
 from brightfield.report.comparison import render
-from brightfield.report.comparison_text import COLUMNS, as_csv, document, sentences
+from brightfield.report.comparison_text import (
+    COLUMNS,
+    as_csv,
+    defects_in_words,
+    document,
+    overlap,
+    sentences,
+)
 from brightfield.report.disagreements import Shown, chosen
 
 HOSTILE = '</script><img src=x onerror="alert(1)">'
@@ -187,3 +196,41 @@ def test_without_defects_and_without_a_normal_class() -> None:
         assert tuple(rows[0]) == COLUMNS
         assert rows[0]["auroc_low"] == ""
         assert float(rows[0]["accuracy"]) == found.standings[0].value
+
+
+def masked(comparison: Comparison) -> Comparison:
+    """Return a comparison whose first method tells types of pixels apart, and whose second does not."""
+    found = [image(str(i), [true(defect(), defect() if i < 7 else None, part=str(i))]) for i in range(10)]
+    figures = [pixel_of(found, ("pit",)), pixel_of(found), None]
+    contenders = tuple(
+        replace(c, evaluation=replace(c.evaluation, metrics={**c.evaluation.metrics, "pixel": pixel}))
+        for c, pixel in zip(comparison.contenders, figures, strict=True)
+    )
+    return replace(comparison, contenders=contenders)
+
+
+def test_overlap_and_defects_found_where_there_are_masks(three: Comparison) -> None:
+    made = masked(three)
+    assert overlap(made) == ("mean_iou", "mean IoU")
+    found, seen, false = defects_in_words(made.contenders[1])
+    assert found == seen == ("70.0%", "34.8% to 93.3%")
+    assert false == ("0.00", "0.00 to 0.37"), "none in ten images: 3.69 / 10"
+    assert defects_in_words(made.contenders[2]) == [("n/a", "")] * 3
+    page = render(made, {})
+    assert '<th scope="col">mean IoU</th><th scope="col">defects found</th>' in page
+    assert "70.0%<small>34.8% to 93.3%</small>" in page
+    rows = list(csv.DictReader(as_csv(made).splitlines()))
+    assert [row["pixel_mean_iou"] for row in rows] == ["0.7498", "", ""]
+    assert [row["defects_found"] for row in rows] == ["0.7", "0.7", ""]
+    assert [row["false_defects"] for row in rows] == ["0.0", "0.0", ""]
+    assert overlap(three) is None
+    assert "defects found" not in render(three, {})
+
+
+def test_without_types_the_iou_of_all_pixels_is_compared(three: Comparison) -> None:
+    made = masked(three)
+    untyped = replace(made, contenders=(made.contenders[1], made.contenders[2], made.contenders[1]))
+    assert overlap(untyped) == ("iou", "IoU")
+    page = render(untyped, {})
+    assert "Against the masks" in page
+    assert '<th scope="col">mean IoU</th>' not in page

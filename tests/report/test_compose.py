@@ -49,8 +49,10 @@ def test_exhibits_are_drawn_at_the_size_they_are_shown_in(tmp_path: Path) -> Non
         is_defect=np.array([True]),
         decided=lambda kind: np.array([kind == "REVIEW"]),
     )
-    sample = SimpleNamespace(path=tmp_path / "a.png", image="a.png")
-    made = cast(Evaluation, SimpleNamespace(predictions=rows, dataset=SimpleNamespace(samples=[sample])))
+    sample = SimpleNamespace(path=tmp_path / "a.png", image="a.png", mask=None)
+    made = cast(
+        Evaluation, SimpleNamespace(predictions=rows, dataset=SimpleNamespace(samples=[sample], normal="OK"))
+    )
     shown = Verdict(
         *(Decision.REVIEW, "pit", 0.9, 0.5, "classifier", 1.0),
         heatmap=heat,

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
+from some_defects import defect, image, pixel_of, true
 
 from brightfield.decide.cost import Costs
 from brightfield.decide.guarantee import Guarantee
@@ -23,7 +24,7 @@ from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.summary import summarise
 from brightfield.report.charts import training_curves
 from brightfield.report.html import render, write_report
-from brightfield.report.report import Exhibit, Pair, Report
+from brightfield.report.report import Exhibit, Outlined, Pair, Report
 from brightfield.report.tables import pixel_table
 from brightfield.verdict import Scale
 
@@ -420,3 +421,33 @@ def test_the_closest_good_part_is_beside_an_error() -> None:
     for png in (b"this", b"other"):
         assert base64.b64encode(png).decode() in page
     assert 'class="closest"' not in render(report_of(simulated(), exhibits=[replace(exhibit, closest=None)]))
+
+
+def test_defects_against_masks_make_a_whole_page_whatever_they_are_called() -> None:
+    lost = true(replace(defect(), type=HOSTILE), image=f"{HOSTILE}.png")
+    hits = [true(defect(length=float(n)), defect(), part=str(n)) for n in range(12)]
+    images = [image("a", [lost, *hits], {"pit": 1}, stray=1), image("b", good=True)]
+    types = ("pit", HOSTILE)
+    base = report_of(simulated())
+    shown = [
+        Outlined(kind, f"{HOSTILE}.png", lost.truth, hits[0].found, True, 0.4, PNG, PNG)
+        for kind in ("missed", "stray", "found")
+    ]
+    report = replace(
+        base,
+        metrics={**base.metrics, "pixel": pixel_of(images, types)},
+        against_masks=images,
+        outlined=shown,
+        types=types,
+    )
+    text = render(report)
+    page = Page(text)
+    assert page.open == []
+    assert "defects" in page.sections()
+    ids = Counter(page.attributes("id"))
+    assert [name for name, count in ids.items() if count > 1] == []
+    assert HOSTILE not in text
+    assert page.attributes("src").count("data:image/png;base64," + base64.b64encode(PNG).decode()) == 6
+    assert "found-by-length" in text
+    without = Page(render(base))
+    assert "defects" not in without.sections()

@@ -114,7 +114,7 @@ def _table(comparison: Comparison) -> Table:
     table.add_column("method", overflow="fold")
     pixels = any(c.evaluation.metrics.get("pixel") for c in comparison.contenders)
     headings = [ranked_by, "against the best", "escapes", "overkills"]
-    headings += ["pixel AUROC"] if pixels else []
+    headings += ["pixels"] if pixels else []
     for heading in (*headings, "training", "an image", "bundle"):
         table.add_column(heading, justify="right", no_wrap=True)
     for contender, standing in zip(comparison.contenders, comparison.standings, strict=True):
@@ -124,7 +124,7 @@ def _table(comparison: Comparison) -> Table:
 
 def _row(comparison: Comparison, contender: Contender, standing: Standing, pixels: bool) -> list[str | Text]:
     from brightfield.report.comparison_text import points, shown
-    from brightfield.report.wording import figure, percent
+    from brightfield.report.wording import percent
 
     metrics, found = contender.evaluation.metrics, standing.against_best
     value, low, high = (shown(comparison, end) for end in (standing.value, standing.low, standing.high))
@@ -139,11 +139,26 @@ def _row(comparison: Comparison, contender: Contender, standing: Standing, pixel
         known = rate is not None and rate["value"] is not None
         between = f"{percent(rate['low'])} to {percent(rate['high'])}" if known else ""
         cells.append(Text(f"{percent(rate['value'])}\n{between}") if known else "n/a")
-    pixel = metrics.get("pixel") or {}
-    cells += [figure(pixel.get("auroc"))] if pixels else []
+    cells += [Text(_of_pixels(comparison, contender))] if pixels else []
     return [
         *cells,
         duration(contender.seconds),
         milliseconds(contender.milliseconds),
         in_bytes(contender.size),
     ]
+
+
+def _of_pixels(comparison: Comparison, contender: Contender) -> str:
+    """Return the figures against masks, one below another, as a table has no room for them side by side."""
+    from brightfield.report.comparison_text import defects_in_words, overlap
+    from brightfield.report.wording import figure
+
+    pixel = contender.evaluation.metrics.get("pixel") or {}
+    shown = overlap(comparison)
+    return "\n".join(
+        [
+            f"AUROC {figure(pixel.get('auroc'))}",
+            *([] if shown is None else [f"{shown[1]} {figure(pixel.get(shown[0]))}"]),
+            f"found {defects_in_words(contender)[0][0]}",
+        ]
+    )

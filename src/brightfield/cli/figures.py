@@ -30,6 +30,8 @@ def figures_table(metrics: Mapping[str, Any], *, title: str, seconds: float | No
     table.add_row("AUROC", _number(metrics["auroc"]))
     table.add_row("average precision", _number(metrics["average_precision"]))
     table.add_row("F1", _number(metrics["f1"]))
+    for name, value in _against_masks(metrics.get("pixel") or {}):
+        table.add_row(name, value)
     point = metrics["operating_point"]
     if point:
         policy = escape(short_policy(point["policy"]))
@@ -38,6 +40,27 @@ def figures_table(metrics: Mapping[str, Any], *, title: str, seconds: float | No
     if seconds is not None:
         table.add_row("training time", duration(seconds))
     return table
+
+
+def _against_masks(pixel: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the key figures of pixels and of single defects, as names and texts; empty without masks."""
+    overlap = (
+        ("mean IoU, of types", "mean_iou") if pixel.get("mean_iou") is not None else ("IoU of pixels", "iou")
+    )
+    rows = [(overlap[0], _number(pixel[overlap[1]]))] if pixel.get(overlap[1]) is not None else []
+    defects = pixel.get("defects")
+    if defects is None:
+        return rows
+    if defects["found"]["n"]:
+        rows += [
+            ("true defects found", in_words(defects["found"])),
+            ("seen at all", in_words(defects["seen"])),
+        ]
+    false = defects["false"]
+    if false["value"] is not None:
+        ends = f"{false['low']:.2f} to {false['high']:.2f}, {false['confidence']:.0%} confidence"
+        rows.append(("false defects an image", f"{false['value']:.2f} ({ends})"))
+    return rows
 
 
 def on_scale(value: float | None, scale: str, digits: int) -> str:

@@ -12,12 +12,12 @@ from brightfield.decide.guarantee import upper_bound
 from brightfield.disk.toml_file import read_toml
 from brightfield.errors import ConfigError
 from brightfield.evaluation.agreement import THE_INSPECTOR
-from brightfield.evaluation.pixels import FIGURES
+from brightfield.evaluation.mask_meter import FIGURES
 
 AT_MOST = ("escape_rate", "overkill_rate", "review_share", "ece", "brier")
 AT_LEAST = ("accuracy", "auroc", "average_precision", "f1", "precision", "recall", "n", "n_defect")
 PIXEL_AT_LEAST = tuple(f"pixel_{name}" for name in FIGURES)
-"""Figures of heatmaps against masks; see `PixelMetrics`."""
+"""Figures of heatmaps against masks; see `PixelMetrics` and `TypeMeter`."""
 COUNTS = ("n", "n_defect")
 STUDIED_AT_MOST = ("miss_rate", "false_alarm_rate")
 STUDIED_AT_LEAST = ("effectiveness", "repeatability", "kappa_truth")
@@ -193,7 +193,7 @@ def _figure(metrics: Mapping[str, Any], name: str) -> Any:
             else {"share": appraiser[name], "k": erring["k"], "n": erring["n"]}
         )
     if name in PIXEL_AT_LEAST:
-        return metrics["pixel"][name.removeprefix("pixel_")]
+        return metrics["pixel"].get(name.removeprefix("pixel_"))
     if name == "accuracy":
         return metrics["accuracy_interval"]
     escapes = metrics["escape_rate"]

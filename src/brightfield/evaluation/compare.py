@@ -11,8 +11,8 @@ import numpy as np
 from scipy.stats import binomtest, norm
 
 from brightfield.errors import DataError
+from brightfield.evaluation.mask_meter import FIGURES
 from brightfield.evaluation.metrics import BoolArray, FloatArray
-from brightfield.evaluation.pixels import FIGURES
 from brightfield.evaluation.predictions import Predictions
 
 

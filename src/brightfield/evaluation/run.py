@@ -13,19 +13,19 @@ import numpy as np
 
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.load import load as load_dataset
-from brightfield.data.masks import read_mask
 from brightfield.data.parallel import ordered_map
 from brightfield.data.region_check import outside_note, shares_outside
 from brightfield.disk.storage import file_digest
 from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.evaluation.contradiction import contradictions
-from brightfield.evaluation.pixels import PixelMeter
+from brightfield.evaluation.defect_figures import ImageDefects
+from brightfield.evaluation.mask_meter import MaskMeter
 from brightfield.evaluation.predictions import FloatArray, Predictions
 from brightfield.evaluation.ruled import on_rules, promises_kept, rules_notes
 from brightfield.evaluation.summary import summarise
 from brightfield.inspector import Inspector
 from brightfield.progress import Progress, silent
-from brightfield.verdict import BoolMap, Defect, HeatmapKind, Verdict
+from brightfield.verdict import BoolMap, Defect, FloatMap, HeatmapKind, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class Evaluation:
         notes: Notes for the reader, on images seen in training, unreadable files and masks.
         unreadable: Names of the images that could not be read; no figure includes them.
         defects: The measured defects of each image by its name; of those alone whose defects were looked for.
+        against_masks: The defects found in each image beside those of its mask; empty without masks.
     """
 
     predictions: Predictions
@@ -49,6 +50,7 @@ class Evaluation:
     notes: tuple[str, ...]
     unreadable: tuple[str, ...]
     defects: Mapping[str, tuple[Defect, ...]] = field(default_factory=dict)
+    against_masks: tuple[ImageDefects, ...] = ()
 
     @property
     def document(self) -> dict[str, Any]:
@@ -108,6 +110,7 @@ def evaluate_split(inspector: Inspector, picked: Picked, progress: Progress | No
         ),
         unreadable=judged.unreadable,
         defects=judged.defects,
+        against_masks=judged.against_masks,
     )
 
 
@@ -118,10 +121,11 @@ class Judged:
     Attributes:
         predictions: The predictions, one per readable image.
         dataset: These images, with the inspector's classes and those it does not know.
-        pixel: Pixel-level figures of the heatmaps; None without masks.
+        pixel: Figures of heatmaps, types of pixels and single defects against masks; None without masks.
         notes: Notes for the reader, on classes, unreadable files and masks.
         unreadable: Names of the images that could not be read.
         defects: As in `Evaluation`.
+        against_masks: As in `Evaluation`.
     """
 
     predictions: Predictions
@@ -130,6 +134,7 @@ class Judged:
     notes: tuple[str, ...]
     unreadable: tuple[str, ...]
     defects: Mapping[str, tuple[Defect, ...]] = field(default_factory=dict)
+    against_masks: tuple[ImageDefects, ...] = ()
 
 
 def judge(inspector: Inspector, dataset: Dataset, progress: Progress | None = None) -> Judged:
@@ -151,10 +156,18 @@ def judge(inspector: Inspector, dataset: Dataset, progress: Progress | None = No
     region = inspector.preprocessing.region
     outside = None if region is None else outside_note(shares_outside(judged.samples, region))
     notes += [] if outside is None else [outside]
-    predictions = _predictions(inspector, judged, outcome.verdicts)
+    meter = outcome.meter
+    notes += [] if meter is None else meter.notes()
     found = zip(judged.samples, outcome.verdicts, strict=True)
-    defects = {sample.image: verdict.defects for sample, verdict in found if verdict.measured}
-    return Judged(predictions, judged, outcome.pixel, tuple(notes), tuple(outcome.errors), defects)
+    return Judged(
+        predictions=_predictions(inspector, judged, outcome.verdicts),
+        dataset=judged,
+        pixel=None if meter is None else _pixel(inspector, meter),
+        notes=tuple(notes),
+        unreadable=tuple(outcome.errors),
+        defects={sample.image: verdict.defects for sample, verdict in found if verdict.measured},
+        against_masks=() if meter is None else meter.images,
+    )
 
 
 def load_for(inspector: Inspector, data: str | Path) -> Dataset:
@@ -260,18 +273,18 @@ def _known_classes(inspector: Inspector, dataset: Dataset) -> Dataset:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """Verdicts of the readable images, errors of unreadable images and masks, and pixel-level figures."""
+    """Verdicts of the readable images, errors of unreadable images and masks, and what masks were counted."""
 
     verdicts: list[Verdict]
     errors: dict[str, str]
     masks: list[str]
-    pixel: dict[str, Any] | None
+    meter: MaskMeter | None
 
 
 def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None) -> _Outcome:
     tell = progress or silent
     masked = inspector.normal is not None and any(s.mask for s in dataset.samples)
-    meter = PixelMeter() if masked else None
+    meter = MaskMeter(dataset, inspector.method.types, inspector.mm_per_pixel) if masked else None
     verdicts: list[Verdict] = []
     errors: dict[str, str] = {}
     masks: list[str] = []
@@ -291,51 +304,32 @@ def _verdicts(inspector: Inspector, dataset: Dataset, progress: Progress | None)
         verdict = look.verdict
         if meter is not None and verdict.heatmap is not None and _mask_is_known(sample, dataset.normal):
             try:
-                meter.update(
-                    verdict.heatmap,
-                    _mask_of(sample, verdict.heatmap.shape),
-                    region=verdict.region,
-                    found=_found(inspector, verdict),
-                    defect_type=None if sample.label == inspector.normal else str(sample.label),
-                )
+                found = found_pixels(verdict.mask, verdict.heatmap, inspector.pixel_threshold)
+                meter.update(sample, verdict, found, good=sample.label == inspector.normal)
             except DataError as error:
                 masks.append(str(error))
         verdicts.append(verdict.without_maps())
     if not verdicts:
         raise DataError(_on_unreadable(errors))
-    pixel = None
-    if meter is not None and len(masks) < len(verdicts):
-        pixel = {**meter.result().as_dict(), "threshold": inspector.pixel_threshold}
-        pixel["per_type"] = {name: figures.as_dict() for name, figures in meter.per_type().items()}
-        if inspector.preprocessing.region is not None:
-            pixel["region"] = "inside"
-    return _Outcome(verdicts, errors, masks, pixel)
+    return _Outcome(verdicts, errors, masks, meter if len(masks) < len(verdicts) else None)
 
 
-def _found(inspector: Inspector, verdict: Verdict) -> BoolMap | None:
-    """Return the pixels that a verdict finds defective: its mask, or what is hot in an attribution map."""
-    if verdict.mask is not None or verdict.heatmap is None:
-        return verdict.mask
-    own = inspector.pixel_threshold
-    return np.asarray(verdict.heatmap >= (1.0 if own is None else own))
+def _pixel(inspector: Inspector, meter: MaskMeter) -> dict[str, Any]:
+    inside = {} if inspector.preprocessing.region is None else {"region": "inside"}
+    return {**meter.result(), "threshold": inspector.pixel_threshold, **inside}
+
+
+def found_pixels(mask: BoolMap | None, heatmap: FloatMap, pixel_threshold: float | None) -> BoolMap:
+    """Return the pixels found defective, bool (H, W): the mask, or without one what is hot in the heatmap."""
+    if mask is not None:
+        return mask
+    return np.asarray(heatmap >= (1.0 if pixel_threshold is None else pixel_threshold))
 
 
 def _on_unreadable(errors: Mapping[str, str]) -> str:
     return (
         f"{len(errors)} image(s) cannot be judged and are left out; the first: {next(iter(errors.values()))}"
     )
-
-
-def _mask_of(sample: Sample, shape: tuple[int, ...]) -> BoolMap | None:
-    if sample.mask is None:
-        return None
-    mask = read_mask(sample.mask)
-    if mask.shape != shape:
-        raise DataError(
-            f"the mask {sample.mask} is {mask.shape[1]}x{mask.shape[0]} px, its image {shape[1]}x{shape[0]}; "
-            "expected the same size: export the mask again"
-        )
-    return mask
 
 
 def _mask_is_known(sample: Sample, normal: str | None) -> bool:

@@ -17,17 +17,12 @@ from brightfield.disk.atomic import write_atomically
 from brightfield.disk.names import shortened
 from brightfield.errors import WriteError
 from brightfield.explain.closest import with_closest
-from brightfield.explain.overlay import as_png, overlay
+from brightfield.explain.overlaid import overlaid
+from brightfield.explain.overlay import as_png, type_colour
 from brightfield.verdict import ClassMap, Decision, Verdict
 
 HEATMAP_SCALE = 1000
 """The grey level in a heatmap file for a heat of 1."""
-
-COLOURS = (
-    *((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66)),
-    *((0, 114, 178), (213, 94, 0), (204, 121, 167), (255, 255, 255)),
-)
-"""The colours of defect types, in turn; colour-blind readers tell them apart (Okabe and Ito, 2008)."""
 
 KINDS = ("heatmap", "mask", "types", "overlay")
 """The kinds of files that an image may have."""
@@ -74,7 +69,7 @@ def write_maps(start: Path, verdict: Verdict, picture: npt.NDArray[np.uint8] | N
     if verdict.heatmap is not None:
         content["heatmap"] = encode_heatmap(verdict.heatmap)
         if picture is not None:
-            drawn = overlay(picture, verdict.heatmap, verdict.mask, verdict.region)
+            drawn = overlaid(picture, verdict.heatmap, verdict)
             if verdict.closest is not None and verdict.decision is not Decision.OK:
                 drawn = with_closest(drawn, picture, verdict.closest)
             content["overlay"] = as_png(drawn)
@@ -114,7 +109,7 @@ def encode_types(class_map: ClassMap, types: Sequence[str]) -> bytes:
     file is the list of their names as JSON.
     """
     image = Image.fromarray(class_map)
-    image.putpalette([0, 0, 0, *(c for i in range(len(types)) for c in COLOURS[i % len(COLOURS)])])
+    image.putpalette([0, 0, 0, *(c for i in range(len(types)) for c in type_colour(i + 1))])
     note = PngImagePlugin.PngInfo()
     note.add_text("types", json.dumps(list(types)))
     buffer = io.BytesIO()

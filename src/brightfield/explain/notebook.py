@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.explain.closest import GOOD, PART, boxed, pair
-from brightfield.explain.overlay import as_png, overlay, shrink, shrink_heat, shrink_region
+from brightfield.explain.overlaid import overlaid
+from brightfield.explain.overlay import as_png, shrink
 
 if TYPE_CHECKING:
     from brightfield.verdict import Verdict
@@ -64,9 +65,7 @@ def _pictures(verdict: Verdict) -> str:
     shown = [("picture", small)]
     if verdict.heatmap is not None:
         heat_shape = verdict.heatmap.shape
-        heat = shrink_heat(verdict.heatmap, small.shape)
-        region = shrink_region(verdict.region, small.shape)
-        drawn = overlay(small, heat, region=region)
+        drawn = overlaid(small, verdict.heatmap, verdict)
         closest = verdict.closest
         shown.append(("heatmap", drawn if closest is None else boxed(drawn, closest.box, heat_shape)))
     return "".join(_picture(name, picture) for name, picture in shown) + _closest(verdict)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+_Number = TypeVar("_Number", np.float32, np.uint8)
 
 CALM = 0.75
 """The heat up to which nothing is drawn, so that parts that clearly pass have no colour."""
@@ -16,7 +19,25 @@ HOTTEST = 2.0
 
 _STOPS = np.array([[0.0, 255, 196, 0], [0.5, 255, 96, 0], [1.0, 214, 0, 48]])
 _OPACITY = 0.6
-_LINE, _RIM = (255, 255, 255), (24, 24, 24)
+RIM = (24, 24, 24)
+"""The colour of the rim around every line, so that it is visible on any ground."""
+
+TYPE_COLOURS = (
+    (230, 159, 0),
+    (204, 121, 167),
+    (0, 158, 115),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (255, 255, 255),
+)
+"""The colours of the first defect types, which then repeat.
+
+Those of Okabe and Ito, "Color Universal Design", 2008, which the colour-blind tell apart, and white. Their
+sky blue is left out: it marks what does not come from the inspector.
+"""
+
+_LINE = (255, 255, 255)
 _FADED = (0.3 * np.arange(256) + 0.7 * 110).round().astype(np.uint8)  # visible on black and on white
 _LEVELS = 1023  # colour steps from CALM to HOTTEST: finer than a screen shows
 _SMALL = 1 << 22  # the most bytes of a picture whose PNG is optimised for size, which is slow
@@ -40,21 +61,53 @@ def overlay(
     heatmap: npt.NDArray[np.float32],
     mask: npt.NDArray[np.bool_] | None = None,
     region: npt.NDArray[np.bool_] | None = None,
+    class_map: npt.NDArray[np.uint8] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Return a picture, uint8 (H, W, 3), with a heatmap over it and an outline of what is defective.
 
     The outline is that of the mask, or without one of all pixels with a heat of 1 or more: a white line with
     a dark border, which is visible on any background. What is outside the region of interest, bool (H, W), is
     faded to grey.
+
+    With a class map, uint8 (H, W), each type's pixels have an outline in the colour of `type_colour`, and
+    within it the picture is left as it is; the heatmap shows where it is warm outside of them.
     """
     out = image.copy()
     if region is not None:
         out[~region] = _FADED[out[~region]]
+    if class_map is not None:
+        _tint(out, np.where(class_map > 0, np.float32(0), heatmap))
+        return outlined(out, class_map)
     _tint(out, heatmap)
     defective = heatmap >= 1.0 if mask is None else mask
     width = line_width(defective.shape)
-    out[outline(defective, 2 * width)] = _RIM
+    out[outline(defective, 2 * width)] = RIM
     out[outline(defective, width)] = _LINE
+    return out
+
+
+def type_colour(number: int) -> tuple[int, int, int]:
+    """Return the colour of a defect type, given its position in `Verdict.types` from 1 on."""
+    return TYPE_COLOURS[(number - 1) % len(TYPE_COLOURS)]
+
+
+def outlined(
+    picture: npt.NDArray[np.uint8], class_map: npt.NDArray[np.uint8], width: int | None = None
+) -> npt.NDArray[np.uint8]:
+    """Return a picture, uint8 (H, W, 3), with an outline around the pixels of each type in its colour.
+
+    Args:
+        picture: uint8 (H, W, 3).
+        class_map: uint8 (H, W), the type of each pixel, from 1 on; 0 for none.
+        width: The width of the line in pixels; None for the picture's `line_width`.
+    """
+    out = picture.copy()
+    free, wide = class_map == 0, line_width(class_map.shape) if width is None else width
+    kinds = {int(number): class_map == number for number in np.unique(class_map[~free])}
+    for kind in kinds.values():
+        out[outline(kind, 2 * wide) & free] = RIM
+    for number, kind in kinds.items():
+        out[outline(kind, wide) & free] = type_colour(number)
     return out
 
 
@@ -123,10 +176,14 @@ def shrink_heat(heatmap: npt.NDArray[np.float32], shape: tuple[int, ...]) -> npt
 
     So a small defect is not averaged away.
     """
-    for axis in (0, 1):
-        old, new = heatmap.shape[axis], min(shape[axis], heatmap.shape[axis])
-        heatmap = np.maximum.reduceat(heatmap, np.arange(new) * old // new, axis=axis)
-    return heatmap
+    return _largest(heatmap, shape)
+
+
+def shrink_types(
+    class_map: npt.NDArray[np.uint8] | None, shape: tuple[int, ...]
+) -> npt.NDArray[np.uint8] | None:
+    """Return a class map shrunk to (H, W), in which no defect is lost; None stays None."""
+    return None if class_map is None else _largest(class_map, shape)
 
 
 def shrink_region(
@@ -135,8 +192,19 @@ def shrink_region(
     """Return a region, bool (H, W), shrunk to a picture's (h, w); None stays None."""
     if region is None:
         return None
+    if region.shape == shape[:2]:
+        return region
     rows, columns = (np.arange(new) * old // new for old, new in zip(region.shape, shape, strict=False))
     return region[np.ix_(rows, columns)]
+
+
+def _largest(values: npt.NDArray[_Number], shape: tuple[int, ...]) -> npt.NDArray[_Number]:
+    """Return values (H, W) shrunk to a shape, each the maximum of those it replaces."""
+    for axis in (0, 1):
+        old, new = values.shape[axis], min(shape[axis], values.shape[axis])
+        if new < old:
+            values = np.maximum.reduceat(values, np.arange(new) * old // new, axis=axis)
+    return values
 
 
 def as_png(image: npt.NDArray[np.uint8]) -> bytes:

@@ -21,10 +21,18 @@ from brightfield.evaluation.ranking import (
 )
 from brightfield.progress import Progress
 from brightfield.report import charts
-from brightfield.report.comparison_text import as_csv, document, points, sentences, shown
+from brightfield.report.comparison_text import (
+    as_csv,
+    defects_in_words,
+    document,
+    overlap,
+    points,
+    sentences,
+    shown,
+)
+from brightfield.report.data_uri import data_uri
 from brightfield.report.disagreements import MOST_OF_A_KIND, Shown, disagreements
 from brightfield.report.html import environment
-from brightfield.report.page import data_uri
 from brightfield.report.quantities import duration, milliseconds, short_policy
 from brightfield.report.wording import figure, glossary, percent
 from brightfield.version import __version__
@@ -33,7 +41,8 @@ RESULTS = ("compare.html", "compare.json", "compare.csv")
 """Names of the files in the folder of a comparison."""
 
 MOST_COMBINATIONS = 12
-_WORDS = ("Escape", "Overkill", "For review", "Threshold", "AUROC", "Recall", "Pixel AUROC", "AUPRO")
+_WORDS = ("Escape", "Overkill", "For review", "Threshold", "AUROC", "Recall")
+_PIXEL_WORDS = ("Pixel AUROC", "AUPRO", "IoU and Dice", "Mean IoU", "Defect found")
 
 
 def write_comparison(comparison: Comparison, folder: Path, progress: Progress | None = None) -> None:
@@ -66,6 +75,8 @@ def context(comparison: Comparison, exhibits: dict[str, list[Shown]]) -> dict[st
     """Return the template's variables; a section whose variable is None or empty is left out."""
     best = comparison.best
     names = [c.method for c in comparison.contenders]
+    shown_overlap = overlap(comparison)
+    pixels = any(c.evaluation.metrics.get("pixel") for c in comparison.contenders)
     counts = comparison.dataset.split("test").counts()
     return {
         "title": f"{comparison.dataset.name}: {len(names)} methods compared",
@@ -76,7 +87,9 @@ def context(comparison: Comparison, exhibits: dict[str, list[Shown]]) -> dict[st
         "normal": best.predictions.normal,
         "ranked_by": {"auroc": "AUROC", "accuracy": "accuracy"}[comparison.figure],
         "test": {"auroc": "DeLong's", "accuracy": "McNemar's"}[comparison.figure],
-        "pixels": any(c.evaluation.metrics.get("pixel") for c in comparison.contenders),
+        "pixels": pixels,
+        "mean_iou": shown_overlap is not None and shown_overlap[0] == "mean_iou",
+        "masks": _against_masks(comparison) if pixels else [],
         "rows": _rows(comparison),
         "left_out": dict(comparison.left_out),
         "notes": list(comparison.notes),
@@ -86,7 +99,9 @@ def context(comparison: Comparison, exhibits: dict[str, list[Shown]]) -> dict[st
         "exhibits": _groups(exhibits),
         "methods": {c.method: _facts(c) for c in comparison.contenders},
         "facts": _about(comparison),
-        "glossary": {word: said for word, said in glossary(True, True).items() if word in _WORDS},
+        "glossary": {
+            word: said for word, said in glossary(True, pixels).items() if word in (*_WORDS, *_PIXEL_WORDS)
+        },
     }
 
 
@@ -102,7 +117,6 @@ def _rows(comparison: Comparison) -> list[dict[str, Any]]:
     rows = []
     for contender, standing in zip(comparison.contenders, comparison.standings, strict=True):
         metrics = contender.evaluation.metrics
-        pixel = metrics.get("pixel") or {}
         rows.append(
             {
                 "name": contender.method,
@@ -112,10 +126,22 @@ def _rows(comparison: Comparison) -> list[dict[str, Any]]:
                 "behind": _behind(standing),
                 "tone": "ok" if standing.no_worse else "review",
                 "rates": [_rate(metrics[name]) for name in ("escape_rate", "overkill_rate")],
-                "pixel": [figure(pixel.get(name)) for name in ("auroc", "aupro")],
                 "costs": [(text, text == least[name]) for name, text in _costs(contender).items()],
             }
         )
+    return rows
+
+
+def _against_masks(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return each method's figures of pixels and of single defects, the best method first."""
+    shown_overlap = overlap(comparison)
+    mean = shown_overlap is not None and shown_overlap[0] == "mean_iou"
+    names = ("auroc", "aupro", "iou", *(["mean_iou"] if mean else []))
+    rows = []
+    for contender in comparison.contenders:
+        pixel = contender.evaluation.metrics.get("pixel") or {}
+        cells = [figure(pixel.get(name)) for name in names]
+        rows.append({"name": contender.method, "cells": cells, "defects": defects_in_words(contender)})
     return rows
 
 

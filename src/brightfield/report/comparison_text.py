@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from brightfield.disk.room import in_bytes
@@ -19,6 +19,7 @@ COLUMNS = (
     *("method", "auroc", "auroc_low", "auroc_high", "average_precision", "accuracy", "f1"),
     *(name + end for name in RATES for end in ("", "_low", "_high")),
     *PIXEL_FIGURES,
+    *("defects_found", "defects_found_low", "defects_found_high", "defects_seen", "false_defects"),
     *("difference", "difference_low", "difference_high", "p_value", "no_worse"),
     *("seconds", "milliseconds", "bytes"),
 )
@@ -183,7 +184,52 @@ def _row(comparison: Comparison, contender: Contender, standing: Standing) -> Se
     for name in RATES:
         rate = metrics[name] or {}
         values |= {name: rate.get("value"), f"{name}_low": rate.get("low"), f"{name}_high": rate.get("high")}
+    values |= _of_defects(metrics.get("pixel") or {})
     if found is not None:
         values |= {"difference": found.value, "difference_low": found.low, "difference_high": found.high}
         values["p_value"] = found.p_value
     return ["" if (value := values.get(column)) is None else value for column in COLUMNS]
+
+
+def _of_defects(pixel: Mapping[str, Any]) -> dict[str, object]:
+    """Return the figures of single defects of one method by column; empty without masks."""
+    defects = pixel.get("defects")
+    if defects is None:
+        return {}
+    found = defects["found"]
+    return {
+        "defects_found": found["value"],
+        "defects_found_low": found["low"],
+        "defects_found_high": found["high"],
+        "defects_seen": defects["seen"]["value"],
+        "false_defects": defects["false"]["value"],
+    }
+
+
+def overlap(comparison: Comparison) -> tuple[str, str] | None:
+    """Return the figure of pixels that a table shows, and its name; None without masks.
+
+    It is the mean IoU where a method has one, else the IoU of all types as one.
+    """
+    pixels = [c.evaluation.metrics.get("pixel") or {} for c in comparison.contenders]
+    for key, name in (("mean_iou", "mean IoU"), ("iou", "IoU")):
+        if any(pixel.get(key) is not None for pixel in pixels):
+            return key, name
+    return None
+
+
+def defects_in_words(contender: Contender) -> list[tuple[str, str]]:
+    """Return the shares of defects found and seen, and the false ones per image, each with its interval.
+
+    Where a figure is not known, it is "n/a" with an empty interval.
+    """
+    defects = (contender.evaluation.metrics.get("pixel") or {}).get("defects") or {}
+    shown: list[tuple[str, Callable[[float], str]]] = [("found", percent), ("seen", percent)]
+    words = []
+    for name, as_text in (*shown, ("false", "{:.2f}".format)):
+        rate = defects.get(name) or {"value": None}
+        if rate["value"] is None:
+            words.append(("n/a", ""))
+        else:
+            words.append((as_text(rate["value"]), f"{as_text(rate['low'])} to {as_text(rate['high'])}"))
+    return words

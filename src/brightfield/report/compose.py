@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brightfield.data.mask_types import mask_types
 from brightfield.data.tiling import at_peak
 from brightfield.disk.atomic import write_atomically
 from brightfield.disk.room import check_overwrites
@@ -22,7 +23,8 @@ from brightfield.explain.overlay import HOTTEST, as_png, shrink
 from brightfield.inspector import Inspector, Look
 from brightfield.progress import Progress, silent
 from brightfield.report.html import write_report
-from brightfield.report.overlaid import overlaid
+from brightfield.report.outlines import outlined_defects
+from brightfield.report.overlaid import exhibited, truth_of
 from brightfield.report.report import Exhibit, Pair, Report
 from brightfield.verdict import HeatmapKind
 
@@ -61,6 +63,9 @@ def write_evaluation(
         facts=_facts(inspector, evaluation),
         notes=(*evaluation.notes, *training.get("notes", ())),
         heatmap_kind=inspector.method.heatmap_kind,
+        against_masks=evaluation.against_masks,
+        outlined=list(outlined_defects(inspector, evaluation, progress)),
+        types=inspector.method.types,
     )
     write_report(folder / "report.html", report)
 
@@ -113,6 +118,7 @@ def _exhibits(inspector: Inspector, evaluation: Evaluation, progress: Progress |
     report_progress = progress or silent
     rows = [(kind, i) for kind, found in worst(evaluation).items() for i in found]
     p, samples = evaluation.predictions, evaluation.dataset.samples
+    types = mask_types(evaluation.dataset)
     looks = inspector.looks((samples[i].path, True) for _, i in rows)
     for done, ((kind, i), look) in enumerate(zip(rows, looks, strict=True), start=1):
         report_progress("pictures", done, len(rows))
@@ -122,7 +128,10 @@ def _exhibits(inspector: Inspector, evaluation: Evaluation, progress: Progress |
         attribution = look.verdict.heatmap_kind is HeatmapKind.ATTRIBUTION
         if kind == "escape" and heatmap is not None and attribution:
             heatmap = at_peak(heatmap, HOTTEST)
-        shown = None if heatmap is None else as_png(overlaid(image, heatmap, look.verdict))
+        shown = None
+        if heatmap is not None:
+            truth = truth_of(samples[i], types, heatmap.shape)
+            shown = as_png(exhibited(image, heatmap, look.verdict, truth))
         yield Exhibit(
             image=samples[i].image,
             kind=kind,

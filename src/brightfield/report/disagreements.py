@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from brightfield.data.mask_types import mask_types
 from brightfield.errors import ImageError
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.ranking import Comparison, Contender, disagreed, is_right
 from brightfield.explain.overlay import as_png, shrink
 from brightfield.progress import Progress, silent
-from brightfield.report.overlaid import overlaid
+from brightfield.report.overlaid import exhibited, truth_of
 
 MOST_OF_A_KIND = 8
 _PICTURE_SIDE = 320
@@ -75,7 +76,8 @@ def _in_turns(predictions: Predictions, rows: Sequence[int]) -> list[int]:
 
 def _exhibits(comparison: Comparison, rows: Sequence[int], progress: Progress) -> list[Shown]:
     contenders = comparison.contenders
-    samples = comparison.best.evaluation.dataset.samples
+    dataset = comparison.best.evaluation.dataset
+    samples, types = dataset.samples, mask_types(dataset)
     right = {c.method: is_right(c.predictions) for c in contenders}
     exhibits = []
     for done, row in enumerate(rows, start=1):
@@ -86,7 +88,11 @@ def _exhibits(comparison: Comparison, rows: Sequence[int], progress: Progress) -
                 look = contender.inspector.look(sample.path)
                 picture = shrink(look.picture, _PICTURE_SIDE)
                 heat = look.verdict.heatmap
-                overlays.append(None if heat is None else as_png(overlaid(picture, heat, look.verdict)))
+                drawn = None
+                if heat is not None:
+                    truth = truth_of(sample, types, heat.shape)
+                    drawn = as_png(exhibited(picture, heat, look.verdict, truth))
+                overlays.append(drawn)
         except ImageError:
             continue  # it has become unreadable since it was judged
         if picture is not None:

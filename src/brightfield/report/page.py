@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +15,14 @@ from brightfield.evaluation.acceptance import MET, MISSED, OPEN
 from brightfield.evaluation.predictions import Predictions
 from brightfield.report import charts
 from brightfield.report.agreement import agreement_section
+from brightfield.report.data_uri import data_uri
+from brightfield.report.defect_section import defect_section
+from brightfield.report.outline_groups import legend, outline_groups
 from brightfield.report.promises import promises
 from brightfield.report.quantities import short_policy
 from brightfield.report.report import KINDS, Exhibit, Report
 from brightfield.report.tables import (
+    bar_of,
     class_table,
     confused_pairs,
     confusion,
@@ -34,6 +37,8 @@ from brightfield.report.wording import (
     EXHIBITS,
     FIGURES,
     OF_EVIDENCE,
+    OF_TRUTH,
+    OF_TYPES,
     VERDICTS,
     acceptance_sentences,
     calibration_sentence,
@@ -84,6 +89,9 @@ def context(report: Report) -> dict[str, Any]:
         "pixel": pixel_table(figures.get("pixel")),
         "classes": class_table(figures),
         "types": type_table(figures),
+        "defects": defect_section(figures.get("pixel"), report.against_masks),
+        "outlines": outline_groups(report.outlined),
+        "legend": legend(report.types),
         "exhibits": _exhibits(report),
         "facts": {name: facts for name, facts in report.facts.items() if facts},
         "notes": list(report.notes),
@@ -163,20 +171,16 @@ def _rates(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
             rates.append(("Review share", figures["review_share"], "parts", "went to review", "review"))
     ends = [rate["high"] for _, rate, *_ in rates if rate["high"] is not None]
     top = next(step for step in (0.05, 0.1, 0.2, 0.5, 1.0) if step >= max(ends, default=1.0))
-    return [_rate(name, rate, parts, what, tone, top) for name, rate, parts, what, tone in rates]
-
-
-def _rate(name: str, rate: Mapping[str, Any], parts: str, what: str, tone: str, top: float) -> dict[str, Any]:
-    bar = None
-    if rate["value"] is not None:
-        at = {key: f"{100.0 * rate[key] / top:.3f}%" for key in ("low", "value")}
-        bar = {
-            **at,
-            "width": f"{100.0 * (rate['high'] - rate['low']) / top:.3f}%",
-            "top": f"{100.0 * top:g}%",
+    return [
+        {
+            "name": name,
+            "value": percent(rate["value"]),
+            "sentence": rate_sentence(rate, parts, what),
+            "bar": bar_of(rate, top),
+            "tone": tone,
         }
-    sentence = rate_sentence(rate, parts, what)
-    return {"name": name, "value": percent(rate["value"]), "sentence": sentence, "bar": bar, "tone": tone}
+        for name, rate, parts, what, tone in rates
+    ]
 
 
 def _operating_point(
@@ -289,8 +293,10 @@ def _exhibits(report: Report) -> list[dict[str, Any]]:
         shown = [_exhibit(item, report.predictions) for item in report.exhibits if item.kind == kind]
         if shown:
             name, caption, heat = EXHIBITS[kind]
-            heat = OF_EVIDENCE if report.heatmap_kind is HeatmapKind.EVIDENCE else heat
-            groups.append({"kind": kind, "name": name, "caption": caption, "heat": heat, "shown": shown})
+            if report.heatmap_kind is HeatmapKind.EVIDENCE:
+                heat = OF_TYPES if report.types else OF_EVIDENCE
+            said = f"{heat} {OF_TRUTH}" if report.against_masks and kind != "overkill" else heat
+            groups.append({"kind": kind, "name": name, "caption": caption, "heat": said, "shown": shown})
     return groups
 
 
@@ -317,8 +323,3 @@ def _exhibit(item: Exhibit, predictions: Predictions) -> dict[str, Any]:
             "good": data_uri(item.closest.good_png),
         },
     }
-
-
-def data_uri(png: bytes) -> str:
-    """Return a PNG as a URI that holds it."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"

@@ -8,6 +8,7 @@ PIXEL_FIGURES = {
     "pixel_aupro_5": "AUPRO to 5%",
     "pixel_iou": "IoU",
     "pixel_dice": "Dice",
+    "pixel_mean_iou": "mean IoU",
 }
 
 PIXEL_GLOSSARY = {
@@ -16,6 +17,10 @@ PIXEL_GLOSSARY = {
     "the heat that 30% (or 5%) of the good pixels reach; 1 is perfect.",
     "IoU and Dice": "Overlap of the pixels found with the pixels marked: shared area / joint area, and twice "
     "the shared area / sum of both areas; 1 is perfect.",
+    "Mean IoU": "IoU of each defect type and of the background, averaged; a pixel found as another type is "
+    "wrong.",
+    "Defect found": "A connected defect of the mask that one connected region of found pixels overlaps with "
+    "an IoU above 0.3. It is seen if any of its pixels was found. A region that matches no defect is false.",
     "Pixel threshold": "The heat from which a pixel counts as found, chosen on "
     "calibration images; in evidence maps in units of the score.",
 }

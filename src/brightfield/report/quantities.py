@@ -1,4 +1,4 @@
-"""Durations as text."""
+"""Durations, lengths and areas as text."""
 
 from __future__ import annotations
 
@@ -19,3 +19,36 @@ def milliseconds(value: float) -> str:
 def short_policy(policy: str) -> str:
     """Return a policy for display, with numbers to 4 digits: one that was computed may have many."""
     return re.sub(r"\d+\.\d{5,}", lambda number: f"{float(number[0]):.4g}", policy)
+
+
+def length(pixels: float | None, mm_per_pixel: float | None) -> str:
+    """Return a length in millimetres where the side of a pixel is known, else in pixels."""
+    if pixels is None:
+        return "n/a"
+    if mm_per_pixel is None:
+        return f"{_of_pixels(pixels)} px"
+    return f"{_in_three_digits(pixels * mm_per_pixel)} mm"
+
+
+def lengths(low: float, high: float, mm_per_pixel: float | None) -> str:
+    """Return a range of lengths, with its unit named once."""
+    shown = length(low, mm_per_pixel).rpartition(" ")[0]
+    return f"{shown} to {length(high, mm_per_pixel)}"
+
+
+def area(pixels: float | None, mm_per_pixel: float | None) -> str:
+    """Return an area in square millimetres where the side of a pixel is known, else in square pixels."""
+    if pixels is None:
+        return "n/a"
+    if mm_per_pixel is None:
+        return f"{_of_pixels(pixels)} px\u00b2"
+    return f"{_in_three_digits(pixels * mm_per_pixel**2)} mm\u00b2"
+
+
+def _of_pixels(value: float) -> str:
+    """Return a number to the tenth, from 10 on to the whole, as pixels are measured."""
+    return f"{value:,.0f}" if abs(value) >= 9.95 else f"{value:.1f}"
+
+
+def _in_three_digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from brightfield.errors import InputError
+from brightfield.evaluation.defect_figures import ImageDefects
 from brightfield.evaluation.predictions import Predictions
-from brightfield.verdict import HeatmapKind
+from brightfield.verdict import Defect, HeatmapKind
 
 KINDS = ("escape", "overkill", "review", "confusion")
 
@@ -66,6 +67,31 @@ class Exhibit:
 
 
 @dataclass(frozen=True)
+class Outlined:
+    """One defect shown enlarged in the report, with the outlines of what is true and what was found.
+
+    Attributes:
+        kind: `missed`, `stray` (found where the mask shows nothing) or `found`.
+        image: Name of the image in the data set.
+        truth: The true defect; None for a stray one.
+        found: The found defect; None for a missed one.
+        seen: Whether any pixel of the true defect was found.
+        iou: The IoU of the two; 0 without either.
+        picture_png: The place as PNG.
+        outlined_png: The same place with outlines as PNG, of the same size.
+    """
+
+    kind: str
+    image: str
+    truth: Defect | None
+    found: Defect | None
+    seen: bool
+    iou: float
+    picture_png: bytes = field(repr=False)
+    outlined_png: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Report:
     """The content of report.html.
 
@@ -78,6 +104,9 @@ class Report:
         facts: Values by name, in sections (data, model, training, ...).
         notes: Notes for the reader, such as a warning about few parts.
         heatmap_kind: The meaning of the heatmaps beside the exhibits.
+        against_masks: The defects found in each image beside those of its mask; empty without masks.
+        outlined: Defects to show, in the order of their kinds.
+        types: The defect types that the method tells apart; empty for none.
     """
 
     title: str
@@ -88,3 +117,6 @@ class Report:
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     notes: Sequence[str] = ()
     heatmap_kind: HeatmapKind = HeatmapKind.ATTRIBUTION
+    against_masks: Sequence[ImageDefects] = ()
+    outlined: Sequence[Outlined] = ()
+    types: Sequence[str] = ()

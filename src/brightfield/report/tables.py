@@ -16,6 +16,15 @@ CELLS_AT_MOST = 100
 PAIRS = 12
 
 
+def bar_of(rate: Mapping[str, Any], top: float = 1.0) -> dict[str, str] | None:
+    """Return where a rate and its interval lie on a bar from 0 to `top`; None where the rate is not known."""
+    if rate["value"] is None:
+        return None
+    at = {key: f"{100.0 * rate[key] / top:.3f}%" for key in ("low", "value")}
+    width = f"{100.0 * (rate['high'] - rate['low']) / top:.3f}%"
+    return {**at, "width": width, "top": f"{100.0 * top:g}%"}
+
+
 def verdict_table(predictions: Predictions, counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     """Return the table of true classes (rows) against decisions (columns), with the meaning of each cell."""
     with_review = any(row["REVIEW"] for row in counts.values())
@@ -30,7 +39,7 @@ def verdict_table(predictions: Predictions, counts: Mapping[str, Mapping[str, in
             wrong = decision == ("DEFECT" if good else "OK")
             tone = "review" if decision == "REVIEW" else "defect" if wrong else "ok"
             word = ("overkill" if good else "escape") if wrong and row[decision] else ""
-            cells.append(_cell(row[decision], total, tone) | {"word": word})
+            cells.append(cell(row[decision], total, tone) | {"word": word})
         rows.append({"name": name, "good": good, "cells": cells, "total": f"{total:,}"})
     return {"columns": [names[decision] for decision in decisions], "rows": rows}
 
@@ -43,7 +52,7 @@ def confusion(found: Mapping[str, Any]) -> dict[str, Any] | None:
     rows = []
     for i, (name, counts) in enumerate(zip(classes, matrix, strict=True)):
         total = sum(counts)
-        cells = [_cell(count, total, "ok" if i == j else "defect") for j, count in enumerate(counts)]
+        cells = [cell(count, total, "ok" if i == j else "defect") for j, count in enumerate(counts)]
         rows.append({"name": name, "cells": cells, "total": f"{total:,}"})
     numbers, labels = len(classes) <= CELLS_WITH_NUMBERS, len(classes) <= CELLS_WITH_LABELS
     return {"classes": classes, "rows": rows, "numbers": numbers, "labels": labels}
@@ -84,12 +93,7 @@ def type_table(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         if rate is None or rate["value"] is None:
             continue
         between = f"{percent(rate['low'])} to {percent(rate['high'])}"
-        bar = {
-            "low": f"{100.0 * rate['low']:.3f}%",
-            "value": f"{100.0 * rate['value']:.3f}%",
-            "width": f"{100.0 * (rate['high'] - rate['low']):.3f}%",
-        }
-        rows.append((rate["value"], name, rate, between, bar))
+        rows.append((rate["value"], name, rate, between, bar_of(rate)))
     rows.sort(key=lambda row: (-row[0], row[1]))
     shown = [
         {
@@ -113,6 +117,7 @@ def pixel_table(pixel: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if pixel is None:
         return None
     names = {key.removeprefix("pixel_"): name for key, name in PIXEL_FIGURES.items()}
+    names.pop("mean_iou")  # it is in the section on defects
     types = pixel["per_type"] if len(pixel["per_type"]) > 1 else {}
     rows = [_pixel_row(name, found, names) for name, found in types.items()]
     threshold = pixel["threshold"]
@@ -130,12 +135,13 @@ def _pixel_row(name: str, found: Mapping[str, Any], names: Mapping[str, str]) ->
     return {"name": name, "defects": f"{found['regions']:,}", "cells": cells}
 
 
-def _cell(count: int, total: int, tone: str) -> dict[str, Any]:
+def cell(count: int, total: int, tone: str) -> dict[str, Any]:
+    """Return a cell of a matrix: a count, and how strong its colour is, given the total of its row."""
     share = count / total if total else 0.0
     # at most 45%, so that text stays readable; small shares still show a tint
     weight = 0.0 if not count else 8.0 + 37.0 * share
-    cell = {"count": f"{count:,}", "tone": tone, "weight": f"{weight:.1f}%"}
-    return cell | {"opacity": f"{0.15 + 0.85 * share:.3f}" if count else "0", "share": percent(share)}
+    shown = {"count": f"{count:,}", "tone": tone, "weight": f"{weight:.1f}%"}
+    return shown | {"opacity": f"{0.15 + 0.85 * share:.3f}" if count else "0", "share": percent(share)}
 
 
 def _class_row(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,6 +106,14 @@ OF_EVIDENCE = (
 )
 """Explanation of evidence heatmaps beside exhibits."""
 
+OF_TYPES = (
+    "Beside each are the defects found, each type with an outline in its own colour; a place that is unusual "
+    "but was not found defective is tinted."
+)
+"""Explanation of the outlines of defect types beside exhibits."""
+
+OF_TRUTH = "A dashed blue line surrounds the true defects, as the mask has them."
+
 EXHIBITS = {
     "escape": (
         "Worst escapes",
