@@ -93,6 +93,16 @@ def rows_of_masks(pixel: dict[str, Any]) -> dict[str, tuple[float, str]]:
     for name, of_type in (pixel.get("types") or {}).items():
         if of_type.get("iou") is not None:
             out[f"iou_{name}"] = (float(of_type["iou"]), "share")
+    defects = pixel.get("defects") or {}
+    for name in ("found", "seen"):
+        for end in ("value", "low", "high"):
+            value = (defects.get(name) or {}).get(end)
+            if value is not None:
+                out[f"defects_{name}" + ("" if end == "value" else f"_{end}")] = (float(value), "share")
+    for name in ("false", "stray"):
+        value = (defects.get(name) or {}).get("value")
+        if value is not None:
+            out[f"defects_{name}"] = (float(value), "an image")
     return out
 
 
