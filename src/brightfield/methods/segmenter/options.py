@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brightfield.errors import ConfigError
-from brightfield.methods.declared import Open, check_all, option, suggestion
+from brightfield.errors import ConfigError, suggestion
+from brightfield.methods.declared import Open, check_all, option
 from brightfield.methods.good_parts.options import MOST_PIXELS
 
 BACKBONE = "tf_efficientnet_lite0"
