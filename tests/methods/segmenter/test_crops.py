@@ -148,13 +148,16 @@ def test_of_pictures_without_masks_only_the_class_is_known() -> None:
     for crop in drawn:
         assert crop.weak == {1: 2, 2: 0}.get(crop.picture)
         if crop.weak is not None:
-            assert (crop.labels == UNKNOWN).all()
+            assert not crop.labels.any()
     counts = Counter(crop.picture for crop in drawn)
     assert counts[1] + counts[2] == pytest.approx(3000 * ON_A_DEFECT / 2, rel=0.1), (
         "two of four with a defect"
     )
     assert counts[1] == pytest.approx(counts[2], rel=0.15)
     assert crops.anywhere(2, rng).picture == 2
+    small = crops_of([MAPS[2], MAPS[3]], weak={0: 1}).anywhere(0, rng)
+    inside, _ = window_of(small)
+    assert (small.labels == np.where(inside, 0, UNKNOWN)).all(), "and where the picture is"
 
 
 @pytest.mark.usefixtures("unlit")

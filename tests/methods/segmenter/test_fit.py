@@ -277,6 +277,11 @@ def test_a_resumed_training_ends_alike_and_other_options_are_refused(few: Path, 
         ({"loss": ""}, ConfigError, "--loss names ''"),
         ({"deepest": 12}, ConfigError, "--deepest is 12; expected 8, 16 or 32"),
         ({"deepest": 4}, ConfigError, "--deepest is 4; expected a whole number from 8 to 32"),
+        (
+            {"decoder": "unet", "deepest": 8},
+            ConfigError,
+            "--deepest is of --decoder compact; leave it out with",
+        ),
         ({"decoder": "pan"}, ConfigError, "--decoder is 'pan'; expected one of compact, unet"),
         ({"backbone": "test_vit", "deepest": 8}, ConfigError, "has maps of stride 16 only"),
         (

@@ -165,10 +165,14 @@ def test_rare_types_weigh_more() -> None:
 def test_the_surest_pixels_of_a_crop_show_its_type() -> None:
     p = torch.tensor([[0.7, 0.2, 0.6, 0.9], [0.2, 0.3, 0.3, 0.06], [0.1, 0.5, 0.1, 0.04]])
     logits = p.log()[:, None]  # (C, 1, 4)
-    assert float(image_loss(logits, 1, 2)) == pytest.approx(-math.log((0.3 + 0.3) / 2), rel=1e-5)
-    assert float(image_loss(logits, 2, 1)) == pytest.approx(-math.log(0.5), rel=1e-5)
+    every = torch.ones(1, 4, dtype=torch.bool)
+    assert float(image_loss(logits, 1, every, 2)) == pytest.approx(-math.log((0.3 + 0.3) / 2), rel=1e-5)
+    assert float(image_loss(logits, 2, every, 1)) == pytest.approx(-math.log(0.5), rel=1e-5)
     # where only a defect of some type is known, it is 0.8 and 0.4
-    assert float(image_loss(logits, 0, 2)) == pytest.approx(-math.log((0.8 + 0.4) / 2), rel=1e-5)
-    assert float(image_loss(logits, 1, 99)) == pytest.approx(-math.log(0.86 / 4), rel=1e-5)
+    assert float(image_loss(logits, 0, every, 2)) == pytest.approx(-math.log((0.8 + 0.4) / 2), rel=1e-5)
+    assert float(image_loss(logits, 1, every, 99)) == pytest.approx(-math.log(0.86 / 4), rel=1e-5)
+    # what lies outside the picture shows nothing
+    inside = torch.tensor([[True, False, True, True]])
+    assert float(image_loss(logits, 2, inside, 1)) == pytest.approx(-math.log(0.1), rel=1e-5)
     never = torch.tensor([[[50.0]], [[-500.0]]])
-    assert math.isfinite(float(image_loss(never, 1, 1)))
+    assert math.isfinite(float(image_loss(never, 1, every[:, :1], 1)))

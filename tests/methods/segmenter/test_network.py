@@ -15,6 +15,7 @@ from brightfield.learn.weights import load_weights
 from brightfield.methods.segmenter.exporting import takes_one_size
 from brightfield.methods.segmenter.network import (
     BACKGROUND,
+    KEPT_STRIDE,
     Judge,
     LibraryNet,
     SegmenterNet,
@@ -91,12 +92,26 @@ def test_strides_that_are_no_power_of_two_are_refused() -> None:
 def test_a_pretrained_encoder_keeps_its_first_stages_and_its_depthwise_kernels() -> None:
     net = net_of(BACKBONE, pretrained=True)
     every = {name for name, _ in net.encoder.net.named_parameters()}
-    # EfficientNet-Lite0 comes to stride 8 with its third stage, blocks.2, and to 16 with blocks.3 and 4
+    stride_of = dict(zip("01234", (2, 4, 8, 16, 16), strict=True))  # of EfficientNet-Lite0's blocks
     assert {name.split(".")[0] for name in every} == {"conv_stem", "bn1", "blocks"}
-    assert {name.split(".")[1] for name in every if name.startswith("blocks")} == set("01234")
-    later = {name for name in every if name.startswith(("blocks.3", "blocks.4"))}
+    assert {name.split(".")[1] for name in every if name.startswith("blocks")} == set(stride_of)
+    later = {
+        name for name in every if name.startswith("blocks") and stride_of[name.split(".")[1]] > KEPT_STRIDE
+    }
+    assert later
     assert trained(net.encoder.net) == {name for name in later if "conv_dw" not in name}
     assert trained(net.decoder) == {name for name, _ in net.decoder.named_parameters()}
+
+
+def test_grouped_kernels_that_are_not_depthwise_are_trained() -> None:
+    net = net_of("regnetx_002", pretrained=True)
+    grouped = {
+        f"{name}.weight"
+        for name, module in net.encoder.net.named_modules()
+        if isinstance(module, nn.Conv2d) and module.groups > 1 and name.startswith("s3.")  # of stride 16
+    }
+    assert grouped
+    assert grouped <= trained(net.encoder.net)
 
 
 @pytest.mark.parametrize("pretrained", [True, False])

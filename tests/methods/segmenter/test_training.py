@@ -195,6 +195,16 @@ def test_every_loss_can_train(tmp_path: Path, name: str) -> None:
     assert all(bool(p.isfinite().all()) for p in net.parameters())
 
 
+def test_of_weak_crops_no_pixel_counts() -> None:
+    taught = training._Training(net_of(), crops_of(), RULE, pick_runtime("cpu"), SETTINGS, Course(1, 1))
+    pixels, labels = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8)
+    labels[:2] = 1
+    found = taught._known_labels([Crop(pixels, labels, None, 0), Crop(pixels, labels * 0, 2, 1)])
+    assert found.dtype == torch.int64
+    assert torch.equal(found[0], torch.from_numpy(labels).long())
+    assert bool((found[1] == UNKNOWN).all())
+
+
 class Brightness(nn.Module):
     """Says that what is bright is defective."""
 
@@ -210,8 +220,10 @@ def test_of_pictures_without_masks_the_crop_that_looks_most_defective_teaches(
     taught = training._Training(net_of(), crops, RULE, pick_runtime("cpu"), SETTINGS, Course(1, 1))
     taught.net.live = Brightness()
     grey = np.full((32, 32, 3), 100, np.uint8)
-    labels = np.full((32, 32), UNKNOWN, np.uint8)
+    labels = np.zeros((32, 32), np.uint8)
+    labels[16:] = UNKNOWN  # outside the picture
     drawn = [Crop(grey + np.uint8(add), labels, 1, 10) for add in (0, 50, 20)]
+    drawn[0].pixels[16:] = 255  # is not looked at
     others = iter(drawn[1:])
     monkeypatch.setattr(crops, "anywhere", lambda i, _rng: next(others) if i == 10 else None)
     assert taught._most_defective(drawn[0]) is drawn[1]

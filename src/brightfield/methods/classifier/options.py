@@ -43,8 +43,8 @@ class ClassifierOptions:
     )
     epochs: int | None = option(
         "the largest number of passes over the images or their cached features (default: fast 30, best 40, "
-        "tutorial 20 with early stopping; from scratch fast 10, best 40, tutorial 30; of the autoencoder as "
-        "many as --time-budget allows)",
+        "tutorial 20 with early stopping; from scratch fast 10, best 40, tutorial 30; of the autoencoder and "
+        "the segmenter as many as --time-budget allows)",
         metavar="N",
         low=1,
         high=10_000,
@@ -133,7 +133,7 @@ class ClassifierOptions:
     )
     time_budget: float | None = option(
         "the time in seconds within which the working size is chosen, by how long features take, or the "
-        "autoencoder's number of epochs (default: 120; best: 300)",
+        "autoencoder's or segmenter's number of epochs (default: 120; best and segmenter: 300)",
         metavar="S",
         low=Open(0),
     )

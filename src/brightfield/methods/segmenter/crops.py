@@ -31,7 +31,8 @@ class Crop:
 
     Attributes:
         pixels: uint8 (side, side, 3).
-        labels: uint8 (side, side): 0 good, the type from 1 on, `UNKNOWN` for pixels that do not count.
+        labels: uint8 (side, side): 0 good, the type from 1 on, `UNKNOWN` outside the picture. Of a picture of
+            which only the class is known it is 0 inside.
         weak: The type, or 0, of a picture of which only the class is known; None if pixels are known.
         picture: The picture's number.
     """
@@ -118,9 +119,8 @@ class Crops:
         )
         place = np.s_[y0 - corner[0] : y1 - corner[0], x0 - corner[1] : x1 - corner[1]]
         pixels[place] = picture[y0:y1, x0:x1]
-        if self.marks[i].known:
-            labels[place] = 0
-            self.marks[i].onto(labels, corner)
+        labels[place] = 0
+        self.marks[i].onto(labels, corner)
         return Crop(pixels, labels, None if self.marks[i].known else self.weak_types[i], i)
 
     def _anywhere(self, i: int, rng: np.random.Generator) -> tuple[int, int]:

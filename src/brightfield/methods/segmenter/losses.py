@@ -96,15 +96,16 @@ def class_weights(pixels: Sequence[float], most: float) -> Tensor:
     return weights
 
 
-def image_loss(logits: Tensor, label: int, pixels: int) -> Tensor:
+def image_loss(logits: Tensor, label: int, inside: Tensor, pixels: int) -> Tensor:
     """Return the loss of a crop of which only the class is known: its surest pixels show that type.
 
     Args:
         logits: (C, H, W) of one crop.
         label: The type; 0 if only a defect of some type is known.
+        inside: bool (H, W), the pixels that show the picture; at least one.
         pixels: The number of surest pixels, whose mean probability counts.
     """
     p = logits.softmax(0)
-    found = (1 - p[0] if label == 0 else p[label]).flatten()
+    found = (1 - p[0] if label == 0 else p[label])[inside]
     surest = found.topk(min(pixels, len(found))).values.mean()
     return -torch.log(surest.clamp_min(1e-6))

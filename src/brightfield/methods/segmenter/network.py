@@ -185,14 +185,14 @@ class SegmenterNet(nn.Module):
 
 def keep_first_stages(trunk: Trunk) -> None:
     """Keep a backbone's weights up to stride `KEPT_STRIDE`, and the kernels of its depthwise convolutions."""
-    later = sum(stride > KEPT_STRIDE for stride in sorted(set(trunk.spec.strides)))
+    later = sum(stride > KEPT_STRIDE for stride in set(trunk.spec.strides))
     trained = (
         {id(p) for m in last_stages(trunk, later) for p in m.parameters(recurse=False)} if later else set()
     )
     for parameter in trunk.parameters():
         parameter.requires_grad_(id(parameter) in trained)
     for module in trunk.modules():
-        if isinstance(module, nn.Conv2d) and module.groups > 1:
+        if isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels:
             module.weight.requires_grad_(False)
 
 

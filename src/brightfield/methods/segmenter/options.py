@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brightfield.errors import ConfigError
-from brightfield.methods.declared import Open, check_all, option, suggestion
+from brightfield.errors import ConfigError, suggestion
+from brightfield.methods.declared import Open, check_all, option
 from brightfield.methods.good_parts.options import MOST_PIXELS
 
 BACKBONE = "tf_efficientnet_lite0"
@@ -18,6 +18,8 @@ DECODERS = (COMPACT, "unet", "unetplusplus", "linknet", "fpn", "deeplabv3plus", 
 
 Of its others, PSPNet cannot be exported, and PAN fails on pictures of less than 128 px.
 """
+
+DEEPEST = 16
 
 LOSSES = ("cross-entropy", "weighted", "focal", "dice", "lovasz")
 
@@ -61,7 +63,7 @@ class SegmenterOptions:
     )
     deepest: int = option(
         "the stride of the deepest map that the compact decoder reads, in pixels: 8, 16 or 32",
-        default=16,
+        default=DEEPEST,
         metavar="PX",
         low=8,
         high=32,
@@ -106,3 +108,7 @@ class SegmenterOptions:
         check_all(self)
         if self.deepest & (self.deepest - 1):
             raise ConfigError(f"--deepest is {self.deepest}; expected 8, 16 or 32")
+        if self.decoder != COMPACT and self.deepest != DEEPEST:
+            raise ConfigError(
+                f"--deepest is of --decoder {COMPACT}; leave it out with --decoder {self.decoder}"
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,14 +186,14 @@ class _Training:
         drawn = [c if c.weak is None else self._most_defective(c) for c in drawn]
         self.net.live.train()
         logits, aside = self._logits(np.stack([c.pixels for c in drawn]))
-        labels = torch.from_numpy(np.stack([c.labels for c in drawn])).long().to(self.runtime.device)
+        labels = self._known_labels(drawn)
         weights = self.weights ** (1 - done)
         loss = loss_of(self.settings.losses, logits, self._sampled(labels, logits), weights)
         if aside is not None:
             loss = loss + ASIDE * loss_of(("weighted",), aside, pooled(labels, aside), weights)
         for row, crop in enumerate(drawn):
             if crop.weak is not None:
-                loss = loss + image_loss(logits[row], crop.weak, SPECK) / BATCH
+                loss = loss + self._image_loss(logits[row], crop) / BATCH
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -202,6 +203,18 @@ class _Training:
         self.schedule.after_step()
         self.net.after_step()
         return loss.detach()
+
+    def _known_labels(self, drawn: Sequence[Crop]) -> Tensor:
+        """Return the labels of crops, int64 (N, side, side); no pixel of a weak one counts."""
+        labels = np.stack([c.labels for c in drawn])
+        labels[[c.weak is not None for c in drawn]] = UNKNOWN
+        return torch.from_numpy(labels).long().to(self.runtime.device)
+
+    def _image_loss(self, logits: Tensor, crop: Crop) -> Tensor:
+        """Return the loss of a crop without known pixels, given its logits (C, h, w)."""
+        stride = crop.labels.shape[0] // logits.shape[1]
+        inside = crop.labels[stride // 2 :: stride, stride // 2 :: stride] != UNKNOWN
+        return image_loss(logits, int(crop.weak or 0), torch.from_numpy(inside).to(logits.device), SPECK)
 
     def _sampled(self, labels: Tensor, logits: Tensor) -> Tensor:
         """Return the labels at the logits' stride: of every cell the same pixel, drawn at random."""
@@ -225,7 +238,7 @@ class _Training:
         self.net.live.eval()
         with torch.no_grad():
             logits, _ = self._logits(np.stack([c.pixels for c in every]))
-        losses = [float(image_loss(logits[i], int(c.weak or 0), SPECK)) for i, c in enumerate(every)]
+        losses = [float(self._image_loss(logits[i], c)) for i, c in enumerate(every)]
         return every[int(np.argmin(losses))]
 
     def validate(self) -> Row:
