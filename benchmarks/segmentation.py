@@ -63,13 +63,14 @@ def measured(args: argparse.Namespace, dataset: Dataset, seed: int, variant: str
         asked["time_budget"] = args.budget
         if variant == "resnet34" and args.weights is not None:
             asked["weights"] = str(args.weights)
-    asked |= dict(pair.split("=", 1) for pair in args.options)
+    own = dict(pair.split("=", 1) for pair in args.options)
+    asked |= {name: int(value) if value.isdigit() else value for name, value in own.items()}
     if args.smoke:
         asked |= {"weights": "none", "image_size": 64}
         asked |= {"epochs": 1} if asked["method"] in ("segmenter", "classifier") else {}
     done = run(dataset, make_options(asked))
     label = " ".join([variant, *args.options])
-    if asked["method"] == "segmenter":
+    if asked["method"] == "segmenter" and "epochs" not in own:
         label += f", {args.budget:g} s, {args.threads} threads"
     rows = rows_of(done, "segmentation", dataset.name, label, seed)
     figures = rows_of_masks(done.evaluation.metrics.get("pixel") or {})
