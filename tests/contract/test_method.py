@@ -304,6 +304,20 @@ def test_segments(inspector: Inspector, cache: PixelCache) -> None:
         assert (np.diff(found.heat.ravel()[order]) >= -1e-5).all(), "heat and probability rise together"
 
 
+def test_the_pixels_of_the_mask_have_types(inspector: Inspector, pictures: list[Path]) -> None:
+    for picture in pictures:
+        verdict = inspector.inspect(picture)
+        if inspector.method.name != "segmenter":
+            assert verdict.class_map is None
+            continue
+        assert verdict.mask is not None
+        assert verdict.class_map is not None
+        np.testing.assert_array_equal(verdict.class_map > 0, verdict.mask)
+        seen = {verdict.types[n - 1] for n in np.unique(verdict.class_map) if n}
+        assert seen == {defect.type for defect in verdict.defects} <= set(inspector.method.types)
+        assert sum(defect.area for defect in verdict.defects) == verdict.mask.sum()
+
+
 def test_heatmaps_have_the_pictures_pixels(inspector: Inspector, pictures: list[Path]) -> None:
     for picture in pictures:
         verdict = inspector.inspect(picture)

@@ -119,16 +119,18 @@ def test_classes_and_types_that_are_never_shown_are_noted(parts: Path) -> None:
     only_pits = dataset.subset(replace(s, mask=None) if s.label == "dent" else s for s in dataset.samples)
     notes = brightfield.train(only_pits, **QUICK).facts["training"]["notes"]
     assert notes[-1] == (
-        "No training mask shows a part of class dent: such parts are found as defective, but hardly ever "
+        "No mask marks what parts of class dent have: such parts are found as defective, but hardly ever "
         "named so."
     )
     known = Known(("burr", "pit"), (1, 2), 3, 0)
     shown = Marks(True, 0, 0, np.full((2, 2), 2, np.uint8))
     samples = tuple(Sample(str(i), Path(str(i)), label) for i, label in enumerate(("OK", "pit", "dent")))
     train = Dataset("d", samples, ("OK", "dent", "pit"), "OK")
-    assert notes_of(train, [Marks(True), shown, Marks(True)], known)[-2] == (
-        "No training mask marks a pixel of burr: nothing was learned of it."
+    assert notes_of(train, [Marks(True), shown, Marks(True)], known)[-1] == (
+        "No training picture shows burr: nothing was learned of it."
     )
+    # the class of a picture without a mask teaches its type too
+    assert len(notes_of(train, [Marks(True), shown, Marks(False)], known)) == 3
 
 
 def test_without_masks_it_is_refused(few: Path) -> None:

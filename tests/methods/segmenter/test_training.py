@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.learn.backbone import build_trunk
 from brightfield.learn.course import Course
-from brightfield.learn.runtime import pick_runtime
+from brightfield.learn.runtime import Runtime, pick_runtime
 from brightfield.methods.segmenter import training
 from brightfield.methods.segmenter.crops import Crop, Crops
 from brightfield.methods.segmenter.losses import UNKNOWN
@@ -203,6 +203,15 @@ def test_of_weak_crops_no_pixel_counts() -> None:
     assert found.dtype == torch.int64
     assert torch.equal(found[0], torch.from_numpy(labels).long())
     assert bool((found[1] == UNKNOWN).all())
+
+
+def test_it_trains_in_another_number_format(tmp_path: Path) -> None:
+    runtime = Runtime("cpu", torch.float32, torch.bfloat16)
+    net, history = train_segmenter(
+        net_of(), crops_of(weak=5), RULE, runtime, replace(SETTINGS, epochs=2), tmp_path, silent
+    )
+    assert all(np.isfinite(row["train_loss"]) for row in history)
+    assert {p.dtype for p in net.parameters()} == {torch.float32}
 
 
 class Brightness(nn.Module):

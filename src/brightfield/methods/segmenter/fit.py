@@ -186,12 +186,12 @@ def weak_types(train: Dataset, class_of_type: Sequence[int]) -> list[int]:
 
 def notes_of(train: Dataset, marks: Sequence[Marks], known: Known) -> list[str]:
     """Return what a reader must know of the masks, in sentences."""
-    shown = {int(n) for m in marks if m.types is not None for n in np.unique(m.types)}
-    unseen = [name for number, name in enumerate(known.types, start=1) if number not in shown]
-    shown_classes = {known.class_of_type[number - 1] for number in shown if number}
-    unmarked = [
-        name for i, name in enumerate(train.classes) if name != train.normal and i not in shown_classes
-    ]
+    of_class = zip(weak_types(train, known.class_of_type), marks, strict=True)
+    taught = {number for number, mark in of_class if not mark.known}
+    taught |= {int(n) for m in marks if m.types is not None for n in np.unique(m.types)}
+    untaught = [name for number, name in enumerate(known.types, start=1) if number not in taught]
+    named = {known.normal, *known.class_of_type}
+    nameless = [name for i, name in enumerate(train.classes) if i not in named]
     masked = sum(m.types is not None for m in marks)
     weak = sum(not m.known for m in marks)
     notes = [f"{masked} masks taught which pixels are defective."]
@@ -202,11 +202,11 @@ def notes_of(train: Dataset, marks: Sequence[Marks], known: Known) -> list[str]:
         )
     if any(s.mask is None and s.label == train.normal for s in train.samples):
         notes.append("Good parts without a mask were taken as what their label says: no pixel is defective.")
-    if unseen:
-        notes.append(f"No training mask marks a pixel of {', '.join(unseen)}: nothing was learned of it.")
-    if unmarked:
+    if untaught:
+        notes.append(f"No training picture shows {', '.join(untaught)}: nothing was learned of it.")
+    if nameless:
         notes.append(
-            f"No training mask shows a part of class {', '.join(unmarked)}: such parts are found as "
+            f"No mask marks what parts of class {', '.join(nameless)} have: such parts are found as "
             "defective, but hardly ever named so."
         )
     return notes

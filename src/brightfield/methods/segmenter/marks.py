@@ -63,7 +63,8 @@ def read_marks(
     """Return the marks of every picture of a split.
 
     A good part has none, whatever its mask says; of a defective one without a mask only its class is known,
-    and so it is, with a warning, where its mask is empty.
+    and so it is, with a warning, where its mask is empty. One whose marks are all outside the region of
+    interest has good pixels alone.
 
     Args:
         split: The pictures.
