@@ -23,11 +23,6 @@ def evidence_of(probability: FloatArray) -> FloatArray:
     return np.asarray(np.log1p(probability / np.float32(CALM)))
 
 
-def probability_of(evidence: FloatArray) -> FloatArray:
-    """Return the probability of pixels with this evidence, the inverse of `evidence_of`."""
-    return np.asarray(np.expm1(evidence) * np.float32(CALM))
-
-
 def highest(defective: FloatArray, inside: npt.NDArray[np.bool_] | None, count: int) -> npt.NDArray[np.intp]:
     """Return the places of the `count` most probably defective pixels of (h, w), as flat indices.
 
