@@ -52,6 +52,23 @@ def test_what_is_named_or_without_a_normal_class_is_not_chosen() -> None:
     assert choose_method(parts(10, 10, normal=None), TrainOptions()).method == "classifier"
 
 
+@pytest.mark.parametrize(
+    ("masked", "defective", "expected"),
+    [(60, 60, "segmenter"), (54, 60, "segmenter"), (53, 60, "classifier"), (40, 40, "combined")],
+)
+def test_masks_of_many_known_defects_are_learned_from(masked: int, defective: int, expected: str) -> None:
+    data = parts(100, defective, tested=10)
+    with_masks = [replace(s, mask=Path("m")) for s in data.samples if s.label == "pit" and s.split != "test"][
+        :masked
+    ]
+    known = {s.image: s for s in with_masks}
+    data = data.subset(known.get(s.image, s) for s in data.samples)
+    choice = choose_method(data, TrainOptions())
+    assert choice.method == expected
+    assert ("masks" in (choice.reason or "")) == (expected == "segmenter")
+    assert choose_method(data, TrainOptions(own={"recipe": "fast"})).method == "classifier"
+
+
 def test_a_promise_needs_a_method_that_can_prove_it() -> None:
     few = parts(400, 40, tested=10)
     assert choose_method(few, TrainOptions(policy="escape<=0.2@0.95")).method == "classifier"

@@ -13,12 +13,17 @@ from brightfield.options import AUTO, TrainOptions, declared_by
 
 CLASSIFIER = "classifier"
 COMBINED = "combined"
+SEGMENTER = "segmenter"
 
 COMBINED_FROM = 4
 """The least number of known defects from which a classifier learns something beside good parts."""
 
 CLASSIFIER_FROM = 60
 """The number of known defects from which a classifier alone is as good, and several times as quick."""
+
+
+MASKED = 0.9
+"""The share of known defects with masks from which pixels teach more than labels do."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ def choose_method(dataset: Dataset, options: TrainOptions) -> Choice:
     """Return the method that `--method` names; for `auto`, the one that suits the data set.
 
     Without known defects that is a method that learns from good parts alone; with few, good parts and a
-    classifier together; with many, or without a normal class, the classifier. A method that does not know
+    classifier together; with many, a segmenter where they have masks, else the classifier, and so it is without
+    a normal class. A method that does not know
     one of the given options is left out.
     """
     if options.method != AUTO:
@@ -59,6 +65,8 @@ def choose_method(dataset: Dataset, options: TrainOptions) -> Choice:
     if known < CLASSIFIER_FROM and COMBINED in suited and not policy.promises:
         few = f"fewer than {CLASSIFIER_FROM} defects are known beside those of the test split"
         return Choice(COMBINED, f"{few}: what is unusual among good parts counts beside a classifier")
+    if SEGMENTER in suited and known >= CLASSIFIER_FROM and masked_share(dataset) >= MASKED:
+        return Choice(SEGMENTER, "the known defects have masks: pixels teach more than labels do")
     return Choice(_first(suited, CLASSIFIER), None)
 
 
@@ -67,6 +75,12 @@ def known_defects(dataset: Dataset, test: float) -> int:
     outside = [s for s in dataset.samples if s.split != "test"]
     defective = sum(s.label != dataset.normal for s in outside)
     return defective if len(outside) < len(dataset) else math.ceil(defective * (1 - test))
+
+
+def masked_share(dataset: Dataset) -> float:
+    """Return which share of the defective images that are not tested have masks; 0 without such images."""
+    defective = [s for s in dataset.samples if s.split != "test" and s.label != dataset.normal]
+    return sum(s.mask is not None for s in defective) / max(1, len(defective))
 
 
 def _first(suited: list[str], wanted: str) -> str:
