@@ -73,8 +73,8 @@ def begun(
 
 
 def options(args: argparse.Namespace, values: Mapping[str, Any]) -> TrainOptions:
-    """Return options of a training, those of a smoke run where one is asked for."""
-    return make_options({**values, **(SMOKE if args.smoke else {})})
+    """Return options of a training of the classifier, those of a smoke run where one is asked for."""
+    return make_options({"method": "classifier", **values, **(SMOKE if args.smoke else {})})
 
 
 def data(args: argparse.Namespace, name: str | Path, folder: Path) -> Dataset:
