@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.decode import Pixels, to_rgb8
+from brightfield.engine.measurement import Measurement
 from brightfield.errors import InputError
 
 FloatMap = npt.NDArray[np.float32]
@@ -220,6 +221,7 @@ class Verdict:
     class_map: ClassMap | None = field(default=None, repr=False, compare=False)
     measured: bool = field(default=False, repr=False)
     rule: str | None = None
+    measurement: Measurement | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.score):

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.engine.resample import averaging, resampled
+from brightfield.engine.numeric import product
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -21,6 +21,9 @@ GRID = 4
 
 _SAMPLES = 128
 """The most rows and columns of a picture that are measured."""
+
+_LINES = 32
+"""The most rows, and the most columns, along which sharpness is measured."""
 
 _FAR = 4
 """The distance in pixels of two levels whose difference is coarse structure; that of neighbours is fine."""
@@ -58,32 +61,32 @@ class Measurement:
 
 def measure(
     working: npt.NDArray[np.uint8],
-    inside: npt.NDArray[np.bool_],
+    inside: npt.NDArray[np.bool_] | None,
     size: tuple[int, int],
     embedding: FloatArray | None,
 ) -> Measurement:
     """Return the measurement of a picture.
 
-    It takes at most 128 rows and 128 columns, evenly spaced, so that its cost does not grow with the picture.
+    It takes evenly spaced pixels, few enough that its cost hardly grows with the picture.
 
     Args:
         working: The picture at working size, uint8 (h, w, 3).
-        inside: Which of its pixels are looked at, bool (h, w).
+        inside: Which of its pixels are looked at, bool (h, w); None for all.
         size: The (height, width) of the picture as it came.
         embedding: What the method says of it, float32 (E,); None for a grid of levels and edges.
     """
-    rows, columns = (slice(None, None, max(1, -(-side // _SAMPLES))) for side in working.shape[:2])
-    whole = bool(inside.all())
+    rows, columns = (_spaced(side, _SAMPLES) for side in working.shape[:2])
     small = _grey(working[rows, columns])  # (r, c)
-    kept = inside[rows, columns]
-    seen = small.ravel() if whole or not kept.any() else small[kept]
-    edges = _edges(small) if whole else np.where(kept, _edges(small), np.float32(0))
+    edges, seen = _edges(small), small
+    if inside is not None:
+        kept = inside[rows, columns]
+        edges, seen = edges * kept, small[kept] if kept.any() else small
     row, column = _centre(edges)
     return Measurement(
         embedding=_grid(small, edges) if embedding is None else np.asarray(embedding, dtype=np.float32),
         brightness=float(seen.mean()),
         contrast=float(seen.std()),
-        sharpness=_sharpness(working, inside, (rows, columns), whole),
+        sharpness=_sharpness(working, inside),
         height=size[0],
         width=size[1],
         row=row,
@@ -92,34 +95,45 @@ def measure(
 
 
 def compressed(vectors: FloatArray) -> FloatArray:
-    """Return the mean of vectors (N, D), compressed to float32 (32,) by random signs; D of 32 or less stays.
+    """Return vectors (N, D), compressed to float32 (N, 32) by random signs; with D of 32 or less unchanged.
 
     Distances survive such a projection (Achlioptas, Database-friendly random projections, 2003). The signs
     come from a hash, so that they are the same with every version of everything.
     """
-    mean = np.asarray(vectors.mean(0), dtype=np.float32)
-    return mean if len(mean) <= WIDTH else np.asarray(mean @ _signs(len(mean)), dtype=np.float32)
+    if vectors.shape[1] <= WIDTH:
+        return vectors
+    return np.asarray(product(vectors, _signs(vectors.shape[1])), dtype=np.float32)
 
 
 def in_cells(values: FloatArray, side: int = GRID) -> FloatArray:
     """Return a map (h, w) averaged over a grid of cells, float32 (side * side,)."""
-    down, across = (averaging(length, side, max(1, length // side)) for length in values.shape)
-    return np.asarray(resampled(values[None], down, across)[0].ravel(), dtype=np.float32)
+    down, across = (np.arange(side) * length // side for length in values.shape)
+    sums = np.add.reduceat(np.add.reduceat(values, down, axis=0), across, axis=1)
+    heights, widths = (
+        np.maximum(np.diff(starts, append=length), 1)
+        for starts, length in zip((down, across), values.shape, strict=True)
+    )
+    return np.asarray((sums / np.outer(heights, widths)).ravel(), dtype=np.float32)
+
+
+def _spaced(side: int, most: int) -> slice:
+    return slice(None, None, max(1, -(-side // most)))
 
 
 @lru_cache(maxsize=8)
 def _signs(length: int) -> FloatArray:
-    """Return random signs, float32 (length, 32), each +-1 / sqrt(length)."""
+    """Return random signs, float32 (32, length), each +-1 / sqrt(length)."""
     stream = hashlib.shake_256(b"brightfield: random projection").digest(length * WIDTH // 8)
-    bits = np.unpackbits(np.frombuffer(stream, dtype=np.uint8)).reshape(length, WIDTH)
+    bits = np.unpackbits(np.frombuffer(stream, dtype=np.uint8)).reshape(WIDTH, length)
     signs = (bits * np.float32(2) - np.float32(1)) / np.float32(np.sqrt(length))
     signs.setflags(write=False)
-    return np.asarray(signs, dtype=np.float32)
+    return signs
 
 
 def _grey(pixels: npt.NDArray[np.uint8]) -> FloatArray:
     """Return grey levels in [0, 1], float32 (..., 3) to (...)."""
-    return np.asarray(pixels.mean(axis=-1, dtype=np.float32) / np.float32(255))
+    red, green, blue = (pixels[..., channel].astype(np.float32) for channel in range(3))
+    return np.asarray((red + green + blue) / np.float32(3 * 255))
 
 
 def _edges(levels: FloatArray) -> FloatArray:
@@ -146,19 +160,15 @@ def _grid(levels: FloatArray, edges: FloatArray) -> FloatArray:
     return np.concatenate([in_cells(levels), in_cells(edges)])
 
 
-def _sharpness(
-    working: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_], steps: tuple[slice, slice], whole: bool
-) -> float:
+def _sharpness(working: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_] | None) -> float:
     """Return fine structure in relation to coarse, along whole rows and along whole columns."""
-    rows, columns = steps
-    near = far = 0.0
-    lines = (
-        (_grey(working[rows]), inside[rows]),
-        (_grey(working[:, columns]).T, inside[:, columns].T),
+    rows, columns = (_spaced(side, _LINES) for side in working.shape[:2])
+    lines = [_grey(working[rows]), _grey(working[:, columns]).T]  # (n, length) each
+    kept = [None, None] if inside is None else [inside[rows], inside[:, columns].T]
+    near, far = (
+        sum(_difference(levels, of, apart) for levels, of in zip(lines, kept, strict=True))
+        for apart in (1, _FAR)
     )
-    for levels, kept in lines:  # (n, length)
-        near += _difference(levels, None if whole else kept, 1)
-        far += _difference(levels, None if whole else kept, _FAR)
     return near / far if far > 0 else 0.0
 
 
