@@ -66,6 +66,8 @@ class Inspector:
             maps, of the heatmap for attribution maps; None for 1 in the heatmap.
         mm_per_pixel: The side of a pixel of the original pictures in millimetres; None if not known.
         rules: Limits on measured defects that decide beside the probability, or alone; see `with_rules`.
+        sha256: The SHA-256 in the manifest of the bundle that it was loaded from, which a log of verdicts
+            knows it by; None where it was not loaded.
     """
 
     method: Method
@@ -80,6 +82,7 @@ class Inspector:
     pixel_threshold: float | None = None
     mm_per_pixel: float | None = None
     rules: Rules | None = None
+    sha256: str | None = None
 
     @property
     def normal_index(self) -> int | None:
@@ -293,6 +296,7 @@ class Inspector:
             probability=probability,
             p_value=p_value,
             image=request.name,
+            inspector=self.sha256,
         )
         if judgement.heat is None:
             return verdict
@@ -379,6 +383,7 @@ class Inspector:
             pixel_threshold=pixel,
             mm_per_pixel=scale,
             rules=rules,
+            sha256=str(manifest["sha256"]),
         )
 
 

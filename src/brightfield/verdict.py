@@ -194,6 +194,9 @@ class Verdict:
         measured: Whether defects were looked for, so that without any there are none.
         rule: The limit that rejected the part, with what was found, as `scratch.length_mm <= 2.0: 3.4`; None
             where no limit is exceeded, or there are no rules.
+        measurement: What drift needs of the picture; None unless it was asked for.
+        inspector: The SHA-256 in the manifest of the bundle that judged; None for an inspector that was not
+            loaded from one.
 
     Raises:
         InputError: If a value is outside its range, or two values contradict each other.
@@ -222,6 +225,7 @@ class Verdict:
     measured: bool = field(default=False, repr=False)
     rule: str | None = None
     measurement: Measurement | None = field(default=None, repr=False, compare=False)
+    inspector: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.score):
