@@ -12,13 +12,19 @@ import numpy as np
 
 from brightfield.errors import InputError
 from brightfield.monitor.log.records import Entry, now
-from brightfield.monitor.measurement import Measurement
+from brightfield.engine.measurement import Measurement
 from brightfield.verdict import Verdict
 
 MOST_CHARACTERS = 200
 """The longest id of a part, a lot or a station."""
 
-_STATISTICS = ("brightness", "contrast", "sharpness", "height", "width")
+_MEASURED = {
+    **{name: name for name in ("brightness", "contrast", "sharpness", "height", "width")},
+    "row": "centre_row",
+    "column": "centre_column",
+}
+"""The column of each number of a measurement."""
+
 _EMBEDDING = np.dtype("<f4")
 _DIGITS = 32
 
@@ -114,10 +120,10 @@ def _check_id(name: str, value: str | None) -> None:
 
 def _measured(found: Measurement | None) -> dict[str, Any]:
     if found is None:
-        return dict.fromkeys((*_STATISTICS, "embedding"))
+        return dict.fromkeys((*_MEASURED.values(), "embedding"))
     embedding = found.embedding
     stored = None if embedding is None else np.ascontiguousarray(embedding, dtype=_EMBEDDING).tobytes()
-    return {**{name: getattr(found, name) for name in _STATISTICS}, "embedding": stored}
+    return {**{column: getattr(found, name) for name, column in _MEASURED.items()}, "embedding": stored}
 
 
 def _measurement(row: Mapping[Any, Any]) -> Measurement | None:
@@ -125,4 +131,4 @@ def _measurement(row: Mapping[Any, Any]) -> Measurement | None:
         return None
     stored = row["embedding"]
     embedding = None if stored is None else np.frombuffer(stored, dtype=_EMBEDDING).astype(np.float32)
-    return Measurement(embedding=embedding, **{name: row[name] for name in _STATISTICS})
+    return Measurement(embedding=embedding, **{name: row[column] for name, column in _MEASURED.items()})

@@ -57,6 +57,8 @@ entries = Table(
     Column("sharpness", Double()),
     Column("height", Integer()),
     Column("width", Integer()),
+    Column("centre_row", Double()),
+    Column("centre_column", Double()),
     Column("probabilities", _JSON),
     Column("defects", _JSON),
     Column("embedding", LargeBinary()),

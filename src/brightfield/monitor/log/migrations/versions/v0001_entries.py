@@ -42,6 +42,8 @@ def upgrade() -> None:
         sa.Column("sharpness", sa.Double()),
         sa.Column("height", sa.Integer()),
         sa.Column("width", sa.Integer()),
+        sa.Column("centre_row", sa.Double()),
+        sa.Column("centre_column", sa.Double()),
         sa.Column("probabilities", JSON),
         sa.Column("defects", JSON),
         sa.Column("embedding", sa.LargeBinary()),
