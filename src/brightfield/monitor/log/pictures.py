@@ -69,13 +69,12 @@ class Pictures:
         self._since_pruned: float = float("inf")  # bytes written; unknown at first
         self._looked: float | None = None
 
-    def store(self, content: bytes, row: dict[str, Any], name: str | Path | None) -> dict[str, Any]:
+    def store(self, content: bytes, row: dict[str, Any]) -> dict[str, Any]:
         """Write a picture if the policy keeps it, and return the columns of its row that say so.
 
         Args:
             content: The bytes of the picture's file.
             row: The columns of the entry.
-            name: The path that it came from; None for bytes alone.
 
         Raises:
             WriteError: If the file cannot be written.
@@ -84,7 +83,7 @@ class Pictures:
         digest = str(row["picture_sha256"])
         if self.folder is None or not self._keep.keeps(row["decision"], digest):
             return {}
-        file = f"{row['time'][:10]}/{digest[:16]}-{secrets.token_hex(4)}{_suffix(content, name)}"
+        file = f"{row['time'][:10]}/{digest[:16]}-{secrets.token_hex(4)}{_suffix(content, row['image'])}"
         write_atomically(self.folder / file, content)
         return {"picture": file, "picture_bytes": len(content)}
 
@@ -199,8 +198,8 @@ def _unprotected() -> list[ColumnElement[bool]]:
     return [~entries.c.spared, ~judged, ~drawn]
 
 
-def _suffix(content: bytes, name: str | Path | None) -> str:
-    own = "" if name is None else Path(name).suffix.lower()
+def _suffix(content: bytes, name: str) -> str:
+    own = Path(name).suffix.lower()
     if own in IMAGE_SUFFIXES:
         return own
     known = (suffix for start, suffix in _BEGINNINGS.items() if content.startswith(start))

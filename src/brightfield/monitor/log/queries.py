@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from brightfield.errors import ConfigError
 from brightfield.monitor.log.records import Filter, Range, Texts
@@ -130,7 +130,7 @@ def _within(column: ColumnElement[float], wanted: Range) -> Iterator[ColumnEleme
 
 def _of_what_happened(asked: Filter) -> Iterator[ColumnElement[bool]]:
     if asked.judged is not None:
-        found = exists().where(judgements.c.entry_id == entries.c.id)
+        found = entries.c.id.in_(select(judgements.c.entry_id))
         yield found if asked.judged else ~found
     if asked.pictured is not None:
         yield entries.c.picture.is_not(None) if asked.pictured else entries.c.picture.is_(None)

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from brightfield.engine.measurement import Measurement
 from brightfield.errors import InputError
 from brightfield.monitor.log.records import Entry, now
-from brightfield.engine.measurement import Measurement
 from brightfield.verdict import Verdict
 
-MOST_CHARACTERS = 200
+MOST_CHARACTERS = 500
 """The longest id of a part, a lot or a station."""
 
 _MEASURED = {

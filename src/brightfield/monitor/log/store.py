@@ -123,7 +123,7 @@ class VerdictLog:
             earlier = None if part is None else self._earlier(row["key"])
             if earlier is not None:
                 return self._again(earlier, digest)
-            row |= self._pictures.store(content, row, None if isinstance(picture, bytes) else picture)
+            row |= self._pictures.store(content, row)
         try:
             entry = self._database.write(lambda connection: _insert(connection, row))
         except BaseException:
