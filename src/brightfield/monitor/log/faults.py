@@ -79,9 +79,8 @@ def _reason(place: Place, number: int | None) -> OSError:
     """Return the operating system's reason, which SQLite does not pass on, as far as it can be told."""
     if number is None:
         return OSError(None, "the disk failed (input/output error)")
-    folder = place.url.database and os.path.dirname(place.url.database)
-    if number == errno.EROFS and folder and not _read_only(folder):
-        number = errno.EACCES
+    if number in (errno.EROFS, errno.EACCES):
+        number = errno.EROFS if _read_only(os.path.dirname(place.url.database or "")) else errno.EACCES
     return OSError(number, os.strerror(number), place.url.database)
 
 

@@ -83,7 +83,7 @@ class Pictures:
         digest = str(row["picture_sha256"])
         if self.folder is None or not self._keep.keeps(row["decision"], digest):
             return {}
-        file = f"{row['time'][:10]}/{digest[:16]}-{secrets.token_hex(4)}{_suffix(content, row['image'])}"
+        file = f"{row['day']}/{digest[:16]}-{secrets.token_hex(4)}{_suffix(content, row['image'])}"
         write_atomically(self.folder / file, content)
         return {"picture": file, "picture_bytes": len(content)}
 

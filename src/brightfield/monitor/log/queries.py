@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 
 from brightfield.errors import ConfigError
 from brightfield.monitor.log.records import Filter, Range, Texts
-from brightfield.monitor.log.tables import DAY, entries, judgements
+from brightfield.monitor.log.tables import entries, judgements
 
 COUNTED_BY = {
     "decision": entries.c.decision,
@@ -19,7 +19,7 @@ COUNTED_BY = {
     "lot": entries.c.lot,
     "station": entries.c.station,
     "inspector": entries.c.inspector_sha256,
-    "day": DAY,
+    "day": entries.c.day,
 }
 """What entries can be counted by."""
 

@@ -47,9 +47,11 @@ def row_of(
     ids = {"part": part, "lot": lot, "station": station}
     for name, value in ids.items():
         _check_id(name, value)
+    time = now()
     return {
         "key": key_of(part, lot, station),
-        "time": now(),
+        "time": time,
+        "day": time[:10],
         **ids,
         "decision": None if verdict.decision is None else str(verdict.decision),
         "label": storable(verdict.label),

@@ -72,7 +72,11 @@ class VerdictLog:
             _check_file(where.path, create=create)
         self._database = Database(where, power_safe=power_safe)
         self._pictures = Pictures(self._database, keep or Keep())
-        bring_up_to_date(self._database)
+        try:
+            bring_up_to_date(self._database)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def shown(self) -> str:

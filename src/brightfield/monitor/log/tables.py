@@ -16,7 +16,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    func,
     text,
 )
 
@@ -33,6 +32,7 @@ entries = Table(
     Column("id", _ID, primary_key=True, autoincrement=False),
     Column("key", _TEXT, nullable=False, unique=True),
     Column("time", _TEXT, nullable=False),
+    Column("day", _TEXT, nullable=False),
     Column("part", _TEXT),
     Column("lot", _TEXT),
     Column("station", _TEXT),
@@ -63,12 +63,10 @@ entries = Table(
     Column("defects", _JSON),
     Column("embedding", LargeBinary()),
 )
-"""One row a verdict. `key` makes it the only one of its part; embeddings are little-endian float32."""
+"""One row a verdict. `key` makes it the only one of its part, `day` is the day of `time`, and embeddings are
+little-endian float32."""
 
-DAY = func.substr(entries.c.time, 1, 10)
-"""The day of an entry, in UTC."""
-
-Index("ix_entries_day", DAY, entries.c.decision)
+Index("ix_entries_day", entries.c.day, entries.c.decision)
 Index("ix_entries_time", entries.c.time)
 Index("ix_entries_part", entries.c.part)
 Index("ix_entries_lot", entries.c.lot, entries.c.decision)

@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("id", ID, primary_key=True, autoincrement=False),
         sa.Column("key", TEXT, nullable=False, unique=True),
         sa.Column("time", TEXT, nullable=False),
+        sa.Column("day", TEXT, nullable=False),
         sa.Column("part", TEXT),
         sa.Column("lot", TEXT),
         sa.Column("station", TEXT),
@@ -48,9 +49,8 @@ def upgrade() -> None:
         sa.Column("defects", JSON),
         sa.Column("embedding", sa.LargeBinary()),
     )
-    day = sa.func.substr(entries.c.time, 1, 10)
-    op.create_index("ix_entries_day", "entries", [day, "decision"])
     for name, columns in (
+        ("day", ["day", "decision"]),
         ("time", ["time"]),
         ("part", ["part"]),
         ("lot", ["lot", "decision"]),
