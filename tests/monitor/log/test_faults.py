@@ -89,7 +89,7 @@ def test_a_full_disk_says_so_and_costs_nothing_that_was_answered(
 
 
 def fill(log: VerdictLog, verdict: Verdict) -> tuple[int, str]:
-    """Record a verdict again and again until the disk is full; return how often that worked, and the error."""
+    """Record a verdict until the disk is full, and return how often that worked, and the error."""
     for answered in range(5000):
         try:
             log.record(verdict, part=f"P{answered}")

@@ -58,8 +58,7 @@ def upgrade() -> None:
         ("decision", ["decision"]),
         ("label", ["label"]),
         ("inspector", ["inspector_sha256"]),
-        ("score", ["score"]),
-        ("probability", ["probability"]),
+        ("score", ["score", "probability", "decision", "station", "lot"]),
     ):
         op.create_index(f"ix_entries_{name}", "entries", columns)
     kept = entries.c.picture.is_not(None)
