@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from brightfield.cli.terminal import Subparsers, add_command, number, stdout
 from brightfield.disk.room import check_overwrites, in_bytes
@@ -181,12 +183,13 @@ def _table(shown: Iterable[Entry], judged: dict[int, Judged]) -> Table:
     table = Table(*heads, box=None, pad_edge=False)
     for entry in shown:
         one = judged.get(entry.id)
-        decision = entry.decision or ""
+        ids = (_part(entry.part), entry.lot or "", entry.station or "")
+        said = (entry.label, "" if one is None else one.truth, entry.image)
         table.add_row(
-            *(str(entry.id), _short(entry.time), _part(entry.part), entry.lot or "", entry.station or ""),
-            f"[{_COLOURS[decision]}]{decision}[/]" if decision in _COLOURS else decision,
+            *(str(entry.id), _short(entry.time), *map(escape, ids)),
+            Text(entry.decision or "", style=_COLOURS.get(entry.decision or "", "")),
             "" if entry.value is None else f"{entry.value:.4g}",
-            *(entry.label, "" if one is None else one.truth, entry.image),
+            *map(escape, said),
         )
     return table
 
