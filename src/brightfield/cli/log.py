@@ -46,6 +46,9 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         type=Path,
         help="write all entries that are meant to a table: .csv, or .parquet (extra `parquet`)",
     )
+    parser.add_argument(
+        "--copy-to", metavar="FILE|URL", help="copy the whole log, but its pictures, into a new one"
+    )
     add_filter_options(parser)
     parser.set_defaults(run=run)
 
@@ -106,6 +109,8 @@ def run(args: argparse.Namespace) -> int:
         check_export(args.export)
         check_overwrites([args.export], [] if "://" in args.log else [Path(args.log)])
     with VerdictLog(args.log, create=False) as log:
+        if args.copy_to is not None:
+            return _copy(log, args.copy_to, as_json=args.json)
         if args.export is not None:
             return _export(log, asked, args)
         if args.summary:
@@ -121,6 +126,20 @@ def _export(log: VerdictLog, asked: Filter, args: argparse.Namespace) -> int:
         print(json.dumps({"log": log.shown, "export": str(args.export), "entries": written}))
     else:
         stdout().print(f"{_entries(written)} in {args.export}", markup=False)
+    return 0
+
+
+def _copy(log: VerdictLog, place: str, *, as_json: bool) -> int:
+    from brightfield.monitor.log.moving import copy_log
+    from brightfield.monitor.log.store import VerdictLog
+
+    with VerdictLog(place) as target:
+        copied = copy_log(log, target)
+        if as_json:
+            print(json.dumps({"log": log.shown, "copy": target.shown, **copied}))
+        else:
+            rows = ", ".join(f"{n:,} {name}" for name, n in copied.items())
+            stdout().print(f"{log.shown} copied to {target.shown}: {rows}", markup=False)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import threading
 from pathlib import Path
@@ -37,6 +38,8 @@ def bring_up_to_date(database: Database) -> None:
         WriteError: If the file system refuses.
     """
     place = database.place
+    if place.path is not None and not place.path.exists():
+        _check_installed()  # before reading makes an empty file
     with database.reading() as connection:
         current = _is_current(connection, place)
         if not current:
@@ -45,6 +48,16 @@ def bring_up_to_date(database: Database) -> None:
         _into_wal(database)
     if not current:
         database.write(lambda connection: _migrate(connection, place))
+
+
+def _check_installed() -> None:
+    """Check that what migrates is installed.
+
+    Raises:
+        MissingPackageError: If it is not.
+    """
+    with said_if_missing():
+        importlib.import_module("alembic.runtime.environment")
 
 
 def _into_wal(database: Database) -> None:
@@ -118,11 +131,11 @@ def _check_free(connection: Connection, place: Place) -> None:
 
 def migrate(connection: Connection, target: str) -> None:
     """Run the migrations up to one of them, within the connection's transaction."""
-    with said_if_missing():
-        from alembic.config import Config
-        from alembic.runtime.environment import EnvironmentContext
-        from alembic.runtime.migration import MigrationContext, RevisionStep
-        from alembic.script import ScriptDirectory
+    _check_installed()
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.runtime.migration import MigrationContext, RevisionStep
+    from alembic.script import ScriptDirectory
 
     scripts = ScriptDirectory(str(_MIGRATIONS))
 
