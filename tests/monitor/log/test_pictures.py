@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from brightfield.errors import ConfigError, ImageError, InputError, WriteError
 from brightfield.monitor.log.keep import Keep
 from brightfield.monitor.log.records import Judged, Sampled
 from brightfield.monitor.log.store import VerdictLog
+from brightfield.monitor.log.tables import entries
 from brightfield.verdict import Verdict
 
 Make = Callable[..., Verdict]
@@ -136,6 +138,30 @@ def test_a_picture_that_is_gone_is_forgotten_like_others(tmp_path: Path, verdict
         assert log.kept() == (0, 0)
         assert log.entry(entry.id).picture is None
         assert files(log.folder) == []
+
+
+def test_what_others_keep_elsewhere_is_left_alone(
+    server: Callable[[], str], tmp_path: Path, verdict_of: Make
+) -> None:
+    place = server()
+    with VerdictLog(place, keep=Keep("all", folder=tmp_path / "kept")) as log:
+        log.record(verdict_of(), picture=PNG)
+    with VerdictLog(place, keep=Keep(megabytes=1e-6, days=1e-6)) as log:
+        assert log.prune() == 0
+        assert log.kept()[0] == 1
+
+
+def test_a_name_that_leads_elsewhere_is_never_followed(tmp_path: Path, verdict_of: Make) -> None:
+    other = tmp_path / "other.png"
+    other.write_bytes(PNG)
+    with VerdictLog(tmp_path / "line.db", keep=Keep("all")) as log:
+        entry = log.record(verdict_of(image=""), picture=PNG)
+        changed = update(entries).values(picture="../other.png")
+        log.database.write(lambda connection: connection.execute(changed))
+        assert log.picture_of(log.entry(entry.id)) is None
+    with VerdictLog(tmp_path / "line.db", keep=Keep("all", megabytes=1e-6)) as log:
+        log.prune()
+    assert other.exists()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ _BEGINNINGS = {
     b"MM\0*": ".tif",
     b"RIFF": ".webp",
 }
+_NAME = re.compile(r"\d{4}-\d{2}-\d{2}/[0-9a-f]{16}-[0-9a-f]{8}\.\w+")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MEGABYTE = 1_000_000
 _SPARE = 0.01
 """The share of the room that deleting makes free, so that it is not needed for every picture."""
@@ -89,15 +92,14 @@ class Pictures:
 
     def discard(self, file: str | None) -> None:
         """Delete a picture that was stored for an entry which is not kept."""
-        if file is not None and self.folder is not None:
-            (self.folder / file).unlink(missing_ok=True)
+        path = self._path(file)
+        if path is not None:
+            path.unlink(missing_ok=True)
 
     def find(self, file: str | None) -> Path | None:
         """Return the path of a kept picture; None if there is none."""
-        if file is None or self.folder is None:
-            return None
-        path = self.folder / file
-        return path if path.is_file() else None
+        path = self._path(file)
+        return path if path is not None and path.is_file() else None
 
     def prune_if_due(self, stored: int) -> None:
         """Delete what the policy no longer keeps, if so many new bytes, or time, make that likely."""
@@ -119,6 +121,8 @@ class Pictures:
             WriteError: If a picture cannot be deleted.
         """
         deleted = 0
+        if self.folder is None:  # what others keep elsewhere is theirs
+            return deleted
         if self._keep.days is not None:
             before = (datetime.now(UTC) - timedelta(days=self._keep.days)).isoformat(timespec="microseconds")
             deleted += self._delete_while(entries.c.time < before, None)
@@ -151,7 +155,7 @@ class Pictures:
         for number, file, size in connection.execute(oldest.order_by(entries.c.id).limit(_AT_ONCE)):
             if surplus <= 0:
                 break
-            self._unlink(file)
+            self._unlink(self._path(file))
             gone.append(number)
             surplus -= size
         # the file first: killed in between, an entry names a file that is gone, and no file is forgotten
@@ -160,12 +164,16 @@ class Pictures:
             connection.execute(forget.values(picture=None, picture_bytes=None))
         return len(gone)
 
-    def _unlink(self, file: str) -> None:
-        if self.folder is None:
-            return
-        path = self.folder / file
-        with writing(path):
-            path.unlink(missing_ok=True)
+    def _path(self, file: str | None) -> Path | None:
+        """Return the path of a picture; None for a name that is none of ours, such as one with `..`."""
+        if file is None or self.folder is None or not _NAME.fullmatch(file):
+            return None
+        return self.folder / file
+
+    def _unlink(self, path: Path | None) -> None:
+        if path is not None:
+            with writing(path):
+                path.unlink(missing_ok=True)
 
     def _sweep(self, day: str) -> None:
         """Delete files of days before this one that no entry names: those of processes killed meanwhile."""
@@ -179,8 +187,8 @@ class Pictures:
                     ).scalars()
                 )
             for path in folder.iterdir():
-                if f"{folder.name}/{path.name}" not in named:
-                    self._unlink(f"{folder.name}/{path.name}")
+                if path.is_file() and f"{folder.name}/{path.name}" not in named:
+                    self._unlink(path)
             with contextlib.suppress(OSError):  # pictures that stay are in it
                 folder.rmdir()
 
@@ -188,7 +196,7 @@ class Pictures:
         if self.folder is None or not self.folder.is_dir():
             return
         for folder in sorted(self.folder.iterdir()):
-            if folder.is_dir() and len(folder.name) == len(day) and folder.name < day:
+            if folder.is_dir() and _DAY.fullmatch(folder.name) and folder.name < day:
                 yield folder
 
 

@@ -80,7 +80,13 @@ def engine_at(place: Place, *, power_safe: bool) -> Engine:
     """
     with said_if_missing():
         if place.path is None:
-            return create_engine(place.url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+            # each statement has to see what was committed before it, also while a writer waited for its turn
+            return create_engine(
+                place.url,
+                pool_pre_ping=True,
+                isolation_level="READ COMMITTED",
+                connect_args={"connect_timeout": 10},
+            )
         engine = create_engine(place.url, connect_args={"timeout": BUSY_SECONDS})
     _set_up_sqlite(engine, "FULL" if power_safe else "NORMAL")
     return engine

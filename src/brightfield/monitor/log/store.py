@@ -246,8 +246,10 @@ class VerdictLog:
 
     def spare(self, numbers: Iterable[int]) -> None:
         """Keep the pictures of these entries for good, as those that a person judged or an audit drew are."""
-        spared = update(entries).where(entries.c.id.in_(list(numbers))).values(spared=True)
-        self._database.write(lambda connection: connection.execute(spared))
+        marked = [{"number": number} for number in numbers]
+        spared = update(entries).where(entries.c.id == bindparam("number")).values(spared=True)
+        if marked:
+            self._database.write(lambda connection: connection.execute(spared, marked))
 
     def picture_of(self, entry: Entry) -> Path | None:
         """Return the path of an entry's picture: the kept one, or where it was if it still is the same.

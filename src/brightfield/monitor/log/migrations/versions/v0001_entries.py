@@ -13,7 +13,22 @@ JSON = sa.JSON(none_as_null=True)
 
 def upgrade() -> None:
     """Make the tables."""
-    entries = op.create_table(
+    _make_indices(_make_entries())
+    op.create_table(
+        "judgements",
+        sa.Column("id", ID, primary_key=True, autoincrement=False),
+        sa.Column("entry_id", ID, sa.ForeignKey("entries.id"), nullable=False),
+        sa.Column("truth", TEXT, nullable=False),
+        sa.Column("by", TEXT, nullable=False),
+        sa.Column("at", TEXT, nullable=False),
+        sa.Column("source", TEXT, nullable=False),
+        sa.Column("note", TEXT, nullable=False),
+        sa.UniqueConstraint("entry_id", "by", "at", "source", name="uq_judgements"),
+    )
+
+
+def _make_entries() -> sa.Table:
+    return op.create_table(
         "entries",
         sa.Column("id", ID, primary_key=True, autoincrement=False),
         sa.Column("key", TEXT, nullable=False, unique=True),
@@ -49,6 +64,9 @@ def upgrade() -> None:
         sa.Column("defects", JSON),
         sa.Column("embedding", sa.LargeBinary()),
     )
+
+
+def _make_indices(entries: sa.Table) -> None:
     for name, columns in (
         ("day", ["day", "decision"]),
         ("time", ["time"]),
@@ -64,15 +82,4 @@ def upgrade() -> None:
     kept = entries.c.picture.is_not(None)
     op.create_index(
         "ix_entries_kept", "entries", ["id", "picture_bytes"], sqlite_where=kept, postgresql_where=kept
-    )
-    op.create_table(
-        "judgements",
-        sa.Column("id", ID, primary_key=True, autoincrement=False),
-        sa.Column("entry_id", ID, sa.ForeignKey("entries.id"), nullable=False),
-        sa.Column("truth", TEXT, nullable=False),
-        sa.Column("by", TEXT, nullable=False),
-        sa.Column("at", TEXT, nullable=False),
-        sa.Column("source", TEXT, nullable=False),
-        sa.Column("note", TEXT, nullable=False),
-        sa.UniqueConstraint("entry_id", "by", "at", "source", name="uq_judgements"),
     )
