@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--each", type=int, default=150, help="verdicts of each writer that is killed")
+    parser.add_argument("--each", type=int, default=300, help="verdicts of each writer that is killed")
     parser.add_argument("--verdicts", type=int, default=2000, help="verdicts that are timed")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)

@@ -37,11 +37,6 @@ def conditions(asked: Filter) -> list[ColumnElement[bool]]:
     return [*_of_time(asked), *_of_texts(asked), *_of_numbers(asked), *_of_what_happened(asked)]
 
 
-def newest(asked: Filter) -> Select[tuple[int]]:
-    """Return the query for the greatest id of the entries that a filter means."""
-    return select(func.max(entries.c.id)).where(*conditions(asked))
-
-
 def counted(asked: Filter, by: Sequence[str]) -> Select[Any]:
     """Return the query for the number of entries, last, in each group.
 

@@ -19,7 +19,7 @@ from brightfield.monitor.log.database import Database
 from brightfield.monitor.log.keep import Keep
 from brightfield.monitor.log.pictures import Pictures, content_of
 from brightfield.monitor.log.place import place_of
-from brightfield.monitor.log.queries import conditions, counted, newest
+from brightfield.monitor.log.queries import conditions, counted
 from brightfield.monitor.log.records import Entry, Event, Filter, Judged, Sampled
 from brightfield.monitor.log.rows import entry_of, row_of
 from brightfield.monitor.log.schema import bring_up_to_date
@@ -167,9 +167,7 @@ class VerdictLog:
             ConfigError: If the filter cannot be understood.
         """
         with self._database.reading() as connection:
-            last = connection.execute(newest(asked)).scalar()
-        if last is None:
-            return
+            last = int(connection.execute(_LAST).scalar_one())
         bound = entries.c.id <= last
         order = entries.c.id.desc() if newest_first else entries.c.id
         while most is None or most > 0:

@@ -69,11 +69,12 @@ little-endian float32."""
 Index("ix_entries_day", entries.c.day, entries.c.decision)
 Index("ix_entries_time", entries.c.time)
 Index("ix_entries_part", entries.c.part)
-Index("ix_entries_lot", entries.c.lot, entries.c.decision)
-Index("ix_entries_station", entries.c.station, entries.c.decision)
-Index("ix_entries_decision", entries.c.decision)
-Index("ix_entries_label", entries.c.label)
-Index("ix_entries_inspector", entries.c.inspector_sha256)
+# with the id, so that the last entries of a lot need no search through all others; SQLite would add it itself
+for _name, _column in (
+    *((name, entries.c[name]) for name in ("lot", "station", "decision", "label")),
+    ("inspector", entries.c.inspector_sha256),
+):
+    Index(f"ix_entries_{_name}", _column, entries.c.id)
 # wide enough that a broad range is counted within the index: its entries lie all over the table
 Index(
     "ix_entries_score",

@@ -71,11 +71,11 @@ def _make_indices(entries: sa.Table) -> None:
         ("day", ["day", "decision"]),
         ("time", ["time"]),
         ("part", ["part"]),
-        ("lot", ["lot", "decision"]),
-        ("station", ["station", "decision"]),
-        ("decision", ["decision"]),
-        ("label", ["label"]),
-        ("inspector", ["inspector_sha256"]),
+        ("lot", ["lot", "id"]),
+        ("station", ["station", "id"]),
+        ("decision", ["decision", "id"]),
+        ("label", ["label", "id"]),
+        ("inspector", ["inspector_sha256", "id"]),
         ("score", ["score", "probability", "decision", "station", "lot"]),
     ):
         op.create_index(f"ix_entries_{name}", "entries", columns)
