@@ -38,21 +38,23 @@ class Line:
 
     Attributes:
         name: The name of the writer, of which its parts have theirs.
+        parts: How many parts it has.
         answered: The id of the entry that was answered for each of its parts.
         contradictions: Parts that were answered again, with another entry.
         killed: How many times a process of it was killed while it ran.
     """
 
     name: str
+    parts: int
     answered: dict[int, int] = field(default_factory=dict)
     contradictions: list[int] = field(default_factory=list)
     killed: int = 0
     process: subprocess.Popen[str] | None = None
 
-    def start(self, place: str, count: int) -> None:
+    def start(self, place: str) -> None:
         """Start a process that goes on with the last part that was answered, which it asks for again."""
         first = max(self.answered, default=0)
-        words = [sys.executable, "-c", WRITER, place, self.name, str(first), str(count)]
+        words = [sys.executable, "-c", WRITER, place, self.name, str(first), str(self.parts)]
         env = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=env)
 
@@ -65,11 +67,13 @@ class Line:
                 self._hear(*map(int, line.split()))
             heard += 1
 
-    def kill(self) -> None:
-        """Kill the process where it is, and take in what it had answered."""
+    def kill(self) -> bool:
+        """Kill the process where it is, take in what it had answered, and return whether it still ran."""
         if self.process is not None:
             self.process.send_signal(signal.SIGKILL)
-            self.killed += self.finish() == -signal.SIGKILL
+        ran = self.finish() == -signal.SIGKILL
+        self.killed += ran
+        return ran
 
     def finish(self) -> int:
         """Take in the rest of the answers, and return the exit code."""
@@ -91,28 +95,31 @@ def write_and_kill(place: str, *, writers: int, kills: int, each: int, seed: int
         place: The path or URL of the log.
         writers: How many processes write at once.
         kills: How many times one of them is killed.
-        each: How many parts each of them has.
+        each: How many parts each of them has, and as many more whenever it has done them before it is killed.
         seed: Of when they are killed.
 
     Raises:
         RuntimeError: If a process fails by itself.
     """
     chance = random.Random(seed)
-    lines = [Line(f"w{i}") for i in range(writers)]
+    lines = [Line(f"w{i}", each) for i in range(writers)]
     for line in lines:
-        line.start(place, each)
+        line.start(place)
     for i in range(kills):
         line = lines[i % writers]
-        line.listen(chance.randrange(1, max(2, each * writers // (2 * kills))))
-        line.kill()
-        line.start(place, each)
+        line.listen(chance.randrange(1, max(2, each // 3)))
+        while not line.kill():
+            line.parts += each
+            line.start(place)
+            line.listen(1)
+        line.start(place)
     codes = [line.finish() for line in lines]
     if any(codes):
         raise RuntimeError(f"writers ended with {codes}")
     return lines
 
 
-def faults(place: str, lines: list[Line], each: int) -> dict[str, int]:
+def faults(place: str, lines: list[Line]) -> dict[str, int]:
     """Return how many answered verdicts the log lacks, or has more than once, or with another entry."""
     from brightfield.monitor.log.store import VerdictLog
 
@@ -128,6 +135,6 @@ def faults(place: str, lines: list[Line], each: int) -> dict[str, int]:
         "answered and lost": sum(key not in times for key in answered),
         "kept twice": sum(n > 1 for n in times.values()),
         "answered with another entry": other + sum(len(line.contradictions) for line in lines),
-        "never answered": len(lines) * each - len(answered),
+        "never answered": sum(line.parts for line in lines) - len(answered),
         "gaps in the numbers": (found[-1].id if found else 0) - len(found),
     }

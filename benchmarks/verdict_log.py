@@ -169,7 +169,7 @@ def of_killed(place: str, dialect: Dialect, args: argparse.Namespace) -> Iterato
     counts = {
         "killed": sum(line.killed for line in lines),
         "answered": sum(len(line.answered) for line in lines),
-        **faults(place, lines, args.each),
+        **faults(place, lines),
     }
     print(f"{variant}: {counts}")
     for metric, value in counts.items():
@@ -180,9 +180,9 @@ def of_speed(place: str, dialect: Dialect, args: argparse.Namespace) -> Iterator
     """Measure how many verdicts are written a second; the place is free for logs with other names."""
     for writers in (1, args.writers):
         each = max(10, args.verdicts // writers)
-        lines = [Line(f"{writers}w{i}") for i in range(writers)]
+        lines = [Line(f"{writers}w{i}", each) for i in range(writers)]
         for line in lines:
-            line.start(place, each)
+            line.start(place)
         for line in lines:
             line.listen(1)  # the time to start is not counted, nor are the verdicts until then
         begin = time.perf_counter()
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--each", type=int, default=300, help="verdicts of each writer that is killed")
+    parser.add_argument("--each", type=int, default=100, help="verdicts of each writer that is killed")
     parser.add_argument("--verdicts", type=int, default=2000, help="verdicts that are timed")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
