@@ -31,11 +31,11 @@ LAYERS = (
     {"methods", "arch"},
     {"options"},
     {"bundle", "inspector"},
+    {"monitor"},
     {"evaluation", "report"},
     {"pipeline"},
     {"api"},
     {"deploy"},
-    {"monitor"},
     {"serve"},
     {"cli"},
 )
@@ -44,6 +44,7 @@ HEAVY = (*LEARNING, "sklearn", "scipy", "matplotlib")
 
 JUDGING = (
     *("verdict", "bundle", "inspector", "engine", "decide", "explain", "evaluation", "report", "disk"),
+    "monitor",
     *("methods.base", "methods.registry", "methods.scoring", "methods.classifier.fitted"),
     "methods.autoencoder.fitted",
     *("methods.patches.update", "pipeline.rethreshold", "pipeline.update", "options", "errors"),

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LEARNING = ("torch", "torchvision", "timm", "onnx")
 EVALUATING = ("scipy", "sklearn", "matplotlib", "jinja2")
+LOGGING = ("sqlalchemy", "alembic", "psycopg")
 
 BLOCK = """
 import sys
@@ -65,7 +66,7 @@ def test_inspecting_needs_numpy_pillow_and_onnx_runtime_alone(
 ) -> None:
     image = sorted(synthetic_parts.glob("pit/*.png"))[0]
     words = ("inspect", trained_bundle, image, "-o", tmp_path, "--overlay", "--json")
-    done = run(command(*words), LEARNING + EVALUATING)
+    done = run(command(*words), LEARNING + EVALUATING + LOGGING)
     assert done.returncode == 0, done.stderr
     line = json.loads(done.stdout)
     import brightfield
@@ -83,6 +84,10 @@ def test_inspecting_needs_numpy_pillow_and_onnx_runtime_alone(
         (("threshold", "{bundle}", "{parts}", "--policy", "f1", "-o", "{out}"), EVALUATING, "[evaluate]"),
         (("data", "check", "{parts}"), EVALUATING, "pip install 'brightfield[evaluate]'"),
         (("inspect", "{bundle}", "{parts}/OK", "--interval"), EVALUATING, "[evaluate]"),
+        (("inspect", "{bundle}", "{parts}/OK", "--log", "{out}"), LOGGING, "'brightfield[log]'"),
+        (("inspect", "{bundle}", "{parts}/OK", "--log", "{out}"), ("alembic",), "'brightfield[log]'"),
+        (("inspect", "{bundle}", "{parts}/OK", "--log", "postgresql://h/d"), ("psycopg",), "[postgres]'"),
+        (("log", "{out}"), LOGGING, "'brightfield[log]'"),
     ],
 )
 def test_what_is_missing_is_one_clear_message(
@@ -101,6 +106,15 @@ def test_what_is_missing_is_one_clear_message(
     assert line in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "i").exists()
+
+
+def test_logging_needs_no_scipy(trained_bundle: Path, synthetic_parts: Path, tmp_path: Path) -> None:
+    words = ("inspect", trained_bundle, synthetic_parts / "pit", "--log", tmp_path / "line.db", "--json")
+    done = run(command(*words), LEARNING + EVALUATING)
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["entry"] for line in done.stdout.splitlines()] == list(range(1, 13))
+    shown = run(command("log", tmp_path / "line.db", "--last", 1), LEARNING + EVALUATING)
+    assert shown.stdout.endswith(f"12 entries of {tmp_path / 'line.db'}; the last 1 are shown\n")
 
 
 def test_python_says_so_too() -> None:

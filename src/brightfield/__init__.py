@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from brightfield.evaluation.ranking import Comparison
     from brightfield.evaluation.study import Study
     from brightfield.inspector import Inspector, Look, load
+    from brightfield.monitor.log.keep import Keep
+    from brightfield.monitor.log.records import Filter
+    from brightfield.monitor.log.store import VerdictLog
     from brightfield.options import TrainOptions
     from brightfield.verdict import Decision, HeatmapKind, Verdict
 
@@ -40,6 +43,9 @@ _HOMES = {
     "Decision": "verdict",
     "HeatmapKind": "verdict",
     "Verdict": "verdict",
+    "VerdictLog": "monitor.log.store",
+    "Keep": "monitor.log.keep",
+    "Filter": "monitor.log.records",
 }
 
 __all__ = [
@@ -48,15 +54,18 @@ __all__ = [
     "Dataset",
     "Decision",
     "Disturbance",
+    "Filter",
     "HeatmapKind",
     "InputError",
     "Inspector",
+    "Keep",
     "Limits",
     "Look",
     "Sample",
     "Study",
     "TrainOptions",
     "Verdict",
+    "VerdictLog",
     "__version__",
     "compare",
     "evaluate",

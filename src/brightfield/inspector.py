@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from brightfield.bundle import WEIGHTS, network_files, read_bundle, stored_in, write_bundle
-from brightfield.data.decode import Pixels, decode, to_8bit
+from brightfield.data.decode import to_8bit
 from brightfield.data.parallel import ordered_map
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.decide.calibration import (
@@ -28,27 +27,25 @@ from brightfield.decide.rules import Rules, check_scale
 from brightfield.decide.scores import Scores
 from brightfield.engine.trunk import BATCH_PIXELS
 from brightfield.errors import BundleError, ImageError
-from brightfield.methods.base import Judgement, Method, Picture
+from brightfield.methods.base import Judgement, Method
 from brightfield.methods.locating import Marking, check_rules_fit, label_of, with_maps
+from brightfield.methods.prepared import ImageLike as ImageLike  # part of this module's interface
+from brightfield.methods.prepared import Prepared, prepared
 from brightfield.methods.registry import loader
 from brightfield.methods.scoring import scores_of
 from brightfield.verdict import Look as Look  # part of this module's interface
 from brightfield.verdict import Verdict
-
-ImageLike = str | Path | bytes | Image.Image | npt.NDArray[Any]
 
 FACTS = ("training", "fingerprints", "metrics", "agreement", "weights_licence", "created_with")
 """The keys of the manifest that describe the inspector but are not needed to judge."""
 
 
 @dataclass(frozen=True)
-class _Request:
-    """A picture to judge, decoded (`pixels`) and resized for the method (`working`)."""
+class _How:
+    """How pictures are judged: by this operating point, and whether they are measured."""
 
-    name: str
-    pixels: Pixels
-    working: Picture
-    explain: bool
+    point: OperatingPoint | None
+    measure: bool
 
 
 @dataclass(frozen=True)
@@ -69,6 +66,8 @@ class Inspector:
             maps, of the heatmap for attribution maps; None for 1 in the heatmap.
         mm_per_pixel: The side of a pixel of the original pictures in millimetres; None if not known.
         rules: Limits on measured defects that decide beside the probability, or alone; see `with_rules`.
+        sha256: The SHA-256 in the manifest of the bundle that it was loaded from, which a log of verdicts
+            knows it by; None where it was not loaded.
     """
 
     method: Method
@@ -83,6 +82,7 @@ class Inspector:
     pixel_threshold: float | None = None
     mm_per_pixel: float | None = None
     rules: Rules | None = None
+    sha256: str | None = None
 
     @property
     def normal_index(self) -> int | None:
@@ -99,7 +99,9 @@ class Inspector:
         """The scores of the images that calibrated the inspector."""
         return Scores(self.reference["scores"], self.reference.get("logits"))
 
-    def look(self, image: ImageLike, *, explain: bool = True, threshold: float | None = None) -> Look:
+    def look(
+        self, image: ImageLike, *, explain: bool = True, threshold: float | None = None, measure: bool = False
+    ) -> Look:
         """Judge one image and return its pixels with the verdict.
 
         Args:
@@ -107,87 +109,89 @@ class Inspector:
                 (H, W), (H, W, 3) or (H, W, 4).
             explain: Whether to compute a heatmap, which takes a little longer.
             threshold: A threshold to use instead of the operating point's, on the same scale.
+            measure: Whether the verdict holds a measurement of the picture, by which drift is noticed.
 
         Raises:
             ImageError: If the image cannot be read, or is too small.
             ConfigError: If the threshold is out of range, or there is no normal class.
         """
-        point = self._point(threshold)
-        return self._judge([self._request(image, explain)], point)[0]
+        how = _How(self._point(threshold), measure)
+        return self._judge([self._prepared(image, explain)], how)[0]
 
-    def inspect(self, image: ImageLike, *, explain: bool = True, threshold: float | None = None) -> Verdict:
+    def inspect(
+        self, image: ImageLike, *, explain: bool = True, threshold: float | None = None, measure: bool = False
+    ) -> Verdict:
         """Judge one image and return its verdict; the arguments are those of `look`."""
-        return self.look(image, explain=explain, threshold=threshold).verdict
+        return self.look(image, explain=explain, threshold=threshold, measure=measure).verdict
 
     def inspect_many(
-        self, images: Iterable[ImageLike], *, explain: bool = False, threshold: float | None = None
+        self,
+        images: Iterable[ImageLike],
+        *,
+        explain: bool = False,
+        threshold: float | None = None,
+        measure: bool = False,
     ) -> Iterator[Verdict]:
         """Judge images in batches and yield their verdicts in order; the arguments are those of `look`.
 
         Raises:
             ImageError: If an image cannot be read, after the verdicts on those before it.
         """
-        for look in self.looks(((image, explain) for image in images), threshold=threshold):
+        requests = ((image, explain) for image in images)
+        for look in self.looks(requests, threshold=threshold, measure=measure):
             if isinstance(look, ImageError):
                 raise look
             yield look.verdict
 
     def looks(
-        self, images: Iterable[tuple[ImageLike, bool]], *, threshold: float | None = None
+        self,
+        images: Iterable[tuple[ImageLike, bool]],
+        *,
+        threshold: float | None = None,
+        measure: bool = False,
     ) -> Iterator[Look | ImageError]:
         """Judge images in batches and yield in order a look, or the error of an image that cannot be read.
 
         Args:
             images: Pairs of an image and whether to compute its heatmap; a batch is read in advance.
             threshold: As in `look`.
+            measure: As in `look`.
         """
-        return self._looks(images, self._point(threshold))  # a wrong threshold is an error at once
+        return self._looks(images, _How(self._point(threshold), measure))  # a wrong threshold fails at once
 
-    def _looks(
-        self, images: Iterable[tuple[ImageLike, bool]], point: OperatingPoint | None
-    ) -> Iterator[Look | ImageError]:
-        batch: list[_Request | ImageError] = []
+    def _looks(self, images: Iterable[tuple[ImageLike, bool]], how: _How) -> Iterator[Look | ImageError]:
+        batch: list[Prepared | ImageError] = []
         pixels = 0
-        for request in ordered_map(self._request_or_error, images):
+        for request in ordered_map(self._prepared_or_error, images):
             batch.append(request)
-            if isinstance(request, _Request):
+            if isinstance(request, Prepared):
                 pixels += max(request.working[..., 0].size, request.pixels.size // 16)
             if pixels >= BATCH_PIXELS:
-                yield from self._judge_batch(batch, point)
+                yield from self._judge_batch(batch, how)
                 batch, pixels = [], 0
-        yield from self._judge_batch(batch, point)
+        yield from self._judge_batch(batch, how)
 
-    def _judge_batch(
-        self, batch: Sequence[_Request | ImageError], point: OperatingPoint | None
-    ) -> Iterator[Look | ImageError]:
+    def _judge_batch(self, batch: Sequence[Prepared | ImageError], how: _How) -> Iterator[Look | ImageError]:
         """Judge a batch and yield its looks and errors in order; those with heatmaps are judged apart."""
         looks: dict[int, Look] = {}
         for explain in (False, True):
-            rows = [i for i, r in enumerate(batch) if isinstance(r, _Request) and r.explain == explain]
-            requests = [r for r in batch if isinstance(r, _Request) and r.explain == explain]
+            rows = [i for i, r in enumerate(batch) if isinstance(r, Prepared) and r.explain == explain]
+            requests = [r for r in batch if isinstance(r, Prepared) and r.explain == explain]
             if requests:
-                looks |= dict(zip(rows, self._judge(requests, point), strict=True))
+                looks |= dict(zip(rows, self._judge(requests, how), strict=True))
         for i, request in enumerate(batch):
             yield request if isinstance(request, ImageError) else looks[i]
 
-    def _request_or_error(self, image_and_explain: tuple[ImageLike, bool]) -> _Request | ImageError:
+    def _prepared_or_error(self, image_and_explain: tuple[ImageLike, bool]) -> Prepared | ImageError:
         try:
-            return self._request(*image_and_explain)
+            return self._prepared(*image_and_explain)
         except ImageError as error:
             return error
 
-    def _request(self, image: ImageLike, explain: bool) -> _Request:
-        name = str(image) if isinstance(image, str | Path) else ""
-        pixels = decode(image)
-        try:
-            working = self.preprocessing.working(pixels)
-            if self.rules is not None:
-                self.rules.check_shape((pixels.shape[0], pixels.shape[1]))
-        except ImageError as error:
-            raise ImageError(f"{name or 'the image'}: {error}") from error
-        return _Request(name, pixels, working, explain)
+    def _prepared(self, image: ImageLike, explain: bool) -> Prepared:
+        return prepared(image, self.preprocessing, explain=explain, rules=self.rules)
 
-    def _judge(self, requests: Sequence[_Request], point: OperatingPoint | None) -> list[Look]:
+    def _judge(self, requests: Sequence[Prepared], how: _How) -> list[Look]:
         """Judge pictures that all get a heatmap or all get none."""
         begin = time.perf_counter()
         located = requests[0].explain or self.rules is not None  # rules need the defects
@@ -195,7 +199,9 @@ class Inspector:
         calibrated = self.calibrated(scores_of(judgements))
         looks = []
         for i, (request, judgement) in enumerate(zip(requests, judgements, strict=True)):
-            verdict = self._verdict(judgement, calibrated.row(i), point, request)
+            verdict = self._verdict(judgement, calibrated.row(i), how.point, request)
+            if how.measure:
+                verdict = replace(verdict, measurement=request.measured(judgement.embedding))
             looks.append(Look(request.pixels, verdict, self.preprocessing.bits))
         each = (time.perf_counter() - begin) * 1000 / len(requests)
         return [replace(look, verdict=replace(look.verdict, milliseconds=each)) for look in looks]
@@ -268,7 +274,7 @@ class Inspector:
         )
 
     def _verdict(
-        self, judgement: Judgement, values: Calibrated, point: OperatingPoint | None, request: _Request
+        self, judgement: Judgement, values: Calibrated, point: OperatingPoint | None, request: Prepared
     ) -> Verdict:
         probability, p_value = (
             None if v is None else float(v[0]) for v in (values.probability, values.p_value)
@@ -290,6 +296,7 @@ class Inspector:
             probability=probability,
             p_value=p_value,
             image=request.name,
+            inspector=self.sha256,
         )
         if judgement.heat is None:
             return verdict
@@ -376,6 +383,7 @@ class Inspector:
             pixel_threshold=pixel,
             mm_per_pixel=scale,
             rules=rules,
+            sha256=str(manifest["sha256"]),
         )
 
 

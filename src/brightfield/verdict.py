@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.decode import Pixels, to_rgb8
+from brightfield.engine.measurement import Measurement
 from brightfield.errors import InputError
 
 FloatMap = npt.NDArray[np.float32]
@@ -193,6 +194,9 @@ class Verdict:
         measured: Whether defects were looked for, so that without any there are none.
         rule: The limit that rejected the part, with what was found, as `scratch.length_mm <= 2.0: 3.4`; None
             where no limit is exceeded, or there are no rules.
+        measurement: What drift needs of the picture; None unless it was asked for.
+        inspector: The SHA-256 in the manifest of the bundle that judged; None for an inspector that was not
+            loaded from one.
 
     Raises:
         InputError: If a value is outside its range, or two values contradict each other.
@@ -220,6 +224,8 @@ class Verdict:
     class_map: ClassMap | None = field(default=None, repr=False, compare=False)
     measured: bool = field(default=False, repr=False)
     rule: str | None = None
+    measurement: Measurement | None = field(default=None, repr=False, compare=False)
+    inspector: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.score):

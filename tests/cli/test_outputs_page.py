@@ -79,13 +79,26 @@ def test_inspect(
     assert said.code == 2
     words = ("inspect", memory_bundle, synthetic_parts, "-o", tmp_path / "marked", "--json")
     marked = [json.loads(line) for line in brightfield(*words, "--mm-per-pixel", "0.1").out.splitlines()]
-    fields = set().union(*lines, *marked, *(defect for line in marked for defect in line["defects"]))
+    logged = brightfield("inspect", trained_bundle, image, "--log", tmp_path / "line.db", "--json").document
+    fields = set(logged).union(*lines, *marked, *(defect for line in marked for defect in line["defects"]))
     assert fields == first_column("`inspect --json`")
     with (tmp_path / "marked" / "defects.csv").open(newline="") as file:
         columns = next(csv.reader(file))
     named = dict.fromkeys(names(section("`defects.csv`")))
     assert columns == [name for name in named if name in columns]
     assert set(lines[1]) == {"image", "error"}
+
+
+def test_log(
+    brightfield: Callable[..., Any], trained_bundle: Path, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "line.db"
+    brightfield("inspect", trained_bundle, synthetic_parts / "OK", "--log", log)
+    document = brightfield("log", log, "--json").document
+    assert set(document["shown"][0]) == first_column("The table of `log --export`")
+    text = names(section("The table of `log --export`").partition("| column |")[0])
+    summary = brightfield("log", log, "--summary", "--json").document
+    assert {*document, *summary, *summary["counts"], "n"} == set(text)
 
 
 def test_compare(brightfield: Callable[..., Any], synthetic_parts: Path) -> None:

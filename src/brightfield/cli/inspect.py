@@ -14,6 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from brightfield.cli.logged import (
+    Answers,
+    add_log_options,
+    answers,
+    check_log_options,
+    fields_of,
+    without_kept,
+)
 from brightfield.cli.places import check_apart, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.rules import add_rules_options, with_rules_of
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
 
     from brightfield.explain.files import MapFiles
     from brightfield.inspector import Inspector, Look
+    from brightfield.monitor.log.records import Entry
     from brightfield.verdict import Defect, Verdict
 
 log = logging.getLogger(__name__)
@@ -69,6 +78,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "--defects", action="store_true", help="list every defect with its size and place, also without -o"
     )
     add_rules_options(parser)
+    add_log_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -80,10 +90,10 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         check_folder(args.output)
         check_apart(args.output, bundles=(args.bundle,))
-    images = find_images(args.images, leave_out=args.output)
-    starts = _starts(images, args.output, args.overlay)
+    check_log_options(args)
+    images = without_kept(find_images(args.images, leave_out=args.output), args)
+    _starts(images, args.output, args.overlay)  # refuses to write over an image, before anything is judged
 
-    from brightfield.explain.defect_table import NAME, write_defects
     from brightfield.inspector import load
     from brightfield.methods.locating import check_masks
     from brightfield.verdict import HeatmapKind
@@ -95,28 +105,41 @@ def run(args: argparse.Namespace) -> int:
     if args.interval and (point is None or point.scale != "probability"):
         reason = "only names classes" if point is None else f"gives none, and judges by {point.scale.words}"
         raise ConfigError(f"--interval needs the probability of a defect; this inspector {reason}")
-    console = stdout()
+    with answers(args, images) as log:
+        if not args.json:
+            value = "probability" if point is None else point.scale.words
+            heads = _columns("decision", f"{value} (interval)" if args.interval else value, "label", "ms")
+            stdout().print(Text(f"{heads}image", style="bold"))
+        counts = _judge(inspector, images, args, log)
     if not args.json:
-        value = "probability" if point is None else point.scale.words
-        heads = _columns("decision", f"{value} (interval)" if args.interval else value, "label", "ms")
-        console.print(Text(f"{heads}image", style="bold"))
+        total = "1 image" if len(images) == 1 else f"{len(images)} images"
+        stdout().print(f"{total}: {', '.join(_in_words(counts, inspector))}", markup=False)
+    return 2 if counts[UNREADABLE] or counts[UNWRITTEN] else 0
+
+
+def _judge(
+    inspector: Inspector, images: Sequence[Path], args: argparse.Namespace, log: Answers | None
+) -> Counter[str]:
+    """Judge images, log each verdict before its line is printed, and return how many are of each kind."""
+    from brightfield.explain.defect_table import NAME, write_defects
+
+    console = stdout()
+    starts = _starts(images, args.output, args.overlay)
     counts: Counter[str] = Counter()
     measured: list[tuple[tuple[str, str], Sequence[Defect]]] = []
     # on a terminal the printed lines show the progress, so no bar is needed
     with show_progress(args.quiet or sys.stdout.isatty()) as progress:
         requests = ((image, args.output is not None or args.defects) for image in images)
-        looks = inspector.looks(requests, threshold=args.threshold)
-        for done, (image, look) in enumerate(zip(images, looks, strict=True), start=1):
-            counts.update(_report(inspector, look, (image, starts.get(image)), args, console))
+        looks = inspector.looks(requests, threshold=args.threshold, measure=log is not None)
+        for done, (image, found) in enumerate(zip(images, looks, strict=True), start=1):
+            look, entry = (found, None) if log is None else log.answer(image, found)
+            counts.update(_report(inspector, look, (image, starts.get(image)), args, console, entry))
             if not isinstance(look, ImageError) and look.verdict.measured:
                 measured.append(((str(image), str(look.verdict.decision or "")), look.verdict.defects))
             progress("inspect", done, len(images))
     if args.output is not None and measured:
         write_defects(args.output / NAME, ("image", "decision"), measured)
-    if not args.json:
-        total = "1 image" if len(images) == 1 else f"{len(images)} images"
-        console.print(f"{total}: {', '.join(_in_words(counts, inspector))}", markup=False)
-    return 2 if counts[UNREADABLE] or counts[UNWRITTEN] else 0
+    return counts
 
 
 def find_images(named: Sequence[Path], leave_out: Path | None = None) -> list[Path]:
@@ -195,10 +218,11 @@ def _report(
     place: tuple[Path, Path | None],
     args: argparse.Namespace,
     console: Console,
+    entry: Entry | None,
 ) -> list[str]:
     """Write one image's results and print its line; return the counts that it belongs to.
 
-    `place` is the image's path and the start of the paths of its results.
+    `place` is the image's path and the start of the paths of its results; `entry` its entry in the log.
     """
     image, start = place
     if isinstance(look, ImageError):
@@ -210,7 +234,7 @@ def _report(
     interval = inspector.probability_interval(verdict.score) if args.interval else None
     kinds = [verdict.label if verdict.decision is None else str(verdict.decision)]
     failed, files = None, None
-    if start is not None:
+    if start is not None and not (entry is not None and entry.other_picture):
         from brightfield.explain.files import write_maps
 
         try:
@@ -221,9 +245,10 @@ def _report(
             kinds.append(UNWRITTEN)
     if args.json:
         line = _line(verdict, files, interval, written=start is not None)
+        line |= {} if entry is None else fields_of(entry)
         print(json.dumps(line if failed is None else {**line, "error": failed}), flush=True)
     else:
-        _print_line(console, verdict, interval)
+        _print_line(console, verdict, interval, "" if entry is None or not entry.repeated else entry.time)
         if args.defects:
             _print_defects(console, verdict.defects)
     return kinds
@@ -243,7 +268,10 @@ def _line(
     return line
 
 
-def _print_line(console: Console, verdict: Verdict, interval: tuple[float, float] | None) -> None:
+def _print_line(
+    console: Console, verdict: Verdict, interval: tuple[float, float] | None, earlier: str
+) -> None:
+    """Print a verdict; `earlier` is when a part got this answer that now came again, else empty."""
     decision = "" if verdict.decision is None else str(verdict.decision)
     best = verdict.probabilities.get(verdict.label) if verdict.decision is None else verdict.value
     shown = "" if best is None else f"{best:.4g}" if verdict.scale in ("score", "p_value") else f"{best:.3f}"
@@ -251,7 +279,14 @@ def _print_line(console: Console, verdict: Verdict, interval: tuple[float, float
         shown += f" ({interval[0]:.3f} to {interval[1]:.3f})"
     cells = _columns(decision, shown, printable(verdict.label), f"{verdict.milliseconds:.0f}")
     rule = "" if verdict.rule is None else f"  {printable(verdict.rule)}"
-    line = ((cells[:8], _COLOURS.get(decision, "")), cells[8:], printable(verdict.image), (rule, "red"))
+    again = f"  (answered before, {earlier[:19]} UTC)" if earlier else ""
+    line = (
+        (cells[:8], _COLOURS.get(decision, "")),
+        cells[8:],
+        printable(verdict.image),
+        (rule, "red"),
+        again,
+    )
     console.print(Text.assemble(*line))
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "judge a labelled data set and write a report",
     "inspect": "judge images, one line each",
     "masks": "propose masks, to be corrected in a labelling tool",
+    "log": "show, count, filter and export the verdicts in a log",
     "threshold": "choose the operating point again, without training",
     "arch": "show a network layer by layer: sizes, parameters, multiply-adds, receptive fields",
 }

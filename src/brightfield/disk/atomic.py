@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from brightfield.disk.room import writing
 
@@ -17,13 +20,28 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         WriteError: If the file system refuses to write; an existing file is kept.
     """
+    with written_atomically(path, len(content)) as file:
+        file.write(content)
+
+
+@contextmanager
+def written_atomically(path: Path, size: int | None = None) -> Iterator[BinaryIO]:
+    """Yield a file that takes its place at `path` when the block ends well; see `write_atomically`.
+
+    Args:
+        path: The file.
+        size: The bytes that will be written, where they are known.
+
+    Raises:
+        WriteError: If the file system refuses to write; an existing file is kept.
+    """
     # the temporary name is not derived from the file's name, which may have the greatest length already
     unfinished = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.part")
-    with writing(path, len(content)):
+    with writing(path, size):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with unfinished.open("xb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(path)

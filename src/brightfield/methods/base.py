@@ -52,6 +52,8 @@ class Judgement:
         closest: The good part that comes closest at the most unusual place, with heat only; None where the
             method keeps no good parts.
         segments: The pixels' types, with heat only; None where the method tells no pixels apart.
+        embedding: What the picture looks like to the method, float32 (E,), by which drift is noticed; of one
+            length for all pictures. None where the method computes nothing of the kind.
     """
 
     score: float
@@ -59,6 +61,7 @@ class Judgement:
     heat: npt.NDArray[np.float32] | None
     closest: Closest | None = None
     segments: Segments | None = None
+    embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -15,12 +15,19 @@ from brightfield.progress import Progress, silent
 
 def score(method: Method, cache: PixelCache, progress: Progress | None = None) -> Scores:
     """Return the scores of all cached images, in order."""
+    return scores_of(judged(method, cache, range(len(cache)), progress))
+
+
+def judged(
+    method: Method, cache: PixelCache, rows: Sequence[int], progress: Progress | None = None
+) -> list[Judgement]:
+    """Return the judgements of cached images, by their positions in the cache, without heatmaps."""
     tell = progress or silent
     judgements: list[Judgement] = []
-    for pictures in batches(cache[i] for i in range(len(cache))):
+    for pictures in batches(cache[i] for i in rows):
         judgements += method.judge(pictures, explain=False)
-        tell("score", len(judgements), len(cache))
-    return scores_of(judgements)
+        tell("score", len(judgements), len(rows))
+    return judgements
 
 
 def scores_of(judgements: Iterable[Judgement]) -> Scores:

@@ -19,9 +19,10 @@ from brightfield.decide.scores import Scores
 from brightfield.decide.threshold_selection import choose
 from brightfield.evaluation.run import digests
 from brightfield.inspector import Inspector
-from brightfield.methods.base import Fitted, Method
+from brightfield.methods.base import Fitted, Judgement, Method
 from brightfield.methods.registry import loader
-from brightfield.methods.scoring import score
+from brightfield.methods.scoring import judged, scores_of
+from brightfield.pipeline.measured_reference import MOST, MOST_ANEW, measured_reference, rows_to_measure
 from brightfield.pipeline.pixel_threshold import choose_pixel_threshold
 from brightfield.pipeline.preflight import Ready
 from brightfield.progress import Progress
@@ -45,13 +46,21 @@ def assemble(ready: Ready, fitted: Fitted, policy: Policy, progress: Progress) -
     labels = np.array([data.classes.index(str(s.label)) for s in calibration.samples])
     normal = data.normal_index
     method = _as_stored(fitted, data)
-    scores = fitted.out_of_fold or score(method, fitted.cache, progress)
+    rows, judgements = _judged(method, fitted, progress)
+    scores = fitted.out_of_fold or scores_of(judgements)
     calibrator = fit_calibrator(scores, labels, normal)
     point: OperatingPoint | None = None
     if normal is not None:
         values = calibrate(calibrator, scores, normal)
         types = [str(s.label) for s in calibration.samples]
         point = choose(policy, values, labels != normal, types, scores=scores.defect)
+    measured = measured_reference(
+        rows,
+        judgements if fitted.out_of_fold else [judgements[i] for i in rows],
+        (fitted.cache, fitted.preprocessing),
+        calibration.samples,
+        data,
+    )
     inspector = Inspector(
         method=method,
         preprocessing=fitted.preprocessing,
@@ -60,11 +69,25 @@ def assemble(ready: Ready, fitted: Fitted, policy: Policy, progress: Progress) -
         calibrator=calibrator,
         operating_point=point,
         facts={},
-        reference=_reference(fitted.cache, scores, labels),
+        reference={**_reference(fitted.cache, scores, labels), **measured.arrays()},
         splits=_splits(data),
     )
     own = choose_pixel_threshold(inspector, fitted, calibration, scores, progress)
     return replace(inspector, pixel_threshold=own)
+
+
+def _judged(
+    method: Method, fitted: Fitted, progress: Progress
+) -> tuple[npt.NDArray[np.int64], list[Judgement]]:
+    """Return which calibrating pictures are measured, and judgements of these or of all of them.
+
+    All are judged where that gives the scores too; with out-of-fold scores only those that are measured.
+    """
+    count = len(fitted.cache)
+    if fitted.out_of_fold is None:
+        return rows_to_measure(count, MOST), judged(method, fitted.cache, range(count), progress)
+    rows = rows_to_measure(count, MOST_ANEW)
+    return rows, judged(method, fitted.cache, rows.tolist(), progress)
 
 
 def _as_stored(fitted: Fitted, data: Dataset) -> Method:

@@ -10,13 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.preprocessing import Preprocessing
+from brightfield.engine.measurement import GRID, in_cells
 from brightfield.engine.network import Network
 from brightfield.engine.pixels import normalise
 from brightfield.engine.resample import averaging, resampled
 from brightfield.engine.trunk import PIXELS_AT_ONCE
 from brightfield.errors import said_if_unfit
 from brightfield.methods.base import Judgement, Picture, Stored
-from brightfield.methods.good_parts.evidence import DIGITS, Place, cells_in, in_pixels, judge_tiles, top_mean
+from brightfield.methods.good_parts.evidence import (
+    DIGITS,
+    Place,
+    Seen,
+    cells_in,
+    in_pixels,
+    judge_tiles,
+    top_mean,
+)
 from brightfield.verdict import HeatmapKind
 
 FloatArray = npt.NDArray[np.float32]
@@ -107,13 +116,15 @@ class AutoencoderMethod:
         """
         return judge_tiles(pictures, self.preprocessing, self._tiles, explain=explain)
 
-    def _tiles(
-        self, tiles: npt.NDArray[np.uint8], places: Sequence[Place], explain: bool
-    ) -> tuple[npt.NDArray[np.float64], FloatArray | None]:
-        """Return the score (T,) and with `explain` the evidence in pixels (T, side, side) of each tile."""
+    def _tiles(self, tiles: npt.NDArray[np.uint8], places: Sequence[Place], explain: bool) -> Seen:
+        """Return the score (T,) and with `explain` the evidence in pixels (T, side, side) of each tile.
+
+        The embedding of a tile is its residual, averaged over a coarse grid, on a logarithmic scale.
+        """
         side = self.preprocessing.tile
         step = max(1, PIXELS_AT_ONCE // side**2)
         scores = np.zeros(len(tiles), dtype=np.float64)
+        embeddings = np.zeros((len(tiles), GRID * GRID), dtype=np.float32)
         heats = np.zeros((len(tiles), side, side), dtype=np.float32) if explain else None
         for at in range(0, len(tiles), step):
             cells = self.cells(normalise(tiles[at : at + step], self.preprocessing))
@@ -121,9 +132,10 @@ class AutoencoderMethod:
             inside = cells_in(places[at : at + step], self.preprocessing, cells.shape[1:])
             for row, values in enumerate(evidence):
                 scores[at + row] = top_mean(values[inside[row]], self.standard.share)
+                embeddings[at + row] = np.log(in_cells(cells[row]) + np.float32(self.standard.unit))
             if heats is not None:
                 heats[at : at + step] = in_pixels(evidence, inside, side)
-        return scores, heats
+        return scores, embeddings, heats
 
     def cells(self, x: FloatArray) -> FloatArray:
         """Return the residual of normalised tiles (T, 3, side, side), averaged to cells (T, h, w)."""

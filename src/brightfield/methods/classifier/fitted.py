@@ -15,6 +15,7 @@ from brightfield.data.tiling import at_peak, stitch
 from brightfield.decide.scores import scores_of_logits
 from brightfield.engine.head import Head, head_from_arrays
 from brightfield.engine.heat import grad_cam, score_gradient
+from brightfield.engine.measurement import compressed
 from brightfield.engine.pixels import normalise
 from brightfield.engine.pooling import map_gradients, pool_bags, tile_weights
 from brightfield.engine.spec import HeadSpec
@@ -83,7 +84,7 @@ class Classifier:
         cut = [self.preprocessing.tiles(picture) for picture in pictures]
         starts = np.cumsum([0, *(len(tiles) for tiles, _ in cut)])
         tiles = cut[0][0] if len(cut) == 1 else np.concatenate([tiles for tiles, _ in cut])
-        logits, cams = self._tiles(tiles, starts, explain)
+        logits, embeddings, cams = self._tiles(tiles, starts, explain)
         pooled = pool_bags(logits, starts, self.normal)
         scores = scores_of_logits(pooled, self.normal).defect
         out: list[Judgement] = []
@@ -92,39 +93,47 @@ class Classifier:
             if cams is not None:
                 shape = (pictures[i].shape[0], pictures[i].shape[1])
                 heat = self._heat(cams[begin:end], logits[begin:end], cut[i][1], shape)
-            out.append(Judgement(float(scores[i]), pooled[i], heat))
+            embedding = embeddings[begin:end].mean(0)
+            out.append(Judgement(float(scores[i]), pooled[i], heat, embedding=embedding))
         return out
 
     def _tiles(
         self, tiles: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], explain: bool
-    ) -> tuple[FloatArray, FloatArray | None]:
-        """Return the tiles' logits (T, K), and with `explain` their activation maps (T, side, side).
+    ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+        """Return the tiles' logits (T, K), embeddings (T, E), and with `explain` their maps (T, side, side).
 
         The tiles of picture i are `starts[i]` up to `starts[i + 1]`.
         """
         step = max(1, BATCH_PIXELS // self.preprocessing.tile**2)
         logits: list[FloatArray] = []
+        embeddings: list[FloatArray] = []
         cams: list[FloatArray] = []
         kept: list[_Activations] = []
         for at in range(0, len(tiles), step):
-            batch_logits, activations = self._forward(tiles[at : at + step], explain)
+            batch_logits, batch_embeddings, activations = self._forward(tiles[at : at + step], explain)
             logits.append(batch_logits)
+            embeddings.append(batch_embeddings)
             if activations is not None and self.normal is not None:
                 cams.append(self._cam(activations, np.zeros(len(activations), np.intp)))
             elif activations is not None:
                 # without a normal class a picture's predicted class, known after its last tile, is explained
                 kept.append(activations)
-        every = np.concatenate(logits)
+        every, embedded = np.concatenate(logits), np.concatenate(embeddings)
         if not explain:
-            return every, None
+            return every, embedded, None
         if self.normal is None:
             predicted = np.repeat(pool_bags(every, starts, None).argmax(1), np.diff(starts))  # (T,)
             ends = np.cumsum([0, *(len(batch) for batch in logits)])
             cams = [self._cam(a, predicted[i:j]) for a, (i, j) in zip(kept, pairwise(ends), strict=True)]
-        return every, np.concatenate(cams)
+        return every, embedded, np.concatenate(cams)
 
-    def _forward(self, tiles: npt.NDArray[np.uint8], explain: bool) -> tuple[FloatArray, _Activations | None]:
-        """Return a batch's logits (T, K), averaged over the views, and with `explain` its activations."""
+    def _forward(
+        self, tiles: npt.NDArray[np.uint8], explain: bool
+    ) -> tuple[FloatArray, FloatArray, _Activations | None]:
+        """Return a batch's logits (T, K), the mean over the views, its embeddings (T, E), and activations.
+
+        The activations are there with `explain` only.
+        """
         x = normalise(tiles, self.preprocessing)  # (T, 3, side, side)
         views = [VIEWS[view](x) for view in self.views]
         # the views of few tiles make one batch: a batch of one tile leaves most cores idle
@@ -132,13 +141,19 @@ class Classifier:
         batches = [np.concatenate(views)] if together and len(views) > 1 else views
         if not explain:
             pooled = np.concatenate([self.trunk.pooled(batch) for batch in batches])
-            return self._mean(self.head.logits(pooled), len(x)), None
+            logits = self._mean(self.head.logits(pooled), len(x))
+            return logits, self._embeddings(pooled[: len(x)]), None
         # only the largest scale is explained: the cells of smaller ones cover many pixels and would blur it
         first, maps = self.trunk.pooled_with_maps(batches[0])
         others = [self.trunk.pooled(batch) for batch in batches[1:]]
         layers = self.head.layers(np.concatenate([first, *others]))
         first_view = _Activations([layer[:, : len(x)] for layer in layers], [m[: len(x)] for m in maps])
-        return self._mean(layers[-1].mean(0), len(x)), first_view
+        logits = self._mean(layers[-1].mean(0), len(x))
+        return logits, self._embeddings(first[: len(x)]), first_view
+
+    def _embeddings(self, pooled: FloatArray) -> FloatArray:
+        """Return the pooled vectors of tiles (T, D) as the head sees them, compressed to (T, E)."""
+        return compressed((pooled - self.head.center) / self.head.scale)
 
     def _mean(self, logits: FloatArray, tiles: int) -> FloatArray:
         """Return the mean over the views of logits, (views * T, K) to (T, K)."""

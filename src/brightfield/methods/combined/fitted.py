@@ -112,7 +112,7 @@ class Combined:
             closest = replace(
                 closest, distance=closest.distance * self.patches.weight / self.patches.scale.unit
             )
-        return Judgement(score, logits, heat, closest)
+        return Judgement(score, logits, heat, closest, embedding=_both(of_classifier, of_patches))
 
     def score(self, of_classifier: float, of_patches: float) -> float:
         """Return the weighted sum of both scores, each on its own scale."""
@@ -141,6 +141,13 @@ class Combined:
 
 def _judged(half: Half, pictures: Sequence[Picture], explain: bool) -> list[Judgement]:
     return half.method.judge([half.preprocessing.shrunk(picture) for picture in pictures], explain=explain)
+
+
+def _both(first: Judgement, second: Judgement) -> npt.NDArray[np.float32] | None:
+    """Return the embeddings of both halves in one; None if a half has none."""
+    if first.embedding is None or second.embedding is None:
+        return None
+    return np.concatenate([first.embedding, second.embedding])
 
 
 def _in_own_pixels(judgement: Judgement, picture: Picture) -> Judgement:

@@ -20,11 +20,11 @@ FloatArray = npt.NDArray[np.float32]
 Place = tuple[tuple[int, int], tuple[int, int]]
 """The (height, width) of a picture at working size, and the (top, left) of a tile in it."""
 
-Look = Callable[
-    [npt.NDArray[np.uint8], Sequence[Place], bool], tuple[npt.NDArray[np.float64], FloatArray | None]
-]
-"""From tiles (T, side, side, 3), their places, and whether heat is wanted, to the scores (T,) and the heat
-(T, side, side)."""
+Seen = tuple[npt.NDArray[np.float64], FloatArray, FloatArray | None]
+"""The scores (T,), the embeddings (T, E) and the heat (T, side, side) of T tiles; heat where it is wanted."""
+
+Look = Callable[[npt.NDArray[np.uint8], Sequence[Place], bool], Seen]
+"""From tiles (T, side, side, 3), their places, and whether heat is wanted, to what was seen in them."""
 
 LEAST_SPREAD = 0.03
 """The least spread of good parts' scores, as a share of their distance from ordinary patches."""
@@ -42,6 +42,8 @@ def judge_tiles(
 ) -> list[Judgement]:
     """Return the judgement of each picture: that of its most unusual tile, and its tiles' heat joined.
 
+    Its embedding is the mean of those of its tiles.
+
     Args:
         pictures: Images at working size, uint8 (h, w, 3) each.
         preprocessing: The preprocessing, which cuts pictures into tiles.
@@ -56,7 +58,7 @@ def judge_tiles(
     ]
     starts = np.cumsum([0, *(len(tiles) for tiles, _ in cut)])
     every = cut[0][0] if len(cut) == 1 else np.concatenate([tiles for tiles, _ in cut])
-    scores, heats = look(every, places, explain)
+    scores, embeddings, heats = look(every, places, explain)
     out: list[Judgement] = []
     for i, (begin, end) in enumerate(pairwise(starts)):
         score, heat = round(float(scores[begin:end].max()), DIGITS), None
@@ -65,7 +67,7 @@ def judge_tiles(
             heat = np.ascontiguousarray(stitch(heats[begin:end], cut[i][1], (height, width)))
             # a small map's blur may leave less than the score: a part that is rejected is hot somewhere
             heat = at_peak(heat, score) if heat.max() < score else heat
-        out.append(Judgement(score, None, heat))
+        out.append(Judgement(score, None, heat, embedding=embeddings[begin:end].mean(0)))
     return out
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.tiling import tile_origins
+from brightfield.engine.measurement import compressed
 from brightfield.engine.network import Network
 from brightfield.engine.patches import Embedding
 from brightfield.engine.pixels import normalise
@@ -18,7 +19,15 @@ from brightfield.engine.trunk import BATCH_PIXELS, Trunk, model_name, models_by_
 from brightfield.errors import said_if_unfit
 from brightfield.methods.base import Judgement, Picture, Stored
 from brightfield.methods.declared import plain
-from brightfield.methods.good_parts.evidence import DIGITS, Place, cells_in, in_pixels, judge_tiles, top_mean
+from brightfield.methods.good_parts.evidence import (
+    DIGITS,
+    Place,
+    Seen,
+    cells_in,
+    in_pixels,
+    judge_tiles,
+    top_mean,
+)
 from brightfield.methods.patches.closest import Neighbours, closest_part
 from brightfield.methods.patches.detectors import Bank, Detector, Flow, Member, at_scale
 from brightfield.methods.patches.stored_bank import arrays_of, load_bank, settings_of
@@ -33,11 +42,13 @@ _FLOW = "flow"
 class _Tiles:
     """The evidence of one member on T tiles: distances as evidence (T, h, w), and which cells count.
 
-    With `rows` also a bank's patch that is nearest to each cell, (T, h, w).
+    With `rows` also a bank's patch that is nearest to each cell, (T, h, w). `mean` is the mean patch vector
+    of the cells that count, (T, D).
     """
 
     evidence: FloatArray
     inside: npt.NDArray[np.bool_]
+    mean: FloatArray
     rows: npt.NDArray[np.intp] | None = None
 
 
@@ -110,12 +121,10 @@ class PatchMethod:
         """
         found: list[list[Neighbours]] = []
 
-        def look(
-            tiles: npt.NDArray[np.uint8], places: Sequence[Place], explain: bool
-        ) -> tuple[npt.NDArray[np.float64], FloatArray | None]:
-            scores, heats, banks = self._tiles(tiles, places, explain)
+        def look(tiles: npt.NDArray[np.uint8], places: Sequence[Place], explain: bool) -> Seen:
+            seen, banks = self._tiles(tiles, places, explain)
             found.extend(banks)
-            return scores, heats
+            return seen
 
         judgements = judge_tiles(pictures, self.preprocessing, look, explain=explain)
         return self._with_closest(judgements, found) if explain else judgements
@@ -138,19 +147,23 @@ class PatchMethod:
 
     def _tiles(
         self, tiles: npt.NDArray[np.uint8], places: Sequence[tuple[Any, Any]], explain: bool
-    ) -> tuple[npt.NDArray[np.float64], FloatArray | None, list[list[Neighbours]]]:
+    ) -> tuple[Seen, list[list[Neighbours]]]:
         """Return the score of each tile (T,), and with `explain` also what explains it.
 
-        That is the evidence in pixels (T, side, side), and for each tile what each memory bank found.
+        That is the evidence in pixels (T, side, side), and for each tile what each memory bank found. The
+        embedding of a tile is its mean patch vector, as the first member sees it, compressed.
         """
         side = self.preprocessing.tile
         step = max(1, BATCH_PIXELS // side**2)
         scores = np.zeros(len(tiles), dtype=np.float64)
         heats = np.zeros((len(tiles), side, side), dtype=np.float32) if explain else None
+        means: list[FloatArray] = []
         banks: list[list[Neighbours]] = [[] for _ in tiles]
         for at in range(0, len(tiles), step):
             x = normalise(tiles[at : at + step], self.preprocessing)
-            for member, seen in self._seen(x, places[at : at + step], explain):
+            every = self._seen(x, places[at : at + step], explain)
+            means.append(every[0][1].mean)
+            for member, seen in every:
                 for row, (values, inside) in enumerate(zip(seen.evidence, seen.inside, strict=True)):
                     scores[at + row] += top_mean(values[inside], member.share)
                 if heats is not None:
@@ -159,7 +172,7 @@ class PatchMethod:
                     crops, found = member.detector.crops, (seen.rows, seen.evidence, seen.inside)
                     for row, of_tile in enumerate(zip(*found, strict=True)):
                         banks[at + row].append(Neighbours(crops, *of_tile))
-        return scores, heats, banks
+        return (scores, compressed(np.concatenate(means)), heats), banks
 
     def _seen(
         self, x: FloatArray, places: Sequence[tuple[Any, Any]], explain: bool
@@ -180,7 +193,8 @@ class PatchMethod:
                 evidence = member.evidence(distances)
                 if rows is not None and isinstance(member.detector, Bank):
                     _resembling(member.detector, patches, evidence, rows)
-                out.append((member, _Tiles(evidence, self.cells(places, evidence.shape[1:3]), rows)))
+                inside = self.cells(places, evidence.shape[1:3])
+                out.append((member, _Tiles(evidence, inside, _mean_of(patches, inside), rows)))
         return out
 
     def cells(self, places: Sequence[tuple[Any, Any]], grid: tuple[int, ...]) -> npt.NDArray[np.bool_]:
@@ -209,6 +223,12 @@ class PatchMethod:
                 }
             )
         return Stored(networks, arrays, plain({"backbone": self.backbone, "members": settings}))
+
+
+def _mean_of(patches: FloatArray, inside: npt.NDArray[np.bool_]) -> FloatArray:
+    """Return the mean patch vector of the cells that count, (T, h, w, D) to (T, D)."""
+    weights = inside / inside.sum(axis=(1, 2), keepdims=True).astype(np.float32)
+    return np.asarray(np.einsum("thw,thwd->td", weights.astype(np.float32), patches))
 
 
 SHOWN = 64

@@ -1,0 +1,1 @@
+"""The line in use: a log of verdicts, drift, audit and review."""

@@ -1,0 +1,1 @@
+"""Each migration once released stays as it is: logs have it."""
