@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from brightfield.version import __version__
 
 if TYPE_CHECKING:
-    from brightfield.api import compare, evaluate, masks, train
+    from brightfield.api import compare, evaluate, masks, retrain, shadow, train
     from brightfield.data.dataset import Dataset, Sample
     from brightfield.errors import BrightfieldError, InputError
     from brightfield.evaluation.acceptance import Limits
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "train": "api",
+    "retrain": "api",
+    "shadow": "api",
     "evaluate": "api",
     "compare": "api",
     "masks": "api",
@@ -71,6 +73,8 @@ __all__ = [
     "evaluate",
     "load",
     "masks",
+    "retrain",
+    "shadow",
     "train",
 ]
 

@@ -1,17 +1,18 @@
-"""The public functions `train`, `compare`, `evaluate` and `masks`."""
+"""The public functions `train`, `retrain`, `shadow`, `compare`, `evaluate` and `masks`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from brightfield.data.dataset import Dataset
 from brightfield.data.load import load_unlabelled
 from brightfield.errors import ConfigError, DataError, said_if_missing
 from brightfield.evaluation.acceptance import Limits, accept, check_applies, read_limits
 from brightfield.evaluation.compare import against, check_comparable, pixels_against
+from brightfield.evaluation.gate import Demands
 from brightfield.evaluation.ranking import Comparison
 from brightfield.evaluation.run import Evaluation, choose_split, evaluate_split, load_for
 from brightfield.evaluation.run import evaluate as _evaluate
@@ -22,6 +23,12 @@ from brightfield.pipeline.preflight import group_note
 from brightfield.pipeline.propose import Proposed, Proposing, propose
 from brightfield.progress import Progress
 from brightfield.report.compose import write_evaluation
+
+if TYPE_CHECKING:
+    from brightfield.monitor.log.records import Filter
+    from brightfield.monitor.log.store import VerdictLog
+    from brightfield.monitor.shadow import Shadow
+    from brightfield.pipeline.retrain import Retrained
 
 
 def train(
@@ -40,6 +47,7 @@ def train(
     rules: str | Path | None = None,
     resume: bool = False,
     from_: str | Path | None = None,
+    keep_features: bool | str | Path = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Inspector:
@@ -60,6 +68,8 @@ def train(
         rules: A TOML file of limits on measured defects that decide beside the probability.
         resume: Whether to continue an interrupted training of the same output.
         from_: The bundle of an inspector whose memory bank takes in the new good parts; see `update`.
+        keep_features: Whether the features of a frozen backbone are kept by picture, for a later training of
+            these pictures; a folder says where, by default `features_folder`.
         progress: Callback for progress reports.
         options: Options of the method itself; for the classifier, those of `ClassifierOptions`.
 
@@ -83,7 +93,104 @@ def train(
         return _updated(data, output, from_, chosen, resume, progress)
     with said_if_missing():
         from brightfield.pipeline.train import train as run  # here, as evaluating must not need torch
-    return run(data, output, chosen, resume=resume, progress=progress)
+    kept = kept_features(keep_features)
+    return run(data, output, chosen, resume=resume, progress=progress, kept_features=kept)
+
+
+def kept_features(asked: bool | str | Path) -> Path | None:
+    """Return the folder in which features are kept; None where they are not."""
+    if asked is False:
+        return None
+    from brightfield.learn.kept_features import features_folder
+
+    return features_folder() if asked is True else Path(asked)
+
+
+def retrain(
+    bundle: str | Path,
+    data: str | Path,
+    output: str | Path,
+    *,
+    old: str | Path | None = None,
+    golden: str | Path | None = None,
+    golden_flips: int = 0,
+    margin: float = 0.01,
+    confidence: float = 0.95,
+    strict: bool = False,
+    anew: bool = False,
+    resume: bool = False,
+    keep_features: bool | str | Path = True,
+    keep_refused: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Retrained:
+    """Train a successor from old and new pictures, compare it, and save it if it is no worse.
+
+    Args:
+        bundle: The bundle of the inspector before.
+        data: The new pictures, labelled, or old and new ones together.
+        output: The bundle to write.
+        old: The data set that the inspector before was trained on; None to find it by the bundle.
+        golden: A labelled data set of pictures that must stay rightly decided; they never teach.
+        golden_flips: How many golden pictures may turn from right to wrong.
+        margin: The rise of an error rate that does not matter, in [0, 1).
+        confidence: One-sided confidence of every test, in (0.5, 1).
+        strict: Whether the successor must be shown to be no worse by more than the margin.
+        anew: Whether to train anew even where a memory bank could take the new good parts in.
+        resume: Whether to continue an interrupted training of the same output.
+        keep_features: As in `train`.
+        keep_refused: A bundle to write where the successor is refused; None keeps none.
+        progress: Callback for progress reports.
+        options: Options of the training that differ from those of the inspector before; see `train`.
+
+    Raises:
+        InputError: If the bundle, the data or the options are wrong, or nothing is left to compare on.
+    """
+    from brightfield.pipeline.retrain import Asked
+    from brightfield.pipeline.retrain import retrain as run
+
+    asked = Asked(
+        old=old,
+        golden=golden,
+        demands=Demands(margin, confidence, golden_flips, strict),
+        changed={name: value for name, value in options.items() if value is not None},
+        anew=anew,
+        resume=resume,
+        kept_features=kept_features(keep_features),
+        keep_refused=None if keep_refused is None else Path(keep_refused),
+    )
+    return run(bundle, data, output, asked, progress=progress)
+
+
+def shadow(
+    parent: Inspector | str | Path,
+    successor: Inspector | str | Path,
+    log: VerdictLog | str | Path,
+    asked: Filter | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Shadow:
+    """Judge the kept pictures of a log with a successor, and list where it decides otherwise.
+
+    Args:
+        parent: The inspector before, or its bundle; what it answered itself is taken from the log.
+        successor: The inspector that may replace it, or its bundle.
+        log: The log, or its place.
+        asked: Which entries are meant; None for all.
+        progress: Callback for progress reports.
+
+    Raises:
+        InputError: If a bundle or the log cannot be read, or no picture is there.
+    """
+    with said_if_missing():
+        from brightfield.monitor.log.store import VerdictLog as Log
+        from brightfield.monitor.shadow import shadow as run
+
+    first, second = (i if isinstance(i, Inspector) else load(i) for i in (parent, successor))
+    if isinstance(log, Log):
+        return run(first, second, log, asked, progress=progress)
+    with Log(log, create=False) as opened:
+        return run(first, second, opened, asked, progress=progress)
 
 
 def _updated(

@@ -30,6 +30,7 @@ COMMANDS = {
     "inspect": "judge images, one line each",
     "masks": "propose masks, to be corrected in a labelling tool",
     "log": "show, count, filter and export the verdicts in a log",
+    "retrain": "train a successor from old and new pictures; it is written if it is no worse",
     "threshold": "choose the operating point again, without training",
     "arch": "show a network layer by layer: sizes, parameters, multiply-adds, receptive fields",
 }

@@ -64,8 +64,31 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         help="take the new good parts of DATA into the memory bank of this inspector, in seconds and without "
         "training; give the whole data set, so that it is calibrated anew",
     )
+    add_kept_features(parser, "compute them anew")
     parser.add_argument("--force", action="store_true", help="replace an existing inspector at -o")
     parser.set_defaults(run=run, stopped="the same command with --resume continues from here")
+
+
+def add_kept_features(parser: argparse.ArgumentParser, otherwise: str) -> None:
+    """Add the option that says where features are kept."""
+    parser.add_argument(
+        "--keep-features",
+        metavar="DIR",
+        nargs="?",
+        const="",
+        help="keep the features of a frozen backbone by picture, so that a later training of these pictures "
+        "computes those of new ones only; in DIR, else in ~/.cache/brightfield/features (default: "
+        f"{otherwise})",
+    )
+
+
+def kept_features(args: argparse.Namespace) -> Path | None:
+    """Return the folder that `--keep-features` names; None where it is not given."""
+    if args.keep_features is None:
+        return None
+    from brightfield.learn.kept_features import features_folder
+
+    return Path(args.keep_features) if args.keep_features else features_folder()
 
 
 def run(args: argparse.Namespace) -> int:
@@ -106,6 +129,7 @@ def run(args: argparse.Namespace) -> int:
             resume=args.resume,
             progress=progress,
             saved=saved,
+            kept_features=kept_features(args),
         )
     if not processes().first:
         return 0  # only the first of several processes prints the results

@@ -47,13 +47,23 @@ def given_options(args: argparse.Namespace) -> TrainOptions:
     Raises:
         ConfigError: If an option is wrong.
     """
+    values = given_values(args)
+    return make_options(values) if args.config is None else read_options(args.config, values)
+
+
+def given_values(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that the command line gives, by name.
+
+    Raises:
+        ConfigError: If an option is wrong.
+    """
     every = {**options_of(TrainOptions), **{name: declared for name, (declared, _) in _own().items()}}
     values: dict[str, Any] = {}
     for name, declared in every.items():
         value = getattr(args, name, None)
         if value is not None:
             values[name] = declared.read(value) if isinstance(value, str) else value
-    return make_options(values) if args.config is None else read_options(args.config, values)
+    return values
 
 
 def _own() -> dict[str, tuple[Option, list[str]]]:

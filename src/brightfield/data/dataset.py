@@ -57,6 +57,7 @@ class Dataset:
         classes: All classes, the normal class first if there is one, the others sorted.
         normal: The class that counts as good; None for a plain classification problem.
         licence: The licence of the images, if known.
+        place: Where it was loaded from, a path or a name of the catalog; None for one made otherwise.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Dataset:
     classes: tuple[str, ...]
     normal: str | None
     licence: str | None = None
+    place: str | Path | None = None
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -36,7 +36,7 @@ def load(data: str | Path, *, normal: str | None = None, root: Path | None = Non
         DataError: If nothing has that name, or the data set cannot be read.
     """
     if isinstance(data, str) and is_catalog_name(data):
-        return load_catalog(data, normal=normal, root=root)
+        return replace(load_catalog(data, normal=normal, root=root), place=data)
     path = Path(data).expanduser()
     if not path.exists():
         raise DataError(_missing(str(data)))
@@ -49,8 +49,10 @@ def load(data: str | Path, *, normal: str | None = None, root: Path | None = Non
         folder = path.parent.resolve().name
         # `manifest.csv` tells nothing of its data set, so that takes its folder's name
         name = folder if path.stem.lower() == "manifest" and folder else path.stem
-        return with_mask_values(load_manifest(path, name=name, normal=normal), path.parent)
-    return with_mask_values(_load_directory(path, normal), path)
+        return replace(
+            with_mask_values(load_manifest(path, name=name, normal=normal), path.parent), place=path
+        )
+    return replace(with_mask_values(_load_directory(path, normal), path), place=path)
 
 
 def load_unlabelled(data: str | Path) -> Dataset | None:

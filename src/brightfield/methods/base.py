@@ -106,6 +106,21 @@ class Method(Protocol):
 
 
 @dataclass(frozen=True)
+class SeenAs:
+    """How an inspector sees pictures, as a training chose it by its pictures and by its machine's speed.
+
+    Attributes:
+        preprocessing: The preprocessing.
+        views: The number of views that it learned from.
+        reason: Why, in words.
+    """
+
+    preprocessing: Preprocessing
+    views: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Job:
     """The inputs of a fit.
 
@@ -120,6 +135,9 @@ class Job:
         process_group: The process group that shares the work, and this process's rank in it.
         region: The region of interest, which the method's preprocessing must have; None for whole pictures.
         progress: Called during every stage.
+        seen_as: How an earlier inspector sees pictures, which is to be kept; None to choose it anew.
+        kept_features: The folder in which frozen features are kept from one training to the next; None keeps
+            none.
     """
 
     data: Dataset
@@ -131,6 +149,8 @@ class Job:
     process_group: Any
     region: Region | None = None
     progress: Progress = silent
+    seen_as: SeenAs | None = None
+    kept_features: Path | None = None
 
 
 @dataclass(frozen=True)

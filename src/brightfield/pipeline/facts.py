@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import platform
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,12 @@ from brightfield.version import __version__
 
 
 def facts_of(
-    ready: Ready, fitted: Fitted, options: TrainOptions, seconds: float, reason: str | None = None
+    ready: Ready,
+    fitted: Fitted,
+    options: TrainOptions,
+    seconds: float,
+    reason: str | None = None,
+    output: Path | None = None,
 ) -> dict[str, Any]:
     """Return the manifest's keys that describe the training, such as `training` and `fingerprints`.
 
@@ -25,6 +32,7 @@ def facts_of(
         options: The options of the training.
         seconds: Duration of the training in seconds.
         reason: Why `auto` chose the method, in words; None where it did not choose.
+        output: Where the bundle will be; None if that is not known.
     """
     data = ready.data
     return {
@@ -40,6 +48,7 @@ def facts_of(
             "data": data.fingerprint(),
             "data_name": data.name,
             "data_licence": data.licence,
+            "data_places": [place] if (place := place_from(output, data.place)) is not None else [],
             "splits": {name: data.split(name).counts() for name in ("train", "calibration", "test")},
             "code": code_fingerprint(),
             "weights": fitted.weights_sha256,
@@ -48,11 +57,36 @@ def facts_of(
         "metrics": None,
         "weights_licence": fitted.weights_licence,
         "created_with": {
+            "date": now(),
             "brightfield": __version__,
             "python": platform.python_version(),
             **{name: version for name in ("torch", "onnxruntime") if (version := _version(name))},
         },
     }
+
+
+def now() -> str:
+    """Return the time in UTC, in ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def place_from(bundle: Path | None, place: str | Path | None) -> str | None:
+    """Return where a data set is, as seen from a bundle, so that both may be moved together.
+
+    A path is relative to the folder that holds the bundle, and begins with a dot; a name of the catalog stays
+    as it is. None where either is not known.
+    """
+    if bundle is None or place is None:
+        return None
+    if isinstance(place, str):
+        return place
+    path = Path(os.path.relpath(place.resolve(), bundle.resolve().parent)).as_posix()
+    return path if path.startswith("..") else f"./{path}"
+
+
+def place_at(bundle: Path, place: str) -> str | Path:
+    """Return the place of a data set that `place_from` gave, for `load`."""
+    return bundle.resolve().parent / place if place.startswith(".") else place
 
 
 def code_fingerprint() -> str:

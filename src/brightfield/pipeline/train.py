@@ -23,7 +23,7 @@ from brightfield.errors import BrightfieldError, ConfigError, DataError
 from brightfield.inspector import Inspector
 from brightfield.learn.processes import Processes, joined, processes, take_device
 from brightfield.learn.tracking import record_settings
-from brightfield.methods.base import Fitted, Job, Learner
+from brightfield.methods.base import Fitted, Job, Learner, SeenAs
 from brightfield.options import TrainOptions
 from brightfield.pipeline.agreement import compare
 from brightfield.pipeline.calibrate import assemble
@@ -56,6 +56,10 @@ class Request:
         progress: Callback for progress reports.
         duplicates: A group number for each image, equal for near-duplicates; None to look for them.
         rules: Limits on measured defects, or None.
+        save: Whether the inspector is written to `output`; without it only the state of the training is kept
+            beside it.
+        seen_as: How an earlier inspector sees pictures, which is to be kept; None to choose it anew.
+        kept_features: The folder in which features are kept from one training to the next, or None.
     """
 
     options: TrainOptions
@@ -66,6 +70,9 @@ class Request:
     progress: Progress
     duplicates: npt.NDArray[np.intp] | None = None
     rules: Rules | None = None
+    save: bool = True
+    seen_as: SeenAs | None = None
+    kept_features: Path | None = None
 
 
 def train(
@@ -76,6 +83,7 @@ def train(
     resume: bool = False,
     progress: Progress | None = None,
     duplicates: npt.NDArray[np.intp] | None = None,
+    kept_features: Path | None = None,
 ) -> Inspector:
     """Train an inspector on a data set, and save it where an output is given.
 
@@ -89,12 +97,12 @@ def train(
         resume: Whether to continue an interrupted training of the same output, data and options.
         progress: Callback for progress reports.
         duplicates: What `near_duplicates` returned for these images; None to look for them.
+        kept_features: The folder in which features are kept from one training to the next; None keeps none.
 
     Raises:
         InputError: If the data or the options are wrong; the message says how to correct it.
         AgreementError: If the inspector to be saved disagrees with the trained network.
     """
-    begin = time.perf_counter()
     options = options or TrainOptions()
     place = None if output is None else Path(output)
     if place is not None:
@@ -104,9 +112,15 @@ def train(
     rules = None if options.rules is None else read_rules(Path(options.rules))
     request = Request(options, policy, place, resume, region, progress or silent, duplicates, rules)
     dataset = data if isinstance(data, Dataset) else load_dataset(data, normal=options.normal)
-    dataset = resplit(dataset) if options.resplit else dataset
-    if rules is not None:
-        check_early(rules, dataset, options)
+    return train_as(replace(request, kept_features=kept_features), dataset)
+
+
+def train_as(request: Request, data: Dataset) -> Inspector:
+    """Train an inspector as a request says, and save it if it says so; see `train`."""
+    begin, options = time.perf_counter(), request.options
+    dataset = resplit(data) if options.resplit else data
+    if request.rules is not None:
+        check_early(request.rules, dataset, options)
     learner = make_learner(dataset, options)
     group = processes()
     learner.check_processes(group)
@@ -119,6 +133,8 @@ def _train(dataset: Dataset, learner: Learner, group: Processes, request: Reques
     progress = request.progress if group.first else silent
     digest = None if request.region is None else request.region.sha256
     identity = {"settings": learner.identity, "pixels of --roi": digest}
+    if request.seen_as is not None:
+        identity["size at which pictures are seen"] = request.seen_as.preprocessing.as_dict()
     # another policy changes the splits only where a promise takes images from the folds
     promises = not calibrates_out_of_fold(dataset, learner, options) and calibrates_out_of_fold(
         dataset, learner, replace(options, policy="f1")
@@ -148,6 +164,8 @@ def _train(dataset: Dataset, learner: Learner, group: Processes, request: Reques
             process_group=group,
             region=request.region,
             progress=progress,
+            seen_as=request.seen_as,
+            kept_features=request.kept_features,
         )
         fitted = learner.fit(job)
         if fitted.preprocessing.region != request.region:
@@ -160,9 +178,10 @@ def _train(dataset: Dataset, learner: Learner, group: Processes, request: Reques
         images = [s.image for s in ready.calibration.samples]
         agreement = compare(inspector, fitted, images, progress)
         seconds = workspace.spent + time.perf_counter() - begin  # without the time to save
-        facts = facts_of(ready, fitted, options, seconds, choose_method(dataset, options).reason)
+        reason = choose_method(dataset, options).reason
+        facts = facts_of(ready, fitted, options, seconds, reason, request.output)
         inspector = replace(inspector, facts={**facts, "agreement": agreement})
-        if request.output is not None and group.first:
+        if request.output is not None and request.save and group.first:
             inspector.save(request.output)
     return inspector
 

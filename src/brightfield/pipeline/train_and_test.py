@@ -23,6 +23,7 @@ def train_and_test(
     resume: bool = False,
     progress: Progress | None = None,
     saved: Callable[[], None] | None = None,
+    kept_features: Path | None = None,
 ) -> Tested:
     """Train an inspector, save it, judge the test split once and store the figures in the bundle.
 
@@ -34,13 +35,14 @@ def train_and_test(
         resume: As in `train`.
         progress: Callback for progress reports.
         saved: Callback for the moment after the inspector is saved and before it is tested.
+        kept_features: As in `train`.
 
     Raises:
         InputError: If the data or the options are wrong; the message says how to correct it.
     """
     options = options or TrainOptions()
     dataset = data if isinstance(data, Dataset) else load(data, normal=options.normal)
-    inspector = train(dataset, output, options, resume=resume, progress=progress)
+    inspector = train(dataset, output, options, resume=resume, progress=progress, kept_features=kept_features)
     if saved is not None:
         saved()
     if not processes().first or "test" not in inspector.splits.values():

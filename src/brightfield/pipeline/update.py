@@ -5,27 +5,24 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from brightfield.bundle import check_replaceable, read_bundle
-from brightfield.data.dataset import Dataset, Sample, order_classes
-from brightfield.data.image_files import image_files
-from brightfield.data.layouts import as_dataset
+from brightfield.data.dataset import Dataset, order_classes
 from brightfield.data.split import resplit
 from brightfield.errors import ConfigError, DataError
-from brightfield.evaluation.run import digests, load_for, splits_seen
+from brightfield.evaluation.run import digests, splits_seen
 from brightfield.inspector import Inspector
 from brightfield.methods.base import Updated
 from brightfield.methods.registry import updater
 from brightfield.options import AUTO, TrainOptions
-from brightfield.pipeline.facts import code_fingerprint
+from brightfield.pipeline.facts import code_fingerprint, now, place_at, place_from
+from brightfield.pipeline.lineage import with_step
+from brightfield.pipeline.old_and_new import load_parts
 from brightfield.pipeline.placing import place
-from brightfield.pipeline.preflight import (
-    check_labels,
-    near_duplicates,
-)
+from brightfield.pipeline.preflight import check_labels, near_duplicates
 from brightfield.pipeline.tested import Tested, judge_test_split
 from brightfield.pipeline.update_calibration import as_calibrated_before, calibrated_anew, calibrates
 from brightfield.progress import Progress, silent
@@ -66,7 +63,7 @@ def update(
         check_replaceable(Path(output))
     parent = str(read_bundle(Path(bundle)).manifest["sha256"])
     base = Inspector.load(bundle)
-    take_in = updater(base.method.name)
+    updater(base.method.name)  # a method that takes nothing in is an error before the data are read
     _check_options(options, base)
     dataset = _dataset(data, base, options)
     policy = _policy(options, base)
@@ -74,27 +71,86 @@ def update(
         seen = splits_seen(base, digests(dataset))
         duplicates = near_duplicates(dataset, Path(folder), tell)
         placed = place(dataset, seen, options, [int(g) for g in duplicates])
-        anew = calibrates(placed, base, policy, asked=options.policy != AUTO)
-        placed = placed if anew else _all_teach(dataset, placed, seen)
-        added = _added(placed, seen)
-        updated: Updated = take_in(base.method, added, tell)
-        if anew:
-            inspector = calibrated_anew(placed, base, updated, policy, Path(folder), tell)
-        else:
-            inspector = as_calibrated_before(base, updated, placed)
+        how = Taking(base, policy, options.policy != AUTO, Path(folder), tell)
+        inspector, placed, recorded = taken_in(how, dataset, placed, seen)
+    places = known_places(base, Path(bundle), output, [dataset.place])
     step = {
         "parent": parent,
-        "good_parts_added": len(added),
-        "calibration": ANEW if anew else KEPT,
-        **_recorded(placed, updated),
+        "at": now(),
+        **recorded,
         "seconds": round(time.perf_counter() - begin, 1),
     }
-    facts = _facts(base, placed, policy, step)
-    inspector = inspector.with_rules(base.rules, base.mm_per_pixel)
-    inspector = replace(inspector, facts=facts, splits={**inspector.splits, **base.splits})
+    inspector = replace(inspector, facts=facts_of_update(base, placed, policy, recorded, places))
+    inspector = with_step(inspector, base, step)
     if output is not None:
         inspector.save(output)
     return inspector, placed
+
+
+@dataclass(frozen=True)
+class Taking:
+    """How good parts are taken in.
+
+    Attributes:
+        base: The inspector whose memory bank takes them in.
+        policy: How the threshold would be chosen.
+        asked: Whether this policy was asked for, so that too few parts for it are an error.
+        folder: A folder for what is needed meanwhile.
+        progress: Callback for progress reports.
+    """
+
+    base: Inspector
+    policy: str
+    asked: bool
+    folder: Path
+    progress: Progress
+
+
+def taken_in(
+    how: Taking, dataset: Dataset, placed: Dataset, seen: Sequence[str | None]
+) -> tuple[Inspector, Dataset, dict[str, Any]]:
+    """Return the inspector with the new good parts of the train split, and what the manifest says of that.
+
+    Args:
+        how: How they are taken in.
+        dataset: The data set, with its own splits.
+        placed: The same with a split for every picture.
+        seen: The split of each picture when the inspector was trained; None for new ones.
+
+    Returns:
+        The inspector, with the facts of the one before; the data set with the splits that were used; facts.
+
+    Raises:
+        InputError: If the method cannot be updated, no good part is new, or the policy needs more parts.
+    """
+    base = how.base
+    take_in = updater(base.method.name)
+    anew = calibrates(placed, base, how.policy, asked=how.asked)
+    placed = placed if anew else _all_teach(dataset, placed, seen)
+    added = _added(placed, seen)
+    updated: Updated = take_in(base.method, added, how.progress)
+    if anew:
+        inspector = calibrated_anew(placed, base, updated, how.policy, how.folder, how.progress)
+    else:
+        inspector = as_calibrated_before(base, updated, placed)
+    inspector = inspector.with_rules(base.rules, base.mm_per_pixel)
+    inspector = replace(inspector, splits={**inspector.splits, **base.splits})
+    recorded = {
+        "good_parts_added": len(added),
+        "calibration": ANEW if anew else KEPT,
+        **_recorded(placed, updated),
+    }
+    return inspector, placed, recorded
+
+
+def known_places(
+    base: Inspector, bundle: Path, output: str | Path | None, new: Sequence[str | Path | None]
+) -> list[str]:
+    """Return where the data sets are that an inspector and its successor know, as seen from the latter."""
+    before = (base.facts.get("fingerprints") or {}).get("data_places") or []
+    every = [*(place_at(bundle, str(place)) for place in before), *new]
+    seen = (place_from(None if output is None else Path(output), place) for place in every)
+    return list(dict.fromkeys(place for place in seen if place is not None))
 
 
 def update_and_test(
@@ -143,24 +199,13 @@ def _check_options(options: TrainOptions, base: Inspector) -> None:
         )
 
 
-def _loaded(data: str | Path, base: Inspector) -> Dataset:
-    """Return a data set; a folder named as the class of good parts may hold the pictures themselves."""
-    folder = Path(data)
-    if folder.is_dir() and base.normal is not None and folder.resolve().name == base.normal:
-        inside = [file for file, _ in image_files(folder) if file.parent == folder]
-        samples = [Sample(f"{base.normal}/{file.name}", file, base.normal) for file in inside]
-        if samples:
-            return as_dataset(base.normal, samples, base.normal)
-    return load_for(base, data)
-
-
 def _dataset(data: str | Path | Dataset, base: Inspector, options: TrainOptions) -> Dataset:
     """Return the data set to add, with the inspector's normal class.
 
     Raises:
         DataError: If it has no picture of good parts, or one without a label.
     """
-    dataset = data if isinstance(data, Dataset) else _loaded(data, base)
+    dataset = data if isinstance(data, Dataset) else load_parts(data, base)
     dataset = resplit(dataset) if options.resplit else dataset
     check_labels(dataset)
     if base.normal is None or base.normal not in dataset.labels:
@@ -223,12 +268,14 @@ def _recorded(placed: Dataset, updated: Updated) -> dict[str, Any]:
     }
 
 
-def _facts(base: Inspector, placed: Dataset, policy: str, step: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts of the updated inspector: those of the inspector before, and the update."""
+def facts_of_update(
+    base: Inspector, placed: Dataset, policy: str, recorded: Mapping[str, Any], places: Sequence[str]
+) -> dict[str, Any]:
+    """Return the facts of the updated inspector: those of the inspector before, with what has changed."""
     training, fingerprints = base.facts["training"], base.facts["fingerprints"]
     splits = {name: dict(counts) for name, counts in fingerprints["splits"].items()}
-    splits["train"][base.normal] = splits["train"].get(base.normal, 0) + step["good_parts_added"]
-    if step["calibration"] == ANEW:
+    splits["train"][base.normal] = splits["train"].get(base.normal, 0) + recorded["good_parts_added"]
+    if recorded["calibration"] == ANEW:
         splits["calibration"] = placed.split("calibration").counts()
     if any(s.split == "test" for s in placed.samples):
         splits["test"] = placed.split("test").counts()
@@ -237,8 +284,12 @@ def _facts(base: Inspector, placed: Dataset, policy: str, step: Mapping[str, Any
         "training": {
             **training,
             "options": {**training["options"], "policy": policy},
-            "lineage": [*training.get("lineage", []), dict(step)],
         },
-        "fingerprints": {**fingerprints, "splits": splits, "code": code_fingerprint()},
+        "fingerprints": {
+            **fingerprints,
+            "splits": splits,
+            "data_places": list(places),
+            "code": code_fingerprint(),
+        },
         "metrics": None,
     }

@@ -23,6 +23,7 @@ from brightfield.explain.overlay import HOTTEST, as_png, shrink
 from brightfield.inspector import Inspector, Look
 from brightfield.progress import Progress, silent
 from brightfield.report.html import write_report
+from brightfield.report.lineage_text import lineage_lines
 from brightfield.report.outlines import outlined_defects
 from brightfield.report.overlaid import exhibited, truth_of
 from brightfield.report.report import Exhibit, Pair, Report
@@ -186,6 +187,7 @@ def _facts(inspector: Inspector, evaluation: Evaluation) -> dict[str, dict[str, 
             **splits,
             "fingerprint (SHA-256)": str(fingerprints.get("data")),
         },
+        "Lineage": lineage_lines(facts),
         "Model": {
             "method": inspector.method.name,
             "backbone": str(settings.get("backbone", {}).get("name", "")),

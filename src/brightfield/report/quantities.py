@@ -21,6 +21,12 @@ def short_policy(policy: str) -> str:
     return re.sub(r"\d+\.\d{5,}", lambda number: f"{float(number[0]):.4g}", policy)
 
 
+def points(share: float) -> str:
+    """Return a difference of two rates in percentage points, to the tenth."""
+    value = round(100.0 * share, 1)
+    return f"{value:g} point{'' if abs(value) == 1 else 's'}"
+
+
 def length(pixels: float | None, mm_per_pixel: float | None) -> str:
     """Return a length in millimetres where the side of a pixel is known, else in pixels."""
     if pixels is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,18 +21,18 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.region_check import facts_inside
 from brightfield.data.scan import scan_readable
 from brightfield.data.split import resplit, split
-from brightfield.decide.scores import Scores, scores_of_logits
+from brightfield.decide.scores import Scores
 from brightfield.disk.atomic import write_atomically
+from brightfield.disk.storage import file_digest
 from brightfield.engine.head import Head
-from brightfield.engine.pooling import pool_bags
 from brightfield.engine.small_names import SMALL_NETWORKS
 from brightfield.errors import DataError
 from brightfield.learn.backbone import Trunk, build_trunk
 from brightfield.learn.epochs import History
-from brightfield.learn.features import FeatureBank, extract, in_tiles
+from brightfield.learn.features import Keeping, extract, in_tiles
 from brightfield.learn.finetune import FineTuneData, fine_tune
 from brightfield.learn.frozen import Freezer
-from brightfield.learn.heads import HeadTrainingData, members_without, train_head
+from brightfield.learn.heads import HeadTrainingData, train_head
 from brightfield.learn.network import TileNet, build_network
 from brightfield.learn.plan import Plan, RequestedSizes, plan
 from brightfield.learn.recipes import FineTune, FromScratch, Recipe, TrainHead
@@ -42,13 +42,13 @@ from brightfield.learn.small import build_small_trunk, small_head
 from brightfield.learn.targets import certainties, class_targets
 from brightfield.learn.weights import RANDOM_WEIGHTS, WeightsOrigin, load_weights
 from brightfield.methods.base import Fitted, Job, Picture
+from brightfield.methods.classifier.cached_scores import out_of_fold_scores
 from brightfield.methods.classifier.fitted import Classifier
 from brightfield.methods.classifier.options import ClassifierOptions
 from brightfield.methods.classifier.torch_judge import judge_with_torch
 
 log = logging.getLogger(__name__)
 
-_ROWS_AT_ONCE = 4096
 _TIMED = 5  # pictures on which the time of the views is measured
 
 SLIVER = 0.1
@@ -101,7 +101,14 @@ class _Fit:
         )
 
 
-_Learned = tuple[Classifier, History, Scores | None]
+@dataclass(frozen=True)
+class _Learned:
+    """A fitted classifier, its history, its scores out of fold, and how many images had kept features."""
+
+    classifier: Classifier
+    history: History
+    out_of_fold: Scores | None = None
+    found: int | None = None
 
 
 def fit(job: Job, options: ClassifierOptions, recipe: Recipe) -> Fitted:
@@ -125,21 +132,22 @@ def fit(job: Job, options: ClassifierOptions, recipe: Recipe) -> Fitted:
     inputs = _Fit(job, recipe, net, training, caches[0], chosen)
     match recipe.how:
         case TrainHead():
-            classifier, history, out_of_fold = _fit_head(inputs, recipe.how, freezer)
+            learned = _fit_head(inputs, recipe.how, freezer)
         case FineTune():
-            classifier, history, out_of_fold = _fine_tune(inputs, recipe.how)
+            learned = _fine_tune(inputs, recipe.how)
         case FromScratch():
-            classifier, history, out_of_fold = _from_scratch(inputs, recipe.how)
+            learned = _from_scratch(inputs, recipe.how)
     return Fitted(
-        method=classifier,
+        method=learned.classifier,
         preprocessing=chosen.preprocessing,
         cache=caches[-1],
-        history=history,
-        out_of_fold=out_of_fold,
+        history=learned.history,
+        out_of_fold=learned.out_of_fold,
         facts={
             "recipe": recipe.as_dict(),
             "plan": chosen.reason,
-            "views": _views(classifier, caches[-1]),
+            "views": {**_views(learned.classifier, caches[-1]), "learned": chosen.views},
+            **({} if job.kept_features is None else {"kept_features": learned.found}),
             "precision": str(net.runtime.training).removeprefix("torch."),
         },
         weights_licence=f"{origin.licence} ({origin.source})",
@@ -164,11 +172,17 @@ def _network(recipe: Recipe, options: ClassifierOptions, classes: int) -> tuple[
 
 
 def _plan(job: Job, training: Dataset, freezer: Freezer, recipe: Recipe, requested: RequestedSizes) -> Plan:
-    """Return the plan; a resumed training keeps its first plan, since a new timing could change it."""
+    """Return the plan; a resumed training keeps its first one, a successor that of the inspector before it.
+
+    A new timing of the machine could change it.
+    """
+    if job.seen_as is not None:
+        kept = job.seen_as
+        return Plan(replace(kept.preprocessing, region=job.region), kept.views, kept.reason)
     note = job.folder / "plan.json"
     if note.exists():
-        kept = json.loads(note.read_text(encoding="utf-8"))
-        return Plan(Preprocessing.from_dict(kept["preprocessing"]), kept["views"], kept["reason"])
+        noted = json.loads(note.read_text(encoding="utf-8"))
+        return Plan(Preprocessing.from_dict(noted["preprocessing"]), noted["views"], noted["reason"])
     facts = scan_readable([s.path for s in training.samples], job.progress)
     how = recipe.how
     views, needed = (len(how.views), len(recipe.tile_views)) if isinstance(how, TrainHead) else (1, 1)
@@ -215,6 +229,7 @@ def _fit_head(one: _Fit, how: TrainHead, freezer: Freezer) -> _Learned:
         one.preprocessing,
         views=every,
         folder=job.folder / "features",
+        keeping=_keeping(one),
         progress=job.progress,
     )
     data = HeadTrainingData(
@@ -228,7 +243,15 @@ def _fit_head(one: _Fit, how: TrainHead, freezer: Freezer) -> _Learned:
     )
     history = train_head(one.net.head, data, how, learning, seed=job.seed, progress=job.progress)
     classifier = one.classifier(freezer)
-    return classifier, history, None if job.folds is None else _out_of_fold(classifier, bank, job.folds)
+    scores = None if job.folds is None else out_of_fold_scores(classifier, bank, job.folds)
+    return _Learned(classifier, history, scores, bank.found)
+
+
+def _keeping(one: _Fit) -> Keeping | None:
+    """Return where the features of the training images are kept; None where none are."""
+    if one.job.kept_features is None:
+        return None
+    return Keeping(one.job.kept_features, [file_digest(s.path) for s in one.train.samples])
 
 
 def _fine_tune(one: _Fit, how: FineTune) -> _Learned:
@@ -251,7 +274,7 @@ def _fine_tune(one: _Fit, how: FineTune) -> _Learned:
     )
     state = job.folder / "fine-tune.pt"
     history = fine_tune(one.net, data, how, seed=job.seed, checkpoint=state, progress=job.progress)
-    return one.classifier(Freezer(one.net)), history, None
+    return _Learned(one.classifier(Freezer(one.net)), history)
 
 
 def _from_scratch(one: _Fit, how: FromScratch) -> _Learned:
@@ -269,7 +292,7 @@ def _from_scratch(one: _Fit, how: FromScratch) -> _Learned:
         process_group=job.process_group,
         progress=job.progress,
     )
-    return one.classifier(Freezer(one.net)), history, None
+    return _Learned(one.classifier(Freezer(one.net)), history)
 
 
 def _counted(one: _Fit) -> npt.NDArray[np.float32]:
@@ -277,33 +300,6 @@ def _counted(one: _Fit) -> npt.NDArray[np.float32]:
     if one.recipe.learning.uncertain != "weighted":
         return np.ones(len(one.train), dtype=np.float32)
     return certainties(one.train)
-
-
-def _out_of_fold(classifier: Classifier, bank: FeatureBank, fold_of: npt.NDArray[np.intp]) -> Scores:
-    """Return every image's out-of-fold score, by the head's members that were trained without its fold.
-
-    The features come from the cache, in the views of use.
-    """
-    folds = int(fold_of.max()) + 1
-    members = classifier.head.spec.members
-    heads = [classifier.head.only(members_without(f, members, folds)) for f in range(folds)]
-    views = [bank.views.index(view) for view in classifier.views]
-    # (folds, N, K)
-    logits = np.stack([_image_logits(head, bank, views, classifier.normal) for head in heads])
-    return scores_of_logits(logits[fold_of, np.arange(len(fold_of))], classifier.normal)
-
-
-def _image_logits(
-    head: Head, bank: FeatureBank, views: Sequence[int], normal: int | None
-) -> npt.NDArray[np.float64]:
-    """Return the logits (N, K) of all images, averaged over views and pooled over tiles."""
-    by_view = [np.concatenate([head.logits(f) for f in _batches(bank.values[view])]) for view in views]
-    return pool_bags(np.mean(by_view, axis=0), bank.starts, normal)
-
-
-def _batches(features: npt.NDArray[np.float16]) -> Iterator[npt.NDArray[np.float32]]:
-    for at in range(0, len(features), _ROWS_AT_ONCE):
-        yield np.asarray(features[at : at + _ROWS_AT_ONCE], dtype=np.float32)
 
 
 def _views(judge: Classifier, cache: PixelCache) -> dict[str, Any]:

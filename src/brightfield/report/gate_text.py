@@ -1,0 +1,155 @@
+"""The outcome of a retraining in sentences, for quality managers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from brightfield.evaluation.gate import (
+    ERRORS,
+    ESCAPES,
+    FEWEST_TO_RANK,
+    OPEN,
+    OVERKILLS,
+    RANKING,
+    REVIEWS,
+    SHOWN,
+    UNTESTED,
+    WORSE,
+    Check,
+    Gate,
+    Golden,
+)
+from brightfield.report.quantities import points
+from brightfield.report.wording import figure, percent, percent_word
+
+_NAMED = 5
+
+_WHAT = {
+    ESCAPES: ("Escapes", "defective"),
+    OVERKILLS: ("Overkills", "good"),
+    REVIEWS: ("Good parts for review", "good"),
+    ERRORS: ("Wrong classes", "judged"),
+}
+
+
+def verdict_sentence(gate: Gate) -> str:
+    """Return whether the successor is accepted, in one sentence."""
+    if not gate.accepted:
+        return "The successor is refused: it is not written in place of the inspector before."
+    margin = points(gate.demands.margin)
+    rates = [check for check in gate.checks if check.name != RANKING]
+    if rates and all(check.outcome == SHOWN for check in rates):
+        return f"The successor is accepted: it is shown to be no worse by more than {margin}."
+    if not rates:
+        return "The successor is accepted by the golden set alone: there is no other picture to compare on."
+    return "The successor is accepted: nothing shows that it is worse."
+
+
+def reasons(gate: Gate) -> list[str]:
+    """Return why a successor is refused, one sentence a reason; nothing of an accepted one."""
+    found = [] if gate.golden is None or gate.golden.kept else [_broken(gate.golden)]
+    return [*found, *(_against(check, gate) for check in gate.against)]
+
+
+def sentences(gate: Gate) -> list[str]:
+    """Return one sentence on the golden set, one on each figure, and one on each type that got worse."""
+    text = [] if gate.golden is None else [_replayed(gate.golden)]
+    text += [check_sentence(check, gate) for check in gate.checks]
+    return [*text, *(check_sentence(check, gate) for check in gate.types if check.outcome == WORSE)]
+
+
+def power_sentences(gate: Gate) -> list[str]:
+    """Return what would have been noticed with so many parts; nothing where all is shown."""
+    return [text for check in gate.checks for text in _power(check, gate)]
+
+
+def origin_sentences(origins: Mapping[str, Gate]) -> list[str]:
+    """Return one sentence on the old and one on the new test pictures."""
+    return [
+        f"On the {name} test pictures alone ({gate.n:,}): {'; '.join(_short(c) for c in gate.checks if c.n)}."
+        for name, gate in origins.items()
+    ]
+
+
+def check_sentence(check: Check, gate: Gate) -> str:
+    """Return one sentence on a figure of both inspectors, with the bounds of its rise and the outcome."""
+    what, parts = _names(check)
+    if check.outcome == UNTESTED:
+        return f"{what}: not tested, {_why_untested(check, parts)}."
+    confidence = percent_word(gate.demands.confidence)
+    if check.name == RANKING:
+        change = f"{figure(check.before)} before, {figure(check.after)} now; a fall"
+    else:
+        counts = "" if check.worse is None else f" ({check.worse} more, {check.better} fewer)"
+        rates = f"{percent(check.before)} before, {percent(check.after)} now"
+        change = f"{rates} of {check.n:,} {parts}{counts}; a rise"
+    low, high = (points(value or 0.0) for value in (check.low, check.high))
+    bounds = f"of at least {low} and at most {high}, each with {confidence} confidence"
+    chance = f"p = {check.p_value:.2g}, {check.test}"
+    return f"{what}: {change} {bounds} ({chance}): {_OUTCOMES[check.outcome]}."
+
+
+_OUTCOMES = {
+    SHOWN: "no worse",
+    OPEN: "neither shown to be worse nor to be no worse",
+    WORSE: "worse",
+}
+
+
+def _names(check: Check) -> tuple[str, str]:
+    if check.name == RANKING:
+        return "AUROC", "judged parts"
+    name, _, kind = check.name.partition(" of ")
+    what, parts = _WHAT[name]
+    return (f"{what} of {kind}", f"parts with {kind}") if kind else (what, f"{parts} parts")
+
+
+def _why_untested(check: Check, parts: str) -> str:
+    if check.name == RANKING:
+        return f"as that takes {FEWEST_TO_RANK} good and {FEWEST_TO_RANK} defective parts"
+    return f"as there are no {parts}"
+
+
+def _against(check: Check, gate: Gate) -> str:
+    if check.outcome == WORSE:
+        return check_sentence(check, gate)
+    margin = points(gate.demands.margin)
+    return f"{check_sentence(check, gate)[:-1]}; --strict asks for a rise of at most {margin} to be shown."
+
+
+def _broken(golden: Golden) -> str:
+    n, some = len(golden.broken), ", ".join(golden.broken[:_NAMED])
+    more = f" and {n - _NAMED} more" if n > _NAMED else ""
+    verb = "is" if n == 1 else "are"
+    return (
+        f"Golden set: {n} of {golden.n:,} pictures that were decided rightly {verb} now wrong, and "
+        f"{golden.allowed or 'none'} may be: {some}{more}."
+    )
+
+
+def _replayed(golden: Golden) -> str:
+    if golden.broken:
+        return _broken(golden)
+    better = f", {len(golden.mended)} that were wrong are right now" if golden.mended else ""
+    wrong = f", {len(golden.wrong)} are wrong as before" if golden.wrong else ""
+    right = golden.n - len(golden.wrong) - len(golden.mended)
+    return f"Golden set: of {golden.n:,} pictures all {right:,} that were decided rightly still are{better}{wrong}."
+
+
+def _power(check: Check, gate: Gate) -> Iterator[str]:
+    if check.name == RANKING or check.outcome not in (OPEN, WORSE) or check.n == 0:
+        return
+    what, parts = _names(check)
+    if check.noticed is None:
+        yield f"{what}: {check.n:,} {parts} are too few to notice any rise 4 times of 5."
+        return
+    yield (
+        f"{what}: with {check.n:,} {parts} in the test a rise of {points(check.noticed)} would be noticed 4 "
+        "times of 5; a smaller one may pass."
+    )
+
+
+def _short(check: Check) -> str:
+    what, _ = _names(check)
+    shown = figure if check.name == RANKING else percent
+    return f"{what} {shown(check.before)} before, {shown(check.after)} now"
