@@ -50,6 +50,18 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     return make
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _features_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep features in a folder of the tests instead of the user's."""
+    before = os.environ.get("BRIGHTFIELD_CACHE")
+    os.environ["BRIGHTFIELD_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["BRIGHTFIELD_CACHE"]
+    else:
+        os.environ["BRIGHTFIELD_CACHE"] = before
+
+
 @pytest.fixture(scope="session")
 def synthetic_parts(once: Once) -> Path:
     """A folder of 24 OK parts and 12 with a pit, of 128x96 px; not to be changed."""

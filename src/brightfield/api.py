@@ -76,19 +76,10 @@ def train(
     Raises:
         InputError: If the data or the options are wrong; the message says how to correct it.
     """
-    common = {
-        "method": method,
-        "normal": normal,
-        "policy": policy,
-        "seed": seed,
-        "test": test,
-        "calibration": calibration,
-        "resplit": resplit,
-        "roi": None if roi is None else str(roi),
-        "mm_per_pixel": mm_per_pixel,
-        "rules": None if rules is None else str(rules),
-    }
-    chosen = make_options({**common, **options})
+    common = {"method": method, "normal": normal, "policy": policy, "seed": seed, "test": test}
+    common |= {"calibration": calibration, "resplit": resplit, "mm_per_pixel": mm_per_pixel}
+    files = {name: None if file is None else str(file) for name, file in (("roi", roi), ("rules", rules))}
+    chosen = make_options({**common, **files, **options})
     if from_ is not None:
         return _updated(data, output, from_, chosen, resume, progress)
     with said_if_missing():

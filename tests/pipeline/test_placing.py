@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from brightfield.data.dataset import Dataset, Sample
+from brightfield.inspector import Inspector
 from brightfield.options import TrainOptions
-from brightfield.pipeline.placing import ENOUGH_NEW, place
+from brightfield.pipeline.placing import ENOUGH_NEW, Shares, place, place_new, shares_of
 
 
 def data_of(*samples: tuple[str, str, str | None, str | None]) -> Dataset:
@@ -72,3 +74,84 @@ def test_shares_of_nothing_let_all_teach() -> None:
     data = data_of(*((f"{i:02d}", "OK", None, None) for i in range(40)))
     placed = place(data, [None] * 40, TrainOptions(test=0, calibration=0), range(40))
     assert set(splits_of(placed)) == {"train"}
+
+
+FEW = Shares(test=0.2, calibration=0.0, defects_calibrate=False)
+
+
+def test_new_pictures_are_shared_out_class_by_class() -> None:
+    data = data_of(
+        *((f"a{i:02d}", "OK", None, None) for i in range(40)),
+        *((f"b{i:02d}", "Defect", None, None) for i in range(10)),
+        ("c", "dent", None, None),
+    )
+    placed = place_new(data, [None] * 51, range(51), replace(FEW, calibration=0.25), seed=0)
+    counts = Counter((s.label, s.split) for s in placed.samples)
+    # 8 of 40 are tested, and a quarter of the other 32 calibrate
+    assert {split: counts["OK", split] for split in ("train", "calibration", "test")} == {
+        "train": 24,
+        "calibration": 8,
+        "test": 8,
+    }
+    assert counts["Defect", "test"] == 2
+    assert counts["dent", "train"] == 1  # one alone teaches
+    again = place_new(data, [None] * 51, range(51), replace(FEW, calibration=0.25), seed=0)
+    assert splits_of(again) == splits_of(placed)
+
+
+def test_no_known_picture_changes_its_split_and_groups_stay_together() -> None:
+    data = data_of(*((f"{i:03d}", "OK", f"part {i // 2}", None) for i in range(200)))
+    clusters = [i // 2 for i in range(200)]
+    seen: list[str | None] = [
+        ("test" if i % 20 == 0 else "train") if i % 4 == 0 else None for i in range(200)
+    ]
+    placed = place_new(data, seen, clusters, FEW, seed=1)
+    splits = splits_of(placed)
+    assert [s for s, known in zip(splits, seen, strict=True) if known] == [s for s in seen if s]
+    for cluster in range(100):
+        assert len({s for s, c in zip(splits, clusters, strict=True) if c == cluster}) == 1
+    # half of the pictures belong to known ones; of the other 100 a fifth is tested
+    assert Counter(s for i, s in enumerate(splits) if i % 4 > 1)["test"] == 20
+
+
+def test_defects_calibrate_where_good_parts_alone_teach() -> None:
+    data = data_of(
+        *((f"a{i}", "OK", None, None) for i in range(10)),
+        *((f"b{i}", "Defect", None, None) for i in range(10)),
+    )
+    placed = place_new(data, [None] * 20, range(20), Shares(0.2, 0.3, defects_calibrate=True), seed=0)
+    counts = Counter((s.label, s.split) for s in placed.samples)
+    assert (counts["Defect", "test"], counts["Defect", "calibration"], counts["Defect", "train"]) == (2, 8, 0)
+    assert (counts["OK", "test"], counts["OK", "calibration"]) == (2, 2)
+
+
+def test_own_splits_count_but_a_few_new_pictures_do_not_take_over_the_calibration() -> None:
+    data = data_of(("a", "OK", None, "train"), ("b", "OK", None, "test"), ("c", "OK", None, "calibration"))
+    assert splits_of(place_new(data, [None] * 3, range(3), FEW, 0)) == ["train", "test", "train"]
+    held = Shares(0.2, 0.3, defects_calibrate=False)
+    assert splits_of(place_new(data, [None] * 3, range(3), held, 0))[2] == "calibration"
+
+
+def test_new_pictures_of_one_group_cannot_be_tested(caplog: pytest.LogCaptureFixture) -> None:
+    data = data_of(*((f"{i}", "OK", "one lot", None) for i in range(30)))
+    with caplog.at_level(logging.WARNING):
+        placed = place_new(data, [None] * 30, [0] * 30, FEW, 0)
+    assert set(splits_of(placed)) == {"train"}
+    assert "none of the 30 new pictures is held out" in caplog.text
+
+
+def test_shares_are_those_of_the_inspector_before(
+    trained_bundle: Path, folded_bundle: Path, memory_bundle: Path
+) -> None:
+    shares = {
+        name: shares_of(Inspector.load(bundle), TrainOptions())
+        for name, bundle in (("held", trained_bundle), ("folds", folded_bundle), ("bank", memory_bundle))
+    }
+    splits = Counter(Inspector.load(trained_bundle).splits.values())
+    expected = splits["calibration"] / (splits["calibration"] + splits["train"])
+    assert shares["held"].calibration == pytest.approx(expected)
+    assert shares["folds"] == FEW
+    assert shares["bank"].defects_calibrate
+    assert 0 < shares["bank"].calibration < 0.5  # of the good parts alone
+    given = shares_of(Inspector.load(folded_bundle), TrainOptions(test=0.4, calibration=0.3))
+    assert given == Shares(0.4, 0.3, defects_calibrate=False)

@@ -89,7 +89,7 @@ def _add_other_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shadow",
         metavar="LOG",
-        help="judge the kept pictures of this log with the successor too, and list where it decides otherwise",
+        help="judge the kept pictures of this log with the successor too, and list what it decides otherwise",
     )
     parser.add_argument(
         "--disagreements",
@@ -140,9 +140,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.keep_refused is not None:
         check_bundle_place(args.keep_refused, force=args.force)
         if args.keep_refused.resolve() == args.output.resolve():
-            raise ConfigError(
-                "--keep-refused names the place of -o; a refused successor needs one of its own"
-            )
+            raise ConfigError("--keep-refused names the place of -o; expected one of its own")
     if args.report is not None:
         check_folder(args.report)
         check_apart(args.report, data=args.data, bundles=(args.bundle, args.output))

@@ -113,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
     from brightfield.learn.processes import processes
     from brightfield.learn.tracking import tracked_by
     from brightfield.pipeline.train_and_test import (
+        Kept,
         train_and_test,
     )  # imported after the data are read, as this takes a second
 
@@ -126,10 +127,9 @@ def run(args: argparse.Namespace) -> int:
             args.output,
             options,
             report=args.report,
-            resume=args.resume,
+            kept=Kept(args.resume, kept_features(args)),
             progress=progress,
             saved=saved,
-            kept_features=kept_features(args),
         )
     if not processes().first:
         return 0  # only the first of several processes prints the results

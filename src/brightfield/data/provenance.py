@@ -11,7 +11,7 @@ from typing import Any
 from brightfield.data.manifest import read_csv
 
 BY, AT, SOURCE = "judged_by", "judged_at", "source"
-"""The columns of a manifest that `brightfield dataset` writes; several names in one cell are separated by `; `."""
+"""The columns of a manifest that `brightfield dataset` writes; `; ` stands between several names."""
 
 MANIFEST = "manifest.csv"
 

@@ -76,7 +76,8 @@ class Check:
         better: Number of parts of which the reverse is true.
         p_value: One-sided p-value of no rise; for types corrected by Holm for their number.
         test: The test, `McNemar` or `DeLong`; empty where nothing was tested.
-        noticed: The smallest rise that would be noticed 4 times of 5; None where none would or it is unknown.
+        noticed: The smallest rise that would be noticed 4 times of 5; None where none would, and for the
+            AUROC and single types.
         outcome: `SHOWN`, `OPEN`, `WORSE` or `UNTESTED`.
     """
 
@@ -250,7 +251,8 @@ def _of_parts(
         _rate(f"{ESCAPES} of {kind}", passed[0][truth == kind], passed[1][truth == kind], demands)
         for kind in kinds
     ]
-    return tuple(checks), _corrected(each, demands) if len(kinds) > 1 else ()
+    types = _corrected(each, demands) if len(kinds) > 1 else ()
+    return tuple(_with_power(check, demands) for check in checks), types
 
 
 def _of_classes(
@@ -262,7 +264,8 @@ def _of_classes(
         _rate(f"{ERRORS} of {kind}", wrong[0][truth == kind], wrong[1][truth == kind], demands)
         for kind in sorted(set(before.truth))
     ]
-    return (_rate(ERRORS, wrong[0], wrong[1], demands),), _corrected(each, demands)
+    whole = _with_power(_rate(ERRORS, wrong[0], wrong[1], demands), demands)
+    return (whole,), _corrected(each, demands)
 
 
 def _rate(name: str, before: BoolArray, after: BoolArray, demands: Demands) -> Check:
@@ -284,10 +287,17 @@ def _rate(name: str, before: BoolArray, after: BoolArray, demands: Demands) -> C
         better=better,
         p_value=mid_p(worse, better),
         test="McNemar",
-        noticed=noticed_rise(n, min(worse, better) / n, demands.margin, demands.level),
     )
     is_beyond = is_worse(worse, better, n, demands.margin, demands.level)
     return replace(check, outcome=_outcome(is_beyond, high, demands))
+
+
+def _with_power(check: Check, demands: Demands) -> Check:
+    """Return the check of a rate with the smallest rise that would be noticed."""
+    if check.worse is None or check.better is None:
+        return check
+    flips = min(check.worse, check.better) / check.n
+    return replace(check, noticed=noticed_rise(check.n, flips, demands.margin, demands.level))
 
 
 def _ranked(before: Predictions, after: Predictions, demands: Demands) -> Check:

@@ -263,7 +263,7 @@ def _known_classes(inspector: Inspector, dataset: Dataset) -> Dataset:
             f"the inspector knows the classes {', '.join(inspector.classes)}; "
             f"the data set also has {', '.join(unknown)}"
         )
-    if inspector.normal is not None and inspector.normal not in labels and dataset.normal is not None:
+    if inspector.normal not in {None, *labels} and dataset.normal not in (None, inspector.normal):
         raise DataError(
             f"the inspector's normal class is {inspector.normal!r}, the data set's is {dataset.normal!r}: "
             f"rename the data set's to {inspector.normal!r}"

@@ -111,17 +111,16 @@ def extract(
     Raises:
         WriteError: If the disk has too little space.
     """
-    tell = progress or silent
-    net, frozen = freezer.net, freezer.features(preprocessing.tile)
+    tell, net = progress or silent, freezer.net
+    frozen = freezer.features(preprocessing.tile)
     starts = tile_offsets(cache, preprocessing)
-    width = net.head.spec.width(net.trunk.spec.channels)
-    shape = (len(views), int(starts[-1]), width)
+    shape = (len(views), int(starts[-1]), net.head.spec.width(net.trunk.spec.channels))
     key = _key(net, cache, preprocessing, shape, views)
     note, data = folder / f"{key}.json", folder / f"{key}.f16"
     done = _done(note, data, shape)
     kept = None if keeping is None else open_kept(keeping.folder, _kept_key(net, preprocessing, views))
     digests = [""] * len(cache) if keeping is None else keeping.digests
-    found = 0
+    found = 0  # images whose features are there already
     with writing(folder, _bytes(shape)):
         folder.mkdir(parents=True, exist_ok=True)
         with _opened(data, shape, anew=not done) as file:
@@ -133,15 +132,14 @@ def extract(
                 found += last - first - len(missing)
                 batches = tile_batches(cache, preprocessing, missing)
                 _extract(frozen, (normalise(batch, preprocessing) for batch in batches), views, into, missing)
+                _keep(kept, digests, missing, into)
                 file.flush()
                 os.fsync(file.fileno())
-                _keep(kept, [digests[i] for i in missing], [into.read(i) for i in missing if digests[i]])
                 write_atomically(note, json.dumps({"done": last}).encode())
                 tell("features", last, len(cache))
     if kept is not None:
         kept.used(digests)
         prune(kept.folder, kept.most)
-        log.info("the features of %d of %d images were kept from before", found, len(cache))
     # never written to, but torch warns about read-only arrays
     bank = np.memmap(data, dtype=np.float16, mode="r+", shape=shape)
     return FeatureBank(tuple(views), bank, starts, found)
@@ -183,13 +181,12 @@ def _copied(kept: KeptFeatures | None, digest: str, image: int, into: _Into) -> 
     return True
 
 
-def _keep(
-    kept: KeptFeatures | None, digests: Sequence[str], features: Sequence[npt.NDArray[np.float16]]
-) -> None:
+def _keep(kept: KeptFeatures | None, digests: Sequence[str], images: Sequence[int], into: _Into) -> None:
+    """Keep the features of some images that were written."""
     if kept is None:
         return
     try:
-        kept.keep([digest for digest in digests if digest], features)
+        kept.keep([digests[i] for i in images], [into.read(i) for i in images])
     except WriteError as error:  # the training itself does without
         log.warning("features are not kept for the next training: %s", error)
 

@@ -179,8 +179,8 @@ def shadow(
         tell("shadow", done, total)
     if not compared:
         raise DataError(
-            f"{log.shown} has {total} such entries, and of none is a picture there that can be read: log with "
-            "`--keep all`, or keep a share such as `--keep rejects+0.05`"
+            f"{log.shown} has {total} such entries, and of none is a picture there that can be read: log "
+            "with `--keep all`, or keep a share such as `--keep rejects+0.05`"
         )
     found.sort(key=_order)
     return Shadow(compared, tuple(found), without, tuple(unreadable), _who_is_right(found, parent.normal))

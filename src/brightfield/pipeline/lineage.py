@@ -69,9 +69,13 @@ def step_of(base: Inspector, bundle: Path, parts: OldAndNew, new: Dataset, place
     }
 
 
-def gate_in_short(gate: Gate) -> dict[str, Any]:
-    """Return the outcome of the gate for the lineage: what was asked, and each figure before and after."""
-    golden = gate.golden
+def gate_in_short(gate: Gate, golden: Dataset | None) -> dict[str, Any]:
+    """Return the outcome of the gate for the lineage: what was asked, and each figure before and after.
+
+    Args:
+        gate: The gate.
+        golden: The golden set, or None.
+    """
     return {
         "accepted": gate.accepted,
         "margin": gate.demands.margin,
@@ -83,7 +87,12 @@ def gate_in_short(gate: Gate) -> dict[str, Any]:
             check.name: {"before": check.before, "after": check.after, "outcome": check.outcome}
             for check in (*gate.checks, *gate.types)
         },
-        "golden": None
-        if golden is None
-        else {"n": golden.n, "broken": len(golden.broken), "mended": len(golden.mended)},
+        "golden": _golden_in_short(gate, golden),
     }
+
+
+def _golden_in_short(gate: Gate, golden: Dataset | None) -> dict[str, Any] | None:
+    if gate.golden is None or golden is None:
+        return None
+    counts = {name: len(getattr(gate.golden, name)) for name in ("broken", "mended", "wrong")}
+    return {"name": golden.name, "fingerprint": golden.fingerprint(), "n": gate.golden.n, **counts}

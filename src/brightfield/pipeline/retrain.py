@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from brightfield.bundle import check_replaceable
+from brightfield.bundle import check_replaceable, read_bundle
 from brightfield.data.dataset import Dataset
 from brightfield.evaluation.gate import Demands, Gate, Pair, compare_successor
 from brightfield.evaluation.run import Evaluation
@@ -123,20 +123,13 @@ def retrain(
     gate = compare_successor(tested.pair, asked.demands, tested.golden)
     step = {
         **step_of(base, Path(bundle), parts, new, made.data.placed),
-        "how": made.how,
-        **made.recorded,
-        "golden": None if golden is None else {"name": golden.name, "fingerprint": golden.fingerprint()},
-        "gate": gate_in_short(gate),
+        **{"how": made.how, **made.recorded, "gate": gate_in_short(gate, golden)},
         "seconds": round(time.perf_counter() - begin, 1),
     }
     inspector = with_step(made.inspector, base, step)
-    if tested.evaluation is not None:
-        inspector = inspector.with_metrics(tested.evaluation.metrics)
     written = Path(output) if gate.accepted else asked.keep_refused
-    if written is not None:
-        inspector.save(written)
     return Retrained(
-        inspector=inspector,
+        inspector=_saved(inspector, tested.evaluation, written),
         parent=base,
         gate=gate,
         by_origin=_by_origin(tested, made.data, asked.demands),
@@ -145,6 +138,15 @@ def retrain(
         bundle=written,
         notes=(*said_of(parts), *ready.notes, *_further(making, tested)),
     )
+
+
+def _saved(inspector: Inspector, evaluation: Evaluation | None, place: Path | None) -> Inspector:
+    """Return the inspector with the figures of its evaluation, saved where a place is given."""
+    measured = inspector if evaluation is None else inspector.with_metrics(evaluation.metrics)
+    if place is None:
+        return replace(measured, sha256=None)
+    measured.save(place)
+    return replace(measured, sha256=str(read_bundle(place).manifest["sha256"]))
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,10 @@ def power_sentences(gate: Gate) -> list[str]:
 
 def origin_sentences(origins: Mapping[str, Gate]) -> list[str]:
     """Return one sentence on the old and one on the new test pictures."""
+    found = {name: [_short(check) for check in gate.checks if check.test] for name, gate in origins.items()}
     return [
-        f"On the {name} test pictures alone ({gate.n:,}): {'; '.join(_short(c) for c in gate.checks if c.n)}."
-        for name, gate in origins.items()
+        f"On the {name} test pictures alone ({origins[name].n:,}): {'; '.join(figures)}."
+        for name, figures in found.items()
     ]
 
 
@@ -133,7 +134,8 @@ def _replayed(golden: Golden) -> str:
     better = f", {len(golden.mended)} that were wrong are right now" if golden.mended else ""
     wrong = f", {len(golden.wrong)} are wrong as before" if golden.wrong else ""
     right = golden.n - len(golden.wrong) - len(golden.mended)
-    return f"Golden set: of {golden.n:,} pictures all {right:,} that were decided rightly still are{better}{wrong}."
+    still = f"of {golden.n:,} pictures all {right:,} that were decided rightly still are"
+    return f"Golden set: {still}{better}{wrong}."
 
 
 def _power(check: Check, gate: Gate) -> Iterator[str]:
