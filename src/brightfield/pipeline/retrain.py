@@ -119,11 +119,13 @@ def retrain(
         same = {name: getattr(asked, name) for name in ("changed", "anew", "resume", "kept_features")}
         making = Making(base, Path(bundle), Path(output), ready, parts, tell, **same)
         made = make_successor(making, Path(folder))
+    made_at = time.perf_counter()
     tested = _tested(base, made, golden, tell)
     gate = compare_successor(tested.pair, asked.demands, tested.golden)
     step = {
         **step_of(base, Path(bundle), parts, new, made.data.placed),
         **{"how": made.how, **made.recorded, "gate": gate_in_short(gate, golden)},
+        "making_seconds": round(made_at - begin, 1),
         "seconds": round(time.perf_counter() - begin, 1),
     }
     inspector = with_step(made.inspector, base, step)
