@@ -60,15 +60,15 @@ class Lab:
         return np.array([int(s.label != self.dataset.normal) for s in self.dataset.samples], dtype=np.intp)
 
 
-def open_lab(dataset: Dataset, folder: Path, *, smoke: bool = False) -> Lab:
-    """Compute the features of a data set by the default recipe, pictures seen whole."""
+def open_lab(dataset: Dataset, folder: Path, *, side: int = 300, smoke: bool = False) -> Lab:
+    """Compute the features of a data set by the default recipe, pictures seen whole at `side` pixels."""
     recipe = RECIPES["fast"]
     trunk = build_trunk("test_resnet" if smoke else recipe.backbone)
     load_weights(trunk, "none" if smoke else None)
     spec = replace(recipe.head, members=MEMBERS).on(trunk.spec.strides, trunk.spec.fixed_size)
     spec = replace(spec, scales=(1.0,)) if smoke else spec
     net = build_network(trunk, 2, spec, pick_runtime())
-    side = 64 if smoke else 300
+    side = 64 if smoke else side
     rule = Preprocessing(8, side, False, side, 0, trunk.spec.mean, trunk.spec.std)
     cache = build_cache([s.path for s in dataset.samples], rule=rule, folder=folder / "pixels", progress=tell)
     how = recipe.how if isinstance(recipe.how, TrainHead) else TrainHead()

@@ -66,9 +66,7 @@ def cells(folder: Path, *, smoke: bool) -> Dataset:
     return load("elpv")
 
 
-def written(
-    dataset: Sequence[Sample], folder: Path, change: Callable[[np.ndarray], np.ndarray] | None
-) -> Path:
+def written(dataset: Sequence[Sample], folder: Path, change: Change | None = None) -> Path:
     """Write pictures into class folders, changed or as they are, and return the folder."""
     for i, sample in enumerate(dataset):
         place = folder / str(sample.label) / f"{i:05d}.png"

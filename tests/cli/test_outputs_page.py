@@ -101,6 +101,15 @@ def test_log(
     assert {*document, *summary, *summary["counts"], "n"} == set(text)
 
 
+def test_retrain(
+    brightfield: Callable[..., Any], memory_bundle: Path, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    words = ("retrain", memory_bundle, synthetic_parts, "-o", tmp_path / "new", "--margin", 0.9, "--json")
+    document = brightfield(*words, "--keep-features", "none").document
+    of_check, *_ = document["tests"]
+    assert set(document) | set(of_check) == first_column("`retrain --json`")
+
+
 def test_compare(brightfield: Callable[..., Any], synthetic_parts: Path) -> None:
     options = ("--backbone", "test_efficientnet", "--weights", "none", "--image-size", "48")
     with fake_method.registered(beside=["classifier"]):
