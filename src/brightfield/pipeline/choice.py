@@ -43,8 +43,8 @@ def choose_method(dataset: Dataset, options: TrainOptions) -> Choice:
     """Return the method that `--method` names; for `auto`, the one that suits the data set.
 
     Without known defects that is a method that learns from good parts alone; with few, good parts and a
-    classifier together; with many, a segmenter where they have masks, else the classifier, and so it is without
-    a normal class. A method that does not know
+    classifier together; with many, a segmenter where they have masks, else the classifier. Without a normal
+    class it is the classifier. A method that does not know
     one of the given options is left out.
     """
     if options.method != AUTO:
