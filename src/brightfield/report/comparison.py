@@ -19,6 +19,7 @@ from brightfield.evaluation.ranking import (
     agreements,
     by_type,
 )
+from brightfield.explain.overlay import data_uri
 from brightfield.progress import Progress
 from brightfield.report import charts
 from brightfield.report.comparison_text import (

@@ -13,6 +13,7 @@ from brightfield.decide.operating_point import WORDS, OperatingPoint
 from brightfield.evaluation import metrics
 from brightfield.evaluation.acceptance import MET, MISSED, OPEN
 from brightfield.evaluation.predictions import Predictions
+from brightfield.explain.overlay import data_uri
 from brightfield.report import charts
 from brightfield.report.agreement import agreement_section
 from brightfield.report.data_uri import data_uri

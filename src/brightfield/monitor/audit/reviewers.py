@@ -40,6 +40,10 @@ class Errors:
 def errors_of(known: Known, alpha: float) -> Errors:
     """Return the bounds of people's errors that their looks at known pieces give.
 
+    A part that passed and is called defective is looked at again, and two of three looks settle it. Known
+    defective pieces are looked at once; that two further looks miss what the first one found is reckoned as
+    if looks were independent. They are less likely to, as what one person finds is easy to see.
+
     Where none of a kind was shown, people are taken to make no error with that kind.
 
     Args:
@@ -47,7 +51,8 @@ def errors_of(known: Known, alpha: float) -> Errors:
         alpha: The probability that at some look any of the bounds is wrong, in (0, 1).
     """
     defective, good = np.asarray(known.defective), np.asarray(known.good)
-    missed = upper(known.missed, defective - known.missed, MISSED * alpha)
+    once = upper(known.missed, defective - known.missed, MISSED * alpha)
+    missed = once + (1.0 - once) * once**2  # found at the first look, and overruled by two more
     high = upper(known.alarmed, good - known.alarmed, ALARMED * alpha)
     confirmed = upper(known.confirmed, good - known.confirmed, ALARMED * alpha)
     return Errors(

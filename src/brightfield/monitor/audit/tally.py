@@ -82,7 +82,7 @@ class Known:
 
     Attributes:
         defective: How many defective pieces were looked at.
-        missed: How many of them were called good, or stayed undecided, when all looks were in.
+        missed: How many of them were called good, or stayed undecided.
         good: How many good pieces were looked at.
         alarmed: How many of them were called defective, or undecided, at the first look.
         confirmed: How many of them were called defective when all looks were in.
