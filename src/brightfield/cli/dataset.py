@@ -45,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     with VerdictLog(args.log, create=False) as verdicts, show_progress(args.quiet) as progress:
         written = write_dataset(verdicts, args.output, asked, minutes=args.group_minutes, progress=progress)
     if written.contradictory:
-        log.warning("%d pictures are left out, as people contradict each other", written.contradictory)
+        log.warning("left out, as people contradict each other on them: %d pictures", written.contradictory)
     if written.without_picture:
-        log.warning("%d judged parts are left out, as their picture is not kept", written.without_picture)
+        log.warning("left out, as their picture is not kept: %d judged parts", written.without_picture)
     if args.json:
         print(json.dumps({**vars(written), "folder": str(written.folder)}))
         return 0

@@ -63,6 +63,12 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         type=Path,
         help="the inspector (default: the one that judged last), for its heatmaps, classes and promises",
     )
+    _add_page_options(parser)
+    _add_bound_options(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_page_options(parser: argparse.ArgumentParser) -> None:
     pages = parser.add_argument_group("options of --next")
     pages.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="where the page is written")
     pages.add_argument(
@@ -80,6 +86,9 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     pages.add_argument(
         "--entries", metavar="ID", type=int, nargs="+", default=[], help="entries to show in any case"
     )
+
+
+def _add_bound_options(parser: argparse.ArgumentParser) -> None:
     bounds = parser.add_argument_group("options of --bound")
     bounds.add_argument(
         "--promise",
@@ -94,7 +103,6 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         default=0.95,
         help="confidence of the bounds (default: 0.95)",
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
