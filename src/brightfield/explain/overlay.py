@@ -217,5 +217,5 @@ def as_png(image: npt.NDArray[np.uint8]) -> bytes:
 
 def data_uri(picture: bytes) -> str:
     """Return the bytes of a PNG or JPEG file as a URI that holds them."""
-    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    kind = "jpeg" if picture.startswith(b"\xff\xd8") else "png"
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
