@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from brightfield.data.dataset import Dataset
+from brightfield.data.region import Region
 from brightfield.data.split import resplit
 from brightfield.decide.calibration import calibrate
 from brightfield.decide.fit_calibration import fit_calibrator
+from brightfield.decide.policy import parse_policy
 from brightfield.decide.scores import Scores
 from brightfield.errors import DataError
 from brightfield.learn.processes import processes
 from brightfield.learn.recipes import find_recipe
 from brightfield.methods.base import Job
 from brightfield.options import TrainOptions
-from brightfield.pipeline.preflight import Ready, make_learner, near_duplicates, prepare
+from brightfield.pipeline.preflight import make_learner, near_duplicates, prepare
 from brightfield.progress import Progress, silent
 
 RECIPE = "fast"
@@ -43,7 +47,13 @@ class OutOfFold:
 
 
 def out_of_fold(
-    dataset: Dataset, *, folder: Path | None = None, seed: int = 0, progress: Progress | None = None
+    dataset: Dataset,
+    *,
+    folder: Path | None = None,
+    seed: int = 0,
+    own: Mapping[str, Any] | None = None,
+    region: Region | None = None,
+    progress: Progress | None = None,
 ) -> OutOfFold:
     """Return calibrated probabilities of every image by classifiers that were trained without it.
 
@@ -55,46 +65,34 @@ def out_of_fold(
         folder: Where decoded images and features are kept, for another call on the same images; None for a
             temporary one.
         seed: The seed of folds and heads.
+        own: Options of the classifier, as for a training; its recipe has to train a head.
+        region: The region of interest; None for whole pictures.
         progress: Callback for progress reports.
 
     Raises:
         DataError: If there are fewer than two classes, a class is in one group, or an image cannot be read.
     """
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        return _out_of_fold(dataset, folder, seed, progress or silent)
-    with tempfile.TemporaryDirectory(prefix="brightfield-") as temporary:
-        return _out_of_fold(dataset, Path(temporary), seed, progress or silent)
-
-
-def _out_of_fold(dataset: Dataset, folder: Path, seed: int, progress: Progress) -> OutOfFold:
     options = TrainOptions(
         method="classifier",
         normal=dataset.normal,
-        policy="f1" if dataset.normal is not None else "auto",
+        policy="auto" if dataset.normal is None else "f1",
         seed=seed,
         test=0.0,
-        own={"recipe": find_recipe(RECIPE)},
+        own={"recipe": find_recipe(RECIPE), **(own or {})},
     )
-    whole = resplit(dataset)
-    learner = make_learner(whole, options)
-    ready = prepare(whole, learner, options, near_duplicates(whole, folder, progress))
-    fitted = learner.fit(_job(ready, options, folder, progress))
-    if fitted.out_of_fold is None:
-        raise DataError(f"recipe {RECIPE!r} gave no out-of-fold scores of {dataset.name}")
-    data = ready.calibration
-    labels = np.array([data.classes.index(str(s.label)) for s in data.samples])
-    calibrator = fit_calibrator(fitted.out_of_fold, labels, data.normal_index)
-    values = calibrate(calibrator, fitted.out_of_fold, data.normal_index)
-    if values.by_class is None:
-        raise DataError(f"{dataset.name} gave no probabilities; expected good and defective parts")
-    return OutOfFold(resplit(data), fitted.out_of_fold, np.asarray(values.by_class), labels)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _judged(resplit(dataset), options, region, folder, progress or silent)
+    with tempfile.TemporaryDirectory(prefix="brightfield-") as temporary:
+        return _judged(resplit(dataset), options, region, Path(temporary), progress or silent)
 
 
-def _job(ready: Ready, options: TrainOptions, folder: Path, progress: Progress) -> Job:
-    from brightfield.decide.policy import parse_policy
-
-    return Job(
+def _judged(
+    dataset: Dataset, options: TrainOptions, region: Region | None, folder: Path, progress: Progress
+) -> OutOfFold:
+    learner = make_learner(dataset, options)
+    ready = prepare(dataset, learner, options, near_duplicates(dataset, folder, progress))
+    job = Job(
         data=ready.data,
         policy=parse_policy(options.policy),
         seed=options.seed,
@@ -102,5 +100,16 @@ def _job(ready: Ready, options: TrainOptions, folder: Path, progress: Progress) 
         duplicates=ready.duplicates,
         folds=ready.folds,
         process_group=processes(),
+        region=region,
         progress=progress,
     )
+    scores = learner.fit(job).out_of_fold
+    if scores is None:
+        raise DataError(f"the recipe gives no out-of-fold scores of {dataset.name}; expected one with folds")
+    data = ready.calibration
+    labels = np.array([data.classes.index(str(s.label)) for s in data.samples])
+    calibrator = fit_calibrator(scores, labels, data.normal_index)
+    probabilities = calibrate(calibrator, scores, data.normal_index).by_class
+    if probabilities is None:
+        raise DataError(f"{dataset.name} gives no probabilities; expected good and defective parts")
+    return OutOfFold(resplit(data), scores, np.asarray(probabilities), labels)
