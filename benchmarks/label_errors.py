@@ -38,7 +38,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 def flipped(dataset: Dataset, seed: int) -> tuple[Dataset, Bools]:
-    """Return the data set with wrong labels, and which are wrong; nothing else that tells the class is left."""
+    """Return the data set with wrong labels, and which are wrong; nothing else tells the class."""
     rng = np.random.default_rng(seed)
     wrong = np.zeros(len(dataset), dtype=np.bool_)
     wrong[rng.choice(len(dataset), round(FLIPPED * len(dataset)), replace=False)] = True
