@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.metrics import roc_auc_score
 
 from brightfield.data.cache import build_cache
@@ -111,6 +112,7 @@ def scored(parts: Parts, labelled: npt.NDArray[np.intp], seed: int) -> Floats:
     how, bank = parts.recipe.how, parts.bank
     if not isinstance(how, TrainHead):
         raise ConfigError("the recipe trains no head on kept features")
+    torch.manual_seed(seed)
     head = HeadEnsemble(bank.values.shape[2], 2, parts.recipe.head)
     targets = np.eye(2, dtype=np.float32)[parts.defective[labelled].astype(int)]
     given = HeadTrainingData(
