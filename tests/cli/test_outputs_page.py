@@ -11,6 +11,7 @@ from typing import Any
 
 import fake_method
 import pytest
+from judged_log import judged_log
 
 PAGE = Path(__file__).parents[2] / "docs" / "outputs.md"
 
@@ -108,6 +109,18 @@ def test_retrain(
     document = brightfield(*words, "--keep-features", "none").document
     of_check, *_ = document["tests"]
     assert set(document) | set(of_check) == first_column("`retrain --json`")
+
+
+def test_review(brightfield: Callable[..., Any], tmp_path: Path) -> None:
+    judged_log(tmp_path)
+    document = brightfield("review", tmp_path / "line.db", "--bound", "--promise", "0.1", "--json").document
+    assert set(document) - {"log"} == first_column("`review --bound --json`")
+    named = set(names(section("`review --bound --json`")))
+    deeper = [document["parts"], document["looks"], *document["looks"].values(), *document["promises"]]
+    deeper += [document["promises"][0]["promise"], document["escape_rate"]]
+    assert set().union(*deeper) <= named
+    page = brightfield("review", tmp_path / "line.db", "--next", 3, "-o", tmp_path, "--json").document
+    assert set(page) <= named
 
 
 def test_compare(brightfield: Callable[..., Any], synthetic_parts: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -13,13 +15,19 @@ from rich.table import Table
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, stdout
 from brightfield.data.catalog import CATALOG, DATA_VARIABLE, MVTEC, data_root, fetch, locate
-from brightfield.errors import DataError
+from brightfield.errors import DataError, said_if_missing
 
 if TYPE_CHECKING:
     from brightfield.data.check import CheckReport
+    from brightfield.data.dataset import Dataset
     from brightfield.data.finding import Finding
+    from brightfield.pipeline.label_check import LabelReport
+    from brightfield.progress import Progress
+
+log = logging.getLogger(__name__)
 
 _SHOWN = 4
+_DOUBTS_SHOWN = 20
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -35,6 +43,11 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     checking.add_argument("data", metavar="DATA", help="a folder, a manifest or a catalog name")
     checking.add_argument("--normal", metavar="NAME", help="the class of good parts")
     checking.add_argument("--roi", metavar="FILE", help="a mask of the region of interest, as for train")
+    checking.add_argument(
+        "--labels",
+        action="store_true",
+        help="also name the labels that are probably wrong, by training on the other images (extra `train`)",
+    )
     listing = add_command(commands, "list", "list the public data sets of the catalog")
     fetching = add_command(commands, "fetch", "prepare a public data set, or explain how to get it")
     fetching.add_argument("name", metavar="NAME", help="a catalog name")
@@ -51,10 +64,16 @@ def run_check(args: argparse.Namespace) -> int:
     dataset = load(args.data, normal=args.normal)
     with show_progress(args.quiet) as progress:
         report = check_data(dataset, TrainOptions(normal=args.normal, roi=args.roi), progress=progress)
+        labels = None if report.spoils_training or not args.labels else _labels(dataset, args, progress)
+    if args.labels and labels is None:
+        log.warning("labels are not looked at before the errors are corrected")
     if args.json:
-        print(json.dumps(report.as_dict()))
-    else:
-        _print_report(report)
+        document = report.as_dict()
+        print(json.dumps(document if labels is None else {**document, "labels": labels.as_dict()}))
+        return 2 if report.spoils_training else 0
+    _print_report(report)
+    if labels is not None:
+        _print_labels(labels)
     return 2 if report.spoils_training else 0
 
 
@@ -136,6 +155,31 @@ def _finding_lines(findings: Iterable[Finding]) -> Iterable[str]:
         yield from (start + escape(_described(finding)) for finding in of_kind[:_SHOWN])
         if len(of_kind) > _SHOWN:
             yield f"{start}{len(of_kind) - _SHOWN} more; --json prints all"
+
+
+def _labels(dataset: Dataset, args: argparse.Namespace, progress: Progress) -> LabelReport:
+    from brightfield.data.region_mask import read_region
+
+    with said_if_missing():
+        from brightfield.pipeline.label_check import check_labels  # imported here, as it loads torch
+    region = None if args.roi is None else read_region(Path(args.roi))
+    return check_labels(dataset, region=region, progress=progress)
+
+
+def _print_labels(labels: LabelReport) -> None:
+    console = stdout()
+    if not labels.doubts:
+        console.print(f"labels: none of {labels.n} is expected to be wrong")
+        return
+    table = Table("image", "label", "more probable", "wrong with", title_justify="left")
+    table.title = (
+        f"labels: about {labels.expected:.0f} of {labels.n} are expected to be wrong; look at these first"
+    )
+    for doubt in labels.doubts[:_DOUBTS_SHOWN]:
+        table.add_row(escape(doubt.image), escape(doubt.label), escape(doubt.suggested), f"{doubt.wrong:.0%}")
+    console.print(table)
+    if (more := len(labels.doubts) - _DOUBTS_SHOWN) > 0:
+        console.print(f"{more} more; --json lists all")
 
 
 def _described(finding: Finding) -> str:

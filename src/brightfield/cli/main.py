@@ -30,6 +30,8 @@ COMMANDS = {
     "inspect": "judge images, one line each",
     "masks": "propose masks, to be corrected in a labelling tool",
     "log": "show, count, filter and export the verdicts in a log",
+    "review": "show people what to look at, take in what they say, and bound the escape rate",
+    "dataset": "make a data set of what people judged",
     "retrain": "train a successor from old and new pictures; it is written if it is no worse",
     "threshold": "choose the operating point again, without training",
     "arch": "show a network layer by layer: sizes, parameters, multiply-adds, receptive fields",

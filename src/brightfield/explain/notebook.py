@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from brightfield.explain.closest import GOOD, PART, boxed, pair
 from brightfield.explain.overlaid import overlaid
-from brightfield.explain.overlay import as_png, shrink
+from brightfield.explain.overlay import as_png, data_uri, shrink
 
 if TYPE_CHECKING:
     from brightfield.verdict import Verdict
@@ -72,8 +71,7 @@ def _pictures(verdict: Verdict) -> str:
 
 
 def _picture(name: str, picture: npt.NDArray[np.uint8]) -> str:
-    data = base64.b64encode(as_png(picture)).decode()
-    return f"<img alt='{name}' style='max-width:{SIDE}px' src='data:image/png;base64,{data}'>"
+    return f"<img alt='{name}' style='max-width:{SIDE}px' src='{data_uri(as_png(picture))}'>"
 
 
 def _closest(verdict: Verdict) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from typing import TypeVar
 
@@ -212,3 +213,9 @@ def as_png(image: npt.NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG", optimize=image.size <= _SMALL)
     return buffer.getvalue()
+
+
+def data_uri(picture: bytes) -> str:
+    """Return the bytes of a PNG or JPEG file as a URI that holds them."""
+    kind = "jpeg" if picture.startswith(b"\xff\xd8") else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"

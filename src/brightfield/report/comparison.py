@@ -19,6 +19,7 @@ from brightfield.evaluation.ranking import (
     agreements,
     by_type,
 )
+from brightfield.explain.overlay import data_uri
 from brightfield.progress import Progress
 from brightfield.report import charts
 from brightfield.report.comparison_text import (
@@ -30,7 +31,6 @@ from brightfield.report.comparison_text import (
     sentences,
     shown,
 )
-from brightfield.report.data_uri import data_uri
 from brightfield.report.disagreements import MOST_OF_A_KIND, Shown, disagreements
 from brightfield.report.html import environment
 from brightfield.report.quantities import duration, milliseconds, short_policy

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from brightfield.explain.overlay import TYPE_COLOURS, type_colour
-from brightfield.report.data_uri import data_uri
+from brightfield.explain.overlay import TYPE_COLOURS, data_uri, type_colour
 from brightfield.report.quantities import length
 from brightfield.report.report import Outlined
 from brightfield.report.wording import figure

@@ -13,9 +13,9 @@ from brightfield.decide.operating_point import WORDS, OperatingPoint
 from brightfield.evaluation import metrics
 from brightfield.evaluation.acceptance import MET, MISSED, OPEN
 from brightfield.evaluation.predictions import Predictions
+from brightfield.explain.overlay import data_uri
 from brightfield.report import charts
 from brightfield.report.agreement import agreement_section
-from brightfield.report.data_uri import data_uri
 from brightfield.report.defect_section import defect_section
 from brightfield.report.outline_groups import legend, outline_groups
 from brightfield.report.promises import promises

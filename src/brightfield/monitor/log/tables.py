@@ -125,3 +125,36 @@ events = Table(
     Column("at", _TEXT, nullable=False),
     Column("facts", _JSON),
 )
+
+shown = Table(
+    "shown",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=False),
+    Column("page", _TEXT, nullable=False),
+    Column("item", _TEXT, nullable=False),
+    Column("pool", _TEXT, nullable=False),
+    Column("entry_id", _ID, ForeignKey("entries.id"), index=True),
+    Column("piece", _TEXT),
+    Column("truth", _TEXT),
+    Column("first", _ID, ForeignKey("shown.id")),
+    Column("at", _TEXT, nullable=False),
+    UniqueConstraint("page", "item", name="uq_shown"),
+)
+"""One row a picture on a page for people to judge: an entry's, or a known piece's with its class.
+
+`first` is the row of the piece that is shown again because of what was said of it.
+"""
+
+looks = Table(
+    "looks",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=False),
+    Column("shown_id", _ID, ForeignKey("shown.id"), nullable=False),
+    Column("truth", _TEXT),
+    Column("by", _TEXT, nullable=False),
+    Column("at", _TEXT, nullable=False),
+    Column("seconds", Double()),
+    Column("heat", Boolean(), nullable=False),
+    UniqueConstraint("shown_id", "by", "at", name="uq_looks"),
+)
+"""One row a look at what was shown; without a class the person was not sure."""

@@ -1,0 +1,100 @@
+"""Labels that are probably wrong, from probabilities of networks that were not trained on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.errors import DataError
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+_LEAST = 1e-6
+
+
+@dataclass(frozen=True)
+class LabelErrors:
+    """How far labels can be trusted.
+
+    Attributes:
+        wrong: float64 (N,), the probability that each label is wrong, in [0, 1].
+        suggested: int (N,), the class that is most probable if the label is wrong.
+        expected: How many labels are wrong, as far as that can be known: the sum of `wrong`.
+        proposed: int (M,), the images to look at, the most doubtful first; as many as are expected.
+    """
+
+    wrong: FloatArray
+    suggested: IntArray
+    expected: float
+    proposed: IntArray
+
+
+def label_errors(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> LabelErrors:
+    """Return which labels are probably wrong.
+
+    The confident joint estimates how often an image of one class is labelled as another (Northcutt, Jiang and
+    Chuang, Confident learning: estimating uncertainty in dataset labels, 2021). The probabilities were
+    calibrated on labels with these errors: they tell how an image would be labelled. By the inverse of the
+    errors they become probabilities of the true class, and by Bayes' rule the probability that the label at
+    hand is an error. The sum of these is the expected number; as many are proposed, in the order of the
+    probability of their label.
+
+    So an image that is hard to tell does not count as an error: a label is only doubtful where the label of
+    another image like it would be another.
+
+    Args:
+        probabilities: (N, K), calibrated, out of fold.
+        labels: int (N,), the position of each image's label among the classes.
+
+    Raises:
+        DataError: If shapes disagree, rows do not add up to 1, or a class has no image.
+    """
+    p, y = _checked(probabilities, labels)
+    rows = np.arange(len(y))
+    joint = confident_joint(p, y)
+    transition = joint.T / joint.sum(axis=0)[:, None]  # (K true, K label)
+    true = np.clip(p @ np.linalg.pinv(transition), _LEAST, None)  # (N, K)
+    true /= true.sum(axis=1, keepdims=True)
+    posterior = true * transition[:, y].T
+    posterior /= posterior.sum(axis=1, keepdims=True)
+    wrong = 1.0 - posterior[rows, y]
+    others = posterior.copy()
+    others[rows, y] = -1.0
+    order = np.argsort(p[rows, y], kind="stable")
+    expected = float(wrong.sum())
+    return LabelErrors(wrong, others.argmax(axis=1), expected, order[: round(expected)])
+
+
+def confident_joint(probabilities: FloatArray, labels: IntArray) -> FloatArray:
+    """Return how many images of each label are confidently of each class, (K label, K class).
+
+    An image counts for the class with the greatest probability among those in which it is as sure as the
+    images of that label are on average. Rows are scaled to the number of images with that label.
+    """
+    classes = probabilities.shape[1]
+    average = np.array([probabilities[labels == k, k].mean() for k in range(classes)])
+    sure = probabilities >= average - 1e-12
+    best = np.where(sure, probabilities, -1.0).argmax(axis=1)
+    counted = np.zeros((classes, classes))
+    counts = sure.any(axis=1)
+    np.add.at(counted, (labels[counts], best[counts]), 1.0)
+    # where no image is confidently of a class, or of a label, nothing speaks against the label
+    unsaid = (counted.sum(axis=0) == 0) | (counted.sum(axis=1) == 0)
+    counted[unsaid, unsaid] += 1.0
+    return np.asarray(counted * (np.bincount(labels, minlength=classes) / counted.sum(axis=1))[:, None])
+
+
+def _checked(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
+    p, y = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.intp)
+    if p.ndim != 2 or y.shape != p.shape[:1]:
+        raise DataError(f"probabilities are {p.shape} and labels {y.shape}; expected (N, K) and (N,)")
+    if not np.allclose(p.sum(axis=1), 1.0, atol=1e-3) or p.min(initial=0.0) < 0:
+        raise DataError("an image's probabilities do not add up to 1, or one is negative; expected neither")
+    counted = np.bincount(y, minlength=p.shape[1]) if len(y) and y.min() >= 0 else np.zeros(p.shape[1])
+    if len(counted) != p.shape[1] or not counted.all():
+        found = np.count_nonzero(counted)
+        raise DataError(f"labels are of {found} classes; expected {p.shape[1]}, each with images")
+    return p, y

@@ -1,0 +1,163 @@
+"""The audit of a log: what the looks in it prove of the inspector that judged last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from brightfield.inspector import Inspector
+from brightfield.monitor.audit.bounds import Audit, audit, audits
+from brightfield.monitor.audit.promise import Promise, Standing, standing
+from brightfield.monitor.audit.settled import Kind, Seen, evidence_of
+from brightfield.monitor.audit.tally import Evidence
+from brightfield.monitor.log.records import Filter
+from brightfield.monitor.log.store import VerdictLog
+from brightfield.monitor.review.cases import Case, find_cases
+from brightfield.monitor.review.meant import classes_of, entries_meant
+from brightfield.verdict import Decision
+
+
+@dataclass(frozen=True)
+class LogAudit:
+    """What the looks in a log prove.
+
+    Attributes:
+        evidence: The counts of looks.
+        whole: The bounds of all parts.
+        by_type: The bounds of each defect type, corrected for being many.
+        by_station: The same of each station, where there are several.
+        promises: How each promise stands.
+        notes: What the bounds rest on.
+    """
+
+    evidence: Evidence
+    whole: Audit
+    by_type: dict[str, Audit]
+    by_station: dict[str, Audit]
+    promises: tuple[Standing, ...]
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the audit as JSON types."""
+        found = self.evidence
+        looks = {
+            name: {"defective": one.defective, "good": one.good, "undecided": one.unsettled}
+            for name, one in (("passed", found.passed), ("rejected", found.rejected))
+        }
+        known = found.known
+        return {
+            "parts": {"passed": found.n_passed, "rejected": found.n_rejected},
+            "looks": {
+                **looks,
+                "known_defective": {"n": known.defective, "missed": known.missed},
+                "known_good": {"n": known.good, "alarms": known.alarmed, "confirmed": known.confirmed},
+                "twice": {
+                    "n": sum(p.differing + p.alike for p in (found.passed_twice, found.rejected_twice)),
+                    "differing": found.passed_twice.differing + found.rejected_twice.differing,
+                },
+            },
+            **self.whole.as_dict(),
+            "by_type": {name: one.as_dict() for name, one in self.by_type.items()},
+            "by_station": {name: one.as_dict() for name, one in self.by_station.items()},
+            "promises": [one.as_dict() for one in self.promises],
+            "notes": list(self.notes),
+        }
+
+
+def audit_log(
+    log: VerdictLog,
+    inspector: Inspector | None = None,
+    promises: Sequence[Promise] = (),
+    confidence: float = 0.95,
+) -> LogAudit:
+    """Return what the looks in a log prove of one inspector.
+
+    Args:
+        log: The log.
+        inspector: The inspector; None for the one that judged last.
+        promises: Promises beside those of the inspector's own operating point.
+        confidence: The confidence of the bounds, in (0, 1).
+
+    Raises:
+        DataError: If the log is empty, or the inspector judged none of its entries.
+        ConfigError: If the inspector takes no decisions, or the confidence is out of range.
+    """
+    meant = entries_meant(log, inspector)
+    normal, _ = classes_of(log, meant, inspector, None)
+    cases = [case for case in find_cases(log.database) if _is_meant(case, meant)]
+    seen = [case.seen for case in cases if case.seen is not None]
+    whole = _evidence(log, meant, seen, normal)
+    types = sorted(set(whole.passed.types) | set(whole.rejected.types))
+    stations = _stations(log, meant)
+    found = audit(whole, confidence)
+    return LogAudit(
+        evidence=whole,
+        whole=found,
+        by_type=audits({name: whole.of_type(name) for name in types}, confidence),
+        by_station=audits(
+            {
+                name: _evidence(log, replace(meant, station=name), _at_station(seen, name), normal)
+                for name in stations
+            },
+            confidence,
+        ),
+        promises=tuple(standing(one, whole) for one in (*_own_promises(inspector), *promises)),
+        notes=tuple(_notes(whole, cases, bool(found.raised))),
+    )
+
+
+def _is_meant(case: Case, meant: Filter) -> bool:
+    """Return whether a case counts: a known piece, or an entry of the inspector."""
+    return case.entry_id is None or meant.inspector is None or case.inspector == meant.inspector
+
+
+def _evidence(log: VerdictLog, meant: Filter, seen: Sequence[Seen], normal: str) -> Evidence:
+    counts = log.counts(("decision",), meant)
+    passed = counts.get((str(Decision.OK),), 0)
+    return evidence_of(
+        seen, passed, sum(n for (name,), n in counts.items() if name is not None) - passed, normal
+    )
+
+
+def _stations(log: VerdictLog, meant: Filter) -> list[str]:
+    named = sorted(name for (name,) in log.counts(("station",), meant) if name is not None)
+    return named if len(named) > 1 else []
+
+
+def _at_station(seen: Sequence[Seen], name: str) -> list[Seen]:
+    """Return the looks at parts of one station, and those at known pieces, which belong to all."""
+    return [one for one in seen if one.kind is Kind.KNOWN or one.station == name]
+
+
+def _own_promises(inspector: Inspector | None) -> list[Promise]:
+    point = None if inspector is None else inspector.operating_point
+    return [] if point is None else [Promise.of(guarantee) for guarantee in point.guarantees]
+
+
+def _notes(evidence: Evidence, cases: Sequence[Case], raised: bool) -> list[str]:
+    notes = []
+    if not evidence.known.defective:
+        notes.append("no known defective piece was looked at: people are taken to miss no defect")
+    if not evidence.known.good:
+        notes.append("no known good piece was looked at: people are taken to call no good part defective")
+    if not evidence.passed.n:
+        notes.append("no part that passed was drawn at random and looked at: nothing is known of escapes")
+    if not evidence.rejected.n:
+        notes.append(
+            "no part that did not pass was drawn at random and looked at: nothing is known of overkill"
+        )
+    if raised:
+        notes.append(
+            "looks at the same part differ more often than known pieces explain: real parts are harder to "
+            "judge, so people's errors count for more; add harder known pieces"
+        )
+    undecided = int(evidence.passed.unsettled + evidence.rejected.unsettled)
+    if undecided:
+        notes.append(
+            f"{undecided} parts are undecided and count as what is worse; the next page shows them again"
+        )
+    waiting = sum(case.waiting for case in cases)
+    if waiting:
+        notes.append(f"{waiting} pictures are on pages whose files have not come back")
+    return notes

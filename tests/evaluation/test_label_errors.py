@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from brightfield.errors import DataError
+from brightfield.evaluation.label_errors import confident_joint, label_errors
+
+
+def test_the_confident_joint_is_the_one_counted_by_hand() -> None:
+    p = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.6, 0.4], [0.1, 0.9], [0.3, 0.7], [0.8, 0.2]])
+    y = np.array([0, 0, 0, 0, 1, 1, 1])
+    # on average images labelled 0 have 0.6 for 0, those labelled 1 have 0.6 for 1. Sure of 0: rows 0, 1, 3
+    # and 6; sure of 1: rows 2, 4 and 5. So 3 and 1 of those labelled 0, and 1 and 2 of those labelled 1
+    assert confident_joint(p, y) == pytest.approx(np.array([[3.0, 1.0], [1.0, 2.0]]))
+
+
+def test_rows_of_the_joint_are_scaled_to_the_labels() -> None:
+    p = np.array([[0.9, 0.1], [0.5, 0.5], [0.1, 0.9], [0.5, 0.5]])
+    y = np.array([0, 0, 1, 1])
+    # the images in doubt are sure of nothing: 1 of 2 counts in each row
+    assert confident_joint(p, y) == pytest.approx(np.diag([2.0, 2.0]))
+
+
+def line(n: int, noise: float, seed: int, classes: int = 2) -> tuple[np.ndarray, ...]:
+    """Return probabilities of labels with noise, exactly calibrated; the labels, and which are wrong."""
+    rng = np.random.default_rng(seed)
+    true = rng.choice(classes, n, p=[0.7, *[0.3 / (classes - 1)] * (classes - 1)])
+    logits = rng.normal(0, 1, (n, classes))
+    logits[np.arange(n), true] += 3.5
+    prior = np.log(np.bincount(true, minlength=classes) / n)
+    of_true = np.exp(3.5 * logits + prior)  # the posterior of normal scores that lie 3.5 apart
+    of_true /= of_true.sum(axis=1, keepdims=True)
+    transition = np.full((classes, classes), noise / (classes - 1))
+    np.fill_diagonal(transition, 1 - noise)
+    wrong = rng.random(n) < noise
+    shift = rng.integers(1, classes, n) if classes > 2 else np.ones(n, dtype=int)
+    labels = np.where(wrong, (true + shift) % classes, true)
+    return of_true @ transition, labels, wrong, true
+
+
+@pytest.mark.parametrize(("noise", "classes"), [(0.05, 2), (0.1, 2), (0.05, 4), (0.0, 2)])
+def test_the_expected_number_is_how_many_are_wrong(noise: float, classes: int) -> None:
+    p, labels, wrong, true = line(6000, noise, 1, classes)
+    found = label_errors(p, labels)
+    assert found.expected == pytest.approx(wrong.sum(), abs=0.1 * wrong.sum() + 1)
+    assert len(found.proposed) == round(found.expected)
+    if noise:
+        assert wrong[found.proposed].mean() > 0.75
+        assert found.wrong[found.proposed[0]] > 0.9
+        right = found.suggested[wrong] == true[wrong]
+        assert right.mean() > 0.9, "the true class is suggested"
+
+
+def test_images_that_are_hard_to_tell_are_no_errors() -> None:
+    rng = np.random.default_rng(0)
+    probability = rng.uniform(0.2, 0.8, 2000)
+    labels = (rng.random(2000) < probability).astype(int)
+    sure = np.concatenate((np.full(1000, 0.001), np.full(1000, 0.999)))
+    p = np.concatenate((probability, sure))
+    y = np.concatenate((labels, np.repeat([0, 1], 1000)))
+    found = label_errors(np.stack((1 - p, p), axis=1), y)
+    assert (1 - p[y == 1]).sum() + p[y == 0].sum() > 700, (
+        "as many labels are not the more probable one by chance"
+    )
+    assert found.expected < 200
+
+
+def test_a_label_without_any_sure_image_is_taken_as_it_is() -> None:
+    p = np.array([[0.9, 0.1], [0.8, 0.2], [0.95, 0.05]])
+    found = label_errors(p, [0, 0, 1])
+    assert np.isfinite(found.wrong).all()
+
+
+@pytest.mark.parametrize(
+    ("p", "y", "said"),
+    [
+        ([[0.5, 0.5]], [0, 1], "expected (N, K) and (N,)"),
+        ([[0.9, 0.9]], [0], "do not add up to 1"),
+        ([[0.5, 0.5], [0.5, 0.5]], [0, 0], "labels are of 1 classes; expected 2"),
+        ([[0.5, 0.5]], [-1], "labels are of 0 classes"),
+    ],
+)
+def test_wrong_input_is_said(p: list[list[float]], y: list[int], said: str) -> None:
+    with pytest.raises(DataError) as raised:
+        label_errors(p, y)
+    assert said in str(raised.value)

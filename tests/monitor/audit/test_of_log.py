@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from judged_log import judged_log, known_pieces, looked_at, verdict
+
+from brightfield.data.load import load
+from brightfield.errors import DataError
+from brightfield.monitor.audit.bounds import audit
+from brightfield.monitor.audit.of_log import audit_log
+from brightfield.monitor.audit.promise import Promise
+from brightfield.monitor.audit.tally import Evidence, Known, Looks
+from brightfield.monitor.log.store import VerdictLog
+from brightfield.monitor.review.make import Asked, make_page
+from brightfield.monitor.review.shares import parse_shares
+from brightfield.monitor.review.take_in import take_in
+
+
+def test_what_people_said_becomes_the_bound(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path, passed=60, rejected=20, escapes=6, overkills=4)
+    known = load(known_pieces(tmp_path / "known", good=6, defective=6))
+    shares = parse_shares("passed=0.6 rejected=0.2 known=0.2")
+    for day in range(1, 10):
+        page = make_page(log, tmp_path, Asked(20, shares, known, seed=day))
+        take_in(log, looked_at(log, page.path, truth, by="AB"[day % 2], day=day))
+    found = audit_log(log)
+    # all parts were looked at in the end, and all escapes twice
+    assert found.evidence.passed == Looks(6, 54, 0, {"pit": 6.0})
+    assert found.evidence.rejected == Looks(16, 4, 0, {"pit": 16.0})
+    assert (found.evidence.n_passed, found.evidence.n_rejected) == (60, 20)
+    assert found.evidence.known.missed == found.evidence.known.alarmed == 0
+    assert found.evidence.known.defective > 6
+    assert found.whole.escape_rate.value == pytest.approx(6 / 22)
+    assert found.whole.escape_rate.high == audit(found.evidence).escape_rate.high
+    assert set(found.by_type) == {"pit"}
+    assert set(found.by_station) == {"east", "west"}
+    assert found.by_type["pit"].confidence == pytest.approx(1 - 0.05 / 8)
+    assert not any("taken to" in note for note in found.notes)
+
+
+def test_uncertain_parts_do_not_speak_for_others(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path)
+    page = make_page(log, tmp_path, Asked(10, parse_shares("passed=0.2 uncertain=0.8"), seed=1))
+    take_in(log, looked_at(log, page.path, truth))
+    assert audit_log(log).evidence.looks == 2
+
+
+def test_a_first_call_of_defective_is_undecided(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path, escapes=60)
+    page = make_page(log, tmp_path, Asked(10, parse_shares("passed=1"), seed=1))
+    take_in(log, looked_at(log, page.path, truth))
+    found = audit_log(log)
+    assert found.evidence.passed == Looks(0, 0, 10)
+    assert any("10 parts are undecided" in note for note in found.notes)
+    assert found.whole.escape_rate.value is not None
+
+
+def test_without_looks_it_is_said_what_is_missing(tmp_path: Path) -> None:
+    log, _ = judged_log(tmp_path)
+    found = audit_log(log, promises=[Promise("escape", 0.02)])
+    assert found.evidence == Evidence(60, 20, Looks(), Looks(), Known())
+    assert len([note for note in found.notes if note.startswith("no ")]) == 4
+    (standing,) = found.promises
+    assert (standing.outcome, standing.more) == ("open", None)
+    assert found.as_dict()["escape_rate"] == {"value": None, "low": 0.0, "high": 1.0}
+
+
+def test_the_audit_is_of_the_inspector_that_judged_last(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path)
+    page = make_page(log, tmp_path, Asked(10, parse_shares("passed=1"), seed=1))
+    take_in(log, looked_at(log, page.path, truth))
+    log.record(verdict(0.1, inspector="cd" * 32), part="new")
+    found = audit_log(log)
+    assert (found.evidence.n_passed, found.evidence.n_rejected, found.evidence.looks) == (1, 0, 0)
+
+
+def test_an_empty_log_is_said(tmp_path: Path) -> None:
+    with VerdictLog(tmp_path / "empty.db") as log, pytest.raises(DataError, match="has no entries"):
+        audit_log(log)

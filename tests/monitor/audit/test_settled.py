@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from brightfield.monitor.audit.settled import (
+    Kind,
+    Opinion,
+    Seen,
+    Settled,
+    evidence_of,
+    needs_second_look,
+    settled,
+    settled_of,
+)
+from brightfield.monitor.audit.tally import Known, Looks, Pairs
+
+
+def looks(*said: str | None, again: bool = False) -> tuple[Opinion, ...]:
+    """Return opinions in order; all after the first were asked for because of it, where `again` is set."""
+    return tuple(Opinion("A", f"2026-01-0{i + 1}", truth, again and i > 0) for i, truth in enumerate(said))
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (["OK"], Settled(False, "OK")),
+        (["pit"], Settled(True, "pit")),
+        ([None], Settled(None, None)),
+        (["OK", "pit"], Settled(None, None)),
+        (["OK", None], Settled(False, "OK")),
+        (["pit", "OK", "crack"], Settled(True, "pit")),
+        (["crack", "OK", "pit", "pit"], Settled(True, "pit")),
+    ],
+)
+def test_most_looks_decide(said: list[str | None], expected: Settled) -> None:
+    assert settled(looks(*said), "OK") == expected
+
+
+def test_a_defect_that_passed_takes_a_second_look() -> None:
+    once, twice = Seen(Kind.PASSED, looks("pit")), Seen(Kind.PASSED, looks("pit", "pit"))
+    assert needs_second_look(once, "OK")
+    assert settled_of(twice, "OK") == Settled(True, "pit")
+    assert not needs_second_look(Seen(Kind.PASSED, looks("OK")), "OK")
+    assert needs_second_look(Seen(Kind.PASSED, looks("pit", "OK")), "OK")
+    assert not needs_second_look(Seen(Kind.REJECTED, looks("pit")), "OK")
+    assert needs_second_look(Seen(Kind.REJECTED, looks(None)), "OK")
+
+
+def test_known_good_pieces_are_treated_like_parts_that_passed() -> None:
+    assert needs_second_look(Seen(Kind.KNOWN, looks("pit"), truth="OK"), "OK")
+    assert not needs_second_look(Seen(Kind.KNOWN, looks("pit"), truth="pit"), "OK")
+    assert not needs_second_look(Seen(Kind.KNOWN, looks("OK"), truth="pit"), "OK")
+
+
+def test_looks_become_counts() -> None:
+    seen = [
+        Seen(Kind.PASSED, looks("OK")),
+        Seen(Kind.PASSED, looks("OK", "OK")),
+        Seen(Kind.PASSED, looks("pit", again=True)),
+        Seen(Kind.PASSED, looks("pit", "pit", again=True)),
+        Seen(Kind.PASSED, looks("pit", "OK", "OK", again=True)),
+        Seen(Kind.PASSED, looks("pit", "pit"), random=False),
+        Seen(Kind.REJECTED, looks("pit")),
+        Seen(Kind.REJECTED, looks("crack", "OK")),
+        Seen(Kind.REJECTED, looks(None)),
+        Seen(Kind.REJECTED, looks("OK")),
+        Seen(Kind.KNOWN, looks("pit"), truth="pit"),
+        Seen(Kind.KNOWN, looks("OK"), truth="pit"),
+        Seen(Kind.KNOWN, looks(None), truth="pit"),
+        Seen(Kind.KNOWN, looks("OK"), truth="OK"),
+        Seen(Kind.KNOWN, looks("pit", "pit", again=True), truth="OK"),
+        Seen(Kind.KNOWN, looks("pit", "OK", "OK", again=True), truth="OK"),
+    ]
+    found = evidence_of(seen, 900, 100, "OK")
+    assert (found.n_passed, found.n_rejected) == (900, 100)
+    assert found.passed == Looks(1, 3, 1, {"pit": 1.0})
+    assert found.rejected == Looks(1, 1, 2, {"pit": 1.0})
+    assert found.known == Known(defective=3, missed=2, good=3, alarmed=2, confirmed=1)
+
+
+def test_only_looks_that_did_not_depend_on_each_other_make_pairs() -> None:
+    seen = [
+        Seen(Kind.PASSED, looks("pit", "OK", again=True)),
+        Seen(Kind.PASSED, looks("OK", "OK")),
+        Seen(Kind.REJECTED, looks("pit", "OK", "pit")),
+        Seen(Kind.REJECTED, looks("pit", "crack")),
+        Seen(Kind.REJECTED, looks("pit", None)),
+    ]
+    found = evidence_of(seen, 900, 100, "OK")
+    assert found.passed_twice == Pairs(differing=0, alike=1)
+    assert found.rejected_twice == Pairs(differing=1, alike=1), "two types are both defective"
