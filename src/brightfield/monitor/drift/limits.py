@@ -1,0 +1,186 @@
+"""The limits of all charts together, by resampling the reference, for one false alarm in so many parts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.monitor.drift.charts import Design, Parts, inflation, start, step
+from brightfield.monitor.drift.neighbours import Alike
+from brightfield.monitor.drift.ranks import NormalScores
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+
+REFERENCES = 100
+"""How many references are drawn, each from the one that is known: it could as well have been another."""
+
+STREAMS = 40
+"""How many lines are imagined for each of them."""
+
+KEPT = 0.9
+"""For this share of the references the run length is kept."""
+
+SHARE_SEEN = 0.05
+FEWEST_PARTS, MOST_PARTS = 200, 500
+"""A line is imagined for that share of the run length, within these bounds."""
+
+USUAL = 0.8
+"""The quantile of a chart's maximum in which its statistics are measured, beside those of other charts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """What lines are drawn from: the pictures of the reference.
+
+    Attributes:
+        values: Each picture's values, before they become normal scores, (N, P + C).
+        embedded: How many of them are of the embedding, P.
+        active: Whether a CUSUM's value says something of the picture, bool (N, C).
+        kinds: A number for what each picture is said to show, (N,): values are relative to its kind.
+        rejected: Whether it is rejected, bool (N,).
+        classes: A number for what each picture really shows, (N,); 0 for good parts.
+        blocks: A number for what was taken together, (N,), such as a part: it is drawn together too.
+    """
+
+    values: FloatArray = field(repr=False)
+    embedded: int
+    active: BoolArray = field(repr=False)
+    kinds: IntArray = field(repr=False)
+    rejected: BoolArray = field(repr=False)
+    classes: IntArray = field(repr=False)
+    blocks: IntArray = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """The limits of the charts.
+
+    Attributes:
+        design: What the charts are made for.
+        of_charts: The limit of each chart, (K,).
+        alike: How alike neighbours were taken to be.
+    """
+
+    design: Design
+    of_charts: FloatArray
+    alike: Alike
+
+
+def limits(pool: Pool, groups: IntArray, run_length: float, alike: Alike, seed: int = 0) -> Limits:
+    """Return the limits with which all charts together alarm once in `run_length` parts in control.
+
+    The reference is drawn again for some of the lines, as a finite one is off by chance and a chart would sum
+    that up; nine in ten of them keep the run length: Gandy and Kvaloy, Guaranteed conditional performance of
+    control charts via bootstrap methods, 2013. A run's length is nearly geometric, so the share of lines with
+    an alarm within a few parts tells the mean.
+
+    Args:
+        pool: The reference.
+        groups: The group of each chart, (K,), from 0 on: each group is to alarm as rarely.
+        run_length: The mean number of parts to a false alarm of any chart.
+        alike: How alike neighbours of the line are.
+        seed: Of the draws.
+    """
+    parts = round(min(max(SHARE_SEEN * run_length, FEWEST_PARTS), MOST_PARTS))
+    spread = inflation(alike.shares[: pool.embedded], alike.length)
+    design = Design(spread, pool.active.shape[1], float(pool.rejected.mean()))
+    highest = maxima(pool, design, alike, parts, seed)  # (B, S, K)
+    of_charts = shared_limits(highest, groups, 1 - math.exp(-parts / run_length))
+    return Limits(design, of_charts, alike)
+
+
+def shared_limits(highest: FloatArray, groups: IntArray, share: float) -> FloatArray:
+    """Return limits (K,) that `share` of the lines pass at one chart at least, for nine in ten references.
+
+    Each group of charts is passed as rarely. Within a group each chart's statistic is measured in its own
+    usual maximum.
+
+    Args:
+        highest: The highest statistic of each chart on each line of each reference, (B, S, K).
+        groups: The group of each chart, (K,).
+        share: The share of lines, in (0, 1).
+    """
+    usual = np.maximum(np.quantile(highest, USUAL, axis=(0, 1)), 1e-9)  # (K,)
+    relative = highest / usual
+    of_groups = np.stack(
+        [relative[..., groups == g].max(axis=-1) for g in range(int(groups.max()) + 1)], axis=-1
+    )  # (B, S, G)
+    descending = -np.sort(-of_groups.reshape(-1, of_groups.shape[-1]), axis=0)  # (B S, G)
+    higher = [np.searchsorted(-d, -of_groups[..., g]) for g, d in enumerate(descending.T)]
+    rank = np.stack(higher).min(axis=0)  # (B, S): the fewest lines that are higher at some group
+    passed = np.sort(rank, axis=1)[:, int(share * rank.shape[1])]  # (B,)
+    allowed = int(np.quantile(passed, 1 - KEPT))
+    return np.asarray(usual * descending[allowed, groups])
+
+
+def maxima(pool: Pool, design: Design, alike: Alike, parts: int, seed: int) -> FloatArray:
+    """Return the highest statistic of each chart within so many parts on imagined lines, (B, S, K)."""
+    rng = np.random.default_rng(seed)
+    scores = np.stack([_as_seen_by(pool, _drawn(pool, rng)) for _ in range(REFERENCES)])  # (B, N, P + C)
+    of = np.repeat(np.arange(REFERENCES), STREAMS)  # the reference of each stream
+    draw = _drawing(pool, len(of), rng)
+    state = start(design, len(of))
+    highest = np.zeros((1, 1))
+    lot = draw()
+    own, common = np.sqrt(1 - alike.shares), np.sqrt(alike.shares)
+    alike_rejects = float(alike.shares.mean())
+    for _ in range(parts):
+        row = draw()
+        values, rejected = scores[of, row], pool.rejected[row]
+        if not alike.independent:
+            lot = np.where(rng.random(len(of)) < 1 / alike.length, draw(), lot)
+            values = own * values + common * scores[of, lot]
+            rejected = np.where(rng.random(len(of)) < alike_rejects, pool.rejected[lot], rejected)
+        state, now = step(design, state, Parts(values, pool.active[row], rejected))
+        highest = np.maximum(highest, now)
+    return highest.reshape(REFERENCES, STREAMS, -1)
+
+
+def _drawing(pool: Pool, streams: int, rng: np.random.Generator) -> Callable[[], IntArray]:
+    """Return a function that draws a picture for each stream, (S,).
+
+    Every other stream has the reference's shares of good and of defective parts. In the others these shares
+    are drawn from all that there are, as they may change without any drift.
+    """
+    names, class_of = np.unique(pool.classes, return_inverse=True)
+    by_class = np.argsort(class_of, kind="stable")
+    counts = np.bincount(class_of)
+    starts = np.cumsum(counts) - counts
+    shares = np.tile(counts / counts.sum(), (streams, 1))  # (S, classes)
+    if len(names) > 1 and names[0] == 0:
+        defective = rng.random(streams // 2)
+        types = rng.dirichlet(np.ones(len(names) - 1), size=len(defective))
+        shares[1::2][: len(defective)] = np.column_stack([1 - defective, defective[:, None] * types])
+    bounds = np.cumsum(shares, axis=1)[:, :-1]
+
+    def draw() -> IntArray:
+        chosen = (rng.random(streams)[:, None] > bounds).sum(axis=1)
+        return np.asarray(by_class[starts[chosen] + (rng.random(streams) * counts[chosen]).astype(np.int64)])
+
+    return draw
+
+
+def _drawn(pool: Pool, rng: np.random.Generator) -> IntArray:
+    """Return rows of a reference that could as well have been taken, drawn by blocks, about (N,)."""
+    names, block_of = np.unique(pool.blocks, return_inverse=True)
+    by_block = np.split(np.argsort(block_of, kind="stable"), np.cumsum(np.bincount(block_of))[:-1])
+    return np.concatenate([by_block[b] for b in rng.integers(len(names), size=len(names))])
+
+
+def _as_seen_by(pool: Pool, rows: IntArray) -> FloatArray:
+    """Return the normal scores of all pictures by a reference of some of them, (N, P + C)."""
+    centred = pool.values.copy()
+    for kind in np.unique(pool.kinds):
+        drawn = rows[pool.kinds[rows] == kind]
+        if len(drawn):
+            centred[pool.kinds == kind] -= pool.values[drawn].mean(axis=0)
+    return NormalScores.of(centred[rows])(centred)

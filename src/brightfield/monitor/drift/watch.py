@@ -1,0 +1,221 @@
+"""Watches a line part by part: charts, limits, and alarms."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from brightfield.errors import ConfigError
+from brightfield.monitor.drift.alarms import DRIFT, Alarm, Recent, drift_alarm, verdicts_alarm
+from brightfield.monitor.drift.charts import Parts, State, start, step
+from brightfield.monitor.drift.limits import Limits, Pool, limits
+from brightfield.monitor.drift.neighbours import Alike, independent, likeness
+from brightfield.monitor.drift.reference import Reference, Seen
+from brightfield.monitor.drift.standard import CHARTED, SCORE, Standard, fit_standard
+
+FloatArray = npt.NDArray[np.float64]
+
+RUN_LENGTH = 10_000
+"""The mean number of parts to a false alarm, unless it is set."""
+
+SHORTEST, LONGEST = 100, 1_000_000
+
+FIRST_CHECK = 30
+"""After so many parts, and each time their number has doubled, it is told how alike the line's neighbours are."""
+
+KEPT = 500
+"""The parts that are kept to tell since when a change has been there."""
+
+KEPT_FOR_LIKENESS = 1000
+
+LOOK_CHARTS, VALUE_CHARTS, VERDICT_CHARTS = 0, 1, 2
+GROUPS = np.array(
+    [
+        LOOK_CHARTS,
+        *[VERDICT_CHARTS if name == SCORE else VALUE_CHARTS for name in CHARTED] * 2,
+        *[VERDICT_CHARTS] * 2,
+    ]
+)
+"""The group of each chart of `step`: the embedding's, the CUSUMs of measured values, those of verdicts."""
+
+_SOON = 3  # an alarm whose change is among the first parts after another one is the same change, going on
+_OTHER_SHARE, _OTHER_LENGTH = 0.1, 1.5  # what makes likeness different enough for limits of its own
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a line is watched with.
+
+    Attributes:
+        reference: The pictures that it is compared with.
+        standard: What is usual for them.
+        pool: What lines are imagined from.
+        run_length: The mean number of parts to a false alarm.
+        alike: How alike the line's neighbours are taken to be at first, as the reference's are.
+    """
+
+    reference: Reference
+    standard: Standard
+    pool: Pool
+    run_length: float
+    alike: Alike = field(repr=False)
+
+
+def plan(reference: Reference, run_length: float = RUN_LENGTH) -> Plan:
+    """Return what a line is watched with.
+
+    Raises:
+        ConfigError: If the run length is out of range.
+    """
+    if not SHORTEST <= run_length <= LONGEST:
+        raise ConfigError(
+            f"--run-length is {run_length:g}; expected {SHORTEST} to {LONGEST:,} parts to a false alarm"
+        )
+    standard, pool = fit_standard(reference)
+    found = likeness(pool.values, reference.positions, pool.values)
+    return Plan(reference, standard, pool, run_length, found or independent(pool.values.shape[1]))
+
+
+class Watch:
+    """A line that is being watched. It is not for several threads at once."""
+
+    def __init__(self, plan: Plan, *, series: Callable[[int, FloatArray], None] | None = None) -> None:
+        """Begin before the first part.
+
+        Args:
+            plan: What it is watched with.
+            series: Called with each part's number and each chart's statistic, as a share of its limit.
+        """
+        self.plan, self._series = plan, series
+        self.alarms: list[Alarm] = []
+        self.number = 0
+        self.judged = 0
+        self.rejected = 0
+        self.limits = self._limits(plan.alike)
+        self._state = start(self.limits.design)
+        self._recent: deque[tuple[int, str, FloatArray, npt.NDArray[np.bool_], bool]] = deque(maxlen=KEPT)
+        self._values: deque[tuple[int, FloatArray]] = deque(maxlen=KEPT_FOR_LIKENESS)
+        self._next_check = FIRST_CHECK
+
+    def skip(self) -> None:
+        """Count a part of which nothing is known."""
+        self.number += 1
+
+    def see(self, part: Seen, image: str) -> Alarm | None:
+        """Take one more part, and return the alarm that it gives, if any."""
+        self.number += 1
+        self.judged += 1
+        self.rejected += part.rejected
+        standard = self.plan.standard
+        values, active = standard.values([part]), standard.active([part])
+        scores = standard.scores(values)
+        self._recent.append((self.number, image, scores[0], active[0], part.rejected))
+        self._values.append((self.number, values[0]))
+        rejected = np.array([part.rejected])
+        self._state, statistics = step(self.limits.design, self._state, Parts(scores, active, rejected))
+        relative = statistics[0] / self.limits.of_charts
+        if self._series is not None:
+            self._series(self.number, relative)
+        alarm = self._alarm(relative)
+        if self.judged == self._next_check:
+            self._check()
+        return alarm
+
+    def begin_anew(self) -> None:
+        """Start all charts from zero, as after the line was put right; no open alarm goes on."""
+        self._restart()
+        self._recent.clear()
+        self._open = False
+
+    def _alarm(self, relative: FloatArray) -> Alarm | None:
+        over = relative > 1
+        if not over.any():
+            return None
+        drifting = over & (GROUPS != VERDICT_CHARTS)
+        chart = int(np.where(drifting if drifting.any() else over, relative, 0.0).argmax())
+        recent = self._recent_parts()
+        tell = drift_alarm if drifting.any() else verdicts_alarm
+        alarm = tell(recent, self.plan.standard.embedded, chart)
+        if drifting.any():
+            return self._drifted(alarm, recent)
+        self._restart_verdicts(alarm)
+        return self._new(alarm)
+
+    def _drifted(self, alarm: Alarm, recent: Recent) -> Alarm | None:
+        """Return a new alarm of drift; None where it is an earlier one that goes on."""
+        goes_on = self._open and alarm.since <= recent.numbers[min(_SOON, len(recent.numbers)) - 1]
+        self._restart()
+        self._recent.clear()
+        self._forget(alarm.since)
+        self._open = True
+        if not goes_on:
+            return self._new(alarm)
+        last = max(i for i, one in enumerate(self.alarms) if one.kind == DRIFT)
+        earlier = self.alarms[last]
+        words = dict.fromkeys([*earlier.also, alarm.what, *alarm.also])
+        also = tuple(word for word in words if word != earlier.what)
+        self.alarms[last] = replace(earlier, until=alarm.at, also=also)
+        return None
+
+    _open = False
+
+    def _new(self, alarm: Alarm) -> Alarm:
+        self.alarms.append(alarm)
+        return alarm
+
+    def _restart(self) -> None:
+        fresh = start(self.limits.design)
+        self._state = replace(fresh, seen=self._state.seen)
+
+    def _restart_verdicts(self, alarm: Alarm) -> None:
+        """Begin the charts of verdicts anew; what the verdicts are since the change is usual from now on."""
+        state, place = self._state, CHARTED.index(SCORE)
+        up, down = state.up.copy(), state.down.copy()
+        up[:, place] = down[:, place] = 0.0
+        since = [rejected for number, *_, rejected in self._recent if number >= alarm.since]
+        seen = np.array([[sum(since) + 0.5, len(since) + 1.0]])
+        self._state = State(state.mean, up, down, np.zeros_like(state.rejects), seen)
+
+    def _recent_parts(self) -> Recent:
+        numbers, images, scores, active, rejected = zip(*self._recent, strict=True)
+        share = float(self._state.seen[0, 0] / self._state.seen[0, 1])
+        spread = np.sqrt(share * (1 - share))
+        alike = self.limits.alike
+        inflation = np.sqrt(1 + alike.shares * (alike.length - 1))
+        return Recent(
+            numbers=numbers,
+            images=images,
+            scores=np.stack(scores) / inflation,
+            active=np.stack(active),
+            rejected=(np.array(rejected, dtype=np.float64) - share) / spread,
+        )
+
+    def _forget(self, since: int) -> None:
+        """Leave out what was seen during a drift when it is told how alike neighbours are."""
+        while self._values and self._values[-1][0] >= since:
+            self._values.pop()
+
+    def _check(self) -> None:
+        """Tell how alike the line's neighbours are, and take limits for that."""
+        self._next_check *= 2
+        if len(self._values) < FIRST_CHECK:
+            return
+        numbers, values = zip(*self._values, strict=True)
+        found = likeness(np.stack(values), np.array(numbers), self.plan.pool.values)
+        if found is not None and _differ(found, self.limits.alike):
+            self.limits = self._limits(found)
+
+    def _limits(self, alike: Alike) -> Limits:
+        return limits(self.plan.pool, GROUPS, self.plan.run_length, alike)
+
+
+def _differ(one: Alike, other: Alike) -> bool:
+    if one.independent or other.independent:
+        return one.independent != other.independent
+    apart = float(np.abs(one.shares - other.shares).max())
+    longer = max(one.length, other.length) / min(one.length, other.length)
+    return apart > _OTHER_SHARE or longer > _OTHER_LENGTH
