@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "judge a labelled data set and write a report",
     "inspect": "judge images, one line each",
     "masks": "propose masks, to be corrected in a labelling tool",
+    "monitor": "watch a line for drift: what has changed, and since which part",
     "log": "show, count, filter and export the verdicts in a log",
     "review": "show people what to look at, take in what they say, and bound the escape rate",
     "dataset": "make a data set of what people judged",

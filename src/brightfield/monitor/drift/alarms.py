@@ -17,8 +17,8 @@ from brightfield.monitor.drift.standard import CHARTED, OFF, SCORE
 FloatArray = npt.NDArray[np.float64]
 
 DRIFT, VERDICTS = "drift", "verdicts"
-"""What an alarm is about: the pictures look different, or what is said of them has changed. A change of the mix
-of good and defective parts alone is one of verdicts."""
+"""What an alarm is about: the pictures look different, or what is said of them has changed, as it does where
+only the shares of good and defective parts change."""
 
 LOOK, MORE, FEWER = "new look", "more rejects", "fewer rejects"
 
@@ -90,7 +90,8 @@ class Recent:
     Attributes:
         numbers: The part's number, n of them.
         images: Its name.
-        scores: Its normal scores, each divided by the square root of how much neighbours inflate a mean, (n, V).
+        scores: Its normal scores, each divided by the square root of how many times the variance of a mean is
+            that of independent parts, (n, V).
         active: Whether the values charted say something of it, (n, C).
         rejected: Whether it was rejected, standardised: mean 0 and standard deviation 1 in control, (n,).
     """

@@ -18,7 +18,7 @@ WEIGHT = 0.2
 """The weight of a part in the multivariate EWMA."""
 
 ALLOWANCE = 0.75
-"""What a CUSUM takes off each part's deviation: half of the shift to be found soon, in standard deviations."""
+"""What a CUSUM takes off each part's deviation, in standard deviations: half of what is to be found soon."""
 
 ODDS = 2.5
 """How many times the odds of a reject must rise, or fall, to be found soon."""

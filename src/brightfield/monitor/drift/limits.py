@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from brightfield.monitor.drift.charts import Design, Parts, inflation, start, step
 from brightfield.monitor.drift.neighbours import Alike
-from brightfield.monitor.drift.ranks import NormalScores
+from brightfield.monitor.drift.pool import Pool
 
 FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
 REFERENCES = 100
 """How many references are drawn, each from the one that is known: it could as well have been another."""
 
 STREAMS = 40
-"""How many lines are imagined for each of them."""
+"""How many lines are imagined for each of them. On every other one good and defective parts come in shares of
+their own."""
 
 KEPT = 0.9
 """For this share of the references the run length is kept."""
@@ -32,32 +32,6 @@ FEWEST_PARTS, MOST_PARTS = 200, 500
 
 USUAL = 0.8
 """The quantile of a chart's maximum in which its statistics are measured, beside those of other charts."""
-
-
-@dataclass(frozen=True, eq=False)
-class Pool:
-    """What lines are drawn from: the pictures of the reference.
-
-    Attributes:
-        values: Each picture's values, before they become normal scores, (N, P + C).
-        embedded: How many of them are of the embedding, P.
-        active: Whether a CUSUM's value says something of the picture, bool (N, C).
-        kinds: A number for what each picture is said to show, (N,): values are relative to its kind.
-        rejected: Whether it is rejected, bool (N,).
-        classes: A number for what each picture really shows, (N,); 0 for good parts.
-        blocks: A number for what was taken together, (N,), such as a part: it is drawn together too.
-    """
-
-    values: FloatArray = field(repr=False)
-    embedded: int
-    active: BoolArray = field(repr=False)
-    kinds: IntArray = field(repr=False)
-    rejected: BoolArray = field(repr=False)
-    classes: IntArray = field(repr=False)
-    blocks: IntArray = field(repr=False)
-
-    def __len__(self) -> int:
-        return len(self.values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +59,8 @@ def limits(pool: Pool, groups: IntArray, run_length: float, alike: Alike, seed: 
 
     Args:
         pool: The reference.
-        groups: The group of each chart, (K,), from 0 on: each group is to alarm as rarely.
+        groups: The group of each chart, (K,), from 0 on: each group is to alarm as rarely. The last one is of
+            verdicts, which are to say so where the shares of good and defective parts have changed.
         run_length: The mean number of parts to a false alarm of any chart.
         alike: How alike neighbours of the line are.
         seed: Of the draws.
@@ -94,6 +69,7 @@ def limits(pool: Pool, groups: IntArray, run_length: float, alike: Alike, seed: 
     spread = inflation(alike.shares[: pool.embedded], alike.length)
     design = Design(spread, pool.active.shape[1], float(pool.rejected.mean()))
     highest = maxima(pool, design, alike, parts, seed)  # (B, S, K)
+    highest[:, 1::2, groups == groups.max()] = 0.0
     of_charts = shared_limits(highest, groups, 1 - math.exp(-parts / run_length))
     return Limits(design, of_charts, alike)
 
@@ -125,7 +101,7 @@ def shared_limits(highest: FloatArray, groups: IntArray, share: float) -> FloatA
 def maxima(pool: Pool, design: Design, alike: Alike, parts: int, seed: int) -> FloatArray:
     """Return the highest statistic of each chart within so many parts on imagined lines, (B, S, K)."""
     rng = np.random.default_rng(seed)
-    scores = np.stack([_as_seen_by(pool, _drawn(pool, rng)) for _ in range(REFERENCES)])  # (B, N, P + C)
+    scores = np.stack([pool.seen_by(pool.drawn(rng)) for _ in range(REFERENCES)])  # (B, N, P + C)
     of = np.repeat(np.arange(REFERENCES), STREAMS)  # the reference of each stream
     draw = _drawing(pool, len(of), rng)
     state = start(design, len(of))
@@ -148,8 +124,8 @@ def maxima(pool: Pool, design: Design, alike: Alike, parts: int, seed: int) -> F
 def _drawing(pool: Pool, streams: int, rng: np.random.Generator) -> Callable[[], IntArray]:
     """Return a function that draws a picture for each stream, (S,).
 
-    Every other stream has the reference's shares of good and of defective parts. In the others these shares
-    are drawn from all that there are, as they may change without any drift.
+    Every other stream has the reference's shares of good and of defective parts. On the others these shares
+    are anything, as they may be without any drift.
     """
     names, class_of = np.unique(pool.classes, return_inverse=True)
     by_class = np.argsort(class_of, kind="stable")
@@ -157,9 +133,9 @@ def _drawing(pool: Pool, streams: int, rng: np.random.Generator) -> Callable[[],
     starts = np.cumsum(counts) - counts
     shares = np.tile(counts / counts.sum(), (streams, 1))  # (S, classes)
     if len(names) > 1 and names[0] == 0:
-        defective = rng.random(streams // 2)
+        defective = rng.random(len(shares[1::2]))
         types = rng.dirichlet(np.ones(len(names) - 1), size=len(defective))
-        shares[1::2][: len(defective)] = np.column_stack([1 - defective, defective[:, None] * types])
+        shares[1::2] = np.column_stack([1 - defective, defective[:, None] * types])
     bounds = np.cumsum(shares, axis=1)[:, :-1]
 
     def draw() -> IntArray:
@@ -167,20 +143,3 @@ def _drawing(pool: Pool, streams: int, rng: np.random.Generator) -> Callable[[],
         return np.asarray(by_class[starts[chosen] + (rng.random(streams) * counts[chosen]).astype(np.int64)])
 
     return draw
-
-
-def _drawn(pool: Pool, rng: np.random.Generator) -> IntArray:
-    """Return rows of a reference that could as well have been taken, drawn by blocks, about (N,)."""
-    names, block_of = np.unique(pool.blocks, return_inverse=True)
-    by_block = np.split(np.argsort(block_of, kind="stable"), np.cumsum(np.bincount(block_of))[:-1])
-    return np.concatenate([by_block[b] for b in rng.integers(len(names), size=len(names))])
-
-
-def _as_seen_by(pool: Pool, rows: IntArray) -> FloatArray:
-    """Return the normal scores of all pictures by a reference of some of them, (N, P + C)."""
-    centred = pool.values.copy()
-    for kind in np.unique(pool.kinds):
-        drawn = rows[pool.kinds[rows] == kind]
-        if len(drawn):
-            centred[pool.kinds == kind] -= pool.values[drawn].mean(axis=0)
-    return NormalScores.of(centred[rows])(centred)

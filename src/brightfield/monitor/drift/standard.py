@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.monitor.drift.limits import Pool
+from brightfield.monitor.drift.pool import Pool, levelled, slopes_of
 from brightfield.monitor.drift.ranks import NormalScores
 from brightfield.monitor.drift.reference import Reference, Seen
 from brightfield.monitor.measurement import LEVELS, SIZES, Measurement, column, embeddings
@@ -21,7 +21,7 @@ OFF, SCORE = "off", "score"
 CHARTED = (OFF, *LEVELS, *SIZES, SCORE)
 """The values with a CUSUM each: how far the embedding is off the reference's, what is measured, the score."""
 
-PICTURES_PER_VALUE, MOST_EMBEDDED = 15, 20
+PICTURES_PER_VALUE, MOST_EMBEDDED = 10, 20
 """The embedding is taken in its main directions: one for so many pictures, and so many at the most."""
 
 FEWEST_OF_A_KIND = 12
@@ -29,7 +29,6 @@ FEWEST_OF_A_KIND = 12
 
 FOLDS = 10
 _POOLED_FOR = 20.0  # how many pictures the common spread counts for, beside a kind's own
-_DECIMALS = 6  # further ones are rounding errors, which would rank equal values
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +51,17 @@ class Standard:
     """What is usual, and the transform that makes it standard normal.
 
     Values are V = P + C: P of the embedding, in the main directions in which parts of one label differ, and
-    one for each of `CHARTED`. Each is relative to parts with the same label, so that a change of the mix of
-    labels changes no value's distribution.
+    one for each of `CHARTED`. Each is relative to parts with the same label. As labels are not always right,
+    what defective parts still differ by in the mean is taken off in proportion to the score, so that a change
+    of the mix of good and defective parts moves no value's mean.
 
     Attributes:
         kinds: What is usual for each label; the first for good parts and for labels without one.
         number_of: The position of each label in `kinds`.
         others: The position in `kinds` for labels that the reference hardly has.
         directions: The embedding's main directions, (E, P).
+        levels: The transform of scores to levels, which are standard normal.
+        slopes: How much of each value is taken off for a level of 1, (V,).
         scores: The transform of values.
         normal: The label of good parts, or None.
     """
@@ -68,6 +70,8 @@ class Standard:
     number_of: dict[str, int]
     others: int
     directions: FloatArray = field(repr=False)
+    levels: NormalScores = field(repr=False)
+    slopes: FloatArray = field(repr=False)
     scores: NormalScores = field(repr=False)
     normal: str | None
 
@@ -81,8 +85,11 @@ class Standard:
         numbers = self.kinds_of(parts)
         embedded = _embedded([part.measurement for part in parts])
         off_mean = embedded - np.stack([kind.embedding for kind in self.kinds])[numbers]
-        raw = _raw(parts, off_mean @ self.directions, _distance(off_mean, self.directions))
-        return _relative(raw, self.kinds, numbers)
+        raw = _raw(parts, embedded @ self.directions, _distance(off_mean, self.directions))
+        middles, spreads = (
+            np.stack([getattr(kind, name) for kind in self.kinds])[numbers] for name in ("middle", "spread")
+        )
+        return levelled((raw - middles) / spreads, _levels(parts, self.levels), self.slopes)
 
     def kinds_of(self, parts: Sequence[Seen]) -> IntArray:
         """Return the position in `kinds` for each part, (n,)."""
@@ -96,30 +103,43 @@ class Standard:
 
 
 def fit_standard(reference: Reference) -> tuple[Standard, Pool]:
-    """Return what is usual for the reference's parts, and the pool from which lines are drawn."""
-    parts, normal = reference.parts, reference.normal
+    """Return what is usual for the reference's parts, and the pool from which lines are drawn.
+
+    The pool's values are relative to the other parts of the reference, as a new part's are.
+    """
+    parts, normal, blocks = reference.parts, reference.normal, reference.blocks
     number_of, others = _numbered(parts, normal)
     numbers = np.array([_kind(part.label, number_of, others, normal) for part in parts])
     count = max([others, *number_of.values()]) + 1
     embedded = _embedded([part.measurement for part in parts])
     means = np.stack([_mean_of(embedded, numbers == k) for k in range(count)])
-    off_mean = embedded - means[numbers]
+    off_mean = embedded - _means_of_others(embedded, numbers, blocks)
     size = max(1, min(MOST_EMBEDDED, len(parts) // PICTURES_PER_VALUE, embedded.shape[1] - 1))
     directions = _directions(off_mean, size)
-    raw = _raw(parts, off_mean @ directions, _distance_out_of_fold(off_mean, size, reference.blocks))
+    raw = _raw(parts, embedded @ directions, _distance_out_of_fold(off_mean, size, blocks))
     kinds = _kinds(raw, numbers, means)
-    values = _relative(raw, kinds, numbers)
-    standard = Standard(kinds, number_of, others, directions, NormalScores.of(values), normal)
+    spreads = np.stack([kind.spread for kind in kinds])[numbers]
+    relative = (raw - _means_of_others(raw, numbers, blocks)) / spreads
+    levels = NormalScores.of(np.array([[part.score] for part in parts]))
+    of_parts = _levels(parts, levels)
+    slopes = slopes_of(relative, of_parts, reference.classes > 0)
+    scores = NormalScores.of(levelled(relative, of_parts, slopes))
+    standard = Standard(kinds, number_of, others, directions, levels, slopes, scores, normal)
     pool = Pool(
-        values=values,
+        values=relative,
+        levels=of_parts,
         embedded=size,
         active=standard.active(parts),
         kinds=numbers,
         rejected=np.array([part.rejected for part in parts]),
         classes=reference.classes,
-        blocks=reference.blocks,
+        blocks=blocks,
     )
     return standard, pool
+
+
+def _levels(parts: Sequence[Seen], levels: NormalScores) -> FloatArray:
+    return levels(np.array([[part.score] for part in parts]))[:, 0]
 
 
 def _numbered(parts: Sequence[Seen], normal: str | None) -> tuple[dict[str, int], int]:
@@ -153,6 +173,22 @@ def _embedded(measurements: Sequence[Measurement]) -> FloatArray:
 
 def _mean_of(values: FloatArray, rows: npt.NDArray[np.bool_]) -> FloatArray:
     return np.asarray(values[rows].mean(axis=0) if rows.any() else values.mean(axis=0))
+
+
+def _means_of_others(values: FloatArray, numbers: IntArray, blocks: IntArray) -> FloatArray:
+    """Return for each part the mean of its kind's parts of other blocks, (N, V); of its own if all are."""
+    out = np.empty_like(values)
+    for k in np.unique(numbers):
+        rows = np.flatnonzero(numbers == k)
+        _, own = np.unique(blocks[rows], return_inverse=True)
+        of_block = np.zeros((own.max() + 1, values.shape[1]))
+        np.add.at(of_block, own, values[rows])
+        sizes = np.bincount(own)
+        others = len(rows) - sizes
+        sums = values[rows].sum(axis=0) - of_block
+        means = np.where(others[:, None] > 0, sums, of_block) / np.where(others > 0, others, sizes)[:, None]
+        out[rows] = means[own]
+    return out
 
 
 def _directions(centred: FloatArray, size: int) -> FloatArray:
@@ -200,8 +236,3 @@ def _kinds(raw: FloatArray, numbers: IntArray, embedded: FloatArray) -> tuple[Ki
         spread = np.sqrt((squares + _POOLED_FOR * common) / (len(own) + _POOLED_FOR))
         kinds.append(Kind(embedded[k], middle, np.maximum(spread, smallest)))
     return tuple(kinds)
-
-
-def _relative(raw: FloatArray, kinds: Sequence[Kind], numbers: IntArray) -> FloatArray:
-    middles, spreads = (np.stack([getattr(k, name) for k in kinds])[numbers] for name in ("middle", "spread"))
-    return np.asarray(np.round((raw - middles) / spreads, _DECIMALS))

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.errors import ConfigError
-from brightfield.monitor.drift.alarms import DRIFT, Alarm, Recent, drift_alarm, verdicts_alarm
+from brightfield.monitor.drift.alarms import DRIFT, VERDICTS, Alarm, Recent, drift_alarm, verdicts_alarm
 from brightfield.monitor.drift.charts import Parts, State, start, step
-from brightfield.monitor.drift.limits import Limits, Pool, limits
+from brightfield.monitor.drift.limits import Limits, limits
 from brightfield.monitor.drift.neighbours import Alike, independent, likeness
+from brightfield.monitor.drift.pool import Pool
 from brightfield.monitor.drift.reference import Reference, Seen
 from brightfield.monitor.drift.standard import CHARTED, SCORE, Standard, fit_standard
 
@@ -25,7 +26,7 @@ RUN_LENGTH = 10_000
 SHORTEST, LONGEST = 100, 1_000_000
 
 FIRST_CHECK = 30
-"""After so many parts, and each time their number has doubled, it is told how alike the line's neighbours are."""
+"""After so many parts, and whenever that has doubled, it is told how alike the line's neighbours are."""
 
 KEPT = 500
 """The parts that are kept to tell since when a change has been there."""
@@ -42,7 +43,9 @@ GROUPS = np.array(
 )
 """The group of each chart of `step`: the embedding's, the CUSUMs of measured values, those of verdicts."""
 
-_SOON = 3  # an alarm whose change is among the first parts after another one is the same change, going on
+SOON = 20
+"""A change that seems to begin within so many parts of an alarm is the same one, going on."""
+
 _OTHER_SHARE, _OTHER_LENGTH = 0.1, 1.5  # what makes likeness different enough for limits of its own
 
 
@@ -76,8 +79,19 @@ def plan(reference: Reference, run_length: float = RUN_LENGTH) -> Plan:
             f"--run-length is {run_length:g}; expected {SHORTEST} to {LONGEST:,} parts to a false alarm"
         )
     standard, pool = fit_standard(reference)
-    found = likeness(pool.values, reference.positions, pool.values)
-    return Plan(reference, standard, pool, run_length, found or independent(pool.values.shape[1]))
+    return Plan(reference, standard, pool, run_length, _alike_at_first(reference, pool))
+
+
+def _alike_at_first(reference: Reference, pool: Pool) -> Alike:
+    """Return how alike neighbours of the reference are, in the order of names or part by part."""
+    usual = pool.levelled()
+    by_part = np.empty(len(reference), dtype=np.int64)
+    by_part[np.argsort(reference.blocks, kind="stable")] = np.arange(len(reference))
+    for positions in (reference.positions, by_part):
+        found = likeness(usual, positions, usual)
+        if found is not None and not found.independent:
+            return found
+    return independent(usual.shape[1])
 
 
 class Watch:
@@ -100,6 +114,8 @@ class Watch:
         self._recent: deque[tuple[int, str, FloatArray, npt.NDArray[np.bool_], bool]] = deque(maxlen=KEPT)
         self._values: deque[tuple[int, FloatArray]] = deque(maxlen=KEPT_FOR_LIKENESS)
         self._next_check = FIRST_CHECK
+        self._going_on: dict[str, int | None] = {DRIFT: None, VERDICTS: None}
+        self._verdicts_after = 0
 
     def skip(self) -> None:
         """Count a part of which nothing is known."""
@@ -126,10 +142,10 @@ class Watch:
         return alarm
 
     def begin_anew(self) -> None:
-        """Start all charts from zero, as after the line was put right; no open alarm goes on."""
+        """Start all charts from zero, as after the line was put right; no alarm goes on."""
         self._restart()
         self._recent.clear()
-        self._open = False
+        self._going_on = {DRIFT: None, VERDICTS: None}
 
     def _alarm(self, relative: FloatArray) -> Alarm | None:
         over = relative > 1
@@ -137,35 +153,30 @@ class Watch:
             return None
         drifting = over & (GROUPS != VERDICT_CHARTS)
         chart = int(np.where(drifting if drifting.any() else over, relative, 0.0).argmax())
-        recent = self._recent_parts()
-        tell = drift_alarm if drifting.any() else verdicts_alarm
-        alarm = tell(recent, self.plan.standard.embedded, chart)
+        embedded = self.plan.standard.embedded
         if drifting.any():
-            return self._drifted(alarm, recent)
-        self._restart_verdicts(alarm)
-        return self._new(alarm)
+            alarm = drift_alarm(self._recent_parts(), embedded, chart)
+            self._restart()
+            self._recent.clear()
+            self._forget(alarm.since)
+        else:
+            alarm = verdicts_alarm(self._recent_parts(self._verdicts_after), embedded, chart)
+            self._restart_verdicts(alarm)
+        return self._told(alarm)
 
-    def _drifted(self, alarm: Alarm, recent: Recent) -> Alarm | None:
-        """Return a new alarm of drift; None where it is an earlier one that goes on."""
-        goes_on = self._open and alarm.since <= recent.numbers[min(_SOON, len(recent.numbers)) - 1]
-        self._restart()
-        self._recent.clear()
-        self._forget(alarm.since)
-        self._open = True
-        if not goes_on:
-            return self._new(alarm)
-        last = max(i for i, one in enumerate(self.alarms) if one.kind == DRIFT)
-        earlier = self.alarms[last]
+    def _told(self, alarm: Alarm) -> Alarm | None:
+        """Keep an alarm and return it; None where it is an earlier one that goes on."""
+        place = self._going_on[alarm.kind]
+        earlier = None if place is None else self.alarms[place]
+        same = earlier is not None and (alarm.kind == DRIFT or alarm.what == earlier.what)
+        if place is None or earlier is None or not same or alarm.since > earlier.until + SOON:
+            self._going_on[alarm.kind] = len(self.alarms)
+            self.alarms.append(alarm)
+            return alarm
         words = dict.fromkeys([*earlier.also, alarm.what, *alarm.also])
         also = tuple(word for word in words if word != earlier.what)
-        self.alarms[last] = replace(earlier, until=alarm.at, also=also)
+        self.alarms[place] = replace(earlier, until=alarm.at, also=also)
         return None
-
-    _open = False
-
-    def _new(self, alarm: Alarm) -> Alarm:
-        self.alarms.append(alarm)
-        return alarm
 
     def _restart(self) -> None:
         fresh = start(self.limits.design)
@@ -178,10 +189,12 @@ class Watch:
         up[:, place] = down[:, place] = 0.0
         since = [rejected for number, *_, rejected in self._recent if number >= alarm.since]
         seen = np.array([[sum(since) + 0.5, len(since) + 1.0]])
+        self._verdicts_after = alarm.at
         self._state = State(state.mean, up, down, np.zeros_like(state.rejects), seen)
 
-    def _recent_parts(self) -> Recent:
-        numbers, images, scores, active, rejected = zip(*self._recent, strict=True)
+    def _recent_parts(self, after: int = 0) -> Recent:
+        parts = [part for part in self._recent if part[0] > after]
+        numbers, images, scores, active, rejected = zip(*parts, strict=True)
         share = float(self._state.seen[0, 0] / self._state.seen[0, 1])
         spread = np.sqrt(share * (1 - share))
         alike = self.limits.alike
@@ -205,7 +218,7 @@ class Watch:
         if len(self._values) < FIRST_CHECK:
             return
         numbers, values = zip(*self._values, strict=True)
-        found = likeness(np.stack(values), np.array(numbers), self.plan.pool.values)
+        found = likeness(np.stack(values), np.array(numbers), self.plan.pool.levelled())
         if found is not None and _differ(found, self.limits.alike):
             self.limits = self._limits(found)
 

@@ -1,0 +1,236 @@
+"""`brightfield monitor`: watch a line for drift."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from brightfield.cli.places import check_apart, check_folder
+from brightfield.cli.progress import show_progress
+from brightfield.cli.terminal import Subparsers, add_command, number, printable, say, stdout, wait_asleep
+from brightfield.errors import ConfigError
+
+if TYPE_CHECKING:
+    from brightfield.inspector import Inspector
+    from brightfield.monitor.drift.alarms import Alarm
+    from brightfield.monitor.drift.reference import Reference
+    from brightfield.monitor.drift.run import Monitor, Monitored, Told
+    from brightfield.monitor.drift.watch import Plan
+
+EVERY_S = 5.0
+"""The seconds between two looks with `--follow`, unless they are set."""
+
+_STOPPED = "the alarms so far are in the log, if a log is watched; run the command again to go on"
+
+
+def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = add_command(
+        subparsers, "monitor", "watch a line for drift: what has changed, and since which part"
+    )
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="the inspector of the line")
+    parser.add_argument(
+        "line",
+        metavar="LOG|FOLDER",
+        help="a log of `inspect --log`, a file or postgresql://...; or pictures in the order of their names",
+    )
+    parser.add_argument(
+        "--run-length",
+        metavar="N",
+        type=number,
+        default=None,
+        help="the mean number of parts to a false alarm (default 10,000)",
+    )
+    parser.add_argument(
+        "--reference",
+        metavar="FOLDER",
+        type=Path,
+        help="compare with these pictures of the line while it was well, instead of those that calibrated "
+        "the inspector",
+    )
+    parser.add_argument("--follow", action="store_true", help="go on as the line goes on, until Ctrl-C")
+    parser.add_argument(
+        "--every",
+        metavar="SECONDS",
+        type=number,
+        default=None,
+        help=f"with --follow: look for new parts so often (default {EVERY_S:g})",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=Path, help="folder for alarm-PART.png: pictures of each alarm"
+    )
+    parser.add_argument(
+        "--done",
+        metavar="WHAT",
+        help="note in the log that the line was put right, and how; it is watched anew from there",
+    )
+    parser.add_argument("--by", metavar="NAME", default="", help="with --done: who put it right")
+    parser.set_defaults(run=run, stopped=_STOPPED)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Watch the line and print its alarms; return 2 if a picture could not be read, else 0."""
+    wait_asleep()
+    folder = Path(args.line) if Path(args.line).is_dir() else None
+    _check(args, folder)
+    from brightfield.inspector import load
+    from brightfield.monitor.drift.watch import RUN_LENGTH
+
+    inspector = load(args.bundle)
+    length = RUN_LENGTH if args.run_length is None else args.run_length
+    with ExitStack() as opened, show_progress(args.quiet) as progress:
+        line = _line(args, folder, inspector, length, opened)
+        from brightfield.monitor.drift.run import follow
+        from brightfield.monitor.drift.watch import Watch, plan
+
+        planned = plan(_reference(args, inspector), length)
+        monitor = line.monitor(Watch(planned))
+        tell = _teller(args, inspector, planned, monitor)
+        if args.follow:
+            with _stopping() as stopped:
+                found = follow(monitor, stopped, EVERY_S if args.every is None else args.every, tell)
+        else:
+            monitor.catch_up(tell, progress=progress, total=line.parts)
+            found = monitor.found()
+    _print(args, found)
+    return 2 if folder is not None and found.without else 0
+
+
+@dataclass(frozen=True)
+class _Line:
+    """What is watched: how many parts there are now, and what makes a monitor of it."""
+
+    parts: int
+    monitor: Callable[..., Monitor]
+
+
+def _check(args: argparse.Namespace, folder: Path | None) -> None:
+    """Check the options before anything is loaded.
+
+    Raises:
+        ConfigError: If some do not go together.
+    """
+    if args.every is not None and not (args.follow and args.every > 0):
+        raise ConfigError(f"--every {args.every:g}: expected --follow, and more than 0 seconds")
+    if folder is not None and args.done is not None:
+        raise ConfigError(
+            f"--done notes in a log what was done, and {folder} is a folder of pictures; keep verdicts by "
+            "`brightfield inspect --log`, and watch that log"
+        )
+    if args.by and args.done is None:
+        raise ConfigError("--by says who did what --done says; add --done WHAT")
+    if args.output is not None:
+        check_folder(args.output)
+        check_apart(args.output, data=None if folder is None else str(folder), bundles=(args.bundle,))
+
+
+def _line(
+    args: argparse.Namespace, folder: Path | None, inspector: Inspector, length: float, opened: ExitStack
+) -> _Line:
+    """Return what is watched; a log is opened, and what was done about the line is noted in it."""
+    from brightfield.monitor.drift.run import Monitor
+    from brightfield.monitor.drift.source import FolderSource, LogSource, check_folder_of_images
+
+    if folder is not None:
+        parts = 0 if args.follow else len(check_folder_of_images(folder))
+        source = FolderSource(inspector, folder, growing=args.follow)
+        return _Line(parts, lambda watch: Monitor(watch, source))
+    from brightfield.errors import said_if_missing
+
+    with said_if_missing():
+        from brightfield.monitor.drift.events import LogRecord, put_right
+        from brightfield.monitor.log.store import VerdictLog
+
+    log = opened.enter_context(VerdictLog(args.line, create=False))
+    if args.done is not None:
+        put_right(log, args.done, args.by)
+    record = LogRecord(log, inspector.sha256, length)
+    of_log = LogSource(log, inspector.sha256)
+    return _Line(log.count(), lambda watch: Monitor(watch, of_log, record))
+
+
+def _reference(args: argparse.Namespace, inspector: Inspector) -> Reference:
+    from brightfield.monitor.drift.reference import reference_from, reference_of
+    from brightfield.monitor.drift.source import check_folder_of_images
+
+    if args.reference is None:
+        return reference_of(inspector)
+    if not args.reference.is_dir():
+        raise ConfigError(f"--reference {args.reference} is no folder; expected a folder of pictures")
+    images = check_folder_of_images(args.reference)
+    return reference_from(list(inspector.inspect_many(images, measure=True)), inspector.normal)
+
+
+def _teller(
+    args: argparse.Namespace, inspector: Inspector, planned: Plan, monitor: Monitor
+) -> Callable[[Told], None]:
+    """Return what tells of an alarm at once: its pictures in the folder, and a message with `--follow`."""
+
+    def tell(told: Told) -> None:
+        if args.follow:
+            say("alarm", _sentence(told.alarm), "bold red")
+        if args.output is not None:
+            from brightfield.monitor.drift.pictures import read_pictures, sheet, write_sheet
+
+            paths = [monitor.source.picture(part) for part in told.shown]
+            rows = [
+                (_sentence(told.alarm), read_pictures(paths, inspector.preprocessing.bits)),
+                ("the line while it was well", list(planned.reference.thumbnails.values())),
+            ]
+            write_sheet(args.output / f"alarm-{told.alarm.at}.png", sheet(rows))
+
+    return tell
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C or a request to end sets, so that what was found is still printed."""
+    stopped = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopped.set()
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(one, stop) for one in signals]
+    try:
+        yield stopped
+    finally:
+        for one, handler in zip(signals, before, strict=True):
+            signal.signal(one, handler)
+
+
+def _sentence(alarm: Alarm) -> str:
+    since = "" if alarm.since == alarm.at else f" since part {alarm.since}"
+    return f"part {alarm.at}: {alarm.what}{since}"
+
+
+def _print(args: argparse.Namespace, found: Monitored) -> None:
+    if args.json:
+        print(json.dumps(found.as_dict()))
+        return
+    console = stdout()
+    for alarm in found.alarms:
+        line = Text.assemble((_sentence(alarm), "bold red" if alarm.kind == "drift" else "yellow"))
+        if alarm.until > alarm.at:
+            line.append(f", still there at part {alarm.until}")
+        if alarm.also:
+            line.append(f"; also {', '.join(alarm.also)}")
+        console.print(line)
+        console.print(Text("    " + ", ".join(printable(image) for image in alarm.images), style="dim"))
+    for reason, count in found.without.items():
+        console.print(f"{count} not compared: {printable(reason)}", markup=False)
+    alarms = "1 alarm" if len(found.alarms) == 1 else f"{len(found.alarms)} alarms"
+    console.print(
+        f"{found.parts} parts, {alarms}; without a change, one in {found.run_length:,.0f} parts is expected",
+        markup=False,
+    )
