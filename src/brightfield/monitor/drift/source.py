@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from brightfield.data.layouts import image_files
+from brightfield.data.image_files import image_files
 from brightfield.errors import DataError, ImageError
 from brightfield.inspector import Inspector
 from brightfield.monitor.drift.reference import Seen, seen_in
