@@ -71,8 +71,6 @@ class Browser:
             deviceScaleFactor=1,
             mobile=touch,
         )
-        hover = [{"name": "hover", "value": "none" if touch else "hover"}]
-        self.call("Emulation.setEmulatedMedia", features=hover)
         self.call("Emulation.setTouchEmulationEnabled", enabled=touch)
         self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(self.downloads))
 

@@ -55,10 +55,17 @@ def verdict(probability: float, *, review: float = 0.5, inspector: str = INSPECT
 
 
 def judged_log(
-    folder: Path, *, passed: int = 60, rejected: int = 20, band: int = 0, escapes: int = 3, overkills: int = 4
+    folder: Path,
+    *,
+    passed: int = 60,
+    rejected: int = 20,
+    band: int = 0,
+    escapes: int = 3,
+    overkills: int = 4,
+    keep: str = "all",
 ) -> tuple[VerdictLog, dict[int, str]]:
     """Return a log of a line, and the true class of each entry."""
-    log = VerdictLog(folder / "line.db", keep=Keep("all"))
+    log = VerdictLog(folder / "line.db", keep=Keep(keep))
     truth: dict[int, str] = {}
     kinds = [("OK", i < escapes) for i in range(passed)]
     kinds += [("DEFECT", i >= overkills) for i in range(rejected)] + [

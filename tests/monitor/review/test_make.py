@@ -136,10 +136,19 @@ def test_an_empty_log_and_one_without_pictures_are_said(tmp_path: Path) -> None:
 
 
 def test_a_log_that_keeps_rejects_alone_says_what_is_missing(tmp_path: Path) -> None:
-    log, _ = judged_log(tmp_path, passed=0)
+    log, _ = judged_log(tmp_path, keep="rejects")
     page = make_page(log, tmp_path, Asked(5, seed=1))
     assert any("no part that passed is on the page" in note for note in page.notes)
     assert any("no known pieces are on the page" in note for note in page.notes)
+
+
+def test_it_is_said_when_all_that_passed_was_drawn(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path, passed=4, escapes=0)
+    first = make_page(log, tmp_path, Asked(4, parse_shares("passed=1"), seed=1))
+    take_in(log, looked_at(log, first.path, truth))
+    second = make_page(log, tmp_path, Asked(4, parse_shares("passed=1"), seed=2))
+    assert second.counts == {"rejected": 4}
+    assert any("all parts that passed were drawn already" in note for note in second.notes)
 
 
 def test_known_pieces_must_call_good_parts_as_the_log_does(tmp_path: Path) -> None:

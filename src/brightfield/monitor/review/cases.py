@@ -34,6 +34,7 @@ class Case:
         pools: Why it was shown.
         seen: What was said of it; None while nobody looked at it.
         waiting: Whether it is on a page whose looks are not in yet.
+        passed: Whether it is an entry that passed.
     """
 
     first: int
@@ -43,6 +44,7 @@ class Case:
     pools: frozenset[Pool]
     seen: Seen | None
     waiting: bool
+    passed: bool
 
     @property
     def random(self) -> bool:
@@ -84,7 +86,8 @@ def _case(
     random = item.entry_id is None or not pools.isdisjoint(RANDOM)
     seen = Seen(kind, tuple(opinions), item.truth, station, random) if opinions else None
     waiting = any(row.id not in said and row.at > lost for row in rows)
-    return Case(rows[0].id, item.entry_id, item.piece, inspector, pools, seen, waiting)
+    passed = kind is Kind.PASSED
+    return Case(rows[0].id, item.entry_id, item.piece, inspector, pools, seen, waiting, passed)
 
 
 def _latest(looks: Iterable[Said]) -> dict[int, list[Said]]:

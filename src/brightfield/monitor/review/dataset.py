@@ -196,16 +196,18 @@ def _row(one: Resolved, image: str, group: str, drawn: tuple[str, float] | None)
         "station": entry.station,
         "time": entry.time,
         "decision": entry.decision,
-        "score": f"{entry.score:.9g}",
         "inspector": entry.inspector_sha256,
         "looks": str(len(one.judged)),
         "judged_by": "; ".join(dict.fromkeys(judged.by for judged in one.judged)),
         "judged_at": last.at,
         "source": last.source,
         "drawn": None if drawn is None else drawn[0],
-        "probability_of_drawing": None if drawn is None else f"{drawn[1]:.6g}",
     }
-    return {name: defused(text or "") for name, text in known.items()}
+    numbers = {
+        "score": f"{entry.score:.9g}",  # may begin with a minus, which makes no formula of a number
+        "probability_of_drawing": "" if drawn is None else f"{drawn[1]:.6g}",
+    }
+    return {**{name: defused(text or "") for name, text in known.items()}, **numbers}
 
 
 def _table(rows: Sequence[Mapping[str, str]]) -> bytes:

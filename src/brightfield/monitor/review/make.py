@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from brightfield.monitor.review.pictures import heat_file, picture_file
 from brightfield.monitor.review.records import RANDOM, Item, Pool
 from brightfield.monitor.review.shares import SHARES, check_shares
 from brightfield.progress import Progress, silent
+from brightfield.verdict import Decision
 
 _ID_BYTES = 5
 
@@ -99,7 +100,14 @@ def make_page(log: VerdictLog, folder: Path, asked: Asked, progress: Progress | 
     path = folder / f"review-{page}.html"
     write_atomically(path, render(page, cards, normal=normal, types=types).encode())
     counts = {str(pool): n for pool in Pool if (n := sum(i.pool is pool for _, i in readable))}
-    return Page(page, path, counts, tuple(_notes(readable, asked)))
+    return Page(page, path, counts, tuple(_notes(readable, asked, _passed_left(choice))))
+
+
+def _passed_left(choice: Choice) -> int:
+    """Return how many parts that passed were never drawn."""
+    meant = choice.asked.inspector
+    drawn = sum(c.random and c.passed and meant in (None, c.inspector) for c in choice.cases)
+    return choice.log.count(replace(choice.asked, decision=str(Decision.OK))) - drawn
 
 
 def _cards(
@@ -141,9 +149,11 @@ def _write_down(log: VerdictLog, page: str, items: Sequence[tuple[str, Item]]) -
     log.spare(one.item.entry_id for one in made if one.item.entry_id is not None)
 
 
-def _notes(items: Sequence[tuple[str, Item]], asked: Asked) -> list[str]:
+def _notes(items: Sequence[tuple[str, Item]], asked: Asked, passed_left: int) -> list[str]:
     notes = []
-    if not any(item.pool is Pool.PASSED for _, item in items):
+    if passed_left == 0:
+        notes.append("all parts that passed were drawn already, so none is on the page")
+    elif not any(item.pool is Pool.PASSED for _, item in items):
         notes.append(
             "no part that passed is on the page, as no picture of one is kept, so nothing is learned of "
             "escapes: log with `--keep all` or a share, such as `--keep rejects+0.05`"
