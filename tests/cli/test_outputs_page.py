@@ -130,3 +130,14 @@ def test_compare(brightfield: Callable[..., Any], synthetic_parts: Path) -> None
     document = json.loads(said.out)
     of_method, *_ = document["methods"]
     assert set(document) | set(of_method) == first_column("`compare --json`")
+
+
+def test_the_week_of_a_line(
+    brightfield: Callable[..., Any], trained_bundle: Path, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "line.db"
+    brightfield("inspect", trained_bundle, synthetic_parts, "--log", log)
+    words = ("monitor", trained_bundle, log, "--reference", synthetic_parts, "--report", tmp_path / "week")
+    assert brightfield(*words).code == 0
+    week = json.loads((tmp_path / "week" / "week.json").read_text())
+    assert set(week) == first_column("`week.json`")

@@ -18,14 +18,17 @@ from rich.text import Text
 from brightfield.cli.places import check_apart, check_folder
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, number, printable, say, stdout, wait_asleep
-from brightfield.errors import ConfigError
+from brightfield.errors import ConfigError, said_if_missing
 
 if TYPE_CHECKING:
     from brightfield.inspector import Inspector
     from brightfield.monitor.drift.alarms import Alarm
+    from brightfield.monitor.drift.course import Course
     from brightfield.monitor.drift.reference import Reference
     from brightfield.monitor.drift.run import Monitor, Monitored, Told
     from brightfield.monitor.drift.watch import Plan
+    from brightfield.monitor.log.store import VerdictLog
+    from brightfield.monitor.week.period import Period
 
 EVERY_S = 5.0
 """The seconds between two looks with `--follow`, unless they are set."""
@@ -75,6 +78,17 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         help="note in the log that the line was put right, and how; it is watched anew from there",
     )
     parser.add_argument("--by", metavar="NAME", default="", help="with --done: who put it right")
+    parser.add_argument(
+        "--report",
+        metavar="DIR",
+        type=Path,
+        help="write week.html and week.json there: counts, charts, audit, review, latency, alarms of a log",
+    )
+    parser.add_argument(
+        "--since",
+        metavar="TIME",
+        help="with --report: from when on, such as 2026-03-02 (default: seven days before the last part)",
+    )
     parser.set_defaults(run=run, stopped=_STOPPED)
 
 
@@ -93,8 +107,9 @@ def run(args: argparse.Namespace) -> int:
         from brightfield.monitor.drift.run import follow
         from brightfield.monitor.drift.watch import Watch, plan
 
+        kept = None if line.log is None or args.report is None else _kept(line.log, args.since)
         planned = plan(_reference(args, inspector), length)
-        monitor = line.monitor(Watch(planned))
+        monitor = line.monitor(Watch(planned, series=None if kept is None else kept.course.add))
         tell = _teller(args, inspector, planned, monitor)
         if args.follow:
             with _stopping() as stopped:
@@ -102,16 +117,27 @@ def run(args: argparse.Namespace) -> int:
         else:
             monitor.catch_up(tell, progress=progress, total=line.parts)
             found = monitor.found()
+        if line.log is not None and kept is not None:
+            _report(args, line.log, inspector, found, kept)
     _print(args, found)
     return 2 if folder is not None and found.without else 0
 
 
 @dataclass(frozen=True)
 class _Line:
-    """What is watched: how many parts there are now, and what makes a monitor of it."""
+    """What is watched: how many parts there are now, what makes a monitor of it, and the log if it is one."""
 
     parts: int
     monitor: Callable[..., Monitor]
+    log: VerdictLog | None = None
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What a report needs of the watching: from when on it tells, and the course of the charts."""
+
+    period: Period
+    course: Course
 
 
 def _check(args: argparse.Namespace, folder: Path | None) -> None:
@@ -129,9 +155,24 @@ def _check(args: argparse.Namespace, folder: Path | None) -> None:
         )
     if args.by and args.done is None:
         raise ConfigError("--by says who did what --done says; add --done WHAT")
-    if args.output is not None:
-        check_folder(args.output)
-        check_apart(args.output, data=None if folder is None else str(folder), bundles=(args.bundle,))
+    if args.report is not None:
+        _check_report(args, folder)
+    elif args.since is not None:
+        raise ConfigError("--since says from when on the report is; add --report DIR")
+    for output in (args.output, args.report):
+        if output is not None:
+            check_folder(output)
+            check_apart(output, data=None if folder is None else str(folder), bundles=(args.bundle,))
+
+
+def _check_report(args: argparse.Namespace, folder: Path | None) -> None:
+    if folder is not None:
+        raise ConfigError(
+            f"--report tells of a log, and {folder} is a folder of pictures; keep verdicts by "
+            "`brightfield inspect --log`, and report on that log"
+        )
+    if args.follow:
+        raise ConfigError("--report is written once, and --follow goes on without end; give one of them")
 
 
 def _line(
@@ -145,8 +186,6 @@ def _line(
         parts = 0 if args.follow else len(check_folder_of_images(folder))
         source = FolderSource(inspector, folder, growing=args.follow)
         return _Line(parts, lambda watch: Monitor(watch, source))
-    from brightfield.errors import said_if_missing
-
     with said_if_missing():
         from brightfield.monitor.drift.events import LogRecord, put_right
         from brightfield.monitor.log.store import VerdictLog
@@ -156,7 +195,30 @@ def _line(
         put_right(log, args.done, args.by)
     record = LogRecord(log, inspector.sha256, length)
     of_log = LogSource(log, inspector.sha256)
-    return _Line(log.count(), lambda watch: Monitor(watch, of_log, record))
+    return _Line(log.count(), lambda watch: Monitor(watch, of_log, record), log)
+
+
+def _kept(log: VerdictLog, since: str | None) -> _Kept:
+    from brightfield.monitor.drift.course import Course
+    from brightfield.monitor.week.period import period_of
+
+    period = period_of(log, since)
+    return _Kept(period, Course(period.before))
+
+
+def _report(
+    args: argparse.Namespace, log: VerdictLog, inspector: Inspector, found: Monitored, kept: _Kept
+) -> None:
+    """Write the report."""
+    with said_if_missing():
+        from brightfield.monitor.week.pictures import pictures_of
+        from brightfield.monitor.week.whole import Watched, week_of
+        from brightfield.report.week import write_week
+
+    watched = Watched(found, kept.course.peaks())
+    week = week_of(log, inspector, watched, since=kept.period.since)
+    page, _ = write_week(args.report, week, pictures_of(log, week))
+    say("report", str(page), "green")
 
 
 def _reference(args: argparse.Namespace, inspector: Inspector) -> Reference:
