@@ -19,7 +19,7 @@ Disturb = Callable[[Rgb, int], Rgb]
 """From a picture and its number, which seeds what is random, to the disturbed picture."""
 
 
-def _in_levels(values: npt.NDArray[np.float64]) -> Rgb:
+def _in_levels(values: npt.NDArray[np.floating]) -> Rgb:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 

@@ -212,7 +212,10 @@ def look(line: Line, inspector: Inspector, since: int) -> None:
         and needs_second_look(case.seen, OK)
         and (case.entry_id is None or case.entry_id > since)
     ]
-    items = [Item(Pool.AGAIN, c.entry_id, c.piece, c.seen and c.seen.truth, c.first) for c in undecided]
+    items = [
+        Item(Pool.AGAIN, c.entry_id, c.piece, c.seen.truth if c.seen is not None else None, c.first)
+        for c in undecided
+    ]
     for pool, n, passed in ((Pool.PASSED, PASSED, True), (Pool.REJECTED, REJECTED, False)):
         left = [i for i in range(since + 1, len(line.truth) + 1) if line.passed[i - 1] == passed]
         free = [i for i in left if i not in line.drawn]

@@ -86,13 +86,13 @@ def inspector_of(
         blur: The standard deviation of an error in its scores.
     """
     labels = np.repeat(np.arange(len(classes)), counts)
-    parts = parts_of([classes[i] for i in labels], 0.0, rng)
+    parts = parts_of([classes[int(i)] for i in labels], 0.0, rng)
     logits = logits_of(parts, len(classes), rng, blur)
     scores = Scores(defect_score(logits, 0), logits)
     calibrator = fit_calibrator(scores, labels, 0)
     values = calibrate(calibrator, scores, 0)
     point = choose(
-        parse_policy(POLICY), values, labels != 0, [classes[i] for i in labels], scores=scores.defect
+        parse_policy(POLICY), values, labels != 0, [classes[int(i)] for i in labels], scores=scores.defect
     )
     measured = Measured(
         rows=np.arange(len(labels)),
