@@ -20,7 +20,7 @@ Disturb = Callable[[Rgb, int], Rgb]
 
 
 def _in_levels(values: npt.NDArray[np.floating]) -> Rgb:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, 255), dtype=np.uint8)
 
 
 def brighter(picture: Rgb, _seed: int) -> Rgb:
