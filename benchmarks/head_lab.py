@@ -61,12 +61,12 @@ class Lab:
 
 
 def open_lab(dataset: Dataset, folder: Path, *, side: int = 300, smoke: bool = False) -> Lab:
-    """Compute the features of a data set by the default recipe, pictures seen whole at `side` pixels."""
+    """Compute the features of a data set by the default recipe, pictures seen whole at one size."""
     recipe = RECIPES["fast"]
     trunk = build_trunk("test_resnet" if smoke else recipe.backbone)
     load_weights(trunk, "none" if smoke else None)
-    spec = replace(recipe.head, members=MEMBERS).on(trunk.spec.strides, trunk.spec.fixed_size)
-    spec = replace(spec, scales=(1.0,)) if smoke else spec
+    asked = replace(recipe.head, members=MEMBERS, scales=(1.0,))
+    spec = asked.on(trunk.spec.strides, trunk.spec.fixed_size)
     net = build_network(trunk, 2, spec, pick_runtime())
     side = 64 if smoke else side
     rule = Preprocessing(8, side, False, side, 0, trunk.spec.mean, trunk.spec.std)

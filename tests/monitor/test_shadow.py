@@ -27,7 +27,8 @@ def lenient(parent: Inspector) -> Inspector:
     """A successor that passes everything."""
     point = parent.operating_point
     assert point is not None
-    return replace(parent.with_operating_point(replace(point, threshold=1.0, review=None)), sha256=None)
+    passing = parent.with_operating_point(replace(point, threshold=1.0, review=None))
+    return replace(passing, sha256=None, splits={})
 
 
 @pytest.fixture
@@ -57,6 +58,12 @@ def test_where_the_successor_decides_otherwise(
     assert set(found.entries) == set(rejected)
     assert found.changes == {"DEFECT to OK": len(rejected)}
     assert found.judged == {"before": 1, "after": 1}
+    # of pictures that taught the successor nothing is counted
+    digests = {e.id: str(e.picture_sha256) for e in entries}
+    taught = replace(lenient, splits={digests[rejected[0]]: "train", digests[rejected[1]]: "test"})
+    again = shadow(parent, taught, log)
+    assert again.judged == {"before": 1, "after": 0}
+    assert [d.entry_id for d in again.disagreements if d.taught] == [rejected[0]]
     apart = [abs((d.before.probability or 0) - (d.after.probability or 0)) for d in found.disagreements]
     assert apart == sorted(apart, reverse=True)
     first = next(d for d in found.disagreements if d.entry_id == rejected[0])

@@ -85,7 +85,7 @@ def test_the_golden_set() -> None:
     ]
     whole = Gate((), (), Golden(30, (), ("a.png",), ("b.png", "c.png")))
     assert sentences(whole) == [
-        "Golden set: of 30 pictures all 27 that were decided rightly still are, 1 that were wrong are right "
+        "Golden set: of 30 pictures all 27 that were decided rightly still are, 1 that was wrong is right "
         "now, 2 are wrong as before."
     ]
     assert "by the golden set alone" in verdict_sentence(whole)

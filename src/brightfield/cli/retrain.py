@@ -261,7 +261,8 @@ def _print_shadow(found: Shadow, args: argparse.Namespace) -> None:
     console.print(f"{line} ({changes})" if n else line, markup=False)
     if any(found.judged.values()):
         before, after = found.judged["before"], found.judged["after"]
-        console.print(f"people agree with the inspector before in {before}, with the successor in {after}")
+        agree = f"people agree with the inspector before in {before}, with the successor in {after}"
+        console.print(f"{agree}, of those judged that did not teach it")
     if found.without_picture:
         console.print(f"{found.without_picture:,} entries have no picture that is still there")
     if n:

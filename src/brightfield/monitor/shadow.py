@@ -61,6 +61,7 @@ class Disagreement:
         before: The answer of the inspector before.
         after: The answer of the successor.
         truth: The class that a person saw; None if nobody judged it.
+        taught: Whether the picture taught the successor, which then tells nothing of how good it is.
     """
 
     entry_id: int
@@ -72,6 +73,7 @@ class Disagreement:
     before: Answer
     after: Answer
     truth: str | None = None
+    taught: bool = False
 
     @property
     def change(self) -> str:
@@ -95,8 +97,9 @@ class Shadow:
             that would no longer, each in the order of how far the two are apart.
         without_picture: Number of entries whose picture is not there.
         unreadable: The files that could not be read.
-        judged: Of the disagreements that a person judged, how many only the inspector before decides rightly
-            (`before`), and how many only the successor (`after`).
+        judged: Of the disagreements that a person judged and whose picture did not teach the successor, how
+            many only the inspector before decides rightly (`before`), and how many only the successor
+            (`after`).
     """
 
     compared: int
@@ -174,8 +177,9 @@ def shadow(
             compared += 1
             if not before.agrees(after):
                 truth = judged[entry.id].truth if entry.id in judged else None
+                taught = successor.splits.get(entry.picture_sha256 or "") == "train"
                 where = (entry.id, entry.part, entry.lot, entry.station, entry.image, path)
-                found.append(Disagreement(*where, before, after, truth))
+                found.append(Disagreement(*where, before, after, truth, taught))
         tell("shadow", done, total)
     if not compared:
         raise DataError(
@@ -233,7 +237,7 @@ def _order(one: Disagreement) -> tuple[int, float, int]:
 def _who_is_right(found: Sequence[Disagreement], normal: str | None) -> dict[str, int]:
     right = {"before": 0, "after": 0}
     for one in found:
-        if one.truth is None:
+        if one.truth is None or one.taught:
             continue
         wrong = [_is_wrong(answer, one.truth, normal) for answer in (one.before, one.after)]
         if wrong[0] != wrong[1]:
@@ -266,7 +270,7 @@ def write_disagreements(path: Path, found: Shadow) -> None:
 
 
 COLUMNS = (
-    *("entry", "part", "lot", "station", "image", "picture", "change", "truth"),
+    *("entry", "part", "lot", "station", "image", "picture", "change", "truth", "taught"),
     *("before", "before_label", "before_score", "before_probability", "before_p_value"),
     *("after", "after_label", "after_score", "after_probability", "after_p_value"),
 )
@@ -275,7 +279,7 @@ COLUMNS = (
 
 def _row(one: Disagreement) -> list[str]:
     texts = (one.part, one.lot, one.station, one.image, str(one.picture), one.change, one.truth)
-    row = [str(one.entry_id), *(defused(text or "") for text in texts)]
+    row = [str(one.entry_id), *(defused(text or "") for text in texts), "yes" if one.taught else "no"]
     for answer in (one.before, one.after):
         numbers = (answer.score, answer.probability, answer.p_value)
         row += [answer.decision or "", defused(answer.label)]

@@ -121,18 +121,26 @@ def _against(check: Check, gate: Gate) -> str:
 def _broken(golden: Golden) -> str:
     n, some = len(golden.broken), ", ".join(golden.broken[:_NAMED])
     more = f" and {n - _NAMED} more" if n > _NAMED else ""
-    verb = "is" if n == 1 else "are"
     return (
-        f"Golden set: {n} of {golden.n:,} pictures that were decided rightly {verb} now wrong, and "
+        f"Golden set: {n} of {golden.n:,} pictures that were decided rightly {_is(n)} now wrong, and "
         f"{golden.allowed or 'none'} may be: {some}{more}."
     )
+
+
+def _is(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _was(n: int) -> str:
+    return "was" if n == 1 else "were"
 
 
 def _replayed(golden: Golden) -> str:
     if golden.broken:
         return _broken(golden)
-    better = f", {len(golden.mended)} that were wrong are right now" if golden.mended else ""
-    wrong = f", {len(golden.wrong)} are wrong as before" if golden.wrong else ""
+    n, still_wrong = len(golden.mended), len(golden.wrong)
+    better = f", {n} that {_was(n)} wrong {_is(n)} right now" if n else ""
+    wrong = f", {still_wrong} {_is(still_wrong)} wrong as before" if still_wrong else ""
     right = golden.n - len(golden.wrong) - len(golden.mended)
     still = f"of {golden.n:,} pictures all {right:,} that were decided rightly still are"
     return f"Golden set: {still}{better}{wrong}."
