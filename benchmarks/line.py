@@ -221,7 +221,7 @@ def look(line: Line, inspector: Inspector, since: int) -> None:
         free = [i for i in left if i not in line.drawn]
         chosen = line.rng.choice(free, size=min(n, len(free)), replace=False).tolist()
         line.drawn.update(chosen)
-        items += [Item(pool, i, probability=n / len(left)) for i in chosen]
+        items += [Item(pool, i, probability=len(chosen) / len(left)) for i in chosen]
     page = f"page-{line.people.pages + 1}"
     for truth, n in KNOWN.items():
         items += [Item(Pool.KNOWN, piece=f"{truth}/{i}.png", truth=truth) for i in range(n)]

@@ -53,24 +53,25 @@ def _rejects(axes: Axes, line: Line) -> None:
     axes.plot(ends, defective, color=GREY, linewidth=1.0, linestyle=":", label="defective in truth")
     axes.plot(ends, escaped, color=ORANGE, linewidth=1.3, linestyle="--", label="defective and passed")
     axes.set_ylabel(f"% of {STRETCH} parts")
-    axes.legend(loc="upper left", ncols=3, frameon=False)
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="lower left", ncols=3, frameon=False, bbox_to_anchor=(0, 1.08))
 
 
 def _charts(axes: Axes, line: Line, peaks: Peaks) -> None:
     last = line.changed or line.parts
     for name, colour, style in ((EMBEDDING, BLUE, "-"), ("brightness down", ORANGE, "--")):
         label = "EWMA of the look" if name == EMBEDDING else "CUSUM of darker"
-        shares = np.minimum(peaks.of(name), 2.0)
+        shares = np.minimum(peaks.of(name), 1.7)
         kept = peaks.parts <= last
         axes.plot(peaks.parts[kept], shares[kept], color=colour, linestyle=style, linewidth=1.0, label=label)
     axes.axhline(1.0, color="black", linewidth=1.0, linestyle="--")
     for kind, colour, marker in ((DRIFT, ORANGE, "v"), ("verdicts", GREEN, "o")):
         at = [part for part, _, of in line.alarms if of == kind]
         label = "alarm of drift" if kind == DRIFT else "more or fewer rejects"
-        axes.plot(at, [2.1] * len(at), marker, color=colour, label=label, clip_on=False)
-    axes.set_ylim(0, 2.1)
+        axes.plot(at, [1.85] * len(at), marker, color=colour, markersize=5, label=label)
+    axes.set_ylim(0, 2.0)
     axes.set_ylabel("share of the limit")
-    axes.legend(loc="upper left", ncols=4, frameon=False, bbox_to_anchor=(0, 1.25))
+    axes.legend(loc="lower left", ncols=4, frameon=False, bbox_to_anchor=(0, 1.03))
 
 
 def _audit(axes: Axes, line: Line) -> None:
@@ -84,11 +85,13 @@ def _audit(axes: Axes, line: Line) -> None:
         axes.plot(parts, high, color=BLUE, linewidth=1.6, label=label[0])
         axes.plot(parts, true, color=ORANGE, linewidth=1.4, linestyle="--", label=label[1])
     axes.axhline(5.0, color="black", linewidth=1.0, linestyle=":", label="promise 5%")
-    axes.set_yscale("log")
-    axes.set_ylim(0.5, 100)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_yscale("symlog", linthresh=1.0, linscale=0.4)
+    axes.set_ylim(0, 100)
+    ticks = [0, 1, 2, 5, 10, 20, 50, 100]
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
     axes.set_ylabel("% of defects that escape")
-    axes.legend(loc="upper right", ncols=3, frameon=False)
+    axes.legend(loc="lower left", ncols=3, frameon=False, bbox_to_anchor=(0, 1))
 
 
 def _marks(line: Line) -> list[tuple[int, str]]:
@@ -105,8 +108,15 @@ def _happened(axes: Axes, line: Line) -> None:
 def _named(axes: Axes, line: Line) -> None:
     top = axes.get_ylim()[1]
     for part, name in _marks(line):
-        shift = -3 if name == "lamp ages" else 3
-        side = "right" if name == "lamp ages" else "left"
+        before = name in ("lamp ages", "scratches")
+        shift, side = (-3, "right") if before else (3, "left")
         axes.annotate(
-            name, (part, top), (shift, 2), textcoords="offset points", ha=side, va="bottom", color=GREY
+            name,
+            (part, top),
+            (shift, 2),
+            textcoords="offset points",
+            ha=side,
+            va="bottom",
+            color=GREY,
+            size=8,
         )
