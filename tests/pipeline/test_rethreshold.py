@@ -221,7 +221,8 @@ def test_new_images_choose_for_it_as_for_any(folded_bundle: Path, new_parts: Pat
 def of_good_alone(inspector: Inspector) -> Inspector:
     """An inspector that good parts alone calibrated: it gives p-values and no probability."""
     good = inspector.reference["labels"] == 0
-    reference = {name: values[good] for name, values in inspector.reference.items()}
+    of_each = ("scores", "labels", "logits", "brightness_contrast")
+    reference = {name: v[good] if name in of_each else v for name, v in inspector.reference.items()}
     scores = reference["scores"]
     calibrator = Conformal(tuple(np.sort(scores).tolist()))
     judged = Calibrated(p_value=calibrator.apply(scores))

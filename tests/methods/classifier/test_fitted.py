@@ -155,8 +155,8 @@ def test_without_a_normal_class_every_tile_shows_the_class_that_is_named(
         asked.extend(int(k) for k in named)
         return np.ones((len(seen), 64, 64), np.float32)
 
-    def look(tiles: np.ndarray, explain: bool) -> tuple[np.ndarray, _Activations]:
-        return each[: len(tiles)], _Activations([], [np.zeros((len(tiles), 1))])
+    def look(tiles: np.ndarray, explain: bool) -> tuple[np.ndarray, np.ndarray, _Activations]:
+        return each[: len(tiles)], each[: len(tiles)], _Activations([], [np.zeros((len(tiles), 1))])
 
     monkeypatch.setattr(judge, "_forward", look)
     monkeypatch.setattr(judge, "_cam", cam)
@@ -167,6 +167,8 @@ def test_without_a_normal_class_every_tile_shows_the_class_that_is_named(
     assert second.logits is not None
     assert (first.logits.argmax(), second.logits.argmax()) == (1, 0)
     assert asked == [1, 1, 1, 0]
+    assert first.embedding is not None
+    assert first.embedding == pytest.approx(each[:3].mean(0))  # that of a picture is the mean of its tiles'
 
 
 def test_a_network_for_each_size_keeps_its_size_when_stored(net: TileNet, trunk: Trunk, made: Make) -> None:
