@@ -40,9 +40,9 @@ class Measurement:
             small grid of levels and edges.
         brightness: The mean level, in [0, 1].
         contrast: The standard deviation of the levels, in [0, 0.5].
-        sharpness: Fine structure in relation to coarse: the mean difference of neighbouring levels, divided
-            by that of levels 4 px apart. About 0.25 for a blurred picture, 1 for pure noise; the picture's
-            brightness and contrast have no influence.
+        sharpness: Fine structure in relation to coarse: the root mean square difference of neighbouring
+            levels, divided by that of levels 4 px apart. 0.25 where all is smooth, 0.5 at a sharp edge, 1 for
+            pure noise; the picture's brightness and contrast have no influence.
         height: The height of the picture as it came, in pixels.
         width: The width of the picture as it came, in pixels.
         row: The height at which the edges of the picture lie in the mean, from 0 (top) to 1 (bottom).
@@ -169,12 +169,12 @@ def _sharpness(working: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_] | N
         sum(_difference(levels, of, apart) for levels, of in zip(lines, kept, strict=True))
         for apart in (1, _FAR)
     )
-    return near / far if far > 0 else 0.0
+    return float(np.sqrt(near / far)) if far > 0 else 0.0
 
 
 def _difference(levels: FloatArray, kept: npt.NDArray[np.bool_] | None, apart: int) -> float:
-    """Return the mean absolute difference of levels (n, length) so many pixels apart; 0 if there are none."""
-    values = np.abs(levels[:, apart:] - levels[:, :-apart])
+    """Return the mean square difference of levels (n, length) so many pixels apart; 0 if there are none."""
+    values = np.square(levels[:, apart:] - levels[:, :-apart])
     if kept is not None:
         values = values[kept[:, apart:] & kept[:, :-apart]]
     return float(values.mean()) if values.size else 0.0

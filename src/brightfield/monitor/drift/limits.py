@@ -101,7 +101,8 @@ def shared_limits(highest: FloatArray, groups: IntArray, share: float) -> FloatA
 def maxima(pool: Pool, design: Design, alike: Alike, parts: int, seed: int) -> FloatArray:
     """Return the highest statistic of each chart within so many parts on imagined lines, (B, S, K)."""
     rng = np.random.default_rng(seed)
-    scores = np.stack([pool.seen_by(pool.drawn(rng)) for _ in range(REFERENCES)])  # (B, N, P + C)
+    drawn = (pool.drawn(rng, in_lots=not alike.independent) for _ in range(REFERENCES))
+    scores = np.stack([pool.seen_by(rows) for rows in drawn])  # (B, N, P + C)
     of = np.repeat(np.arange(REFERENCES), STREAMS)  # the reference of each stream
     draw = _drawing(pool, len(of), rng)
     state = start(design, len(of))

@@ -81,9 +81,13 @@ def likeness(line: FloatArray, positions: IntArray, reference: FloatArray) -> Al
     if fading[-1] > 0.5:
         return None
     fits = [float(np.square(fading - (1 - 1 / length) ** (apart - apart[0])).sum()) for length in _LENGTHS]
+    length = _LENGTHS[int(np.argmin(fits))]
     weighed = (len(line) * rho[0] + _PRIOR_PARTS * rho[0].mean()) / (len(line) + _PRIOR_PARTS)
-    shares[varied] = weighed.clip(0.0, STRONGEST)
-    return Alike(shares, float(_LENGTHS[int(np.argmin(fits))]))
+    # neighbours are of one lot in all but one of `length` pairs
+    found_shares = (weighed / (1 - 1 / length) ** apart[0]).clip(0.0, 1.0)
+    on_the_safe_side = found_shares + (1 - found_shares) / np.sqrt(len(line))
+    shares[varied] = np.minimum(on_the_safe_side, STRONGEST)
+    return Alike(shares, float(length))
 
 
 def _usual_difference(reference: FloatArray, rng: np.random.Generator) -> FloatArray:

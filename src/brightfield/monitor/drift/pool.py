@@ -35,6 +35,8 @@ class Pool:
         rejected: Whether it is rejected, bool (N,).
         classes: A number for what each picture really shows, (N,); 0 for good parts.
         blocks: A number for what was taken together, (N,), such as a part: it is drawn together too.
+        lots: A number for each lot, (N,), or else each block: what is drawn together for lines that come in
+            lots.
     """
 
     values: FloatArray = field(repr=False)
@@ -45,6 +47,7 @@ class Pool:
     rejected: BoolArray = field(repr=False)
     classes: IntArray = field(repr=False)
     blocks: IntArray = field(repr=False)
+    lots: IntArray = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -53,9 +56,9 @@ class Pool:
         """Return the values as a line's are, (N, P + C)."""
         return levelled(self.values, self.levels, slopes_of(self.values, self.levels, self.classes > 0))
 
-    def drawn(self, rng: np.random.Generator) -> IntArray:
-        """Return rows of a reference that could as well have been taken, drawn by blocks, about (N,)."""
-        names, block_of = np.unique(self.blocks, return_inverse=True)
+    def drawn(self, rng: np.random.Generator, *, in_lots: bool) -> IntArray:
+        """Return rows of a reference that could as well have been taken, by blocks or lots, about (N,)."""
+        names, block_of = np.unique(self.lots if in_lots else self.blocks, return_inverse=True)
         by_block = np.split(np.argsort(block_of, kind="stable"), np.cumsum(np.bincount(block_of))[:-1])
         return np.concatenate([by_block[b] for b in rng.integers(len(names), size=len(names))])
 

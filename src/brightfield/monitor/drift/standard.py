@@ -134,6 +134,7 @@ def fit_standard(reference: Reference) -> tuple[Standard, Pool]:
         rejected=np.array([part.rejected for part in parts]),
         classes=reference.classes,
         blocks=blocks,
+        lots=blocks,
     )
     return standard, pool
 

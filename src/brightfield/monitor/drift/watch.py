@@ -46,6 +46,9 @@ GROUPS = np.array(
 SOON = 20
 """A change that seems to begin within so many parts of an alarm is the same one, going on."""
 
+LOTS_TOGETHER = 3
+"""Stretches of the reference that are drawn together are so many lots long, as lots end anywhere in them."""
+
 _OTHER_SHARE, _OTHER_LENGTH = 0.1, 1.5  # what makes likeness different enough for limits of its own
 
 
@@ -79,19 +82,22 @@ def plan(reference: Reference, run_length: float = RUN_LENGTH) -> Plan:
             f"--run-length is {run_length:g}; expected {SHORTEST} to {LONGEST:,} parts to a false alarm"
         )
     standard, pool = fit_standard(reference)
-    return Plan(reference, standard, pool, run_length, _alike_at_first(reference, pool))
+    alike, pool = _with_lots(reference, pool)
+    return Plan(reference, standard, pool, run_length, alike)
 
 
-def _alike_at_first(reference: Reference, pool: Pool) -> Alike:
-    """Return how alike neighbours of the reference are, in the order of names or part by part."""
+def _with_lots(reference: Reference, pool: Pool) -> tuple[Alike, Pool]:
+    """Return how alike neighbours of the reference are, by names or part by part, and its lots."""
     usual = pool.levelled()
-    by_part = np.empty(len(reference), dtype=np.int64)
-    by_part[np.argsort(reference.blocks, kind="stable")] = np.arange(len(reference))
-    for positions in (reference.positions, by_part):
-        found = likeness(usual, positions, usual)
-        if found is not None and not found.independent:
-            return found
-    return independent(usual.shape[1])
+    found = likeness(usual, reference.positions, usual)
+    if found is not None and not found.independent:
+        return found, replace(pool, lots=reference.positions // round(LOTS_TOGETHER * found.length))
+    _, parts = np.unique(reference.blocks, return_counts=True)
+    if parts.max() > 1:
+        part_by_part = np.empty(len(reference), dtype=np.int64)
+        part_by_part[np.argsort(reference.blocks, kind="stable")] = np.arange(len(reference))
+        found = likeness(usual, part_by_part, usual)
+    return found or independent(usual.shape[1]), pool
 
 
 class Watch:
