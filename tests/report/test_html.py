@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from dataclasses import replace
 from functools import cache
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,6 +13,7 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
+from html_page import Page
 from some_defects import defect, image, pixel_of, true
 
 from brightfield.decide.cost import Costs
@@ -29,42 +29,7 @@ from brightfield.report.tables import pixel_table
 from brightfield.verdict import Scale
 
 HOSTILE = '</script><img src=x onerror="alert(1)">$_{'
-VOID = {"meta", "input", "img", "br", "link", "hr"}
 PNG = b"\x89PNG picture"
-
-
-class Page(HTMLParser):
-    """What a test asks of a page: tags closed in order, ids, attributes, text by element."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "script" not in self.open and "style" not in self.open:
-            self.text.append(data)
-
-    def attributes(self, name: str, *tags: str) -> list[str]:
-        found = [attributes.get(name) for tag, attributes in self.tags if not tags or tag in tags]
-        return [value for value in found if value is not None]
-
-    def sections(self) -> list[str]:
-        return self.attributes("id", "section")
 
 
 def simulated(types: tuple[str, ...] = ("crack", "dent"), n_good: int = 40) -> Predictions:

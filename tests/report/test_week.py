@@ -4,10 +4,10 @@ import dataclasses
 import json
 import re
 from collections import Counter
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from html_page import Page
 from week_line import DAYS, DECISIONS, OWN, at, inspector, line, looked, page
 
 from brightfield.monitor.drift.course import Course
@@ -23,36 +23,6 @@ from brightfield.report.week import FILES, render_week, write_week
 from brightfield.report.week_words import span
 
 HOSTILE = '<img src=x onerror="alert(1)">'
-VOID = {"meta", "img", "br", "link", "hr"}
-
-
-class Page(HTMLParser):
-    """The tags of a page and its text, with whitespace as it is read."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        words: list[str] = []
-        self.words = words
-        self.feed(text)
-        self.close()
-        self.text = re.sub(r"\s+", " ", " ".join(words))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.words.append(data)
 
 
 @pytest.fixture(scope="module")
@@ -79,20 +49,19 @@ def test_the_page_is_whole_and_loads_nothing(full: Week) -> None:
     text = render_week(full, Shown({full.alarms[0].alarm.at: [b"\x89PNG x"]}, [b"\x89PNG y"]))
     found = Page(text)
     assert found.open == []
-    ids = Counter(attributes["id"] for _, attributes in found.tags if "id" in attributes)
+    ids = Counter(found.attributes("id"))
     assert [name for name, n in ids.items() if n > 1] == []
-    sources = [attributes.get("src") or "" for _, attributes in found.tags if "src" in attributes]
+    sources = found.attributes("src")
     assert len(sources) == 2
     assert all(source.startswith("data:image/png;base64,") for source in sources)
-    links = [attributes.get("href") or "" for _, attributes in found.tags if "href" in attributes]
-    assert all(link.startswith("#") for link in links)
+    assert all(link.startswith("#") for link in found.attributes("href"))
     assert "script" not in {tag for tag, _ in found.tags}
     assert not re.search(r"url\((?!#)|@import|https?://(?!www\.w3\.org)", text)
     assert HOSTILE not in text
 
 
 def test_the_page_says_the_numbers(full: Week) -> None:
-    text = Page(render_week(full)).text
+    text = Page(render_week(full)).prose
     for said in (
         "The line from 2 to 3 March 2026",
         "20.0% of the parts were rejected and 10.0% were sent to review.",
@@ -111,7 +80,7 @@ def test_the_page_says_the_numbers(full: Week) -> None:
 
 
 def test_sections_without_data_say_so(bare: Week) -> None:
-    text = Page(render_week(bare)).text
+    text = Page(render_week(bare)).prose
     for said in (
         "The line was not watched for drift.",
         "There is no g-chart: fewer than two parts were rejected.",
@@ -128,7 +97,7 @@ def test_an_inspector_without_a_normal_class_counts_its_labels(bare: Week) -> No
     own = dataclasses.replace(bare.inspector, normal=None, operating_point=None)
     tallies = dataclasses.replace(bare.tallies, decided=False, decisions={"bolt": 15, "nut": 5})
     week = dataclasses.replace(bare, inspector=own, tallies=tallies, work=None)
-    text = Page(render_week(week)).text
+    text = Page(render_week(week)).prose
     assert "bolt 15 75.0%" in text
     assert "were rejected" not in text
 
