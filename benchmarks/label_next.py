@@ -48,7 +48,7 @@ from runs import SMOKE, begun, data, new_parser
 Floats = npt.NDArray[np.float64]
 
 BEGIN = 20
-LABELS = (20, 40, 60, 80, 100, 125, 150, 200, 250, 300, 400, 500, 650, 800, 1000, 1300, 1600, 2000)
+LABELS = (20, 50, 100, 150, 200, 300, 400, 600, 800, 1200, 1600)
 TARGET = 0.98
 """Share of the AUROC with all labels of the pool."""
 

@@ -11,6 +11,7 @@ from brightfield.monitor.audit.bounds import audit
 from brightfield.monitor.audit.of_log import audit_log
 from brightfield.monitor.audit.promise import Promise
 from brightfield.monitor.audit.tally import Evidence, Known, Looks
+from brightfield.monitor.log.records import Judged, Sampled
 from brightfield.monitor.log.store import VerdictLog
 from brightfield.monitor.review.make import Asked, make_page
 from brightfield.monitor.review.shares import parse_shares
@@ -78,3 +79,31 @@ def test_the_audit_is_of_the_inspector_that_judged_last(tmp_path: Path) -> None:
 def test_an_empty_log_is_said(tmp_path: Path) -> None:
     with VerdictLog(tmp_path / "empty.db") as log, pytest.raises(DataError, match="has no entries"):
         audit_log(log)
+
+
+def test_what_was_drawn_and_judged_without_a_page_counts_too(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path, escapes=2)
+    passed = [e.id for e in log.entries() if e.decision == "OK"]
+    escaped = [number for number in passed if truth[number] == "pit"]
+    log.sample(Sampled(number, "passed", 1.0, draw="shift 1") for number in passed)
+    log.sample([Sampled(e.id, "uncertain", 0.1) for e in log.entries() if e.decision == "DEFECT"])
+    log.judge(Judged(number, true, "Ada", f"2026-03-01T{number:06}") for number, true in truth.items())
+    assert audit_log(log).evidence.passed == Looks(0, 58, 2), "a defect that passed takes a second look"
+    assert audit_log(log).evidence.rejected == Looks()
+    log.judge(Judged(number, "pit", "Bob", "2026-03-02") for number in escaped)
+    found = audit_log(log).evidence
+    assert found.passed == Looks(2, 58, 0, {"pit": 2.0})
+    assert found.passed_twice.differing == found.passed_twice.alike == 0
+    page = make_page(log, tmp_path, Asked(3, parse_shares("rejected=1"), seed=1))
+    assert page.counts == {"rejected": 3}, "the two are settled, and all others were drawn"
+
+
+def test_a_second_look_on_a_page_settles_what_was_judged_without_one(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path, passed=10, escapes=1)
+    log.sample(Sampled(e.id, "passed", 1.0, draw="shift 1") for e in log.entries() if e.decision == "OK")
+    log.judge(Judged(number, true, "Ada", "2026-02-28") for number, true in truth.items())
+    assert audit_log(log).evidence.passed == Looks(0, 9, 1)
+    page = make_page(log, tmp_path, Asked(4, parse_shares("rejected=1"), seed=1))
+    assert page.counts == {"rejected": 3, "again": 1}
+    take_in(log, looked_at(log, page.path, truth, by="Bob"))
+    assert audit_log(log).evidence.passed == Looks(1, 9, 0, {"pit": 1.0})

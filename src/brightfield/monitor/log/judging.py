@@ -49,7 +49,7 @@ def add_event(database: Database, event: Event) -> Event:
     def work(connection: Connection) -> int:
         if event.entry_id is not None:
             _check_entries(connection, {event.entry_id})
-        number = _next_id(connection, events)
+        number = next_id(connection, events)
         row = {"kind": event.kind, "text": storable(event.text), "entry_id": event.entry_id}
         facts = {"about": event.about, "at": event.at, "facts": dict(event.facts) or None}
         connection.execute(insert(events), {"id": number, **row, **facts})
@@ -68,14 +68,14 @@ def find_judgements(database: Database, asked: Filter | None, source: str | None
         source: The source of those that are meant; None for any.
     """
     wanted = [] if source is None else [judgements.c.source == source]
-    for row in _pages(database, judgements, [*wanted, *_of_entries(judgements, asked)]):
+    for row in in_pages(database, judgements, [*wanted, *_of_entries(judgements, asked)]):
         yield Judged(row["entry_id"], row["truth"], row["by"], row["at"], row["source"], row["note"])
 
 
 def find_samples(database: Database, asked: Filter | None, draw: str | None) -> Iterator[Sampled]:
     """Yield what was drawn, in the order of drawing; the arguments are like those of `find_judgements`."""
     wanted = [] if draw is None else [samples.c.draw == draw]
-    for row in _pages(database, samples, [*wanted, *_of_entries(samples, asked)]):
+    for row in in_pages(database, samples, [*wanted, *_of_entries(samples, asked)]):
         facts = row["facts"] or {}
         yield Sampled(row["entry_id"], row["pool"], row["probability"], row["at"], row["draw"], facts)
 
@@ -83,7 +83,7 @@ def find_samples(database: Database, asked: Filter | None, draw: str | None) -> 
 def find_events(database: Database, kind: str | None, after: int) -> Iterator[Event]:
     """Yield events in the order in which they came in, those of one kind or all, behind one number."""
     wanted = [events.c.id > after, *([] if kind is None else [events.c.kind == kind])]
-    for row in _pages(database, events, wanted):
+    for row in in_pages(database, events, wanted):
         same = {name: row[name] for name in ("kind", "text", "entry_id", "about", "at", "id")}
         yield Event(**same, facts=row["facts"] or {})
 
@@ -126,7 +126,7 @@ def _sample_row(one: Sampled) -> dict[str, Any]:
 def _add_new(connection: Connection, table: Table, rows: list[dict[str, Any]], alone: tuple[str, ...]) -> int:
     """Insert the rows that are not there yet, as the columns of `alone` tell, and return how many."""
     _check_entries(connection, {row["entry_id"] for row in rows})
-    number = first = _next_id(connection, table)
+    number = first = next_id(connection, table)
     for row in rows:
         same = [table.c[name] == row[name] for name in alone]
         if connection.execute(select(table.c.id).where(*same)).first() is None:
@@ -146,7 +146,8 @@ def _check_entries(connection: Connection, numbers: set[int]) -> None:
         raise InputError(f"the log has no entry {named}; is this another log?")
 
 
-def _next_id(connection: Connection, table: Table) -> int:
+def next_id(connection: Connection, table: Table) -> int:
+    """Return the number of the next row of a table; writers take turns."""
     return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()) + 1
 
 
@@ -155,7 +156,7 @@ def _of_entries(table: Table, asked: Filter | None) -> list[ColumnElement[bool]]
     return [exists().where(entries.c.id == table.c.entry_id, *wanted)] if wanted else []
 
 
-def _pages(database: Database, table: Table, wanted: list[ColumnElement[bool]]) -> Iterator[RowMapping]:
+def in_pages(database: Database, table: Table, wanted: list[ColumnElement[bool]]) -> Iterator[RowMapping]:
     """Yield rows by their number, a page at a time, so that no transaction stays open."""
     last = 0
     while True:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from brightfield.monitor.log.database import Database
+from brightfield.monitor.log.judging import in_pages, next_id
 from brightfield.monitor.log.records import now
 from brightfield.monitor.log.rows import storable
 from brightfield.monitor.log.tables import looks, shown
 from brightfield.monitor.review.records import Item, Pool, Said, Shown
-
-_PAGE = 1000
 
 
 def add_page(database: Database, page: str, items: Sequence[tuple[str, Item]]) -> list[Shown]:
@@ -27,7 +26,7 @@ def add_page(database: Database, page: str, items: Sequence[tuple[str, Item]]) -
     at = now()
 
     def work(connection: Connection) -> list[Shown]:
-        number = _next_id(connection, shown)
+        number = next_id(connection, shown)
         made = [Shown(number + i, page, name, item, at) for i, (name, item) in enumerate(items)]
         if made:
             connection.execute(insert(shown), [_row(one) for one in made])
@@ -39,17 +38,9 @@ def add_page(database: Database, page: str, items: Sequence[tuple[str, Item]]) -
 def find_shown(database: Database, page: str | None = None) -> Iterator[Shown]:
     """Yield what was shown, in the order of showing: on one page or on all."""
     wanted = [] if page is None else [shown.c.page == page]
-    last = 0
-    while True:
-        query = select(shown).where(shown.c.id > last, *wanted).order_by(shown.c.id).limit(_PAGE)
-        with database.reading() as connection:
-            rows = list(connection.execute(query).mappings())
-        for row in rows:
-            values = {name: row[name] for name in ("entry_id", "piece", "truth", "first")}
-            yield Shown(row["id"], row["page"], row["item"], Item(Pool(row["pool"]), **values), row["at"])
-        if len(rows) < _PAGE:
-            return
-        last = rows[-1]["id"]
+    for row in in_pages(database, shown, wanted):
+        values = {name: row[name] for name in ("entry_id", "piece", "truth", "first")}
+        yield Shown(row["id"], row["page"], row["item"], Item(Pool(row["pool"]), **values), row["at"])
 
 
 def add_looks(database: Database, said: Iterable[Said]) -> int:
@@ -57,7 +48,7 @@ def add_looks(database: Database, said: Iterable[Said]) -> int:
     rows = [_look_row(one) for one in said]
 
     def work(connection: Connection) -> int:
-        number = first = _next_id(connection, looks)
+        number = first = next_id(connection, looks)
         for row in rows:
             same = [looks.c[name] == row[name] for name in ("shown_id", "by", "at")]
             if connection.execute(select(looks.c.id).where(*same)).first() is None:
@@ -70,16 +61,8 @@ def add_looks(database: Database, said: Iterable[Said]) -> int:
 
 def find_looks(database: Database) -> Iterator[Said]:
     """Yield what was said, in the order in which it came in."""
-    last = 0
-    while True:
-        query = select(looks).where(looks.c.id > last).order_by(looks.c.id).limit(_PAGE)
-        with database.reading() as connection:
-            rows = list(connection.execute(query).mappings())
-        for row in rows:
-            yield Said(*(row[name] for name in ("shown_id", "truth", "by", "at", "seconds", "heat")))
-        if len(rows) < _PAGE:
-            return
-        last = rows[-1]["id"]
+    for row in in_pages(database, looks, []):
+        yield Said(*(row[name] for name in ("shown_id", "truth", "by", "at", "seconds", "heat")))
 
 
 def _row(one: Shown) -> dict[str, Any]:
@@ -101,7 +84,3 @@ def _look_row(one: Said) -> dict[str, Any]:
     truth = None if one.truth is None else storable(one.truth)
     same = {"shown_id": one.shown_id, "by": storable(one.by), "at": one.at}
     return {**same, "truth": truth, "seconds": one.seconds, "heat": one.heat}
-
-
-def _next_id(connection: Connection, table: Table) -> int:
-    return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()) + 1
