@@ -37,6 +37,7 @@ from brightfield.evaluation.run import evaluate
 from brightfield.inspector import Inspector
 from brightfield.options import make_options
 from brightfield.pipeline.retrain import Asked, retrain
+from brightfield.pipeline.successor import balance_kept
 from brightfield.pipeline.train_and_test import Kept, train_and_test
 from head_lab import Lab, Rows, open_lab, train_inspector
 from record import Row
@@ -137,8 +138,9 @@ def tried(lab: Lab, seed: int, n: int) -> dict[str, Gate]:
     found = {}
     for variant, rows, share in variants(pool[:n], pool[n : 2 * n]):
         given = flipped(labels[rows], share, rng)
-        after = train_inspector(lab, rows, given, test, seed + 10_000)
-        found[variant] = compare_successor((before, after), Demands())
+        policy = balance_kept(before.point) or "f1"
+        after = train_inspector(lab, rows, given, test, seed + 10_000, policy)
+        found[variant] = compare_successor((before.predictions, after.predictions), Demands())
     return found
 
 

@@ -80,6 +80,7 @@ def figures(bundle: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     manifest = {k: v for k, v in whole.manifest.items() if k not in ("files", "sha256")}
     manifest["training"] = {k: v for k, v in manifest["training"].items() if k not in ("seconds", "views")}
     manifest["fingerprints"] = {k: v for k, v in manifest["fingerprints"].items() if k != "code"}
+    del manifest["created_with"]["date"]
     return manifest, whole.tensors("weights")
 
 
