@@ -102,8 +102,8 @@ def is_paid_for(risen: Flips, fallen: Flips, margin: float, level: float) -> boo
     """Return whether a rise of one error rate comes with as large a fall of another.
 
     So it is where a threshold has moved. The other rate must have fallen by more than chance, and the sum of
-    both must not have risen by more than the margin and by more than chance (one-sided normal test of the sum,
-    as the two are of different parts).
+    both must not have risen by more than the margin and by more than chance (one-sided normal test of the
+    sum, as the two are of different parts).
 
     Args:
         risen: The decisions behind the rate that has risen.
