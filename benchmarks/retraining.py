@@ -9,9 +9,9 @@ blur; 400 other pictures of that kind are judged by people (the labels are the s
 trained. Both judge cells that nobody was shown, as they were before and as they are after the shift.
 
 **gate**: on features that are computed once. An inspector learns from 600 cells; an equal successor from the
-same ones with another seed, from 60 more, or from 600 others; worse ones from 300 of the same, with labels wrong
-at random. All judge the 656 cells of the test, drawn anew in every try. Counted is what the gate says with the
-default margin, and which of its checks were against the successor.
+same ones with another seed, from 60 more, or from 600 others; worse ones from 300 of the same, with labels
+that are wrong at random. All judge the 656 cells of the test, drawn anew in every try. Counted is what the gate
+says with the default margin, and which of its checks were against the successor.
 
 **seconds**: with and without features that were kept, one thread or as many as `OMP_NUM_THREADS` says.
 """
@@ -167,7 +167,7 @@ def gate(folder: Path, tries: int, *, smoke: bool) -> Iterator[list[Row]]:
     """Yield the rows of equal and worse successors."""
     dataset = cells(folder, smoke=smoke)
     lab = open_lab(dataset, folder, smoke=smoke)
-    n = 20 if smoke else 600
+    n = 24 if smoke else 600
     refused: Counter[str] = Counter()
     by: Counter[tuple[str, str]] = Counter()
     falls: dict[str, list[float]] = {}
