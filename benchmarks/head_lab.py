@@ -15,6 +15,7 @@ from brightfield.data.preprocessing import Preprocessing
 from brightfield.data.split import fold_numbers
 from brightfield.decide.calibration import calibrate
 from brightfield.decide.fit_calibration import fit_calibrator
+from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import parse_policy
 from brightfield.decide.scores import scores_of_logits
 from brightfield.decide.threshold_selection import choose
@@ -77,7 +78,15 @@ def open_lab(dataset: Dataset, folder: Path, *, side: int = 300, smoke: bool = F
     return Lab(dataset, bank, net, replace(how, epochs=3 if smoke else how.epochs))
 
 
-def train_inspector(lab: Lab, rows: Rows, labels: Rows, test: Rows, seed: int) -> Predictions:
+@dataclass(frozen=True)
+class Judged:
+    """What a trained head says of the test pictures, and its threshold."""
+
+    predictions: Predictions
+    point: OperatingPoint
+
+
+def train_inspector(lab: Lab, rows: Rows, labels: Rows, test: Rows, seed: int, policy: str = "f1") -> Judged:
     """Train a head on some pictures, calibrate it out of fold, and return what it says of others.
 
     Args:
@@ -86,6 +95,7 @@ def train_inspector(lab: Lab, rows: Rows, labels: Rows, test: Rows, seed: int) -
         labels: Their labels, (N,), which need not be the true ones.
         test: The pictures to judge.
         seed: The seed of the folds and of the training.
+        policy: How the threshold is chosen.
     """
     some = _part(lab.bank, rows)
     given = lab.dataset.subset(
@@ -114,11 +124,11 @@ def train_inspector(lab: Lab, rows: Rows, labels: Rows, test: Rows, seed: int) -
         logits[own] = image_logits(members, _part(some, np.flatnonzero(own)), [0], 0)
     scores = scores_of_logits(logits, 0)
     calibrator = fit_calibrator(scores, labels, 0)
-    point = choose(parse_policy("f1"), calibrate(calibrator, scores, 0), labels != 0, scores=scores.defect)
+    point = choose(parse_policy(policy), calibrate(calibrator, scores, 0), labels != 0, scores=scores.defect)
     judged = scores_of_logits(image_logits(head, _part(lab.bank, test), [0], 0), 0)
     values = calibrate(calibrator, judged, 0)
     rejected = point.rejected(values.on(point.scale, judged.defect))
-    return _predictions(lab, test, judged.defect, values.probability, rejected)
+    return Judged(_predictions(lab, test, judged.defect, values.probability, rejected), point)
 
 
 def _part(bank: FeatureBank, rows: Rows) -> FeatureBank:

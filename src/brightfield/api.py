@@ -108,6 +108,7 @@ def retrain(
     margin: float = 0.01,
     confidence: float = 0.95,
     strict: bool = False,
+    trade: bool = True,
     anew: bool = False,
     resume: bool = False,
     keep_features: bool | str | Path = True,
@@ -127,6 +128,7 @@ def retrain(
         margin: The rise of an error rate that does not matter, in [0, 1).
         confidence: One-sided confidence of every test, in (0.5, 1).
         strict: Whether the successor must be shown to be no worse by more than the margin.
+        trade: Whether more overkills may be paid for by as many fewer escapes.
         anew: Whether to train anew even where a memory bank could take the new good parts in.
         resume: Whether to continue an interrupted training of the same output.
         keep_features: As in `train`.
@@ -143,7 +145,7 @@ def retrain(
     asked = Asked(
         old=old,
         golden=golden,
-        demands=Demands(margin, confidence, golden_flips, strict),
+        demands=Demands(margin, confidence, golden_flips, strict, trade),
         changed={name: value for name, value in options.items() if value is not None},
         anew=anew,
         resume=resume,

@@ -12,6 +12,7 @@ from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.compare import delong
 from brightfield.evaluation.gate import (
     OPEN,
+    PAID,
     SHOWN,
     UNTESTED,
     WORSE,
@@ -179,6 +180,25 @@ def test_sending_good_parts_to_review_is_no_way_out() -> None:
     everything = judged(truth, np.maximum(scores, 0.3), 0.5, review=0.2)
     gate = compare_successor((judged(truth, scores), everything), Demands())
     assert "good_for_review" in {check.name for check in gate.against}
+
+
+def test_a_moved_threshold_is_no_worse_inspector() -> None:
+    truth = parts(200, 100)
+    rng = np.random.default_rng(0)
+    scores = 0.5 + 0.3 * np.array([t != "OK" for t in truth]) + rng.normal(0, 0.2, 300)
+    before, lower, higher = (judged(truth, scores, at) for at in (0.65, 0.58, 0.72))
+    gate = compare_successor((before, lower), Demands())
+    assert checks(gate)["overkill_rate"].outcome == PAID
+    assert (gate.accepted, replace(gate, demands=Demands(strict=True)).accepted) == (True, False)
+    without = compare_successor((before, lower), Demands(trade=False))
+    assert checks(without)["overkill_rate"].outcome == WORSE
+    assert not without.accepted
+    # more escapes are never paid for
+    other_way = compare_successor((before, higher), Demands())
+    assert [c.name for c in other_way.against] == ["escape_rate"]
+    # nor are fewer escapes worth any number of overkills
+    far = compare_successor((before, judged(truth, scores, 0.1)), Demands())
+    assert [c.name for c in far.against] == ["overkill_rate"]
 
 
 def test_golden_pictures() -> None:

@@ -9,7 +9,14 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import binom, norm
 
-from brightfield.evaluation.paired import is_worse, mid_p, noticed_rise, rise_bounds
+from brightfield.evaluation.paired import (
+    Flips,
+    is_paid_for,
+    is_worse,
+    mid_p,
+    noticed_rise,
+    rise_bounds,
+)
 
 
 def test_mid_p_by_hand() -> None:
@@ -86,6 +93,23 @@ def test_few_parts_notice_little() -> None:
     assert few is not None
     assert many is not None
     assert few > 5 * many > 0.01
+
+
+def test_more_of_one_error_paid_for_by_fewer_of_the_other() -> None:
+    fewer = Flips(0, 12, 200)  # 6 points
+    assert is_paid_for(Flips(20, 0, 400), fewer, 0.01, 0.05)  # 5 points
+    assert is_paid_for(Flips(28, 0, 400), fewer, 0.02, 0.05)  # 7 points: one more, within the margin
+    assert not is_paid_for(Flips(80, 0, 400), fewer, 0.01, 0.05)  # 20 points
+    assert not is_paid_for(Flips(8, 0, 400), Flips(1, 4, 200), 0.01, 0.05)  # 1 and 4 could be chance
+    assert not is_paid_for(Flips(8, 0, 400), Flips(0, 0, 0), 0.01, 0.05)
+
+
+def test_the_variance_of_a_rise_is_that_of_drawn_parts() -> None:
+    drawn = np.random.default_rng(2).multinomial(150, (0.12, 0.05, 0.83), size=20000)
+    rises = (drawn[:, 0] - drawn[:, 1]) / 150
+    assert Flips(18, 8, 150).rise == pytest.approx(10 / 150)
+    expected = np.mean([Flips(int(w), int(b), 150).variance for w, b, _ in drawn[:2000]])
+    assert expected == pytest.approx(rises.var(), rel=0.05)
 
 
 def test_worse_takes_more_than_chance_and_more_than_the_margin() -> None:

@@ -15,7 +15,13 @@ from brightfield.data.dataset import Dataset
 from brightfield.errors import ConfigError, DataError
 from brightfield.inspector import Inspector
 from brightfield.pipeline.old_and_new import OldAndNew, Relabelled, join_old_and_new, load_parts
-from brightfield.pipeline.successor import Making, note_on_method, successor_options, why_anew
+from brightfield.pipeline.successor import (
+    Making,
+    balance_kept,
+    note_on_method,
+    successor_options,
+    why_anew,
+)
 from brightfield.pipeline.successor_data import SuccessorData, share_out
 from brightfield.progress import silent
 
@@ -47,6 +53,33 @@ def test_options_are_those_of_the_inspector_before(base: Inspector, bank: Inspec
         False,
         "test_efficientnet",
     )
+
+
+def test_the_threshold_keeps_the_balance_that_f1_found(base: Inspector, bank: Inspector) -> None:
+    point = base.operating_point
+    assert point is not None
+    assert (point.policy, base.facts["training"]["options"]["policy"]) == ("f1", "auto")
+    found = (point.n_defect - point.escapes) / point.n_defect
+    assert successor_options(base, {}).policy == f"recall={found!r}"
+    assert successor_options(base, {"policy": "f1"}).policy == "f1"  # asked for, it is chosen again
+    none = replace(point, n_calibration=10, n_defect=4, escapes=4, overkills=0)
+    assert balance_kept(none) is None
+    assert balance_kept(replace(point, policy="f1 and recall=0.99")) is None
+
+
+@pytest.mark.parametrize("policy", ["recall=0.9", "escape<=0.5@0.9", "fixed=0.25", "f1 and recall=0.99"])
+def test_a_threshold_that_was_chosen_again_is_followed(base: Inspector, policy: str) -> None:
+    point = base.operating_point
+    assert point is not None
+    chosen = base.with_operating_point(replace(point, policy=policy))
+    assert successor_options(chosen, {}).policy == policy
+
+
+def test_good_parts_alone_may_prove_more(base: Inspector) -> None:
+    point = base.operating_point
+    assert point is not None
+    proven = base.with_operating_point(replace(point, policy="overkill<=0.1@0.95"))
+    assert successor_options(proven, {}).policy == "auto"
 
 
 @pytest.mark.parametrize("name", ["roi", "rules", "normal", "mm_per_pixel", "resplit"])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from brightfield.evaluation.gate import OPEN, SHOWN, UNTESTED, WORSE, Check, Demands, Gate, Golden
+from brightfield.evaluation.gate import OPEN, PAID, SHOWN, UNTESTED, WORSE, Check, Demands, Gate, Golden
 from brightfield.report.gate_text import (
     check_sentence,
+    hints,
     origin_sentences,
     power_sentences,
     reasons,
@@ -67,6 +68,20 @@ def test_accepted_refused_and_why() -> None:
     assert verdict_sentence(shown) == (
         "The successor is accepted: it is shown to be no worse by more than 1 point."
     )
+
+
+def test_a_moved_threshold() -> None:
+    fewer = replace(ESCAPES, rise=-0.06, outcome=SHOWN)
+    paid = replace(OVERKILLS, rise=0.05, outcome=PAID)
+    gate = Gate((fewer, paid, RANKED), (), None)
+    assert check_sentence(paid, gate).endswith("paid for by fewer escapes: the threshold lies elsewhere.")
+    assert len(hints(gate)) == 1
+    more = replace(ESCAPES, rise=0.06, outcome=WORSE)
+    assert hints(Gate((more, replace(paid, rise=-0.05, outcome=SHOWN), RANKED), (), None))
+    # not where it ranks worse, or where both have risen
+    assert hints(Gate((fewer, paid, replace(RANKED, outcome=WORSE)), (), None)) == []
+    assert hints(Gate((more, paid, RANKED), (), None)) == []
+    assert hints(Gate((ESCAPES, Check("overkill_rate", 0), RANKED), (), None)) == []
 
 
 def test_types_are_named_where_they_got_worse() -> None:

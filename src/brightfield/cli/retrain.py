@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 from pathlib import Path
@@ -81,6 +82,12 @@ def _add_gate_options(parser: argparse.ArgumentParser) -> None:
         "--strict",
         action="store_true",
         help="refuse what is not shown to be no worse by more than the margin; that takes many pictures",
+    )
+    add(
+        "--no-trade",
+        dest="trade",
+        action="store_false",
+        help="refuse more overkills even where as many fewer escapes pay for them",
     )
     add("--keep-refused", metavar="BUNDLE", type=Path, help="where a refused successor is kept all the same")
 
@@ -168,7 +175,7 @@ def _asked(args: argparse.Namespace) -> Asked:
     return Asked(
         old=args.old,
         golden=args.golden,
-        demands=Demands(args.margin, golden_flips=args.golden_flips, strict=args.strict),
+        demands=Demands(args.margin, golden_flips=args.golden_flips, strict=args.strict, trade=args.trade),
         changed=given_values(args),
         anew=args.anew,
         resume=args.resume,
@@ -191,7 +198,7 @@ def _shadowed(done: Retrained, args: argparse.Namespace, progress: Any) -> Shado
 
 def _document(done: Retrained, found: Shadow | None, args: argparse.Namespace) -> dict[str, Any]:
     from brightfield.evaluation.summary import summary
-    from brightfield.report.gate_text import power_sentences, reasons, sentences
+    from brightfield.report.gate_text import hints, power_sentences, reasons, sentences
     from brightfield.report.promises import promises
 
     gate = done.gate.as_dict()
@@ -203,7 +210,7 @@ def _document(done: Retrained, found: Shadow | None, args: argparse.Namespace) -
         "reasons": reasons(done.gate),
         "tests": tests,
         **{name: value for name, value in gate.items() if name != "accepted"},
-        "sentences": [*sentences(done.gate), *power_sentences(done.gate)],
+        "sentences": [*sentences(done.gate), *hints(done.gate), *power_sentences(done.gate)],
         "by_origin": {name: of.as_dict()["checks"] for name, of in done.by_origin.items()},
         "lineage": done.step,
         "method": done.inspector.method.name,
@@ -234,7 +241,8 @@ def _print(done: Retrained, found: Shadow | None, args: argparse.Namespace) -> N
     for line in lines:
         if line not in reasons:
             console.print(line, markup=False)
-    for line in (*gate_text.power_sentences(done.gate), *gate_text.origin_sentences(done.by_origin)):
+    rest = (gate_text.hints(done.gate), gate_text.power_sentences(done.gate))
+    for line in (*itertools.chain(*rest), *gate_text.origin_sentences(done.by_origin)):
         console.print(line, markup=False)
     if found is not None:
         _print_shadow(found, args)

@@ -11,12 +11,15 @@ import numpy as np
 from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.compare import delong
 from brightfield.evaluation.metrics import BoolArray
-from brightfield.evaluation.paired import is_worse, mid_p, noticed_rise, rise_bounds
+from brightfield.evaluation.paired import Flips, is_paid_for, is_worse, mid_p, noticed_rise, rise_bounds
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.ranking import is_right
 
-SHOWN, OPEN, WORSE, UNTESTED = "no worse", "not shown", "worse", "not tested"
-"""The outcomes of a check: shown to be no worse, neither shown, shown to be worse, too few parts to tell."""
+SHOWN, OPEN, PAID, WORSE, UNTESTED = "no worse", "not shown", "paid for", "worse", "not tested"
+"""The outcomes of a check.
+
+Shown to be no worse; neither shown; higher, and paid for by fewer escapes; shown to be worse; too few parts.
+"""
 
 ESCAPES, OVERKILLS, REVIEWS, RANKING = "escape_rate", "overkill_rate", "good_for_review", "auroc"
 ERRORS = "error_rate"
@@ -35,6 +38,8 @@ class Demands:
         confidence: One-sided confidence of every test and bound, in (0.5, 1).
         golden_flips: How many golden pictures may turn from right to wrong.
         strict: Whether what is not shown to be no worse by more than the margin is refused as well.
+        trade: Whether more overkills, or more good parts for review, may be paid for by as many fewer
+            escapes, as they are where a threshold has moved.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -44,6 +49,7 @@ class Demands:
     confidence: float = 0.95
     golden_flips: int = 0
     strict: bool = False
+    trade: bool = True
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.margin < 1.0:
@@ -78,7 +84,7 @@ class Check:
         test: The test, `McNemar` or `DeLong`; empty where nothing was tested.
         noticed: The smallest rise that would be noticed 4 times of 5; None where none would, and for the
             AUROC and single types.
-        outcome: `SHOWN`, `OPEN`, `WORSE` or `UNTESTED`.
+        outcome: `SHOWN`, `OPEN`, `PAID`, `WORSE` or `UNTESTED`.
     """
 
     name: str
@@ -143,7 +149,7 @@ class Gate:
     @property
     def against(self) -> tuple[Check, ...]:
         """The checks that speak against the successor."""
-        wrong = (WORSE, OPEN, UNTESTED) if self.demands.strict else (WORSE,)
+        wrong = (WORSE, PAID, OPEN, UNTESTED) if self.demands.strict else (WORSE,)
         of_types = (check for check in self.types if check.outcome == WORSE)
         # how well it ranks is no rate that was asked for: only a proven fall counts
         main = (c for c in self.checks if c.outcome in ((WORSE,) if c.name == RANKING else wrong))
@@ -176,9 +182,9 @@ def compare_successor(tested: Pair | None, demands: Demands, golden: Pair | None
     """Compare a successor with the inspector before it, on parts from which neither learned.
 
     A rate counts as worse if it is higher by more than the margin on these parts, and McNemar's test says
-    with the confidence that this is more than chance; the AUROC likewise, by DeLong's test. So an equal
-    successor fails each check at most as often as 1 - confidence. A rate is shown to be no worse if the upper
-    bound of its rise is within the margin, which takes many parts.
+    with the confidence that this is more than chance; the AUROC likewise, by DeLong's test. More overkills
+    may be paid for by fewer escapes. A rate is shown to be no worse if the upper bound of its rise is within
+    the margin, which takes many parts.
 
     Args:
         tested: The predictions of both; None where only golden pictures are compared.
@@ -252,7 +258,19 @@ def _of_parts(
         for kind in kinds
     ]
     types = _corrected(each, demands) if len(kinds) > 1 else ()
+    if demands.trade:
+        checks = [checks[0], *(_paid(check, checks[0], demands) for check in checks[1:])]
     return tuple(_with_power(check, demands) for check in checks), types
+
+
+def _paid(check: Check, escapes: Check, demands: Demands) -> Check:
+    """Return the check of good parts, with another outcome where fewer escapes pay for more of them."""
+    if check.outcome != WORSE or check.worse is None or check.better is None:
+        return check
+    risen = Flips(check.worse, check.better, check.n)
+    fallen = Flips(escapes.worse or 0, escapes.better or 0, escapes.n)
+    paid = is_paid_for(risen, fallen, demands.margin, demands.level)
+    return replace(check, outcome=PAID) if paid else check
 
 
 def _of_classes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
@@ -76,6 +77,44 @@ def is_worse(worse: int, better: int, n: int, margin: float, level: float) -> bo
         level: The greatest p-value that is not called chance, in (0, 1).
     """
     return worse - better > margin * n and mid_p(worse, better) <= level
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Decisions on n parts that changed: `worse` of them are wrong now, `better` are right now."""
+
+    worse: int
+    better: int
+    n: int
+
+    @property
+    def rise(self) -> float:
+        """The rise of the error rate."""
+        return (self.worse - self.better) / self.n
+
+    @property
+    def variance(self) -> float:
+        """The variance of the rise."""
+        return ((self.worse + self.better) / self.n - self.rise**2) / self.n
+
+
+def is_paid_for(risen: Flips, fallen: Flips, margin: float, level: float) -> bool:
+    """Return whether a rise of one error rate comes with as large a fall of another.
+
+    So it is where a threshold has moved. The other rate must have fallen by more than chance, and the sum of
+    both must not have risen by more than the margin and by more than chance (one-sided normal test of the
+    sum, as the two are of different parts).
+
+    Args:
+        risen: The decisions behind the rate that has risen.
+        fallen: Those behind the other rate, of other parts.
+        margin: Rise that does not matter, in [0, 1).
+        level: The greatest p-value that is called more than chance, in (0, 1).
+    """
+    if not fallen.n or mid_p(fallen.better, fallen.worse) > level:
+        return False
+    both, variance = risen.rise + fallen.rise, risen.variance + fallen.variance
+    return both <= margin or float(norm.sf(both / math.sqrt(max(variance, _TINY)))) > level
 
 
 def noticed_rise(n: int, flips: float, margin: float, level: float, power: float = POWER) -> float | None:

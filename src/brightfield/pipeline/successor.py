@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from brightfield.decide.operating_point import OperatingPoint
 from brightfield.decide.policy import parse_policy
 from brightfield.errors import ConfigError, said_if_missing
 from brightfield.inspector import Inspector
@@ -113,8 +114,42 @@ def successor_options(base: Inspector, changed: Mapping[str, Any]) -> TrainOptio
     known |= {name for m in (METHODS if method == AUTO else (method,)) for name in declared_by(m)}
     values = {name: value for name, value in recorded.items() if name in known}
     values |= {"method": method, "normal": base.normal, "mm_per_pixel": base.mm_per_pixel}
+    values["policy"] = _policy(base, str(values.get("policy", AUTO)))
     values |= {"resplit": False, "roi": None, "rules": None}  # what these named is in the bundle
     return make_options({**values, **changed})
+
+
+def _policy(base: Inspector, trained: str) -> str:
+    """Return the policy of a successor: that of the inspector before, as it stands now.
+
+    Args:
+        base: The inspector before.
+        trained: The policy that it was trained with; its threshold may have been chosen again since.
+    """
+    point = base.operating_point
+    if point is None:
+        return trained
+    chosen = parse_policy(point.policy).clauses[0].name
+    by_good_parts = trained == AUTO and chosen == "overkill"  # more of them may prove a smaller bound
+    return balance_kept(point) or (trained if by_good_parts else point.policy)
+
+
+def balance_kept(point: OperatingPoint) -> str | None:
+    """Return the policy that finds as large a share of the defects as a threshold chosen by F1 does.
+
+    So it is for Youden's sum. Where either is greatest is a matter of a few calibration parts, and the next
+    training would trade escapes for overkills, or the reverse, by chance.
+
+    Args:
+        point: The operating point of the inspector before.
+
+    Returns:
+        The policy; None where another one chose the threshold, or no defect is found by it.
+    """
+    found = point.n_defect - point.escapes
+    if str(parse_policy(point.policy)) not in ("f1", "youden") or not found:
+        return None
+    return f"recall={found / point.n_defect!r}"
 
 
 def make_successor(making: Making, folder: Path) -> Made:

@@ -10,6 +10,7 @@ from brightfield.evaluation.gate import (
     FEWEST_TO_RANK,
     OPEN,
     OVERKILLS,
+    PAID,
     RANKING,
     REVIEWS,
     SHOWN,
@@ -58,6 +59,21 @@ def sentences(gate: Gate) -> list[str]:
     return [*text, *(check_sentence(check, gate) for check in gate.types if check.outcome == WORSE)]
 
 
+def hints(gate: Gate) -> list[str]:
+    """Return what to do where only the balance of escapes and overkills has moved."""
+    found = {check.name: check for check in gate.checks}
+    escapes, overkills = found.get(ESCAPES), found.get(OVERKILLS)
+    if escapes is None or overkills is None or escapes.rise is None or overkills.rise is None:
+        return []
+    moved = {escapes.outcome, overkills.outcome} & {WORSE, PAID} and escapes.rise * overkills.rise < 0
+    if not moved or found[RANKING].outcome == WORSE:
+        return []
+    return [
+        "One rate has risen and the other has fallen, and parts are ranked no worse than before: the "
+        "threshold lies elsewhere. --policy, such as recall=0.99, says where it is to be."
+    ]
+
+
 def power_sentences(gate: Gate) -> list[str]:
     """Return what would have been noticed with so many parts; nothing where all is shown."""
     return [text for check in gate.checks for text in _power(check, gate)]
@@ -93,6 +109,7 @@ def check_sentence(check: Check, gate: Gate) -> str:
 _OUTCOMES = {
     SHOWN: "no worse",
     OPEN: "neither shown to be worse nor to be no worse",
+    PAID: "higher, and paid for by fewer escapes: the threshold lies elsewhere",
     WORSE: "worse",
 }
 
