@@ -10,8 +10,8 @@ trained. Both judge cells that nobody was shown, as they were before and as they
 
 **gate**: on features that are computed once. An inspector learns from 600 cells; an equal successor from the
 same ones with another seed, from 60 more, or from 600 others; worse ones from 300 of the same, with labels
-that are wrong at random. All judge the 656 cells of the test, drawn anew in every try. Counted is what the gate
-says with the default margin, and which of its checks were against the successor.
+that are wrong at random. All judge the 656 cells of the test, drawn anew in every try. Counted is what the
+gate says with the default margin, and which of its checks were against the successor.
 
 **seconds**: with and without features that were kept, one thread or as many as `OMP_NUM_THREADS` says.
 """
