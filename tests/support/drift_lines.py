@@ -38,7 +38,8 @@ class Line:
     def part(self, **changes: float) -> tuple[Seen, bool]:
         """Return the next part, and whether it is defective.
 
-        `changes` are added to what is measured, and `look` to every value behind the embedding.
+        `changes` are added to what is measured, to contrast as a share of brightness, and `look` to every
+        value behind the embedding.
         """
         if self._made % self._lot == 0:
             self._common = self._rng.normal(size=WIDTH + 6)
@@ -49,10 +50,11 @@ class Line:
         said_bad = bad != bool(self._rng.random() < 0.1)
         hidden = drawn[:WIDTH] + changes.get("look", 0.0)
         hidden[0] += 2.0 * bad
+        brightness = 0.5 + 0.05 * (drawn[-6] - bad) + changes.get("brightness", 0.0)
         measured = Measurement(
             embedding=(hidden @ self._mixing).astype(np.float32),
-            brightness=0.5 + 0.05 * (drawn[-6] - bad) + changes.get("brightness", 0.0),
-            contrast=0.2 + 0.02 * drawn[-5] + changes.get("contrast", 0.0),
+            brightness=brightness,
+            contrast=brightness * (0.4 + 0.04 * drawn[-5] + changes.get("contrast", 0.0)),
             sharpness=0.5 + 0.03 * drawn[-4] + changes.get("sharpness", 0.0),
             height=100 + int(changes.get("height", 0)),
             width=150,

@@ -15,7 +15,7 @@ from brightfield.monitor.drift.watch import GROUPS, VERDICT_CHARTS
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REFERENCES", 40)
+    monkeypatch.setattr(module, "REFERENCES", 25)
 
 
 def test_limits_are_passed_by_the_share_asked_for() -> None:

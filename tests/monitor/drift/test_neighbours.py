@@ -28,9 +28,7 @@ def test_independent_parts_are_not_alike(seed: int) -> None:
 def test_lots_are_recognised_with_their_size(length: int, share: float) -> None:
     found = likeness(lots(600, length, share, 1), np.arange(600), REFERENCE)
     assert found is not None
-    # neighbours are of one lot in all but one of `length` pairs; too low a share would alarm too often
-    expected = share * (1 - 1 / length)
-    assert expected - 0.1 <= found.shares.mean() <= expected + 0.3
+    assert share - 0.1 <= found.shares.mean() <= share + 0.2  # rather too large than too small
     assert length / 2.5 <= found.length <= 2.5 * length
 
 

@@ -28,6 +28,7 @@ FEWEST_OF_A_KIND = 12
 """A label with fewer pictures in the reference has no values of its own."""
 
 FOLDS = 10
+_DARKEST = 1 / 255
 _POOLED_FOR = 20.0  # how many pictures the common spread counts for, beside a kind's own
 
 
@@ -220,9 +221,14 @@ def _distance_out_of_fold(centred: FloatArray, size: int, blocks: IntArray) -> F
 
 
 def _raw(parts: Sequence[Seen], main: FloatArray, off: FloatArray) -> FloatArray:
+    """Return the values of parts before they are relative to anything, (n, V).
+
+    Contrast is in relation to brightness, so that less light alone is darker and no more.
+    """
     measurements = [part.measurement for part in parts]
-    measured = [column(measurements, name).astype(np.float64) for name in (*LEVELS, *SIZES)]
-    return np.column_stack([main, off, *measured, [part.score for part in parts]])
+    measured = {name: column(measurements, name).astype(np.float64) for name in (*LEVELS, *SIZES)}
+    measured["contrast"] /= np.maximum(measured["brightness"], _DARKEST)
+    return np.column_stack([main, off, *measured.values(), [part.score for part in parts]])
 
 
 def _kinds(raw: FloatArray, numbers: IntArray, embedded: FloatArray) -> tuple[Kind, ...]:
