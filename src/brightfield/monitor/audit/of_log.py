@@ -154,9 +154,12 @@ def _notes(evidence: Evidence, cases: Sequence[Case], raised: bool) -> list[str]
         )
     undecided = int(evidence.passed.unsettled + evidence.rejected.unsettled)
     if undecided:
-        notes.append(
-            f"{undecided} parts are undecided and count as what is worse; the next page shows them again"
+        parts = (
+            "1 part is undecided and counts"
+            if undecided == 1
+            else f"{undecided} parts are undecided and count"
         )
+        notes.append(f"{parts} as what is worse; the next page shows what is undecided again")
     waiting = sum(case.waiting for case in cases)
     if waiting:
         notes.append(f"{waiting} pictures are on pages whose files have not come back")
