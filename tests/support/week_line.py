@@ -35,7 +35,8 @@ DECISIONS = ("OK", "OK", "OK", "DEFECT", "OK", "REVIEW", "OK", "DEFECT", "OK", "
 def measurement(rng: np.random.Generator, brightness: float = 0.5) -> Measurement:
     """Return a measurement of a part, with noise."""
     embedding = rng.normal(size=4).astype(np.float32)
-    values = (brightness + 0.01 * rng.normal(), 0.2 + 0.01 * rng.normal(), 0.6 + 0.01 * rng.normal())
+    noise = 0.01 * rng.normal(size=3)
+    values = (brightness + noise[0], 0.4 * brightness + noise[1], 0.6 + noise[2])
     return Measurement(embedding, *(float(v) for v in values), 16, 16)
 
 
