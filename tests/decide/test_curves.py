@@ -187,6 +187,19 @@ def test_a_curve_survives_json(curve: Platt | Beta | Isotonic) -> None:
     assert CURVES[values["kind"]].from_dict(values) == curve
 
 
+def test_isotonic_steps_that_differ_by_rounding_alone_are_one() -> None:
+    # of these tied scores two steps have shares that differ in the last bit
+    rng = np.random.default_rng(427)
+    n = int(rng.integers(60, 700))
+    defect = rng.random(n) < rng.uniform(0.1, 0.6)
+    scores = (rng.normal(size=n) * rng.uniform(0.1, 8) + rng.uniform(0, 3) * defect).round(2)
+    shares = np.unique(IsotonicRegression().fit_transform(scores, defect.astype(float)))
+    assert np.diff(shares).min() < 1e-15, "the draw shows nothing"
+    found = fit_isotonic(scores, defect)
+    assert len(found.scores) == len(np.unique(shares.round(9)))
+    assert (np.diff(found.log_odds) > 0).all()
+
+
 def test_isotonic_by_hand() -> None:
     curve = Isotonic((0.0, 2.0), (-1.0, 3.0), 0.5)
     np.testing.assert_allclose(logit(curve.apply([-2.0, 0.0, 1.0, 2.0, 4.0])), [-2.0, -1.0, 1.0, 3.0, 4.0])

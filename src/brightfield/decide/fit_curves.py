@@ -23,6 +23,8 @@ ENOUGH_TO_CHOOSE = 50
 
 _FLATTEST = 1e-3  # least slope per standard deviation of the scores, so that the curve stays increasing
 
+_DIGITS = 12  # to which the steps of an isotonic fit are told apart
+
 logger = logging.getLogger(__name__)
 
 
@@ -81,7 +83,9 @@ def fit_isotonic(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> Isotonic:
     values, defect = _checked(scores, is_defect)
     n = len(values)
     steps = IsotonicRegression().fit_transform(values, defect.astype(np.float64))  # (N,)
-    shares, step = np.unique(steps.clip(1 / (n + 2), (n + 1) / (n + 2)), return_inverse=True)
+    # two steps that differ by rounding alone are one, or their log-odds would tie
+    clipped = steps.clip(1 / (n + 2), (n + 1) / (n + 2)).round(_DIGITS)
+    shares, step = np.unique(clipped, return_inverse=True)
     centres = np.bincount(step, weights=values) / np.bincount(step)  # (steps,)
     slope = fit_platt(values, defect).slope
     return Isotonic(tuple(centres.tolist()), tuple(logit(shares).tolist()), slope)
