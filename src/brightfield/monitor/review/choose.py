@@ -104,7 +104,8 @@ def choose(
     if page.room:
         page.add(_drawn(choice, Pool.REJECTED, page.room, page.taken))
     order = choice.rng.permutation(len(page.items))
-    return [_with_probability(page.items[i], page.items, choice) for i in order]
+    drawn_with = _probabilities(choice, page.items)
+    return [replace(page.items[i], probability=drawn_with.get(page.items[i].pool)) for i in order]
 
 
 def _second_looks(choice: Choice) -> list[Item]:
@@ -149,13 +150,14 @@ def _drawn(choice: Choice, pool: Pool, n: int, taken: set[int]) -> list[Item]:
     return [Item(pool, entry.id) for entry in _pictured(choice.log, order, n)]
 
 
-def _with_probability(item: Item, items: Sequence[Item], choice: Choice) -> Item:
-    """Return a drawn item with the probability of being drawn, among all parts of its kind."""
-    if item.pool not in (Pool.PASSED, Pool.REJECTED):
-        return item
-    decision = str(Decision.OK) if item.pool is Pool.PASSED else _REJECTED
-    n = sum(other.pool is item.pool for other in items)
-    return replace(item, probability=n / choice.log.count(replace(choice.asked, decision=decision)))
+def _probabilities(choice: Choice, items: Sequence[Item]) -> dict[Pool, float]:
+    """Return the probability of being drawn for each random pool, among all parts of its kind."""
+    found = {}
+    for pool, decision in ((Pool.PASSED, str(Decision.OK)), (Pool.REJECTED, _REJECTED)):
+        drawn = sum(item.pool is pool for item in items)
+        if drawn:
+            found[pool] = drawn / choice.log.count(replace(choice.asked, decision=decision))
+    return found
 
 
 def _repeated(choice: Choice, n: int) -> list[Item]:
