@@ -66,6 +66,7 @@ def parts_of(kinds: Sequence[str], age: Floats | float, rng: np.random.Generator
     means, spreads = np.array([0.5, 0.2, 0.6, 0.5, 0.5]), np.array([0.02, 0.01, 0.03, 0.004, 0.004])
     levels = means + spreads * rng.normal(size=(n, 5))
     levels[:, 0] -= aged * spreads[0]
+    levels[:, 1] *= levels[:, 0] / means[0]  # less light leaves less contrast, in proportion
     odds = rng.normal(-5.0, 1.2, size=(n, 2)) + 0.5 * aged[:, None]
     for column, kind in enumerate((PIT, SCRATCH)):
         own = np.array([k == kind for k in kinds])
