@@ -147,14 +147,21 @@ def _charted(chart: int) -> tuple[int | None, int]:
 
 
 def _surest(charted: FloatArray) -> list[str]:
-    """Return in words which of the charted values of parts (m, C) are off, the surest first."""
+    """Return in words which of the charted values of parts (m, C) are off, the surest first.
+
+    Another light comes before another contrast, which may come of it.
+    """
     errors = charted.mean(axis=0) * math.sqrt(len(charted))  # in standard errors
-    named = [
-        (abs(error), WORDS[name, 1 if error > 0 else -1])
+    off = {
+        name: float(error)
         for name, error in zip(CHARTED, errors, strict=True)
         if name not in (OFF, SCORE) and abs(error) >= SURE
-    ]
-    return list(dict.fromkeys(word for _, word in sorted(named, reverse=True)))
+    }
+    named = sorted(off, key=lambda name: -abs(off[name]))
+    if {"brightness", "contrast"} <= off.keys() and named.index("contrast") < named.index("brightness"):
+        named.remove("brightness")
+        named.insert(named.index("contrast"), "brightness")
+    return list(dict.fromkeys(WORDS[name, 1 if off[name] > 0 else -1] for name in named))
 
 
 def _shown(recent: Recent, first: int, strength: FloatArray) -> list[int]:
