@@ -156,7 +156,7 @@ def methods(of: Set, run_length: float, rng: np.random.Generator) -> dict[str, F
 
 
 def drawn(of: Set, lines: int, parts: int, rng: np.random.Generator, share: float | None = None) -> IntArray:
-    """Return which picture of `base` each part is, (S, T), with a share of defective parts or as they come."""
+    """Return which picture of `base` each part is, (S, T), with a share of defective parts or as it is."""
     defective = of.lines.taken["base"].defective
     if share is None:
         return rng.integers(len(defective), size=(lines, parts))

@@ -1,4 +1,4 @@
-"""Other ways to notice a drift, beside which ours is measured: PSI over windows, Hotelling's T^2, evidently."""
+"""Other ways to notice a drift, beside which ours is measured: PSI, Hotelling's T^2, evidently."""
 
 from __future__ import annotations
 
