@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from brightfield.data.dataset import Dataset
 from brightfield.data.load import load
+from brightfield.engine.measurement import compressed, measure
 from brightfield.monitor.drift.charts import Parts, start, step
 from brightfield.monitor.drift.limits import Limits
 from brightfield.monitor.drift.limits import limits as limits_of
@@ -268,14 +269,31 @@ def beside_evidently(of: Set, python: Path, folder: Path, rng: np.random.Generat
 
 
 def cost(of: Set) -> Iterator[tuple[str, str, float, str]]:
-    """Yield what watching adds to an inspection, which holds the measuring."""
-    watch, base = Watch(of.plan), of.lines.taken["base"]
-    begin = time.perf_counter()
-    for part in base.parts[:25]:
-        watch.see(part, "")
-    each = (time.perf_counter() - begin) / 25 * 1000
-    yield "ours", "milliseconds to watch a part", each, "ms"
-    yield "ours", "share of an inspection", each / base.milliseconds, "share"
+    """Yield what noticing drift adds to an inspection: measuring, compressing the features, and watching."""
+    watch, base, inspector = Watch(of.plan), of.lines.taken["base"], of.lines.inspector
+    size = base.parts[0].measurement.height, base.parts[0].measurement.width
+    working = inspector.preprocessing.working(np.zeros((*size, 3), np.uint8))
+    tiles_of_it = len(inspector.preprocessing.tiles(working)[0])
+    features = np.zeros((tiles_of_it, len(getattr(inspector.method, "head").center)), np.float32)  # noqa: B009
+    parts = iter(base.parts)
+    steps: dict[str, Callable[[], object]] = {
+        "measure": lambda: measure(working, None, size, np.zeros(1, np.float32)),
+        "compress": lambda: compressed(features),
+        "watch": lambda: watch.see(next(parts), ""),
+    }
+    each = {name: _milliseconds(step_of) for name, step_of in steps.items()}
+    for name, value in each.items():
+        yield "ours", f"milliseconds to {name}", value, "ms"
+    yield "ours", "share of an inspection", sum(each.values()) / base.milliseconds, "share"
+
+
+def _milliseconds(call: Callable[[], object]) -> float:
+    taken = []
+    for _ in range(25):
+        begin = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - begin)
+    return float(np.median(taken)) * 1000
 
 
 def sets(args: argparse.Namespace, folder: Path) -> Iterator[tuple[Dataset, Dataset]]:
