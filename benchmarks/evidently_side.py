@@ -1,14 +1,11 @@
 """The side of evidently, run in an environment that has it: which windows of embeddings have drifted.
 
-python evidently_side.py IN.npz OUT.npy
-
 The metric is evidently's own for embeddings with its defaults: a classifier tells the reference from the
 window, and its AUROC above 0.55 is drift.
 """
 
 from __future__ import annotations
 
-import sys
 import warnings
 
 import numpy as np
@@ -30,7 +27,8 @@ def drifted(reference: np.ndarray, window: np.ndarray) -> bool:
     return bool(report.as_dict()["metrics"][0]["result"]["drift_detected"])
 
 
-if __name__ == "__main__":
-    with np.load(sys.argv[1]) as given:
-        found = [drifted(given["reference"], window) for window in given["windows"]]
-    np.save(sys.argv[2], np.array(found))
+def answer(given: str, taken: str) -> None:
+    """Read a reference and windows from one file, and write which of them have drifted to another."""
+    with np.load(given) as arrays:
+        found = [drifted(arrays["reference"], window) for window in arrays["windows"]]
+    np.save(taken, np.array(found))
