@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from brightfield.data.dataset import Dataset, Sample
 from brightfield.data.load import load
 from brightfield.data.split import folds
+from runs import smoke_parts
 
 TESTED_TILES = 190
 """The least number of good pictures in the test split of the magnetic tiles."""
@@ -53,6 +55,29 @@ def masked_tiles(folder: Path, groups: Path, seed: int, *, by_tile: bool) -> Dat
             shared_out += [replace(s, split=name) for s in taken]
             before += len(taken)
     return _tile_set(sorted(shared_out, key=lambda s: s.image), by_tile=by_tile)
+
+
+def labelled_tiles(folder: Path, groups: Path) -> Dataset:
+    """Return the magnetic tiles with their types and tiles, shared out to no split, without masks."""
+    samples = [replace(s, mask=None) for s in _tiles(folder, groups)]
+    return _tile_set(samples, by_tile=True)
+
+
+def named(name: str, args: argparse.Namespace, folder: Path) -> Dataset:
+    """Return the solar cells, the magnetic tiles with the tile of each picture, or a smoke run's parts.
+
+    Args:
+        name: `elpv` or `magnetic-tile`.
+        args: With `smoke`, and `magnetic_tile` and `groups` where tiles are asked for.
+        folder: Where the parts of a smoke run are.
+    """
+    if args.smoke:
+        return smoke_parts(folder)
+    if name == "elpv":
+        return load(name)
+    if args.magnetic_tile is None or args.groups is None:
+        raise SystemExit("the magnetic tiles need --magnetic-tile FOLDER and --groups CSV; or --only elpv")
+    return labelled_tiles(args.magnetic_tile, args.groups)
 
 
 def _tiles(folder: Path, groups: Path) -> list[Sample]:

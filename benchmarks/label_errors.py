@@ -7,7 +7,7 @@ labels of their own that people were not sure of (a probability of a defect of 1
 apart, as nobody knows which are wrong.
 
     python -m venv CLEANLAB && CLEANLAB/bin/pip install "cleanlab==2.9.*"
-    python benchmarks/label_errors.py --python CLEANLAB/bin/python --magnetic-tile FOLDER
+    python benchmarks/label_errors.py --python CLEANLAB/bin/python --magnetic-tile FOLDER --groups CSV
 
 cleanlab's licence is the AGPL, so it is run in an environment of its own and only measured.
 """
@@ -28,8 +28,9 @@ import numpy.typing as npt
 from brightfield.data.dataset import Dataset
 from brightfield.evaluation.label_errors import label_errors
 from brightfield.pipeline.out_of_fold import OutOfFold, out_of_fold
+from defect_sets import named
 from record import Row, append
-from runs import SMOKE, begun, data, new_parser
+from runs import SMOKE, begun, new_parser
 
 FLIPPED = 0.05
 SIDE = Path(__file__).with_name("cleanlab_side.py")
@@ -89,7 +90,8 @@ def main() -> None:
     """Run what was asked for."""
     parser = new_parser(__doc__)
     parser.add_argument("--python", help="an interpreter that has cleanlab; else our side only")
-    parser.add_argument("--magnetic-tile", default="magnetic-tile", help="a folder, or the catalog's name")
+    parser.add_argument("--magnetic-tile", type=Path, help="a folder")
+    parser.add_argument("--groups", type=Path, help="the CSV that says which pictures show the same tile")
     parser.add_argument(
         "--only", nargs="+", choices=("elpv", "magnetic-tile"), default=["elpv", "magnetic-tile"]
     )
@@ -97,8 +99,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="a folder that keeps the features for another run")
     with begun(parser, "label_errors") as (args, folder):
         for name in args.only[:1] if args.smoke else args.only:
-            place = args.magnetic_tile if name == "magnetic-tile" else name
-            dataset = data(args, place, folder)
+            dataset = named(name, args, folder)
             for seed in args.seeds:
                 append(args.output, measure(dataset, seed, args, folder))
 

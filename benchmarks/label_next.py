@@ -6,7 +6,7 @@ next labels: near the threshold, unlike all labelled ones, and some at random. B
 at random from the same beginning. It is counted how many labels it takes until the AUROC on the tested
 parts reaches 98% of what all labels of the pool give.
 
-    python benchmarks/label_next.py --magnetic-tile FOLDER
+    python benchmarks/label_next.py --magnetic-tile FOLDER --groups CSV
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ from brightfield.learn.recipes import Recipe, TrainHead, find_recipe
 from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.weights import load_weights
 from brightfield.monitor.review.label_next import Mix, distances, label_next
+from defect_sets import named
 from record import Row, append
-from runs import SMOKE, begun, data, new_parser
+from runs import SMOKE, begun, new_parser
 
 Floats = npt.NDArray[np.float64]
 
@@ -201,7 +202,8 @@ def measure(parts: Parts, dataset: Dataset, seeds: Sequence[int], mixes: dict[st
 def main() -> None:
     """Run what was asked for."""
     parser = new_parser(__doc__)
-    parser.add_argument("--magnetic-tile", default="magnetic-tile", help="a folder, or the catalog's name")
+    parser.add_argument("--magnetic-tile", type=Path, help="a folder")
+    parser.add_argument("--groups", type=Path, help="the CSV that says which pictures show the same tile")
     parser.add_argument(
         "--only", nargs="+", choices=("elpv", "magnetic-tile"), default=["elpv", "magnetic-tile"]
     )
@@ -210,8 +212,7 @@ def main() -> None:
     with begun(parser, "label_next") as (args, folder):
         mixes: dict[str, Mix | None] = {"random": None, "review": Mix()}
         for name in args.only[:1] if args.smoke else args.only:
-            place = args.magnetic_tile if name == "magnetic-tile" else name
-            dataset = data(args, place, folder)
+            dataset = named(name, args, folder)
             dataset = dataset.subset(replace(s, split=None, mask=None) for s in dataset.samples)
             parts = featured(dataset, (args.cache or folder) / name, smoke=args.smoke)
             rows = measure(parts, dataset, args.seeds, mixes)

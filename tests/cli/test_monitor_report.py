@@ -28,6 +28,7 @@ def test_the_report_stands_beside_what_is_printed(
     with_report = brightfield(*words, "--report", tmp_path / "week")
     assert with_report.document == alone
     assert "week.html" in with_report.err
+    assert "trained the inspector" in with_report.err  # the reference is of the pictures that taught it
     week = json.loads((tmp_path / "week" / "week.json").read_text())
     assert week["parts"] == alone["parts"] == sum(week["decisions"].values())
     assert week["by_lot"] == [{"lot": "A7", "n": week["decisions"]}]

@@ -222,15 +222,14 @@ def _report(
 
 
 def _reference(args: argparse.Namespace, inspector: Inspector) -> Reference:
-    from brightfield.monitor.drift.reference import reference_from, reference_of
-    from brightfield.monitor.drift.source import check_folder_of_images
+    from brightfield.monitor.drift.reference import reference_of
+    from brightfield.monitor.drift.source import judged_reference
 
     if args.reference is None:
         return reference_of(inspector)
     if not args.reference.is_dir():
         raise ConfigError(f"--reference {args.reference} is no folder; expected a folder of pictures")
-    images = check_folder_of_images(args.reference)
-    return reference_from(list(inspector.inspect_many(images, measure=True)), inspector.normal)
+    return judged_reference(inspector, args.reference)
 
 
 def _teller(

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from drift_lines import Line, reference, shuffled
+from drift_lines import GOOD, Line, reference, shuffled
 
 from brightfield.errors import ConfigError
 from brightfield.monitor.drift import limits as limits_module
 from brightfield.monitor.drift.alarms import DRIFT, VERDICTS
+from brightfield.monitor.drift.reference import Seen
 from brightfield.monitor.drift.watch import SOON, Plan, Watch, plan
 
 
@@ -83,6 +86,37 @@ def test_a_line_with_fewer_defects_than_the_training_set_is_no_news(planned: Pla
     assert watched(planned, (500, {}), line=Line(7, defective=0.01)).alarms == []
 
 
+def passed(part: Seen) -> Seen:
+    """Return a part as it is when nothing is rejected."""
+    return replace(part, label=GOOD, rejected=False, score=part.score - 3.0 * part.rejected)
+
+
+@pytest.fixture(scope="module")
+def without_rejects() -> Plan:
+    found = reference(76, defective=0.0)
+    return plan(replace(found, parts=tuple(map(passed, found.parts))), 1000)
+
+
+def test_a_reject_now_and_then_is_no_news_where_the_reference_has_none(without_rejects: Plan) -> None:
+    alarms = []
+    for seed in range(3):
+        watch, rng = Watch(without_rejects), np.random.default_rng(seed)
+        for part in Line(50 + seed, defective=0.0).parts(500):
+            watch.see(replace(passed(part), rejected=bool(rng.random() < 0.01)), "")
+        alarms += [alarm.what for alarm in watch.alarms if "rejects" in alarm.what]
+    assert len(alarms) <= 1  # of about 15 rejects
+
+
+def test_a_run_of_rejects_is_one_alarm_where_the_reference_has_none(without_rejects: Plan) -> None:
+    watch = Watch(without_rejects)
+    for i, part in enumerate(Line(12, defective=0.0).parts(300)):
+        watch.see(replace(passed(part), rejected=200 <= i < 206), "")
+    found = [alarm for alarm in watch.alarms if "rejects" in alarm.what]
+    assert found[0].what == "more rejects"
+    assert found[0].at in range(202, 207)
+    assert len(found) <= 2  # at most it is also said that they have gone
+
+
 def test_a_change_that_stays_is_one_alarm_and_one_that_comes_back_another(planned: Plan) -> None:
     dark = {"brightness": -0.2}
     watch = watched(planned, (40, {}), (200, dark))
@@ -115,11 +149,16 @@ def test_parts_without_a_measurement_count(planned: Plan) -> None:
 
 
 def test_lots_in_the_reference_widen_the_limits_until_the_line_shows_none() -> None:
-    alike = plan(reference(300, lot=10, alike=0.6), 1000)
+    alike = plan(reference(300, lot=20, alike=0.6), 1000)
     assert not alike.alike.independent
     watch = Watch(alike)
     wide = watch.limits.of_charts
-    for part in Line(10).parts(30):
+    parts = Line(10).parts(60)
+    for part in parts[:30]:
+        watch.see(part, "")
+    assert 4 * alike.alike.length > 30  # a few lots of a line do not show that it has none
+    assert watch.limits.of_charts[0] == wide[0]
+    for part in parts[30:]:
         watch.see(part, "")
     assert watch.limits.alike.independent
     assert watch.limits.of_charts[0] != wide[0]

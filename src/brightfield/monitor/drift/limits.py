@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from brightfield.monitor.drift.charts import Design, Parts, inflation, start, step
+from brightfield.monitor.drift.charts import ODDS, Design, Parts, inflation, start, step
 from brightfield.monitor.drift.neighbours import Alike
 from brightfield.monitor.drift.pool import Pool
 
@@ -32,6 +32,13 @@ FEWEST_PARTS, MOST_PARTS = 200, 500
 
 USUAL = 0.8
 """The quantile of a chart's maximum in which its statistics are measured, beside those of other charts."""
+
+OF_REJECTS = slice(-2, None)
+"""The charts of more and of fewer rejects."""
+
+ONE_REJECT = math.log(ODDS)
+"""What one reject is worth on its chart where rejects are rare. The usual maximum of these charts is no less,
+so that a single reject is no alarm where the reference has none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +77,15 @@ def limits(pool: Pool, groups: IntArray, run_length: float, alike: Alike, seed: 
     design = Design(spread, pool.active.shape[1], float(pool.rejected.mean()))
     highest = maxima(pool, design, alike, parts, seed)  # (B, S, K)
     highest[:, 1::2, groups == groups.max()] = 0.0
-    of_charts = shared_limits(highest, groups, 1 - math.exp(-parts / run_length))
+    least = np.full(len(groups), 1e-9)
+    least[OF_REJECTS] = ONE_REJECT
+    of_charts = shared_limits(highest, groups, 1 - math.exp(-parts / run_length), least)
     return Limits(design, of_charts, alike)
 
 
-def shared_limits(highest: FloatArray, groups: IntArray, share: float) -> FloatArray:
+def shared_limits(
+    highest: FloatArray, groups: IntArray, share: float, least: float | FloatArray = 1e-9
+) -> FloatArray:
     """Return limits (K,) that `share` of the lines pass at one chart at least, for nine in ten references.
 
     Each group of charts is passed as rarely. Within a group each chart's statistic is measured in its own
@@ -84,8 +95,9 @@ def shared_limits(highest: FloatArray, groups: IntArray, share: float) -> FloatA
         highest: The highest statistic of each chart on each line of each reference, (B, S, K).
         groups: The group of each chart, (K,).
         share: The share of lines, in (0, 1).
+        least: The least usual maximum of each chart, above 0.
     """
-    usual = np.maximum(np.quantile(highest, USUAL, axis=(0, 1)), 1e-9)  # (K,)
+    usual = np.maximum(np.quantile(highest, USUAL, axis=(0, 1)), least)  # (K,)
     relative = highest / usual
     of_groups = np.stack(
         [relative[..., groups == g].max(axis=-1) for g in range(int(groups.max()) + 1)], axis=-1
@@ -99,7 +111,11 @@ def shared_limits(highest: FloatArray, groups: IntArray, share: float) -> FloatA
 
 
 def maxima(pool: Pool, design: Design, alike: Alike, parts: int, seed: int) -> FloatArray:
-    """Return the highest statistic of each chart within so many parts on imagined lines, (B, S, K)."""
+    """Return the highest statistic of each chart within so many parts on imagined lines, (B, S, K).
+
+    The share of rejects of each reference is drawn too, as one without any reject does not show that a line
+    has none: from Jeffreys' posterior of a share.
+    """
     rng = np.random.default_rng(seed)
     drawn = (pool.drawn(rng, in_lots=not alike.independent) for _ in range(REFERENCES))
     scores = np.stack([pool.seen_by(rows) for rows in drawn])  # (B, N, P + C)
@@ -110,6 +126,7 @@ def maxima(pool: Pool, design: Design, alike: Alike, parts: int, seed: int) -> F
     lot = draw()
     own, common = np.sqrt(1 - alike.shares), np.sqrt(alike.shares)
     alike_rejects = float(alike.shares.mean())
+    changed = _other_verdicts(pool.rejected, rng)[of]  # (B S, 2)
     for _ in range(parts):
         row = draw()
         values, rejected = scores[of, row], pool.rejected[row]
@@ -117,9 +134,19 @@ def maxima(pool: Pool, design: Design, alike: Alike, parts: int, seed: int) -> F
             lot = np.where(rng.random(len(of)) < 1 / alike.length, draw(), lot)
             values = own * values + common * scores[of, lot]
             rejected = np.where(rng.random(len(of)) < alike_rejects, pool.rejected[lot], rejected)
+        rejected = rejected ^ (rng.random(len(of)) < np.where(rejected, changed[:, 1], changed[:, 0]))
         state, now = step(design, state, Parts(values, pool.active[row], rejected))
         highest = np.maximum(highest, now)
     return highest.reshape(REFERENCES, STREAMS, -1)
+
+
+def _other_verdicts(rejected: npt.NDArray[np.bool_], rng: np.random.Generator) -> FloatArray:
+    """Return how often each reference has a passed part rejected, and a rejected one passed, (B, 2)."""
+    found, count = int(rejected.sum()), len(rejected)
+    share, drawn = found / count, rng.beta(found + 0.5, count - found + 0.5, size=REFERENCES)
+    more = np.maximum(drawn - share, 0.0) / max(1 - share, 1e-9)
+    fewer = np.maximum(share - drawn, 0.0) / max(share, 1e-9)
+    return np.column_stack([more, fewer])
 
 
 def _drawing(pool: Pool, streams: int, rng: np.random.Generator) -> Callable[[], IntArray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,15 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from brightfield.data.image_files import image_files
+from brightfield.disk.storage import file_digest
 from brightfield.errors import DataError, ImageError
 from brightfield.inspector import Inspector
-from brightfield.monitor.drift.reference import Seen, seen_in
+from brightfield.monitor.drift.reference import Reference, Seen, reference_from, seen_in
 from brightfield.monitor.measurement import in_natural_order
 from brightfield.verdict import Decision
 
 if TYPE_CHECKING:
     from brightfield.monitor.log.records import Entry
     from brightfield.monitor.log.store import VerdictLog
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,28 @@ def ordered_images(folder: Path) -> list[Path]:
     images = [image for image, _ in image_files(folder)]
     places = in_natural_order([image.relative_to(folder).as_posix() for image in images])
     return [image for _, image in sorted(zip(places.tolist(), images, strict=True))]
+
+
+def judged_reference(inspector: Inspector, folder: Path) -> Reference:
+    """Return a reference of the pictures in a folder, in order; warns of those that trained the inspector.
+
+    Raises:
+        DataError: If there are too few.
+        ImageError: If one cannot be read.
+    """
+    images = check_folder_of_images(folder)
+    reference = reference_from(list(inspector.inspect_many(images, measure=True)), inspector.normal)
+    taught = sum(inspector.splits.get(file_digest(image)) == "train" for image in images)
+    if taught:
+        log.warning(
+            "%d of the %d pictures in %s trained the inspector, which scores them as more normal than others: "
+            "scores and rejects of the line may look higher than they were; better give pictures that it has "
+            "not seen",
+            taught,
+            len(images),
+            folder,
+        )
+    return reference
 
 
 def check_folder_of_images(folder: Path) -> Sequence[Path]:

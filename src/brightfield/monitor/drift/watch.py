@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from brightfield.errors import ConfigError
 from brightfield.monitor.drift.alarms import DRIFT, VERDICTS, Alarm, Recent, drift_alarm, verdicts_alarm
-from brightfield.monitor.drift.charts import Parts, State, start, step
+from brightfield.monitor.drift.charts import PRIOR_PARTS, Parts, State, start, step
 from brightfield.monitor.drift.limits import Limits, limits
 from brightfield.monitor.drift.neighbours import Alike, independent, likeness
 from brightfield.monitor.drift.pool import Pool
@@ -48,6 +48,9 @@ SOON = 20
 
 LOTS_TOGETHER = 3
 """Stretches of the reference that are drawn together are so many lots long, as lots end anywhere in them."""
+
+LOTS_FOR_LESS = 4
+"""Neighbours are taken to be less alike than before only after so many lots, as fewer do not show it."""
 
 _OTHER_SHARE, _OTHER_LENGTH = 0.1, 1.5  # what makes likeness different enough for limits of its own
 
@@ -189,12 +192,16 @@ class Watch:
         self._state = replace(fresh, seen=self._state.seen)
 
     def _restart_verdicts(self, alarm: Alarm) -> None:
-        """Begin the charts of verdicts anew; what the verdicts are since the change is usual from now on."""
+        """Begin the charts of verdicts anew; what the verdicts are since the change is usual from now on.
+
+        The share before counts as some parts, as a few since then do not show a share.
+        """
         state, place = self._state, CHARTED.index(SCORE)
         up, down = state.up.copy(), state.down.copy()
         up[:, place] = down[:, place] = 0.0
         since = [rejected for number, *_, rejected in self._recent if number >= alarm.since]
-        seen = np.array([[sum(since) + 0.5, len(since) + 1.0]])
+        before = float(state.seen[0, 0] / state.seen[0, 1])
+        seen = np.array([[PRIOR_PARTS * before + sum(since), PRIOR_PARTS + len(since)]])
         self._verdicts_after = alarm.at
         self._state = State(state.mean, up, down, np.zeros_like(state.rejects), seen)
 
@@ -225,11 +232,19 @@ class Watch:
             return
         numbers, values = zip(*self._values, strict=True)
         found = likeness(np.stack(values), np.array(numbers), self.plan.pool.levelled())
-        if found is not None and _differ(found, self.limits.alike):
+        before = self.limits.alike
+        if found is None or not _differ(found, before):
+            return
+        if _spread(found) > _spread(before) or len(values) >= LOTS_FOR_LESS * before.length:
             self.limits = self._limits(found)
 
     def _limits(self, alike: Alike) -> Limits:
         return limits(self.plan.pool, GROUPS, self.plan.run_length, alike)
+
+
+def _spread(alike: Alike) -> float:
+    """Return how many times the variance of a long line's mean is that of independent parts, on average."""
+    return float((1 + alike.shares * (alike.length - 1)).mean())
 
 
 def _differ(one: Alike, other: Alike) -> bool:
