@@ -83,6 +83,20 @@ def test_refused(
     assert not (tmp_path / "new").exists()
 
 
+def test_a_shadow_that_fails_changes_nothing_of_the_gate(
+    brightfield: Callable[..., Any], memory_bundle: Path, new_parts: Path, tmp_path: Path
+) -> None:
+    with VerdictLog(tmp_path / "line.db") as log:  # it holds no picture to judge
+        assert log.shown
+    said = brightfield(
+        *("retrain", memory_bundle, new_parts, "-o", tmp_path / "new", "--margin", 0.9, "--json"),
+        *("--shadow", tmp_path / "line.db"),
+    )
+    assert said.code == 0, said.err
+    assert (said.document["accepted"], said.document["shadow"]) == (True, None)
+    assert "--shadow: " in said.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -91,6 +105,7 @@ def test_refused(
         (("--disagreements", "list.csv"), "--disagreements belongs to --shadow"),
         (("--shadow", "line.db", "--disagreements", "list.xls"), "expected .csv or .json"),
         (("--old", "nowhere"), "there is no file or folder nowhere"),
+        (("--shadow", "no-such.db"), "no-such.db does not exist"),
     ],
 )
 def test_wrong_input(

@@ -23,6 +23,7 @@ from brightfield.evaluation.gate import (
     compare_successor,
     replay,
 )
+from brightfield.evaluation.paired import rise_p
 from brightfield.evaluation.predictions import Predictions
 
 TYPES = ("pit", "scratch", "stain")
@@ -158,8 +159,8 @@ def test_one_type_that_escapes_is_enough() -> None:
     found = checks(gate)
     assert found["escape_rate"].outcome != WORSE
     assert [c.name for c in gate.against] == ["escape_rate of stain"]
-    # 10 and 0: 2^-11, times 3 as there are three types
-    assert found["escape_rate of stain"].p_value == pytest.approx(3 * 0.5**11)
+    # times 3 as there are three types
+    assert found["escape_rate of stain"].p_value == pytest.approx(3 * rise_p(10, 0, 100, 0.01))
     assert not gate.accepted
 
 
@@ -168,10 +169,21 @@ def test_types_are_corrected_for_their_number() -> None:
     before = np.array([t != "OK" for t in truth]) * 1.0
     after = before.copy()
     after[[i for i, t in enumerate(truth) if t == "pit"][:4]] = 0.0  # 4 and 0: 2^-5, below 0.05
+    after[[i for i, t in enumerate(truth) if t == "stain"][:2]] = 0.0  # 6 and 0 of all: 2^-7
     found = checks(compare_successor((judged(truth, before), judged(truth, after)), Demands()))
     assert found["escape_rate of pit"].p_value == pytest.approx(3 * 0.5**5)
     assert found["escape_rate of pit"].outcome == OPEN
     assert found["escape_rate"].outcome == WORSE
+
+
+def test_rates_are_corrected_for_their_number() -> None:
+    truth = parts(60, 60)
+    before = np.array([t != "OK" for t in truth]) * 1.0
+    after = before.copy()
+    after[[i for i, t in enumerate(truth) if t != "OK"][:4]] = 0.0
+    found = checks(compare_successor((judged(truth, before), judged(truth, after)), Demands(margin=0.0)))
+    assert found["escape_rate"].p_value == pytest.approx(2 * 0.5**5)  # escapes and overkills
+    assert found["escape_rate"].outcome == OPEN
 
 
 def test_sending_good_parts_to_review_is_no_way_out() -> None:
@@ -180,6 +192,29 @@ def test_sending_good_parts_to_review_is_no_way_out() -> None:
     everything = judged(truth, np.maximum(scores, 0.3), 0.5, review=0.2)
     gate = compare_successor((judged(truth, scores), everything), Demands())
     assert "good_for_review" in {check.name for check in gate.against}
+
+
+def test_fewer_escapes_pay_only_once() -> None:
+    truth = parts(200, 200)
+    before = np.array([t != "OK" for t in truth]) * 1.0
+    after = before.copy()
+    good = [i for i, t in enumerate(truth) if t == "OK"]
+    bad = [i for i, t in enumerate(truth) if t != "OK"]
+    before[bad[:22]] = 0.0  # 11% of the escapes are mended
+    after[good[:20]] = 1.0  # 10% of the good parts are rejected
+    first = judged(truth, before, 0.5, review=0.2)
+    assert compare_successor((first, judged(truth, after, 0.5, review=0.2)), Demands()).accepted
+    after[good[20:40]] = 0.3  # and 10% sent to review
+    gate = compare_successor((first, judged(truth, after, 0.5, review=0.2)), Demands())
+    assert {check.name for check in gate.against} == {"overkill_rate", "good_for_review"}
+
+
+def test_strict_asks_for_more_than_golden_pictures() -> None:
+    truth = parts(2, 1)
+    scores = np.array([t != "OK" for t in truth]) * 1.0
+    golden = (judged(truth, scores), judged(truth, scores))
+    assert compare_successor(None, Demands(), golden).accepted
+    assert not compare_successor(None, Demands(strict=True), golden).accepted
 
 
 def test_a_moved_threshold_is_no_worse_inspector() -> None:

@@ -16,6 +16,7 @@ from brightfield.evaluation.paired import (
     mid_p,
     noticed_rise,
     rise_bounds,
+    rise_p,
 )
 
 
@@ -110,6 +111,20 @@ def test_the_variance_of_a_rise_is_that_of_drawn_parts() -> None:
     assert Flips(18, 8, 150).rise == pytest.approx(10 / 150)
     expected = np.mean([Flips(int(w), int(b), 150).variance for w, b, _ in drawn[:2000]])
     assert expected == pytest.approx(rises.var(), rel=0.05)
+
+
+def test_the_p_value_of_a_margin_is_that_of_its_bound() -> None:
+    assert rise_p(12, 2, 50, 0.0) == pytest.approx(max(mid_p(12, 2), norm.sf(10 / np.sqrt(14))))
+    confidence = 1 - rise_p(40, 10, 400, 0.03)
+    assert rise_bounds(40, 10, 400, confidence)[0] == pytest.approx(0.03, abs=1e-6)
+    assert rise_p(4, 0, 4000, 0.0) == pytest.approx(0.5**5)  # of few, the exact one
+
+
+@pytest.mark.parametrize("n", [60, 600])
+def test_a_rise_of_the_margin_itself_is_seldom_called_worse(n: int) -> None:
+    drawn = np.random.default_rng(3).multinomial(n, (0.05, 0.03, 0.92), size=4000)
+    called = np.mean([is_worse(int(worse), int(better), n, 0.02, 0.05) for worse, better, _ in drawn])
+    assert 0.02 < called < 0.08  # of 60 parts a little more often than it says
 
 
 def test_worse_takes_more_than_chance_and_more_than_the_margin() -> None:

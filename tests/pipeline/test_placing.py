@@ -125,6 +125,18 @@ def test_defects_calibrate_where_good_parts_alone_teach() -> None:
     assert (counts["OK", "test"], counts["OK", "calibration"]) == (2, 2)
 
 
+@pytest.mark.parametrize("kind", ["Defect", "scratch"])  # sorted before and after OK
+def test_lots_of_good_and_defective_parts_teach_by_their_good_ones(kind: str) -> None:
+    data = data_of(*((f"{i:02d}", "OK" if i % 5 else kind, None, None) for i in range(50)))
+    lots = [i // 5 for i in range(50)]
+    placed = place_new(data, [None] * 50, lots, Shares(0.2, 0.15, defects_calibrate=True), seed=0)
+    found = Counter((s.label, s.split) for s in placed.samples)
+    assert found["OK", "train"] >= 24
+    assert found["OK", "test"] > 0
+    assert found[kind, "train"] == 0
+    assert found[kind, "calibration"] > found[kind, "test"] > 0
+
+
 def test_own_splits_count_but_a_few_new_pictures_do_not_take_over_the_calibration() -> None:
     data = data_of(("a", "OK", None, "train"), ("b", "OK", None, "test"), ("c", "OK", None, "calibration"))
     assert splits_of(place_new(data, [None] * 3, range(3), FEW, 0)) == ["train", "test", "train"]

@@ -14,7 +14,7 @@ from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, number, say, stdout
 from brightfield.cli.train import add_kept_features, kept_features
 from brightfield.cli.train_options import add_options, given_values
-from brightfield.errors import ConfigError, said_if_missing
+from brightfield.errors import BrightfieldError, ConfigError, said_if_missing
 from brightfield.report.quantities import duration
 
 if TYPE_CHECKING:
@@ -155,9 +155,11 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError("--disagreements belongs to --shadow LOG")
     if args.shadow is not None:
         with said_if_missing():
+            from brightfield.monitor.log.store import VerdictLog
             from brightfield.monitor.shadow import check_disagreements
 
         check_disagreements(_list_of(args))
+        VerdictLog(args.shadow, create=False).close()
 
 
 def _list_of(args: argparse.Namespace) -> Path:
@@ -184,15 +186,22 @@ def _asked(args: argparse.Namespace) -> Asked:
     )
 
 
-def _shadowed(done: Retrained, args: argparse.Namespace, progress: Any) -> Shadow:
-    """Judge the log's pictures, write the list of disagreements, and note it in the log."""
+def _shadowed(done: Retrained, args: argparse.Namespace, progress: Any) -> Shadow | None:
+    """Judge the log's pictures, write the list of disagreements, and note it in the log.
+
+    What goes wrong here is said, and changes nothing of what the gate found: None is returned.
+    """
     from brightfield.monitor.log.store import VerdictLog
     from brightfield.monitor.shadow import note_in_log, shadow, write_disagreements
 
-    with VerdictLog(args.shadow, create=False) as verdicts:
-        found = shadow(done.parent, done.inspector, verdicts, progress=progress)
-        write_disagreements(_list_of(args), found)
-        note_in_log(verdicts, found, done.inspector.sha256)
+    try:
+        with VerdictLog(args.shadow, create=False) as verdicts:
+            found = shadow(done.parent, done.inspector, verdicts, progress=progress)
+            write_disagreements(_list_of(args), found)
+            note_in_log(verdicts, found, done.inspector.sha256)
+    except BrightfieldError as error:
+        log.warning("--shadow: %s", error)
+        return None
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.compare import delong
 from brightfield.evaluation.metrics import BoolArray
-from brightfield.evaluation.paired import Flips, is_paid_for, is_worse, mid_p, noticed_rise, rise_bounds
+from brightfield.evaluation.paired import Flips, is_paid_for, noticed_rise, rise_bounds, rise_p
 from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.ranking import is_right
 
@@ -80,7 +80,8 @@ class Check:
         high: Upper confidence bound of the rise, one-sided.
         worse: Number of parts that were decided rightly and now are wrongly; None for the AUROC.
         better: Number of parts of which the reverse is true.
-        p_value: One-sided p-value of no rise; for types corrected by Holm for their number.
+        p_value: One-sided p-value of a rise within the margin, corrected by Holm for the number of rates, or
+            of types; of the AUROC that of no fall.
         test: The test, `McNemar` or `DeLong`; empty where nothing was tested.
         noticed: The smallest rise that would be noticed 4 times of 5; None where none would, and for the
             AUROC and single types.
@@ -158,7 +159,12 @@ class Gate:
     @property
     def accepted(self) -> bool:
         """Whether the successor may replace the inspector before."""
-        return not self.against and (self.golden is None or self.golden.kept)
+        return not self.against and not self.untested and (self.golden is None or self.golden.kept)
+
+    @property
+    def untested(self) -> bool:
+        """Whether all was to be shown, and there is no picture but golden ones to show it."""
+        return self.demands.strict and not self.checks
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON types."""
@@ -181,10 +187,12 @@ Pair = tuple[Predictions, Predictions]
 def compare_successor(tested: Pair | None, demands: Demands, golden: Pair | None = None) -> Gate:
     """Compare a successor with the inspector before it, on parts from which neither learned.
 
-    A rate counts as worse if it is higher by more than the margin on these parts, and McNemar's test says
-    with the confidence that this is more than chance; the AUROC likewise, by DeLong's test. More overkills
-    may be paid for by fewer escapes. A rate is shown to be no worse if the upper bound of its rise is within
-    the margin, which takes many parts.
+    A rate counts as worse if it is shown with the confidence that it has risen by more than the margin, by
+    tests of the parts that are decided differently, which are corrected for the number of rates. The AUROC
+    counts as worse if it is lower by more than the margin on these parts, and DeLong's test says that this
+    is more than chance: no other threshold would mend that. More overkills may be paid for by fewer escapes.
+    A rate is shown to be no worse if the upper bound of its rise is within the margin, which takes many
+    parts.
 
     Args:
         tested: The predictions of both; None where only golden pictures are compared.
@@ -250,6 +258,7 @@ def _of_parts(
     ]
     if review[0].any() or review[1].any():
         checks.append(_rate(REVIEWS, review[0], review[1], demands))
+    checks = [_with_power(check, demands, len(checks)) for check in _corrected(checks, demands)]
     checks.append(_ranked(before, after, demands))
     truth = np.array(before.truth, dtype=object)
     kinds = sorted(set(before.truth) - {str(before.normal)})
@@ -259,18 +268,29 @@ def _of_parts(
     ]
     types = _corrected(each, demands) if len(kinds) > 1 else ()
     if demands.trade:
-        checks = [checks[0], *(_paid(check, checks[0], demands) for check in checks[1:])]
-    return tuple(_with_power(check, demands) for check in checks), types
+        stopped = _flips(*(~p[~defect] for p in passed))
+        checks = _paid(checks, stopped, _flips(*(p[defect] for p in passed)), demands)
+    return tuple(checks), types
 
 
-def _paid(check: Check, escapes: Check, demands: Demands) -> Check:
-    """Return the check of good parts, with another outcome where fewer escapes pay for more of them."""
-    if check.outcome != WORSE or check.worse is None or check.better is None:
-        return check
-    risen = Flips(check.worse, check.better, check.n)
-    fallen = Flips(escapes.worse or 0, escapes.better or 0, escapes.n)
-    paid = is_paid_for(risen, fallen, demands.margin, demands.level)
-    return replace(check, outcome=PAID) if paid else check
+def _paid(checks: Sequence[Check], stopped: Flips, escaped: Flips, demands: Demands) -> list[Check]:
+    """Return the checks, with another outcome for what fewer escapes pay for.
+
+    Args:
+        checks: The checks of all parts.
+        stopped: How good parts changed that did not pass, be they rejected or sent to review.
+        escaped: How defective parts changed that passed.
+        demands: What is asked of the successor.
+    """
+    if not is_paid_for(stopped, escaped, demands.margin, demands.level):
+        return list(checks)
+    payable = [check.name in (OVERKILLS, REVIEWS) and check.outcome == WORSE for check in checks]
+    return [replace(c, outcome=PAID) if paid else c for c, paid in zip(checks, payable, strict=True)]
+
+
+def _flips(before: BoolArray, after: BoolArray) -> Flips:
+    """Return how an error changed, given bool (N,) whether each part is decided wrongly."""
+    return Flips(int((~before & after).sum()), int((before & ~after).sum()), len(before))
 
 
 def _of_classes(
@@ -282,7 +302,7 @@ def _of_classes(
         _rate(f"{ERRORS} of {kind}", wrong[0][truth == kind], wrong[1][truth == kind], demands)
         for kind in sorted(set(before.truth))
     ]
-    whole = _with_power(_rate(ERRORS, wrong[0], wrong[1], demands), demands)
+    whole = _with_power(_rate(ERRORS, wrong[0], wrong[1], demands), demands, 1)
     return (whole,), _corrected(each, demands)
 
 
@@ -291,31 +311,32 @@ def _rate(name: str, before: BoolArray, after: BoolArray, demands: Demands) -> C
     n = len(before)
     if n == 0:
         return Check(name, 0)
-    worse, better = int((~before & after).sum()), int((before & ~after).sum())
+    flips = _flips(before, after)
+    worse, better = flips.worse, flips.better
     low, high = rise_bounds(worse, better, n, demands.confidence)
-    check = Check(
+    p_value = rise_p(worse, better, n, demands.margin)
+    return Check(
         name=name,
         n=n,
         before=float(before.mean()),
         after=float(after.mean()),
-        rise=(worse - better) / n,
+        rise=flips.rise,
         low=low,
         high=high,
         worse=worse,
         better=better,
-        p_value=mid_p(worse, better),
+        p_value=p_value,
         test="McNemar",
+        outcome=_outcome(p_value <= demands.level, high, demands),
     )
-    is_beyond = is_worse(worse, better, n, demands.margin, demands.level)
-    return replace(check, outcome=_outcome(is_beyond, high, demands))
 
 
-def _with_power(check: Check, demands: Demands) -> Check:
-    """Return the check of a rate with the smallest rise that would be noticed."""
+def _with_power(check: Check, demands: Demands, rates: int) -> Check:
+    """Return the check of one of some rates with the smallest rise that would be noticed."""
     if check.worse is None or check.better is None:
         return check
     flips = min(check.worse, check.better) / check.n
-    return replace(check, noticed=noticed_rise(check.n, flips, demands.margin, demands.level))
+    return replace(check, noticed=noticed_rise(check.n, flips, demands.margin, demands.level / rates))
 
 
 def _ranked(before: Predictions, after: Predictions, demands: Demands) -> Check:

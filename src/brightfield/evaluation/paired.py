@@ -66,17 +66,27 @@ def _score(worse: int, better: int, n: int, rise: float) -> float:
     return (worse - better - n * rise) / math.sqrt(max(variance, _TINY))
 
 
-def is_worse(worse: int, better: int, n: int, margin: float, level: float) -> bool:
-    """Return whether an error rate has risen by more than the margin, and by more than chance.
+def rise_p(worse: int, better: int, n: int, margin: float) -> float:
+    """Return the one-sided p-value that an error rate has risen by no more than the margin.
+
+    It is that of Tango's score test of the margin, but no smaller than McNemar's mid-p-value, as the former
+    is of large numbers.
 
     Args:
         worse: Number of parts that were decided rightly and now are wrongly.
         better: Number of parts of which the reverse is true.
-        n: Number of all parts.
+        n: Number of all parts, at least 1.
         margin: Rise that does not matter, in [0, 1).
-        level: The greatest p-value that is not called chance, in (0, 1).
     """
-    return worse - better > margin * n and mid_p(worse, better) <= level
+    return max(mid_p(worse, better), float(norm.sf(_score(worse, better, n, margin))))
+
+
+def is_worse(worse: int, better: int, n: int, margin: float, level: float) -> bool:
+    """Return whether it is shown that an error rate has risen by more than the margin.
+
+    The arguments are those of `rise_p`, and the greatest p-value that is not called chance, in (0, 1).
+    """
+    return rise_p(worse, better, n, margin) <= level
 
 
 @dataclass(frozen=True)

@@ -133,27 +133,33 @@ def place_new(
 def _share_out(
     labels: Sequence[str], clusters: Sequence[int], shares: Shares, normal: str | None, seed: int
 ) -> list[str]:
-    """Return the split of each picture; a cluster counts for the class of its first picture."""
+    """Return the split of each picture; a cluster counts for the class of its first picture.
+
+    Where good parts alone teach, a cluster with any good part counts as good, and its defective parts
+    calibrate where the good ones teach.
+    """
     rng = np.random.default_rng(seed)
     members: dict[int, list[int]] = defaultdict(list)
     for i, cluster in enumerate(clusters):
         members[cluster].append(i)
     of_label: dict[str, list[int]] = defaultdict(list)
     for cluster, rows in members.items():
-        of_label[labels[rows[0]]].append(cluster)
+        held = [labels[i] for i in rows]
+        is_good = shares.defects_calibrate and normal in held
+        of_label[str(normal) if is_good else held[0]].append(cluster)
     splits = ["train"] * len(labels)
     for label in sorted(of_label):
         n = sum(len(members[c]) for c in of_label[label])
         tested = round(shares.test * n)
         wanted = {"test": tested, "calibration": round(shares.calibration * (n - tested))}
-        rest = "calibration" if shares.defects_calibrate and label != normal else "train"
         for cluster in rng.permutation(of_label[label]):
             rows = members[int(cluster)]
-            split = next((name for name, left in wanted.items() if len(rows) <= left), rest)
+            split = next((name for name, left in wanted.items() if len(rows) <= left), "train")
             if split in wanted:
                 wanted[split] -= len(rows)
             for i in rows:
-                splits[i] = split
+                may_teach = not shares.defects_calibrate or labels[i] == normal
+                splits[i] = "calibration" if split == "train" and not may_teach else split
     return splits
 
 

@@ -49,6 +49,10 @@ def verdict_sentence(gate: Gate) -> str:
 def reasons(gate: Gate) -> list[str]:
     """Return why a successor is refused, one sentence a reason; nothing of an accepted one."""
     found = [] if gate.golden is None or gate.golden.kept else [_broken(gate.golden)]
+    if gate.untested:
+        found.append(
+            "There is no picture but golden ones to compare on, and --strict asks that all be shown."
+        )
     return [*found, *(_against(check, gate) for check in gate.against)]
 
 
