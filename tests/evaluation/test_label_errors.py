@@ -4,22 +4,20 @@ import numpy as np
 import pytest
 
 from brightfield.errors import DataError
-from brightfield.evaluation.label_errors import confident_joint, label_errors
+from brightfield.evaluation.label_errors import label_errors, transition
 
 
-def test_the_confident_joint_is_the_one_counted_by_hand() -> None:
+def test_the_transition_is_the_one_counted_by_hand() -> None:
     p = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.6, 0.4], [0.1, 0.9], [0.3, 0.7], [0.8, 0.2]])
     y = np.array([0, 0, 0, 0, 1, 1, 1])
-    # on average images labelled 0 have 0.6 for 0, those labelled 1 have 0.6 for 1. Sure of 0: rows 0, 1, 3
-    # and 6; sure of 1: rows 2, 4 and 5. So 3 and 1 of those labelled 0, and 1 and 2 of those labelled 1
-    assert confident_joint(p, y) == pytest.approx(np.array([[3.0, 1.0], [1.0, 2.0]]))
+    # called 0 are rows 0, 6, 1 and 3, the surest first: of 0 and 6 one is labelled 1. Called 1 are rows 4, 2
+    # and 5: both 4 and 2 count, and one is labelled 0
+    assert transition(p, y) == pytest.approx(np.full((2, 2), 0.5))
+    assert transition(p[[0, 1, 4]], y[[0, 1, 4]]) == pytest.approx(np.eye(2))
 
 
-def test_rows_of_the_joint_are_scaled_to_the_labels() -> None:
-    p = np.array([[0.9, 0.1], [0.5, 0.5], [0.1, 0.9], [0.5, 0.5]])
-    y = np.array([0, 0, 1, 1])
-    # the images in doubt are sure of nothing: 1 of 2 counts in each row
-    assert confident_joint(p, y) == pytest.approx(np.diag([2.0, 2.0]))
+def test_a_class_that_nothing_is_called_has_no_errors() -> None:
+    assert transition(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1])) == pytest.approx(np.eye(2))
 
 
 def line(n: int, noise: float, seed: int, classes: int = 2) -> tuple[np.ndarray, ...]:

@@ -51,7 +51,7 @@ def reasons(gate: Gate) -> list[str]:
     found = [] if gate.golden is None or gate.golden.kept else [_broken(gate.golden)]
     if gate.untested:
         found.append(
-            "There is no picture but golden ones to compare on, and --strict asks that all be shown."
+            "Golden pictures alone were compared, and --strict asks that all be shown."
         )
     return [*found, *(_against(check, gate) for check in gate.against)]
 

@@ -145,7 +145,7 @@ def judged_reference(inspector: Inspector, folder: Path) -> Reference:
     taught = sum(inspector.splits.get(file_digest(image)) == "train" for image in images)
     if taught:
         log.warning(
-            "%d of the %d pictures in %s trained the inspector, which scores them as more normal than others: "
+            "%d of the %d pictures in %s trained the inspector, which scores those as more normal: "
             "scores and rejects of the line may look higher than they were; better give pictures that it has "
             "not seen",
             taught,
