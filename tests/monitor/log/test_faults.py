@@ -10,14 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from brightfield.errors import ConfigError, LogError, WriteError
 from brightfield.monitor.log import database as database_module
+from brightfield.monitor.log.columns import columns, columns_of
+from brightfield.monitor.log.judging import latest_judgements
 from brightfield.monitor.log.place import place_of
+from brightfield.monitor.log.records import Filter
 from brightfield.monitor.log.store import VerdictLog
 from brightfield.verdict import Verdict
 
 Make = Callable[..., Verdict]
+
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def test_what_is_no_database(tmp_path: Path) -> None:
@@ -168,3 +174,33 @@ def test_a_server_that_is_not_there_is_said_without_its_password(tmp_path: Path)
         VerdictLog(f"postgresql://ada:secret@/line?host={tmp_path}")
     assert "secret" not in str(caught.value)
     assert "ada" in str(caught.value)
+
+
+def test_whatever_asks_a_server_that_starts_again_waits_for_it(
+    server: Callable[[], str], verdict_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = pytest.importorskip("psycopg").errors
+    with VerdictLog(server()) as log:
+        log.record(verdict_of(), part="P1", picture=PNG)
+        connect, refused = log.database._engine.connect, [0]
+
+        def starting() -> object:
+            refused[0] += 1
+            if refused[0] % 3:  # each is refused twice
+                orig = errors.CannotConnectNow("the database system is starting up")
+                raise OperationalError("SELECT 1", {}, orig)
+            return connect()
+
+        monkeypatch.setattr(log.database._engine, "connect", starting)
+        monkeypatch.setattr("brightfield.monitor.log.database.time.sleep", lambda _: None)
+        assert log.record(verdict_of(), part="P2", picture=PNG).id == 2
+        assert log.record(verdict_of(), part="P1", picture=PNG).repeated
+        assert log.entry(1).part == "P1"
+        assert [entry.part for entry in log.after(0)] == ["P1", "P2"]
+        assert log.count() == 2
+        assert log.kept() == (0, 0)
+        assert list(log.judgements()) == list(log.sampling()) == list(log.events()) == []
+        assert list(columns(log.database, Filter(), ("part",))) == [("P1",), ("P2",)]
+        assert columns_of(log.database, [2], ("part",)) == {2: ("P2",)}
+        assert latest_judgements(log.database, [1]) == {}
+        assert refused[0] > 30

@@ -27,8 +27,7 @@ def columns(database: Database, asked: Filter, names: Sequence[str]) -> Iterator
         page = (
             select(*wanted).where(entries.c.id > last, *conditions(asked)).order_by(entries.c.id).limit(_PAGE)
         )
-        with database.reading() as connection:
-            rows = connection.execute(page).all()
+        rows = database.rows(page)
         for row in rows:
             yield tuple(row[1:])
         if len(rows) < _PAGE:
@@ -44,6 +43,5 @@ def columns_of(
     found: dict[int, tuple[Any, ...]] = {}
     for start in range(0, len(every), _AT_ONCE):
         some = entries.c.id.in_(every[start : start + _AT_ONCE])
-        with database.reading() as connection:
-            found |= {row[0]: tuple(row[1:]) for row in connection.execute(select(*wanted).where(some))}
+        found |= {row[0]: tuple(row[1:]) for row in database.rows(select(*wanted).where(some))}
     return found

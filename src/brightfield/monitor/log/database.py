@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, RowMapping, Select, text
 from sqlalchemy.exc import DBAPIError
 
 from brightfield.monitor.log.faults import in_words, passes
@@ -38,13 +38,30 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Yield a connection to read with.
+        """Yield a connection to read with, once: `read` is for what should outlive a server's restart.
 
         Raises:
             LogError: If the database fails.
         """
         with in_words(self.place), self._connection() as connection, connection.begin():
             yield connection
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Do work that reads, in one transaction; it is done again where another try may help.
+
+        Raises:
+            LogError: If the database fails, and does not come back.
+        """
+        with in_words(self.place):
+            return patiently(lambda: self._read_once(work))
+
+    def rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        """Return the rows that a query finds; it is asked as `read` does."""
+        return self.read(lambda connection: connection.execute(query).all())
+
+    def mappings(self, query: Select[Any]) -> Sequence[RowMapping]:
+        """Return the rows that a query finds by the names of their columns; it is asked as `read` does."""
+        return self.read(lambda connection: connection.execute(query).mappings().all())
 
     @contextmanager
     def without_transaction(self) -> Iterator[Connection]:
@@ -65,6 +82,10 @@ class Database:
     def close(self) -> None:
         """Close all connections; the next use opens new ones."""
         self._engine.dispose()
+
+    def _read_once(self, work: Callable[[Connection], T]) -> T:
+        with self._connection() as connection, connection.begin():
+            return work(connection)
 
     def _write_once(self, work: Callable[[Connection], T]) -> T:
         with self._connection() as connection:

@@ -94,12 +94,9 @@ def latest_judgements(database: Database, numbers: Iterable[int]) -> dict[int, J
     found: dict[int, Judged] = {}
     for start in range(0, len(wanted), _AT_ONCE):
         some = judgements.c.entry_id.in_(wanted[start : start + _AT_ONCE])
-        with database.reading() as connection:
-            for row in connection.execute(
-                select(judgements).where(some).order_by(judgements.c.id)
-            ).mappings():
-                values = (row[name] for name in ("entry_id", "truth", "by", "at", "source", "note"))
-                found[row["entry_id"]] = Judged(*values)
+        for row in database.mappings(select(judgements).where(some).order_by(judgements.c.id)):
+            values = (row[name] for name in ("entry_id", "truth", "by", "at", "source", "note"))
+            found[row["entry_id"]] = Judged(*values)
     return found
 
 
@@ -161,8 +158,7 @@ def in_pages(database: Database, table: Table, wanted: list[ColumnElement[bool]]
     last = 0
     while True:
         page = select(table).where(table.c.id > last, *wanted).order_by(table.c.id).limit(_PAGE)
-        with database.reading() as connection:
-            rows = list(connection.execute(page).mappings())
+        rows = database.mappings(page)
         yield from rows
         if len(rows) < _PAGE:
             return

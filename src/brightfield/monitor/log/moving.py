@@ -41,8 +41,7 @@ def _copied(source: VerdictLog, table: Table, connection: Connection) -> int:
     last = copied = 0
     while True:
         page = select(table).where(table.c.id > last).order_by(table.c.id).limit(_PAGE)
-        with source.database.reading() as reading:
-            rows = [dict(row) for row in reading.execute(page).mappings()]
+        rows = [dict(row) for row in source.database.mappings(page)]
         if rows:
             connection.execute(insert(table), rows)
             last = rows[-1]["id"]

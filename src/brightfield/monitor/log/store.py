@@ -145,11 +145,10 @@ class VerdictLog:
         Raises:
             LogError: If there is none.
         """
-        with self._database.reading() as connection:
-            row = connection.execute(select(entries).where(entries.c.id == number)).mappings().first()
-        if row is None:
+        rows = self._database.mappings(select(entries).where(entries.c.id == number))
+        if not rows:
             raise LogError(f"{self.shown} has no entry {number}; `brightfield log` shows which there are")
-        return entry_of(row)
+        return entry_of(rows[0])
 
     def entries(
         self, asked: Filter = _EVERYTHING, *, newest_first: bool = False, most: int | None = None
@@ -166,15 +165,13 @@ class VerdictLog:
         Raises:
             ConfigError: If the filter cannot be understood.
         """
-        with self._database.reading() as connection:
-            last = int(connection.execute(_LAST).scalar_one())
+        last = int(self._database.rows(_LAST)[0][0])
         bound = entries.c.id <= last
         order = entries.c.id.desc() if newest_first else entries.c.id
         while most is None or most > 0:
             size = _PAGE if most is None else min(_PAGE, most)
             page = select(entries).where(bound, *conditions(asked)).order_by(order).limit(size)
-            with self._database.reading() as connection:
-                rows = [entry_of(row) for row in connection.execute(page).mappings()]
+            rows = [entry_of(row) for row in self._database.mappings(page)]
             yield from rows
             if len(rows) < size:
                 return
@@ -202,8 +199,7 @@ class VerdictLog:
         Raises:
             ConfigError: If the filter cannot be understood, or entries cannot be counted by that.
         """
-        with self._database.reading() as connection:
-            rows = connection.execute(counted(asked, by)).all()
+        rows = self._database.rows(counted(asked, by))
         return {tuple(group): int(n) for *group, n in rows}
 
     def judge(self, judged: Iterable[Judged]) -> int:
@@ -273,9 +269,8 @@ class VerdictLog:
 
     def kept(self) -> tuple[int, int]:
         """Return how many pictures are kept, and how many bytes they take."""
-        with self._database.reading() as connection:
-            query = select(func.count(), func.sum(entries.c.picture_bytes))
-            count, size = connection.execute(query.where(entries.c.picture.is_not(None))).one()
+        query = select(func.count(), func.sum(entries.c.picture_bytes)).where(entries.c.picture.is_not(None))
+        ((count, size),) = self._database.rows(query)
         return int(count), int(size or 0)
 
     def close(self) -> None:
@@ -294,8 +289,7 @@ class VerdictLog:
         self.close()
 
     def _earlier(self, key: str) -> Entry | None:
-        with self._database.reading() as connection:
-            return _with_key(connection, key)
+        return self._database.read(lambda connection: _with_key(connection, key))
 
     def _again(self, entry: Entry, digest: str | None) -> Entry:
         other = digest is not None and entry.picture_sha256 not in (None, digest)

@@ -156,7 +156,6 @@ def _entry_facts(database: Database, numbers: Sequence[int]) -> dict[int, _Facts
     columns = (entries.c.id, entries.c.decision, entries.c.station, entries.c.inspector_sha256)
     for start in range(0, len(numbers), _AT_ONCE):
         some = entries.c.id.in_(numbers[start : start + _AT_ONCE])
-        with database.reading() as connection:
-            for number, decision, station, inspector in connection.execute(select(*columns).where(some)):
-                found[number] = (decision, station, inspector)
+        for number, decision, station, inspector in database.rows(select(*columns).where(some)):
+            found[number] = (decision, station, inspector)
     return found

@@ -232,8 +232,7 @@ def _embedded(found: Sequence[Entry]) -> npt.NDArray[np.float32] | None:
 
 
 def _ids(log: VerdictLog, asked: Filter) -> list[int]:
-    with log.database.reading() as connection:
-        return list(connection.execute(select(entries.c.id).where(*conditions(asked))).scalars())
+    return [row[0] for row in log.database.rows(select(entries.c.id).where(*conditions(asked)))]
 
 
 def _pictured(log: VerdictLog, numbers: Iterable[int], n: int) -> Iterator[Entry]:
