@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -99,6 +100,25 @@ def test_another_programs_tables_on_a_server_may_stand_beside(
         VerdictLog(taken)
     for one in (database, other):
         one.close()
+
+
+def test_who_only_reads_makes_no_log(place: str) -> None:
+    database = Database(place_of(place))
+    if database.place.path is not None:
+        database.place.path.touch()
+    with pytest.raises(LogError, match=r"holds no log of verdicts; expected one, as `inspect --log` writes"):
+        VerdictLog(place, create=False)
+    with database.reading() as connection:
+        assert inspect(connection).get_table_names() == []
+    if database.place.path is not None:
+        assert database.place.path.stat().st_size == 0
+    database.close()
+
+
+def test_the_docs_name_every_table() -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "log.md").read_text(encoding="utf-8")
+    said = docs.split("They are ")[1].split(", and may")[0]
+    assert set(re.findall(r"`(\w+)`", said)) == {*metadata.tables, schema.VERSION_TABLE}
 
 
 OPENING = """

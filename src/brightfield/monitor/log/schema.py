@@ -28,13 +28,18 @@ _ONE_AT_A_TIME = threading.Lock()  # Alembic keeps the migration at work in a gl
 logger = logging.getLogger(__name__)
 
 
-def bring_up_to_date(database: Database) -> None:
+def bring_up_to_date(database: Database, *, create: bool = True) -> None:
     """Make the tables of a log where there are none, and migrate those of an older version.
 
     Several processes may do so at once; one migrates, and the others wait.
 
+    Args:
+        database: The database.
+        create: Whether to make tables where there are none.
+
     Raises:
-        LogError: If the log is of a newer version, or the database is not a log and cannot become one.
+        LogError: If the log is of a newer version, or the database is not a log and cannot or shall not
+            become one.
         WriteError: If the file system refuses.
     """
     place = database.place
@@ -44,6 +49,7 @@ def bring_up_to_date(database: Database) -> None:
         current = _is_current(connection, place)
         if not current:
             _check_free(connection, place)
+            _check_there(connection, place, create=create)
     if place.path is not None:
         _into_wal(database)
     if not current:
@@ -126,6 +132,14 @@ def _check_free(connection: Connection, place: Place) -> None:
         raise LogError(
             f"{place.shown} already has tables named {', '.join(sorted(taken))}, of another program; name "
             "another database"
+        )
+
+
+def _check_there(connection: Connection, place: Place, *, create: bool) -> None:
+    if not create and revision(connection) is None:
+        raise LogError(
+            f"{place.shown} holds no log of verdicts; expected one, as `inspect --log` writes it: is it the "
+            f"right {'database' if place.path is None else 'file'}?"
         )
 
 

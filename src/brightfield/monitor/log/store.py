@@ -63,7 +63,8 @@ class VerdictLog:
 
         Raises:
             ConfigError: If the place or the policy cannot be used.
-            LogError: If the place holds something else, or a log of a newer version.
+            LogError: If the place holds something else, a log of a newer version, or none and `create` is
+                not set.
             WriteError: If the file system refuses.
             MissingPackageError: If a package of the extra `log` or `postgres` is missing.
         """
@@ -73,7 +74,7 @@ class VerdictLog:
         self._database = Database(where, power_safe=power_safe)
         self._pictures = Pictures(self._database, keep or Keep())
         try:
-            bring_up_to_date(self._database)
+            bring_up_to_date(self._database, create=create)
         except BaseException:
             self.close()
             raise
