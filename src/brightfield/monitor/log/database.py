@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, RowMapping, Select, text
+from sqlalchemy import Connection, Executable, Row, RowMapping, text
 from sqlalchemy.exc import DBAPIError
 
 from brightfield.monitor.log.faults import in_words, passes
@@ -55,11 +55,11 @@ class Database:
         with in_words(self.place):
             return patiently(lambda: self._read_once(work))
 
-    def rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
+    def rows(self, query: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
         """Return the rows that a query finds; it is asked as `read` does."""
         return self.read(lambda connection: connection.execute(query).all())
 
-    def mappings(self, query: Select[Any]) -> Sequence[RowMapping]:
+    def mappings(self, query: Executable) -> Sequence[RowMapping]:
         """Return the rows that a query finds by the names of their columns; it is asked as `read` does."""
         return self.read(lambda connection: connection.execute(query).mappings().all())
 
