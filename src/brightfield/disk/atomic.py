@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from brightfield.disk.room import writing
+
+UNFINISHED = re.compile(r"\.\d+-[0-9a-f]{8}\.part")
+"""The names of files that are being written, or were when the program was killed."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -6,15 +6,17 @@ from sqlalchemy import Connection, Table, func, insert, select
 
 from brightfield.errors import LogError
 from brightfield.monitor.log.store import VerdictLog
-from brightfield.monitor.log.tables import metadata
+from brightfield.monitor.log.tables import identity, metadata
 
 _PAGE = 1000
+_COPIED = [table for table in metadata.sorted_tables if table is not identity]
 
 
 def copy_log(source: VerdictLog, target: VerdictLog) -> dict[str, int]:
     """Copy entries, judgements, samples and events into an empty log, all or none of them.
 
-    Numbers and times stay as they are. The folder of pictures is not copied. What is written to the source
+    Numbers and times stay as they are. The folder of pictures is not copied, and is
+    the source's own until its marker is removed. What is written to the source
     meanwhile may be missed: stop its writers first.
 
     Returns:
@@ -26,13 +28,13 @@ def copy_log(source: VerdictLog, target: VerdictLog) -> dict[str, int]:
     """
 
     def work(connection: Connection) -> dict[str, int]:
-        for table in metadata.sorted_tables:
+        for table in _COPIED:
             if connection.execute(select(func.count()).select_from(table)).scalar_one():
                 raise LogError(
                     f"{target.shown} already has {table.name}; expected an empty log to copy into, as "
                     "numbers would clash"
                 )
-        return {table.name: _copied(source, table, connection) for table in metadata.sorted_tables}
+        return {table.name: _copied(source, table, connection) for table in _COPIED}
 
     return target.database.write(work)
 

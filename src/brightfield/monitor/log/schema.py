@@ -15,7 +15,7 @@ from brightfield.monitor.log.faults import in_words
 from brightfield.monitor.log.place import Place
 from brightfield.monitor.log.tables import metadata
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; those from 0001 on are in `migrations/versions`."""
 
 VERSION_TABLE = "brightfield_log_version"

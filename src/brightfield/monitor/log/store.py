@@ -62,7 +62,8 @@ class VerdictLog:
             create: Whether to make a log where there is none.
 
         Raises:
-            ConfigError: If the place or the policy cannot be used.
+            ConfigError: If the place or the policy cannot be used, or pictures would be kept in the folder of
+                another log.
             LogError: If the place holds something else, a log of a newer version, or none and `create` is
                 not set.
             WriteError: If the file system refuses.
@@ -75,6 +76,8 @@ class VerdictLog:
         self._pictures = Pictures(self._database, keep or Keep())
         try:
             bring_up_to_date(self._database, create=create)
+            if keep is not None:
+                self._pictures.check_folder()
         except BaseException:
             self.close()
             raise

@@ -126,6 +126,14 @@ events = Table(
     Column("facts", _JSON),
 )
 
+identity = Table(
+    "identity",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=False),
+    Column("name", _TEXT, nullable=False),
+)
+"""One row: what this log is known by. A copy into another database is another log."""
+
 shown = Table(
     "shown",
     metadata,
