@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -205,3 +206,35 @@ def test_a_bundle_of_the_former_schema_says_to_train_again(spot_bundle: Path, tm
     (copied / "manifest.json").write_text(json.dumps({**manifest, "schema": 1}))
     with pytest.raises(BundleError, match="earlier Brightfield.*train it again"):
         Inspector.load(copied)
+
+
+def test_a_look_that_measures_has_the_bytes_that_it_judged(spot_inspector: Inspector, tmp_path: Path) -> None:
+    path = tmp_path / "spot.tif"
+    Image.fromarray(corner_picture()).save(path)
+    content = path.read_bytes()
+    plain = spot_inspector.look(path)
+    assert (plain.content, plain.verdict.image_sha256) == (None, None)
+    for image in (path, str(path), content):
+        look = spot_inspector.look(image, measure=True)
+        assert look.content == content
+        assert look.verdict.image_sha256 == hashlib.sha256(content).hexdigest()
+        assert look.verdict.image == ("" if isinstance(image, bytes) else str(path))
+        assert np.array_equal(look.pixels, plain.pixels)
+        assert look.verdict.score == plain.verdict.score
+    array = spot_inspector.look(corner_picture(), measure=True)
+    assert (array.content, array.verdict.image_sha256) == (None, None)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no picture", b"\x89PNG\r\n\x1a\n cut off"])
+def test_what_cannot_be_read_is_said_alike_with_a_measurement(
+    spot_inspector: Inspector, tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "broken.png"
+    if content is not None:
+        path.write_bytes(content)
+    said = []
+    for measure in (False, True):
+        with pytest.raises(ImageError, match=r"broken\.png") as caught:
+            spot_inspector.look(path, measure=measure)
+        said.append(str(caught.value))
+    assert said[0] == said[1]

@@ -109,14 +109,15 @@ class Inspector:
                 (H, W), (H, W, 3) or (H, W, 4).
             explain: Whether to compute a heatmap, which takes a little longer.
             threshold: A threshold to use instead of the operating point's, on the same scale.
-            measure: Whether the verdict holds a measurement of the picture, by which drift is noticed.
+            measure: Whether the verdict holds a measurement of the picture, by which drift is noticed, and
+                the look the bytes of its file, which a log keeps.
 
         Raises:
             ImageError: If the image cannot be read, or is too small.
             ConfigError: If the threshold is out of range, or there is no normal class.
         """
         how = _How(self._point(threshold), measure)
-        return self._judge([self._prepared(image, explain)], how)[0]
+        return self._judge([self._prepared(image, explain, how)], how)[0]
 
     def inspect(
         self, image: ImageLike, *, explain: bool = True, threshold: float | None = None, measure: bool = False
@@ -162,7 +163,7 @@ class Inspector:
     def _looks(self, images: Iterable[tuple[ImageLike, bool]], how: _How) -> Iterator[Look | ImageError]:
         batch: list[Prepared | ImageError] = []
         pixels = 0
-        for request in ordered_map(self._prepared_or_error, images):
+        for request in ordered_map(lambda asked: self._prepared_or_error(*asked, how), images):
             batch.append(request)
             if isinstance(request, Prepared):
                 pixels += max(request.working[..., 0].size, request.pixels.size // 16)
@@ -182,14 +183,16 @@ class Inspector:
         for i, request in enumerate(batch):
             yield request if isinstance(request, ImageError) else looks[i]
 
-    def _prepared_or_error(self, image_and_explain: tuple[ImageLike, bool]) -> Prepared | ImageError:
+    def _prepared_or_error(self, image: ImageLike, explain: bool, how: _How) -> Prepared | ImageError:
         try:
-            return self._prepared(*image_and_explain)
+            return self._prepared(image, explain, how)
         except ImageError as error:
             return error
 
-    def _prepared(self, image: ImageLike, explain: bool) -> Prepared:
-        return prepared(image, self.preprocessing, explain=explain, rules=self.rules)
+    def _prepared(self, image: ImageLike, explain: bool, how: _How) -> Prepared:
+        return prepared(
+            *(image, self.preprocessing), explain=explain, rules=self.rules, keep_content=how.measure
+        )
 
     def _judge(self, requests: Sequence[Prepared], how: _How) -> list[Look]:
         """Judge pictures that all get a heatmap or all get none."""
@@ -201,8 +204,9 @@ class Inspector:
         for i, (request, judgement) in enumerate(zip(requests, judgements, strict=True)):
             verdict = self._verdict(judgement, calibrated.row(i), how.point, request)
             if how.measure:
-                verdict = replace(verdict, measurement=request.measured(judgement.embedding))
-            looks.append(Look(request.pixels, verdict, self.preprocessing.bits))
+                measurement = request.measured(judgement.embedding)
+                verdict = replace(verdict, measurement=measurement, image_sha256=request.sha256)
+            looks.append(Look(request.pixels, verdict, self.preprocessing.bits, request.content))
         each = (time.perf_counter() - begin) * 1000 / len(requests)
         return [replace(look, verdict=replace(look.verdict, milliseconds=each)) for look in looks]
 

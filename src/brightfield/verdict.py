@@ -197,6 +197,8 @@ class Verdict:
         measurement: What drift needs of the picture; None unless it was asked for.
         inspector: The SHA-256 in the manifest of the bundle that judged; None for an inspector that was not
             loaded from one.
+        image_sha256: The SHA-256 of the file that was judged; None unless a measurement was asked for, or if
+            the image is no file.
 
     Raises:
         InputError: If a value is outside its range, or two values contradict each other.
@@ -226,6 +228,7 @@ class Verdict:
     rule: str | None = None
     measurement: Measurement | None = field(default=None, repr=False, compare=False)
     inspector: str | None = field(default=None, repr=False)
+    image_sha256: str | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.score):
@@ -321,11 +324,14 @@ class Look:
         pixels: The decoded picture, (H, W) or (H, W, 3), uint8 or uint16.
         verdict: The verdict.
         bits: Bit depth of 16-bit pixels: their white level is 2^bits - 1.
+        content: The bytes of the file that was judged, though the file may have been written over since; None
+            unless a measurement was asked for, or if the image is no file.
     """
 
     pixels: Pixels
     verdict: Verdict
     bits: int = 8
+    content: bytes | None = field(default=None, repr=False)
 
     @property
     def picture(self) -> npt.NDArray[np.uint8]:

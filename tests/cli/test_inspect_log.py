@@ -8,12 +8,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from brightfield.cli.logged import Answers, Ids
 from brightfield.inspector import load
+from brightfield.monitor.log.keep import Keep
 from brightfield.monitor.log.store import VerdictLog
 
 Run = Callable[..., Any]
@@ -201,6 +204,25 @@ def test_kept_pictures_are_not_inspected(brightfield: Run, trained_bundle: Path,
         assert brightfield(*words).out.splitlines()[-1].startswith("3 images: ")
     named = ("inspect", trained_bundle, images / "line.db.pictures", "--log", images / "line.db", "--quiet")
     assert brightfield(*named).out.splitlines()[-1].startswith("3 images: ")
+
+
+@pytest.mark.parametrize("part_from", ["picture", "path"])
+def test_a_file_that_is_written_over_after_it_was_judged_is_logged_as_it_was(
+    trained_bundle: Path, images: Path, tmp_path: Path, part_from: str
+) -> None:
+    """As of a camera that writes into a ring of names while a batch is judged."""
+    paths = sorted(images.glob("*.png"))
+    contents = [path.read_bytes() for path in paths]
+    looks = load(trained_bundle).looks(((path, False) for path in paths), measure=True)
+    with VerdictLog(tmp_path / "line.db", keep=Keep("all")) as log:
+        answers = Answers(log, {}, Ids(None, None, None), part_from)
+        entries = []
+        for path, look in zip(paths, looks, strict=True):
+            shutil.copy(images / "two" / "a.png", paths[-1])
+            entries.append(answers.answer(path, look)[1])
+        assert [entry.picture_sha256 for entry in entries] == [sha256(c).hexdigest() for c in contents]
+        assert [log.picture_of(entry).read_bytes() for entry in entries] == contents
+        assert not any(entry.repeated for entry in entries)
 
 
 def test_what_cannot_be_read_is_in_no_log(

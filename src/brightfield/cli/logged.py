@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -93,30 +92,26 @@ class Answers:
     def answer(self, image: Path, look: Look | ImageError) -> tuple[Look | ImageError, Entry | None]:
         """Write a verdict to the log, and return the look with the answer that stands, and its entry.
 
-        An image that cannot be read, or not any more, has no entry.
+        An image that cannot be read has no entry.
 
         Raises:
             LogError: If the verdict cannot be written, so that it must not be given out.
             WriteError: Likewise, as the file system refuses.
         """
-        from brightfield.monitor.log.pictures import content_of
-
         if isinstance(look, ImageError):
             return look, None
-        try:
-            content = content_of(image)
-        except ImageError as error:
-            return error, None
-        ids = self._known.get(image) or replace(self._common, part=self._part(image, content))
+        ids = self._known.get(image) or replace(self._common, part=self._part(image, look))
+        # the bytes that were judged, as the camera may have written over the file since
         entry = self._log.record(
-            look.verdict, part=ids.part, lot=ids.lot, station=ids.station, picture=content
+            look.verdict, part=ids.part, lot=ids.lot, station=ids.station, picture=look.content
         )
         return (first_answer(look, entry), entry) if entry.repeated else (look, entry)
 
-    def _part(self, image: Path, content: bytes) -> str | None:
+    def _part(self, image: Path, look: Look) -> str | None:
         match self._part_from:
             case "picture":
-                return _OF_PICTURE + hashlib.sha256(content).hexdigest()[:_DIGITS]
+                digest = look.verdict.image_sha256
+                return None if digest is None else _OF_PICTURE + digest[:_DIGITS]
             case "none":
                 return None
             case other:

@@ -34,13 +34,17 @@ _BLOCK_PIXELS = 1 << 16
 """The number of pixels composited at once, which bounds the extra memory for large pictures."""
 
 
-def decode(source: str | Path | bytes | Image.Image | npt.NDArray[np.generic]) -> Pixels:
+def decode(source: str | Path | bytes | Image.Image | npt.NDArray[np.generic], name: str = "") -> Pixels:
     """Return the pixels of an image in its upright orientation.
 
     The EXIF orientation is applied. Palette, CMYK and YCbCr images become RGB; bilevel ones become 0 and 255.
     A transparent image is composited on black, so that hidden pixels have no influence. 16-bit grey stays
     uint16; colour with 16 bits a channel becomes 8-bit, because Pillow reads no more. Of a file with several
     pages the first is read.
+
+    Args:
+        source: The image.
+        name: What messages call the bytes of a file; others have their own name.
 
     Returns:
         (H, W, 3) colour or (H, W) grey, uint8 or uint16.
@@ -51,20 +55,19 @@ def decode(source: str | Path | bytes | Image.Image | npt.NDArray[np.generic]) -
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, Image.Image):
-        name = str(getattr(source, "filename", "") or "the image")
-        with blamed_on(name):
-            return _from_pillow(ImageOps.exif_transpose(source), name, _is_signed(source))
+        own = str(getattr(source, "filename", "") or "the image")
+        with blamed_on(own):
+            return _from_pillow(ImageOps.exif_transpose(source), own, _is_signed(source))
     if not isinstance(source, str | Path | bytes):
         raise ImageError(
             f"cannot read an image from a {type(source).__name__}; "
             "expected a path, the bytes of a file, a PIL image or a numpy array"
         )
-    with opened(source if isinstance(source, bytes) else Path(source)) as image:
+    called = (name or "the image") if isinstance(source, bytes) else str(source)
+    with opened(source if isinstance(source, bytes) else Path(source), name) as image:
         image.load()  # first, because TIFF orients itself while it loads
         ImageOps.exif_transpose(image, in_place=True)
-        return _from_pillow(
-            image, "the image" if isinstance(source, bytes) else str(source), _is_signed(image)
-        )
+        return _from_pillow(image, called, _is_signed(image))
 
 
 def check_size(width: int, height: int) -> None:

@@ -19,20 +19,34 @@ _AT_WORK: ContextVar[str | None] = ContextVar("picture_at_work", default=None)
 
 
 @contextmanager
-def opened(source: Path | bytes) -> Iterator[Image.Image]:
+def opened(source: Path | bytes, name: str = "") -> Iterator[Image.Image]:
     """Open an image, given as a file or its bytes; an error raised in the block becomes an ImageError.
 
     Only the header is read until the block asks for pixels.
+
+    Args:
+        source: The file, or its bytes.
+        name: What messages call bytes.
 
     Raises:
         ImageError: If the file does not exist, is not an image, is damaged, or does not fit into memory.
     """
     # opened by handle: given a name, Pillow maps a TIFF file into memory, and scrambles it when it rotates it
-    name = "the image" if isinstance(source, bytes) else str(source)
-    with _handle(source) as file, blamed_on(name):
+    called = (name or "the image") if isinstance(source, bytes) else str(source)
+    with _handle(source) as file, blamed_on(called):
         Image.init()  # registers all formats now: done lazily by several threads, one may miss a format
         with Image.open(file) as image:
             yield image
+
+
+def file_content(path: Path) -> bytes:
+    """Return the bytes of an image file.
+
+    Raises:
+        ImageError: If the file does not exist, is empty or cannot be read.
+    """
+    with _handle(path) as file, blamed_on(str(path)):
+        return file.read()
 
 
 @contextmanager

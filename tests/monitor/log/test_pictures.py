@@ -248,7 +248,7 @@ def test_a_picture_that_cannot_be_deleted_stops_neither_the_line_nor_the_others(
         )  # room is looked for at each of these tiny pictures
         assert fixed.name in said[0]
         assert 2 not in [e.id for e in log.entries() if e.picture is not None]
-        with pytest.raises(WriteError, match=r"1 pictures cannot be deleted"):
+        with pytest.raises(WriteError, match="1 of the old pictures cannot be deleted"):
             log.prune()
         assert log.entry(1).picture is not None
 

@@ -14,6 +14,7 @@ import pytest
 
 from brightfield.engine.measurement import Measurement
 from brightfield.errors import InputError, LogError
+from brightfield.monitor.log.keep import Keep
 from brightfield.monitor.log.records import Entry, Event, Filter, Judged, Sampled
 from brightfield.monitor.log.store import VerdictLog
 from brightfield.verdict import Decision, Defect, Scale, Verdict
@@ -116,6 +117,22 @@ def test_another_picture_of_the_same_part_is_said(
     (message,) = caplog.messages
     assert "part P1 was judged before" in message
     assert "from another picture; the first answer stands" in message
+
+
+def test_a_picture_that_was_written_over_since_it_was_judged_is_not_taken_for_it(
+    place: str, tmp_path: Path, verdict_of: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    judged = "4c4b6a3be1314ab86138bef4314dde022e600960d8689a2c8f8631802d20dab6"  # of PNG, by sha256sum
+    with VerdictLog(place, keep=Keep("all", folder=tmp_path / "kept")) as log:
+        same = log.record(verdict_of(image_sha256=judged), picture=PNG)
+        named = log.record(verdict_of(image_sha256=judged))
+        assert caplog.messages == []
+        other = log.record(verdict_of(image_sha256=judged), part="P1", picture=PNG + b"later")
+        (message,) = caplog.messages
+        assert "parts/1.png is not the picture that was judged, as if written over since" in message
+        assert [entry.picture_sha256 for entry in (same, named, other)] == [judged] * 3
+        assert [log.picture_of(entry) is None for entry in (same, named, other)] == [False, True, True]
+        assert not log.record(verdict_of(image_sha256=judged), part="P1", picture=PNG).other_picture
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ class Pictures:
         if megabytes is not None:
             deleted += self._delete(None, megabytes * _MEGABYTE * (1 - _SPARE), refused)
         if refused:
-            raise WriteError(f"{refused[0]} ({len(refused)} pictures cannot be deleted)")
+            raise WriteError(f"{len(refused)} of the old pictures cannot be deleted, the first: {refused[0]}")
         return deleted
 
     def check_folder(self) -> None:

@@ -112,12 +112,16 @@ class VerdictLog:
         first answer is returned with `repeated` set; if it now comes with another picture, that is logged as
         a warning and said in `other_picture`.
 
+        Where the verdict knows the SHA-256 of the file that was judged, and the picture is another by now,
+        the entry is of the file that was judged, no picture is kept, and a warning says so.
+
         Args:
             verdict: The verdict.
             part: The part's number or name; without one every call makes a new entry.
             lot: The lot that it belongs to.
             station: The place that looked at it.
-            picture: The bytes of the picture's file, or its path. It is kept if the policy says so.
+            picture: The bytes of the file that was judged, which are `content` of a look with a measurement,
+                or its path, which is read again. It is kept if the policy says so.
 
         Raises:
             InputError: If an id is empty or too long, or the picture is of no image format.
@@ -126,6 +130,14 @@ class VerdictLog:
         """
         content = None if picture is None else content_of(picture)
         digest = None if content is None else hashlib.sha256(content).hexdigest()
+        judged = verdict.image_sha256
+        if judged is not None and digest != judged:
+            if content is not None:
+                logger.warning(
+                    "%s: %s is not the picture that was judged, as if written over since; none is kept",
+                    *(self.shown, verdict.image or "the picture"),
+                )
+            content, digest = None, judged
         row = row_of(verdict, part=part, lot=lot, station=station, digest=digest)
         if content is not None:
             earlier = None if part is None else self._earlier(row["key"])
