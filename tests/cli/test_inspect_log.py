@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -130,6 +131,20 @@ def test_where_ids_come_from(
     brightfield(*words)
     with VerdictLog(tmp_path / "line.db") as log:
         assert log.count() == (6 if part_from == "none" else 3)
+
+
+@pytest.mark.parametrize("part_from", ["stem", "name", "path"])
+def test_a_file_name_that_is_no_text_names_a_part(
+    brightfield: Run, trained_bundle: Path, images: Path, tmp_path: Path, part_from: str
+) -> None:
+    shutil.rmtree(images / "two")
+    (images / "a.png").rename(images / os.fsdecode(b"a\xff.png"))
+    words = ("inspect", trained_bundle, images, "--log", tmp_path / "line.db", "--part-from", part_from)
+    said = brightfield(*words, "--json")
+    assert said.code == 0
+    odd = {"stem": "a\\udcff", "name": "a\\udcff.png", "path": f"{images}/a\\udcff.png"}[part_from]
+    assert odd in [line["part"] for line in lines_of(said.out)]
+    assert len(lines_of(said.out)) == 2
 
 
 def test_two_pictures_of_one_name_are_not_given_one_answer(

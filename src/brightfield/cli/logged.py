@@ -175,10 +175,12 @@ def without_kept(images: Sequence[Path], args: argparse.Namespace) -> list[Path]
 
 
 def named_part(image: Path, part_from: str) -> str:
-    """Return the part's id that an image's path gives."""
+    """Return the part's id that an image's path gives; bytes that are no text are escaped."""
+    from brightfield.monitor.log.rows import storable
+
     if part_from == PATH:
-        return os.path.abspath(image)
-    return image.stem if part_from == STEM else image.name
+        return storable(os.path.abspath(image))
+    return storable(image.stem if part_from == STEM else image.name)
 
 
 def read_parts(table: Path, images: Sequence[Path], common: Ids) -> dict[Path, Ids]:

@@ -15,9 +15,11 @@ from sqlalchemy.exc import OperationalError
 from brightfield.errors import ConfigError, LogError, WriteError
 from brightfield.monitor.log import database as database_module
 from brightfield.monitor.log.columns import columns, columns_of
+from brightfield.monitor.log.database import Database
 from brightfield.monitor.log.judging import latest_judgements
 from brightfield.monitor.log.place import place_of
-from brightfield.monitor.log.records import Filter
+from brightfield.monitor.log.records import Filter, Judged
+from brightfield.monitor.log.schema import migrate
 from brightfield.monitor.log.store import VerdictLog
 from brightfield.verdict import Verdict
 
@@ -66,6 +68,8 @@ def test_a_read_only_file_system(small_disk: Callable[[str], Path], verdict_of: 
         WriteError, match=r"cannot write .*line\.db: the file system is read-only; choose another"
     ):
         VerdictLog(disk / "line.db")
+    with VerdictLog(disk / "line.db", create=False) as log:
+        assert [entry.id for entry in log.entries()] == [1]
     with pytest.raises(WriteError, match=r"cannot write .*new\.db: the file system is read-only"):
         VerdictLog(disk / "new.db")
 
@@ -78,6 +82,43 @@ def test_a_place_that_may_not_be_written(tmp_path: Path) -> None:
         pytest.skip("root may write everywhere")
     with pytest.raises(WriteError, match="you may not write there"):
         VerdictLog(folder / "line.db")
+
+
+@pytest.mark.parametrize("at_work", [False, True])
+def test_who_may_only_read_reads(
+    tmp_path: Path, verdict_of: Make, monkeypatch: pytest.MonkeyPatch, at_work: bool
+) -> None:
+    path = tmp_path / "100% line?.db"
+    with VerdictLog(path) as writer:
+        writer.record(verdict_of())
+        if not at_work:
+            writer.close()
+        access = os.access
+        monkeypatch.setattr(os, "access", lambda at, how: how != os.W_OK and access(at, how))
+        # nothing may be laid beside the file
+        there = sorted(found.name for found in tmp_path.iterdir())
+        with VerdictLog(path, create=False) as reader:
+            assert reader.count() == 1
+            assert sorted(found.name for found in tmp_path.iterdir()) == there
+            writer.record(verdict_of())
+            assert [entry.id for entry in reader.entries()] == [1, 2]
+            with pytest.raises(WriteError, match="cannot write"):
+                reader.judge([Judged(1, "OK", "Ada")])
+
+
+def test_who_may_not_read_and_who_may_only_read_an_older_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(place_of(tmp_path / "old.db"))
+    database.write(lambda connection: migrate(connection, "0001"))
+    database.close()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda at, how: how != os.W_OK and access(at, how))
+    with pytest.raises(LogError, match=r"older Brightfield .* have someone open it who may write"):
+        VerdictLog(tmp_path / "old.db", create=False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(LogError, match="may not be read by you"):
+        VerdictLog(tmp_path / "old.db", create=False)
 
 
 def test_a_full_disk_says_so_and_costs_nothing_that_was_answered(

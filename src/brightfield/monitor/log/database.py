@@ -31,9 +31,10 @@ class Database:
     become visible, and whoever has read up to one entry finds all that come later behind it.
     """
 
-    def __init__(self, place: Place, *, power_safe: bool = False) -> None:
+    def __init__(self, place: Place, *, power_safe: bool = False, writes: bool = True) -> None:
         self.place = place
-        self._engine = engine_at(place, power_safe=power_safe)
+        self.writes = writes
+        self._engine = engine_at(place, power_safe=power_safe, writes=writes)
         self._process = os.getpid()
 
     @contextmanager

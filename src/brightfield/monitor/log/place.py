@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from brightfield.errors import ConfigError, said_if_missing
@@ -72,8 +75,33 @@ def _file(path: Path) -> Place:
     return Place(URL.create("sqlite+pysqlite", database=str(path.absolute())), path, str(path))
 
 
-def engine_at(place: Place, *, power_safe: bool) -> Engine:
+def may_write(place: Place) -> bool:
+    """Return whether a log may be written: its file, and those that SQLite lays beside it."""
+    if place.path is None:
+        return True
+    file, wal = _file_and_wal(place)
+    return os.access(file, os.W_OK) and (wal.exists() or os.access(file.parent, os.W_OK))
+
+
+def _file_and_wal(place: Place) -> tuple[Path, Path]:
+    file = Path(str(place.url.database))
+    return file, file.with_name(f"{file.name}-wal")
+
+
+def _read_only(place: Place) -> sqlite3.Connection:
+    file, wal = _file_and_wal(place)
+    # without a writer the file is alone; SQLite would lay files beside it, unless told that nobody writes
+    how = "mode=ro" if wal.exists() else "immutable=1"
+    return sqlite3.connect(f"{file.as_uri()}?{how}", uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+
+
+def engine_at(place: Place, *, power_safe: bool, writes: bool = True) -> Engine:
     """Return the engine of a place; nothing is opened yet.
+
+    Args:
+        place: The place.
+        power_safe: Whether SQLite flushes each transaction to the disk itself.
+        writes: Whether a file is opened to write as well.
 
     Raises:
         MissingPackageError: If the database's driver is not installed.
@@ -87,7 +115,10 @@ def engine_at(place: Place, *, power_safe: bool) -> Engine:
                 isolation_level="READ COMMITTED",
                 connect_args={"connect_timeout": 10},
             )
-        engine = create_engine(place.url, connect_args={"timeout": BUSY_SECONDS})
+        if writes:
+            engine = create_engine(place.url, connect_args={"timeout": BUSY_SECONDS})
+        else:  # each connection anew: how the file can be read changes as writers come and go
+            engine = create_engine(place.url, creator=partial(_read_only, place), poolclass=NullPool)
     _set_up_sqlite(engine, "FULL" if power_safe else "NORMAL")
     return engine
 

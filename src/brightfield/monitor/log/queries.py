@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
@@ -23,7 +23,6 @@ COUNTED_BY = {
 }
 """What entries can be counted by."""
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _HEX = re.compile(r"[0-9a-f]{1,64}")
 _BEHIND_HEX = "g"
 
@@ -63,7 +62,7 @@ def moment(given: str | datetime, *, end: bool = False) -> str:
     """
     try:
         parsed = given if isinstance(given, datetime) else datetime.fromisoformat(given.strip())
-        if end and isinstance(given, str) and _DAY.fullmatch(given.strip()):
+        if end and isinstance(given, str) and _is_date(given.strip()):
             parsed += timedelta(days=1)
         aware = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError) as error:
@@ -72,6 +71,15 @@ def moment(given: str | datetime, *, end: bool = False) -> str:
             "2026-03-01T14:30 (UTC) or 2026-03-01T14:30+01:00"
         ) from error
     return aware.isoformat(timespec="microseconds")
+
+
+def _is_date(text: str) -> bool:
+    """Return whether a text is a date alone, in any form that is understood."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _of_time(asked: Filter) -> Iterator[ColumnElement[bool]]:

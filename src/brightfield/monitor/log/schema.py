@@ -50,6 +50,9 @@ def bring_up_to_date(database: Database, *, create: bool = True) -> None:
         if not current:
             _check_free(connection, place)
             _check_there(connection, place, create=create)
+    if not database.writes:
+        _check_readable_as_it_is(place, current=current)
+        return
     if place.path is not None:
         _into_wal(database)
     if not current:
@@ -140,6 +143,14 @@ def _check_there(connection: Connection, place: Place, *, create: bool) -> None:
         raise LogError(
             f"{place.shown} holds no log of verdicts; expected one, as `inspect --log` writes it: is it the "
             f"right {'database' if place.path is None else 'file'}?"
+        )
+
+
+def _check_readable_as_it_is(place: Place, *, current: bool) -> None:
+    if not current:
+        raise LogError(
+            f"{place.shown} is of an older Brightfield and has to be brought up to date, but you may only "
+            "read it; have someone open it who may write to it and to its folder"
         )
 
 

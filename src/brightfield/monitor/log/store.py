@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from brightfield.monitor.log import judging
 from brightfield.monitor.log.database import Database
 from brightfield.monitor.log.keep import Keep
 from brightfield.monitor.log.pictures import Pictures, content_of
-from brightfield.monitor.log.place import place_of
+from brightfield.monitor.log.place import may_write, place_of
 from brightfield.monitor.log.queries import conditions, counted
 from brightfield.monitor.log.records import Entry, Event, Filter, Judged, Sampled
 from brightfield.monitor.log.rows import entry_of, row_of
@@ -59,7 +60,8 @@ class VerdictLog:
             keep: Which pictures are kept; those of parts that do not pass, if nothing else is said.
             power_safe: Whether each verdict of a file is flushed to the disk itself, so that a power cut
                 costs none. Without it one may cost the last; a killed program never does.
-            create: Whether to make a log where there is none.
+            create: Whether to make a log where there is none. If not, a file that may only be read is opened
+                to be read.
 
         Raises:
             ConfigError: If the place or the policy cannot be used, or pictures would be kept in the folder of
@@ -72,7 +74,8 @@ class VerdictLog:
         where = place_of(place)
         if where.path is not None:
             _check_file(where.path, create=create)
-        self._database = Database(where, power_safe=power_safe)
+        writes = create or may_write(where)
+        self._database = Database(where, power_safe=power_safe, writes=writes)
         self._pictures = Pictures(self._database, keep or Keep())
         try:
             bring_up_to_date(self._database, create=create)
@@ -328,6 +331,8 @@ def _check_file(path: Path, *, create: bool) -> None:
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; expected a file for the log, such as {path / 'line.db'}")
     if path.exists():
+        if not os.access(path, os.R_OK):
+            raise LogError(f"{path} may not be read by you; ask for the right to")
         return
     if not create:
         raise LogError(f"{path} does not exist; expected a log of verdicts, as `inspect --log` writes it")
