@@ -80,6 +80,31 @@ def test_a_type_counts_the_parts_with_other_defects_as_good() -> None:
     assert EVIDENCE.of_type("scratch").rejected.defective == 0
 
 
+def test_false_alarms_lower_the_bounds_of_a_type_too() -> None:
+    """All defects that passed are scratches, so what is proven of scratches is what is proven of all."""
+    evidence = Evidence(
+        *(9400, 600, Looks(60, 340, types={"scratch": 60}), Looks(160, 40, types={"dent": 160})),
+        known=Known(100, 5, 200, 40, 30),
+    )
+    whole, of_type = audit(evidence), audit(evidence.of_type("scratch"))
+    assert whole.defective_passed.low < 0.01, (
+        "a share of 60 of 400 is called defective, and 30 of 200 falsely"
+    )
+    assert of_type.defective_passed.low == whole.defective_passed.low
+    assert of_type.defective_passed.high > whole.defective_passed.high, (
+        "nothing is subtracted from upper bounds"
+    )
+
+
+def test_pieces_that_wait_for_another_look_may_be_confirmed() -> None:
+    waiting = audit(replace(EVIDENCE, known=Known(60, 6, 100, 10, 0, pending=10)))
+    confirmed = audit(replace(EVIDENCE, known=Known(60, 6, 100, 10, 10)))
+    dismissed = audit(replace(EVIDENCE, known=Known(60, 6, 100, 10, 0)))
+    assert waiting.defective_passed.low == confirmed.defective_passed.low
+    assert waiting.defective_passed.high == dismissed.defective_passed.high
+    assert waiting.alarms.low == dismissed.alarms.low
+
+
 def test_groups_share_the_probability_of_an_error() -> None:
     alone = audit(EVIDENCE, 1 - 0.05 / FEWEST_GROUPS)
     of_types = audits({"pit": EVIDENCE.of_type("pit"), "whole": EVIDENCE}, 0.95)
@@ -135,6 +160,7 @@ def test_bounds_hold_at_every_look_with_people_who_err() -> None:
         (lambda: Looks(-1, 3), "defective is -1"),
         (lambda: Looks(1, 3, types={"pit": 2}), "have a defect type"),
         (lambda: Known(3, 4), "4 of 3"),
+        (lambda: Known(good=4, alarmed=3, confirmed=2, pending=2), "2 of those confirmed and 2 pending"),
         (lambda: Evidence(-1, 2), "-1 parts passed"),
         (lambda: audit(EVIDENCE, 95), "confidence is 95"),
     ],

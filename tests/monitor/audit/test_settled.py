@@ -78,6 +78,16 @@ def test_looks_become_counts() -> None:
     assert found.known == Known(defective=3, missed=2, good=3, alarmed=2, confirmed=1)
 
 
+def test_known_good_pieces_wait_for_their_second_look() -> None:
+    seen = [
+        Seen(Kind.KNOWN, looks("pit"), truth="OK"),
+        Seen(Kind.KNOWN, looks(None), truth="OK"),
+        Seen(Kind.KNOWN, looks("pit", "OK", again=True), truth="OK"),
+        Seen(Kind.KNOWN, looks("pit", "OK", "OK", again=True), truth="OK"),
+    ]
+    assert evidence_of(seen, 900, 100, "OK").known == Known(good=4, alarmed=4, confirmed=0, pending=3)
+
+
 def test_only_looks_that_did_not_depend_on_each_other_make_pairs() -> None:
     seen = [
         Seen(Kind.PASSED, looks("pit", "OK", again=True)),

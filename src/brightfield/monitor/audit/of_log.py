@@ -51,7 +51,12 @@ class LogAudit:
             "looks": {
                 **looks,
                 "known_defective": {"n": known.defective, "missed": known.missed},
-                "known_good": {"n": known.good, "alarms": known.alarmed, "confirmed": known.confirmed},
+                "known_good": {
+                    "n": known.good,
+                    "alarms": known.alarmed,
+                    "confirmed": known.confirmed,
+                    "pending": known.pending,
+                },
                 "twice": {
                     "n": sum(p.differing + p.alike for p in (found.passed_twice, found.rejected_twice)),
                     "differing": found.passed_twice.differing + found.rejected_twice.differing,

@@ -129,12 +129,14 @@ def _known(seen: Sequence[Seen], normal: str) -> Known:
     good = [one for one in seen if one.truth == normal]
     defective = [one for one in seen if one.truth != normal]
     alarmed = [one for one in good if one.opinions[0].truth != normal]
+    confirmed = [settled_of(one, normal).defective for one in alarmed]
     return Known(
         defective=len(defective),
         missed=sum(settled_of(one, normal).defective is not True for one in defective),
         good=len(good),
         alarmed=len(alarmed),
-        confirmed=sum(bool(settled_of(one, normal).defective) for one in alarmed),
+        confirmed=confirmed.count(True),
+        pending=confirmed.count(None),
     )
 
 
