@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from brightfield.errors import ConfigError
-from brightfield.monitor.audit.bounds import FEWEST_GROUPS, audit, audits
+from brightfield.monitor.audit.bounds import FEWEST_GROUPS, PASSED, PEOPLE, REJECTED, audit, audits
+from brightfield.monitor.audit.reviewers import ALARMED, LEAST_ALARMS, MISSED
 from brightfield.monitor.audit.sequences import lower, upper
 from brightfield.monitor.audit.tally import Evidence, Known, Looks, Pairs
 
@@ -17,10 +18,15 @@ EVIDENCE = Evidence(
 
 def test_shares_are_bounded_by_their_own_sequences() -> None:
     found = audit(EVIDENCE, 0.95)
-    assert found.defective_passed.high == upper(2, 598, 0.03)
-    assert found.defective_passed.low == lower(2, 598, 0.03)
-    assert found.defective_rejected.low == lower(160, 40, 0.01)
+    assert found.defective_passed.high == upper(2, 598, 0.025)
+    assert found.defective_passed.low == lower(2, 598, 0.025)
+    assert found.defective_rejected.low == lower(160, 40, 0.0075)
     assert found.defective_passed.value == pytest.approx(2 / 600)
+
+
+def test_the_bounds_each_way_share_the_probability_of_an_error() -> None:
+    assert PASSED + 2 * REJECTED + PEOPLE <= 1 + 1e-9
+    assert MISSED + 2 * ALARMED + LEAST_ALARMS <= 1 + 1e-9
 
 
 def test_the_escape_rate_is_missed_defects_of_all_defects() -> None:
@@ -60,9 +66,9 @@ def test_errors_of_people_widen_every_bound() -> None:
 def test_undecided_parts_count_as_what_is_less_favourable() -> None:
     undecided = replace(EVIDENCE, passed=Looks(2, 593, 5), rejected=Looks(150, 40, 10))
     found = audit(undecided)
-    assert found.defective_passed.high == upper(7, 593, 0.03)
-    assert found.defective_passed.low == lower(2, 598, 0.03)
-    assert found.defective_rejected.low == lower(150, 50, 0.01)
+    assert found.defective_passed.high == upper(7, 593, 0.025)
+    assert found.defective_passed.low == lower(2, 598, 0.025)
+    assert found.defective_rejected.low == lower(150, 50, 0.0075)
 
 
 def test_repeated_looks_are_said_to_have_raised_the_errors() -> None:

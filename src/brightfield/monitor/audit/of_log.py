@@ -17,6 +17,9 @@ from brightfield.monitor.review.cases import Case, find_cases
 from brightfield.monitor.review.meant import classes_of, entries_meant
 from brightfield.verdict import Decision
 
+FEW_PIECES = 30
+"""Below so many known pieces of a kind, showing them again is said to add little."""
+
 
 @dataclass(frozen=True)
 class LogAudit:
@@ -108,7 +111,7 @@ def audit_log(
             confidence,
         ),
         promises=tuple(standing(one, whole) for one in (*_own_promises(inspector), *promises)),
-        notes=tuple(_notes(whole, cases, bool(found.raised))),
+        notes=tuple(_notes(whole, cases, normal, bool(found.raised))),
     )
 
 
@@ -140,7 +143,7 @@ def _own_promises(inspector: Inspector | None) -> list[Promise]:
     return [] if point is None else [Promise.of(guarantee) for guarantee in point.guarantees]
 
 
-def _notes(evidence: Evidence, cases: Sequence[Case], raised: bool) -> list[str]:
+def _notes(evidence: Evidence, cases: Sequence[Case], normal: str, raised: bool) -> list[str]:
     notes = []
     if not evidence.known.defective:
         notes.append("no known defective piece was looked at: people are taken to miss no defect")
@@ -152,6 +155,7 @@ def _notes(evidence: Evidence, cases: Sequence[Case], raised: bool) -> list[str]
         notes.append(
             "no part that did not pass was drawn at random and looked at: nothing is known of overkill"
         )
+    notes += _few_pieces(evidence, cases, normal)
     if raised:
         notes.append(
             "looks at the same part differ more often than known pieces explain: real parts are harder to "
@@ -168,4 +172,20 @@ def _notes(evidence: Evidence, cases: Sequence[Case], raised: bool) -> list[str]
     waiting = sum(case.waiting for case in cases)
     if waiting:
         notes.append(f"{waiting} pictures are on pages whose files have not come back")
+    return notes
+
+
+def _few_pieces(evidence: Evidence, cases: Sequence[Case], normal: str) -> list[str]:
+    """Say where few known pieces are shown again and again."""
+    known, notes = evidence.known, []
+    for kind, pieces, good in (("defective", known.defective, False), ("good", known.good, True)):
+        times = sum(
+            case.seen is not None and case.entry_id is None and (case.seen.truth == normal) == good
+            for case in cases
+        )
+        if times > pieces and pieces < FEW_PIECES:
+            notes.append(
+                f"{pieces} different known {kind} pieces were shown {times} times, and each counts once: "
+                "with more pieces people's errors are bounded closer"
+            )
     return notes

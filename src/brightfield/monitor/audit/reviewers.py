@@ -10,11 +10,11 @@ import numpy.typing as npt
 from brightfield.monitor.audit.sequences import RARE, FloatArray, lower, upper
 from brightfield.monitor.audit.tally import Known, Pairs
 
-MISSED, ALARMED, LEAST_ALARMS = 0.5, 0.25, 0.25
+MISSED, ALARMED, LEAST_ALARMS = 0.4, 0.2, 0.2
 """How the probability of an error is divided among the bounds of people's errors.
 
-Either side of an audit uses three of them: upper bounds take alarms at the first look, lower bounds those
-that are left when all looks are in.
+There are two upper bounds of alarms, those at the first look and those that are left when all looks are in:
+`MISSED + 2 * ALARMED + LEAST_ALARMS` is 1.
 """
 
 _LEVEL = 0.05

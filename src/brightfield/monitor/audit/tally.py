@@ -80,7 +80,10 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Known:
-    """Counts of looks at pieces whose class is known, and which the person could not tell from others.
+    """Counts of pieces whose class is known, and which the person could not tell from others.
+
+    A piece that was shown several times counts once, as the share of the times that is meant: shown again it
+    tells more of itself, and nothing of other pieces.
 
     Attributes:
         defective: How many defective pieces were looked at.

@@ -90,7 +90,7 @@ def find_cases(database: Database) -> list[Case]:
 
 def _known_case(rows: Sequence[Shown], opinions: Sequence[Opinion], pools: set[Pool], waiting: bool) -> Case:
     item = rows[0].item
-    seen = Seen(Kind.KNOWN, _in_time(opinions), item.truth) if opinions else None
+    seen = Seen(Kind.KNOWN, _in_time(opinions), item.truth, piece=item.piece) if opinions else None
     return Case(rows[0].id, None, item.piece, None, frozenset(pools), seen, waiting, passed=False)
 
 
