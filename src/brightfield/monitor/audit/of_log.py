@@ -13,7 +13,7 @@ from brightfield.monitor.audit.settled import Kind, Seen, evidence_of
 from brightfield.monitor.audit.tally import Evidence
 from brightfield.monitor.log.records import Filter
 from brightfield.monitor.log.store import VerdictLog
-from brightfield.monitor.review.cases import Case, find_cases
+from brightfield.monitor.review.cases import Case, cases_of, find_cases
 from brightfield.monitor.review.meant import classes_of, entries_meant
 from brightfield.verdict import Decision
 
@@ -93,7 +93,7 @@ def audit_log(
     """
     meant = entries_meant(log, inspector)
     normal, _ = classes_of(log, meant, inspector, None)
-    cases = [case for case in find_cases(log.database) if _is_meant(case, meant)]
+    cases = cases_of(find_cases(log.database), meant)
     seen = [case.seen for case in cases if case.seen is not None]
     whole = _evidence(log, meant, seen, normal)
     types = sorted(set(whole.passed.types) | set(whole.rejected.types))
@@ -113,11 +113,6 @@ def audit_log(
         promises=tuple(standing(one, whole) for one in (*_own_promises(inspector), *promises)),
         notes=tuple(_notes(whole, cases, normal, bool(found.raised))),
     )
-
-
-def _is_meant(case: Case, meant: Filter) -> bool:
-    """Return whether a case counts: a known piece, or an entry of the inspector."""
-    return case.entry_id is None or meant.inspector is None or case.inspector == meant.inspector
 
 
 def _evidence(log: VerdictLog, meant: Filter, seen: Sequence[Seen], normal: str) -> Evidence:

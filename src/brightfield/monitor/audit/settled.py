@@ -26,7 +26,8 @@ class Opinion:
         by: Who.
         at: When, as text that sorts by time.
         truth: The class that the person saw; None if they were not sure.
-        asked_again: Whether the part was shown because of what was said of it before.
+        asked_again: Whether the part was shown because of what was said of it before, or of what it looks
+            like: such looks make no pairs.
     """
 
     by: str
@@ -44,7 +45,8 @@ class Seen:
         opinions: The looks in the order of time, at least one.
         truth: The class of a known piece; None for a part.
         station: The station that judged the part, where known.
-        random: Whether the part was drawn at random, so that it speaks for others.
+        random: Whether the part was drawn at random and looked at for that, so that it speaks for others.
+        since: The moment from which it speaks for others, as text that sorts by time; empty for always.
         piece: The name of a known piece, by which it is known when it is shown again; None for a part.
     """
 
@@ -53,6 +55,7 @@ class Seen:
     truth: str | None = None
     station: str | None = None
     random: bool = True
+    since: str = ""
     piece: str | None = None
 
 
