@@ -18,8 +18,8 @@ from brightfield.monitor.log.store import VerdictLog
 from brightfield.monitor.review.cases import find_cases
 from brightfield.monitor.review.choose import Choice, choose
 from brightfield.monitor.review.make import Asked, make_page
-from brightfield.monitor.review.pages import find_shown
-from brightfield.monitor.review.records import RANDOM, Pool
+from brightfield.monitor.review.pages import add_page, find_shown
+from brightfield.monitor.review.records import RANDOM, Item, Pool
 from brightfield.monitor.review.shares import parse_shares
 from brightfield.monitor.review.take_in import take_in
 
@@ -108,24 +108,35 @@ def test_what_is_on_a_page_that_has_not_come_back_is_not_shown_again(tmp_path: P
 
 
 def test_whether_a_part_is_drawn_does_not_depend_on_what_it_looks_like(tmp_path: Path) -> None:
-    log, _ = judged_log(tmp_path, passed=30, rejected=0, band=10)
-    asked, shares = (
-        Filter(inspector=INSPECTOR),
-        parse_shares("passed=0.2 rejected=0.1 uncertain=0.5 band=0.2"),
+    log, _ = judged_log(tmp_path, passed=30, rejected=0)
+    shares, counted, doubtful = (
+        parse_shares("passed=0.2 uncertain=0.8"),
+        Counter[int | None](),
+        set[int | None](),
     )
-    entries = list(log.entries())
-    passed = sorted((e for e in entries if e.decision == "OK"), key=lambda e: e.probability or 0.0)
-    doubtful = [e.id for e in passed[-6:]]
-    newest = [e.id for e in entries if e.decision == "REVIEW"][-3:]
+    for seed in range(400):
+        choice = Choice(log, Filter(inspector=INSPECTOR), (), "OK", np.random.default_rng(seed))
+        items = choose(choice, 5, shares)
+        assert Counter(item.pool for item in items) == {Pool.PASSED: 1, Pool.UNCERTAIN: 4}
+        counted.update(item.entry_id for item in items if item.pool is Pool.PASSED)
+        doubtful |= {item.entry_id for item in items if item.pool is Pool.UNCERTAIN}
+    assert len(doubtful) < 15, "it is much the same parts that are doubtful each time"
+    # binomial: 400 draws of one of 30 have a mean of 13.3 and a standard deviation of 3.6
+    assert min(counted[entry.id] for entry in log.entries()) > 1
+    assert max(counted.values()) < 28
+
+
+def test_whether_a_part_is_drawn_does_not_depend_on_where_it_waits(tmp_path: Path) -> None:
+    log, _ = judged_log(tmp_path, passed=0, rejected=0, band=10)
+    waiting = [entry.id for entry in log.entries()][:5]
+    add_page(log.database, "band", [(str(number), Item(Pool.BAND, number)) for number in waiting])
     counted: Counter[int | None] = Counter()
-    for seed in range(200):
-        items = choose(Choice(log, asked, (), "OK", np.random.default_rng(seed)), 10, shares)
-        assert Counter(item.pool for item in items)[Pool.PASSED] == 2
-        counted.update(item.entry_id for item in items if item.pool in RANDOM)
-    # binomial: 200 draws of 2 of 30, of which 6, have a mean of 80 and a standard deviation of 8
-    assert 50 < sum(counted[n] for n in doubtful) < 110
-    # 200 draws of 1 of 10, of which 3, have a mean of 60 and a standard deviation of 6.5
-    assert 40 < sum(counted[n] for n in newest) < 80
+    for seed in range(100):
+        cases, rng = find_cases(log.database), np.random.default_rng(seed)
+        choice = Choice(log, Filter(inspector=INSPECTOR), cases, "OK", rng)
+        counted.update(item.entry_id for item in choose(choice, 2, parse_shares("rejected=1")))
+    # binomial: 200 draws, half of them of parts that wait, with a standard deviation of 7
+    assert 75 < sum(counted[number] for number in waiting) < 125
 
 
 def test_what_was_shown_for_another_reason_is_drawn_like_all_others(tmp_path: Path) -> None:
@@ -181,7 +192,7 @@ def test_one_picture_of_many_parts_is_found(tmp_path: Path) -> None:
     number = next(e.id for e in log.entries() if e.decision == "OK")
     sql = f"UPDATE entries SET picture = '2026-03-01/{kept.name}' WHERE id = {number}"
     log.database.write(lambda connection: connection.exec_driver_sql(sql))
-    page = make_page(log, tmp_path, Asked(2, parse_shares("passed=1"), seed=1))
+    page = make_page(log, tmp_path, Asked(1, parse_shares("passed=1"), seed=1))
     assert [s.entry_id for s in log.sampling(draw=page.id)] == [number]
     with pytest.raises(DataError, match="none has a picture that is still to be looked at"):
         make_page(log, tmp_path, Asked(2, parse_shares("passed=1"), seed=1))
