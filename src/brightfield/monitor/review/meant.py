@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from brightfield.data.dataset import Dataset
 from brightfield.errors import ConfigError, DataError
 from brightfield.inspector import Inspector
@@ -48,10 +50,7 @@ def classes_of(
             f"the inspector behind {log.shown} names classes and takes no decisions; a review needs an "
             "inspector with a normal class"
         )
-    passed = {label: n for (decision, label), n in labels.items() if decision == Decision.OK}
-    normal = (None if inspector is None else inspector.normal) or max(
-        passed, key=passed.__getitem__, default=None
-    )
+    normal = (None if inspector is None else inspector.normal) or called_good(labels)
     if known is not None and known.normal is None:
         raise ConfigError(
             f"no class of {known.name} counts as good ({', '.join(known.classes)}); known pieces are good "
@@ -69,3 +68,9 @@ def classes_of(
     found |= {judged.truth for judged in log.judgements()}
     types = sorted(found - {normal, UNTYPED})
     return normal, types or [UNTYPED]
+
+
+def called_good(labels: Mapping[tuple[str | None, ...], int]) -> str | None:
+    """Return the class of most parts that passed, of counts by decision and label; None without any."""
+    passed = {label: n for (decision, label), n in labels.items() if decision == Decision.OK}
+    return max(passed, key=passed.__getitem__, default=None)
