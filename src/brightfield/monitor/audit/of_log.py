@@ -11,6 +11,7 @@ from brightfield.monitor.audit.bounds import Audit, audit, audits
 from brightfield.monitor.audit.promise import Promise, Standing, standing
 from brightfield.monitor.audit.settled import Kind, Seen, evidence_of
 from brightfield.monitor.audit.tally import Evidence
+from brightfield.monitor.log.queries import moment
 from brightfield.monitor.log.records import Filter
 from brightfield.monitor.log.store import VerdictLog
 from brightfield.monitor.review.cases import Case, cases_of, find_cases
@@ -78,6 +79,7 @@ def audit_log(
     inspector: Inspector | None = None,
     promises: Sequence[Promise] = (),
     confidence: float = 0.95,
+    since: str | None = None,
 ) -> LogAudit:
     """Return what the looks in a log prove of one inspector.
 
@@ -86,12 +88,14 @@ def audit_log(
         inspector: The inspector; None for the one that judged last.
         promises: Promises beside those of the inspector's own operating point.
         confidence: The confidence of the bounds, in (0, 1).
+        since: The time from which on parts count, as in `Filter`: that of an alarm of drift, after which the
+            rates are others; None for all. Known pieces count whenever they were looked at.
 
     Raises:
-        DataError: If the log is empty, or the inspector judged none of its entries.
-        ConfigError: If the inspector takes no decisions, or the confidence is out of range.
+        DataError: If the log is empty, or the inspector judged none of its entries, or none since then.
+        ConfigError: If the inspector takes no decisions, or the confidence or `since` cannot be used.
     """
-    meant = entries_meant(log, inspector)
+    meant = entries_meant(log, inspector, since)
     normal, _ = classes_of(log, meant, inspector, None)
     cases = cases_of(find_cases(log.database), meant)
     seen = [case.seen for case in cases if case.seen is not None]
@@ -111,7 +115,10 @@ def audit_log(
             confidence,
         ),
         promises=tuple(standing(one, whole) for one in (*_own_promises(inspector), *promises)),
-        notes=tuple(_notes(whole, cases, normal, bool(found.raised))),
+        notes=(
+            *([] if since is None else [f"parts from {moment(since)} on count alone"]),
+            *_notes(whole, cases, normal, bool(found.raised)),
+        ),
     )
 
 

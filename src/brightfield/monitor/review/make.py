@@ -40,6 +40,7 @@ class Asked:
         entries: Entries that are to be shown in any case.
         inspector: The inspector, for heatmaps and the names of classes; None to do without.
         seed: Of the draws; None for one that nobody knows.
+        since: The time from which on parts are shown, as in `Filter`; None for all.
     """
 
     n: int = 30
@@ -48,6 +49,7 @@ class Asked:
     entries: tuple[int, ...] = ()
     inspector: Inspector | None = None
     seed: int | None = None
+    since: str | None = None
 
     def __post_init__(self) -> None:
         if self.n < 1:
@@ -83,10 +85,11 @@ def make_page(log: VerdictLog, folder: Path, asked: Asked, progress: Progress | 
 
     Raises:
         DataError: If there is no picture to show.
+        ConfigError: If the inspector takes no decisions, or `since` is no time.
         LogError: If the log cannot be read or written.
         WriteError: If the page cannot be written.
     """
-    meant = entries_meant(log, asked.inspector)
+    meant = entries_meant(log, asked.inspector, asked.since)
     normal, types = classes_of(log, meant, asked.inspector, asked.known)
     rng = np.random.default_rng(asked.seed)
     choice = Choice(log, meant, find_cases(log.database), normal, rng, asked.known)
