@@ -118,6 +118,16 @@ def test_people_decide_first_whether_it_is_good_as_in_the_audit(tmp_path: Path) 
     assert [j.by for j in resolved[0].judged] == ["D", "E"]
 
 
+def test_only_what_was_looked_at_for_its_draw_speaks_for_the_line(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path, passed=6, rejected=0, escapes=0)
+    doubtful = make_page(log, tmp_path, Asked(5, parse_shares("passed=0.2 uncertain=0.8"), seed=1))
+    make_page(log, tmp_path, Asked(5, parse_shares("passed=1"), seed=2))  # and that page does not come back
+    take_in(log, looked_at(log, doubtful.path, truth))
+    write_dataset(log, tmp_path / "set")
+    drawn = Counter(row["drawn"] for row in rows_of(tmp_path / "set"))
+    assert drawn == {"passed": 1, "": 4}
+
+
 def test_one_picture_in_two_entries_is_one(tmp_path: Path) -> None:
     log, _ = judged_log(tmp_path)
     kept = log.picture_of(log.entry(1))

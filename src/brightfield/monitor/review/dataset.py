@@ -20,9 +20,10 @@ from brightfield.errors import ConfigError, DataError
 from brightfield.monitor.audit.settled import Opinion, settled
 from brightfield.monitor.log.records import Entry, Filter, Judged
 from brightfield.monitor.log.store import VerdictLog
-from brightfield.monitor.review.cases import latest_looks
+from brightfield.monitor.review.cases import find_cases, latest_looks
 from brightfield.monitor.review.meant import NORMAL, called_good
 from brightfield.monitor.review.pages import find_looks, find_shown
+from brightfield.monitor.review.records import RANDOM
 from brightfield.progress import Progress, silent
 
 COLUMNS = (
@@ -112,7 +113,7 @@ def write_dataset(
         raise DataError(_nothing(log, len(resolved), contradictory))
     groups, length = _groups([one for one, _ in pictured], minutes)
     warnings = _of_groups([one for one, _ in pictured], groups, length) if minutes is None else ()
-    drawn = {s.entry_id: (s.pool, s.probability) for s in log.sampling()}
+    drawn = _drawn(log)
     tell, rows = progress or silent, []
     for done, ((one, path), group) in enumerate(zip(pictured, groups, strict=True), start=1):
         image = _copy(path, folder, one)
@@ -147,6 +148,16 @@ def resolve(log: VerdictLog, asked: Filter | None = None) -> tuple[list[Resolved
         agreeing = tuple(sorted((j for j in said if j.truth == label), key=lambda j: j.at))
         resolved.append(Resolved(by_number[numbers[0]], label, agreeing))
     return resolved, contradictory
+
+
+def _drawn(log: VerdictLog) -> dict[int, tuple[str, float]]:
+    """Return from which pool entries were drawn, and with which probability; not if the page was lost."""
+    speak = {c.entry_id for c in find_cases(log.database) if c.seen is not None and c.seen.random}
+    return {
+        s.entry_id: (s.pool, s.probability)
+        for s in log.sampling()
+        if s.pool not in RANDOM or s.entry_id in speak
+    }
 
 
 def _standing(log: VerdictLog, asked: Filter | None) -> dict[int, list[Judged]]:
