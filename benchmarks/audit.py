@@ -3,8 +3,12 @@
 Lines are simulated whose true rates are known. On each, people look at pages of 30 parts: 18 that passed, 6
 that did not, 3 known good pieces and 3 known defective ones. After every page the bounds are computed; a line
 counts as held if not one of them was ever wrong. People miss defects and call good parts defective; whoever
-calls a part defective that passed is asked again, and two of three looks settle it. On one kind of line known
-pieces are missed less often than real ones, which the bounds do not allow for but where repeated looks tell.
+calls a part defective that passed is asked again, and two of three looks settle it. Each known piece is
+another one. On one kind of line known pieces are missed less often than real ones, which the bounds do not
+allow for but where repeated looks tell.
+
+Eight known pieces alone, shown again and again, some of which nearly everybody misses: is the bound of what
+people miss ever too low, if each piece counts once, and if each look does?
 
 Then one rate alone, without errors of people: how many looks until at most 2% is proven, beside the bound of
 Clopper and Pearson for a fixed sample computed after every look, which breaks, and beside the same with a
@@ -24,6 +28,7 @@ import numpy.typing as npt
 from scipy.stats import binom
 
 from brightfield.monitor.audit.bounds import Audit, Bound, audit
+from brightfield.monitor.audit.reviewers import MISSED, errors_of
 from brightfield.monitor.audit.sequences import log_capital
 from brightfield.monitor.audit.tally import Evidence, Known, Looks, Pairs
 from record import Row, append
@@ -218,6 +223,28 @@ def measure_looks(lines: int) -> list[Row]:
     return rows
 
 
+def measure_pieces(lines: int, pieces: int = 8, times: int = 40) -> list[Row]:
+    """Return how often the bound of what people miss is ever too low where few pieces are shown again."""
+    rng, missed = np.random.default_rng(1), 0.2
+    hard = rng.beta(missed, 1 - missed, (lines, 1, pieces))  # how often each piece is missed
+    misses = (rng.random((lines, times, pieces)) < hard).cumsum(axis=1)
+    shown = np.arange(1.0, times + 1)
+    ways = {
+        "each piece counts once": ((misses / shown[:, None]).sum(axis=2), np.full(times, float(pieces))),
+        "each look counts": (misses.sum(axis=2).astype(np.float64), pieces * shown),
+    }
+    rows = []
+    for name, (found, of) in ways.items():
+        known = Known(defective=np.broadcast_to(of, found.shape), missed=found)
+        # of the probability of an error that is passed on, this is the part of misses
+        alpha = (1 - CONFIDENCE) / MISSED
+        low = float((errors_of(known, alpha).missed < missed).any(axis=1).mean())
+        print(f"{pieces} pieces shown {times} times, {name}: ever too low {low:.4f}", flush=True)
+        variant = f"{pieces} known pieces shown {times} times, {name}"
+        rows.append(Row("audit", "known pieces", variant, 1, "bound_of_misses_ever_too_low", low, "share"))
+    return rows
+
+
 def main() -> None:
     """Simulate, and write the rows."""
     parser = new_parser(__doc__)
@@ -227,6 +254,7 @@ def main() -> None:
         lines, pages = (20, 10) if args.smoke else (args.lines, args.pages)
         append(args.output, measure_lines(lines, pages))
         append(args.output, measure_looks(lines))
+        append(args.output, measure_pieces(lines))
 
 
 if __name__ == "__main__":

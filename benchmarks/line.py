@@ -76,6 +76,9 @@ AGEING = 1 / 500
 SCRATCHED = 0.02
 PASSED, REJECTED, TO_LABEL = 40, 12, 12
 KNOWN = {OK: 8, PIT: 4}
+"""Known pieces on a page."""
+PIECES = {OK: 400, PIT: 200}
+"""Different known pieces, which are shown in turn."""
 FOUND = 10
 """Scratches that people find before a successor is trained."""
 PAGES = 100
@@ -224,7 +227,8 @@ def look(line: Line, inspector: Inspector, since: int) -> None:
         items += [Item(pool, i, probability=len(chosen) / len(left)) for i in chosen]
     page = f"page-{line.people.pages + 1}"
     for truth, n in KNOWN.items():
-        items += [Item(Pool.KNOWN, piece=f"{truth}/{i}.png", truth=truth) for i in range(n)]
+        turn = [(n * line.people.pages + i) % PIECES[truth] for i in range(n)]
+        items += [Item(Pool.KNOWN, piece=f"{truth}/{i}.png", truth=truth) for i in turn]
     items += to_label(line, inspector, {item.entry_id for item in items})
     shown = add_page(line.log.database, page, [(f"{page}-{i}", item) for i, item in enumerate(items)])
     line.log.sample(

@@ -20,7 +20,11 @@ def test_a_data_set_of_what_was_judged(brightfield: Brightfield, tmp_path: Path)
     said = brightfield("dataset", tmp_path / "line.db", "-o", tmp_path / "set", "--json")
     assert said.code == 0, said.err
     without = Counter(true for number, true in truth.items() if number != 1)
-    assert said.document == {
+    document = said.document
+    (warning,) = document.pop("warnings")
+    assert "too few minutes and lots" in warning
+    assert warning in said.err
+    assert document == {
         "folder": str(tmp_path / "set"),
         "classes": dict(without),
         "minutes": None,

@@ -44,6 +44,20 @@ def test_a_page_is_made_looked_at_and_taken_in(
     assert "by station" in printed.out
 
 
+def test_parts_from_some_time_on_count_alone(
+    brightfield: Brightfield, tmp_path: Path, line: tuple[VerdictLog, dict[int, str]]
+) -> None:
+    log, _ = line
+    sql = "UPDATE entries SET time = '2026-02-01T08:00:00.000000+00:00' WHERE id <= 50"
+    log.database.write(lambda connection: connection.exec_driver_sql(sql))
+    found = brightfield("review", tmp_path / "line.db", "--bound", "--since", "2026-02-02", "--json").document
+    assert found["parts"]["passed"] + found["parts"]["rejected"] == 30
+    printed = brightfield("review", tmp_path / "line.db", "--bound", "--since", "2026-02-02")
+    assert "note: parts from 2026-02-02T00:00:00.000000+00:00 on count alone" in printed.out.replace(
+        "\n", " "
+    )
+
+
 def test_without_known_pieces_it_says_so(
     brightfield: Brightfield, tmp_path: Path, line: tuple[VerdictLog, dict[int, str]]
 ) -> None:
@@ -62,6 +76,9 @@ def test_without_known_pieces_it_says_so(
         (["--next", "5", "-o", "x", "--promise", "0.1"], "--promise belongs to --bound"),
         (["--next", "5", "-o", "x", "--shares", "known=1"], "would be drawn at random"),
         (["--next", "0", "-o", "x"], "a page of 0 pictures"),
+        (["--import", "x", "--since", "2026-01-01"], "--since belongs to --next N and --bound"),
+        (["--bound", "--since", "Monday"], "'Monday' is no time"),
+        (["--next", "5", "-o", "x", "--since", "2099-01-01"], "from 2099-01-01 on; the last one is of"),
         (["--bound", "--confidence", "95"], "confidence is 95"),
         (["--import", "missing.json"], "cannot be read"),
     ],

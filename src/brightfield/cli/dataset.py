@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
         log.warning("left out, as people contradict each other on them: %d pictures", written.contradictory)
     if written.without_picture:
         log.warning("left out, as their picture is not kept: %d judged parts", written.without_picture)
+    for warning in written.warnings:
+        log.warning("%s", warning)
     if args.json:
         print(json.dumps({**vars(written), "folder": str(written.folder)}))
         return 0

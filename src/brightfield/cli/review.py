@@ -63,6 +63,12 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         type=Path,
         help="the inspector (default: the one that judged last), for its heatmaps, classes and promises",
     )
+    parser.add_argument(
+        "--since",
+        metavar="TIME",
+        help="with --next and --bound: parts from this time on alone, such as 2026-03-01 or ...T14:30 "
+        "(UTC), to begin anew after an alarm of drift",
+    )
     _add_page_options(parser)
     _add_bound_options(parser)
     parser.set_defaults(run=run)
@@ -130,6 +136,8 @@ def _check(args: argparse.Namespace) -> None:
     wrong = [name for name, value in given.items() if value is not None]
     if args.next is None and wrong:
         raise ConfigError(f"{wrong[0]} belongs to --next N")
+    if args.files is not None and args.since is not None:
+        raise ConfigError("--since belongs to --next N and --bound; a page's file is taken in whole")
     if not args.bound and args.promise is not None:
         raise ConfigError("--promise belongs to --bound")
     if args.output is not None:
@@ -154,7 +162,7 @@ def _next(verdicts: VerdictLog, inspector: Inspector | None, args: argparse.Name
     if args.seeded is not None:
         known = load(args.seeded, normal=None if inspector is None else inspector.normal)
     shares = SHARES if args.shares is None else parse_shares(args.shares)
-    asked = Asked(args.next, shares, known, tuple(args.entries), inspector)
+    asked = Asked(args.next, shares, known, tuple(args.entries), inspector, since=args.since)
     with show_progress(args.quiet) as progress:
         page = make_page(verdicts, args.output, asked, progress)
     for note in page.notes:
@@ -194,7 +202,7 @@ def _bound(verdicts: VerdictLog, inspector: Inspector | None, args: argparse.Nam
     promises: list[Promise] = []
     if args.promise is not None:
         promises.append(Promise("escape", args.promise, args.confidence))
-    found = audit_log(verdicts, inspector, promises, args.confidence)
+    found = audit_log(verdicts, inspector, promises, args.confidence, args.since)
     if args.json:
         print(json.dumps({"log": verdicts.shown, **found.as_dict()}))
     else:

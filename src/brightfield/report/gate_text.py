@@ -50,9 +50,7 @@ def reasons(gate: Gate) -> list[str]:
     """Return why a successor is refused, one sentence a reason; nothing of an accepted one."""
     found = [] if gate.golden is None or gate.golden.kept else [_broken(gate.golden)]
     if gate.untested:
-        found.append(
-            "Golden pictures alone were compared, and --strict asks that all be shown."
-        )
+        found.append("Golden pictures alone were compared, and --strict asks that all be shown.")
     return [*found, *(_against(check, gate) for check in gate.against)]
 
 

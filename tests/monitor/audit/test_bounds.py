@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from brightfield.errors import ConfigError
-from brightfield.monitor.audit.bounds import FEWEST_GROUPS, audit, audits
+from brightfield.monitor.audit.bounds import FEWEST_GROUPS, PASSED, PEOPLE, REJECTED, audit, audits
+from brightfield.monitor.audit.reviewers import ALARMED, LEAST_ALARMS, MISSED
 from brightfield.monitor.audit.sequences import lower, upper
 from brightfield.monitor.audit.tally import Evidence, Known, Looks, Pairs
 
@@ -17,10 +18,15 @@ EVIDENCE = Evidence(
 
 def test_shares_are_bounded_by_their_own_sequences() -> None:
     found = audit(EVIDENCE, 0.95)
-    assert found.defective_passed.high == upper(2, 598, 0.03)
-    assert found.defective_passed.low == lower(2, 598, 0.03)
-    assert found.defective_rejected.low == lower(160, 40, 0.01)
+    assert found.defective_passed.high == upper(2, 598, 0.025)
+    assert found.defective_passed.low == lower(2, 598, 0.025)
+    assert found.defective_rejected.low == lower(160, 40, 0.0075)
     assert found.defective_passed.value == pytest.approx(2 / 600)
+
+
+def test_the_bounds_each_way_share_the_probability_of_an_error() -> None:
+    assert PASSED + 2 * REJECTED + PEOPLE <= 1 + 1e-9
+    assert MISSED + 2 * ALARMED + LEAST_ALARMS <= 1 + 1e-9
 
 
 def test_the_escape_rate_is_missed_defects_of_all_defects() -> None:
@@ -60,9 +66,9 @@ def test_errors_of_people_widen_every_bound() -> None:
 def test_undecided_parts_count_as_what_is_less_favourable() -> None:
     undecided = replace(EVIDENCE, passed=Looks(2, 593, 5), rejected=Looks(150, 40, 10))
     found = audit(undecided)
-    assert found.defective_passed.high == upper(7, 593, 0.03)
-    assert found.defective_passed.low == lower(2, 598, 0.03)
-    assert found.defective_rejected.low == lower(150, 50, 0.01)
+    assert found.defective_passed.high == upper(7, 593, 0.025)
+    assert found.defective_passed.low == lower(2, 598, 0.025)
+    assert found.defective_rejected.low == lower(150, 50, 0.0075)
 
 
 def test_repeated_looks_are_said_to_have_raised_the_errors() -> None:
@@ -78,6 +84,31 @@ def test_a_type_counts_the_parts_with_other_defects_as_good() -> None:
     assert (of_type.rejected.defective, of_type.rejected.good) == (60, 140)
     assert (of_type.passed.defective, of_type.passed.good) == (0, 600)
     assert EVIDENCE.of_type("scratch").rejected.defective == 0
+
+
+def test_false_alarms_lower_the_bounds_of_a_type_too() -> None:
+    """All defects that passed are scratches, so what is proven of scratches is what is proven of all."""
+    evidence = Evidence(
+        *(9400, 600, Looks(60, 340, types={"scratch": 60}), Looks(160, 40, types={"dent": 160})),
+        known=Known(100, 5, 200, 40, 30),
+    )
+    whole, of_type = audit(evidence), audit(evidence.of_type("scratch"))
+    assert whole.defective_passed.low < 0.01, (
+        "a share of 60 of 400 is called defective, and 30 of 200 falsely"
+    )
+    assert of_type.defective_passed.low == whole.defective_passed.low
+    assert of_type.defective_passed.high > whole.defective_passed.high, (
+        "nothing is subtracted from upper bounds"
+    )
+
+
+def test_pieces_that_wait_for_another_look_may_be_confirmed() -> None:
+    waiting = audit(replace(EVIDENCE, known=Known(60, 6, 100, 10, 0, pending=10)))
+    confirmed = audit(replace(EVIDENCE, known=Known(60, 6, 100, 10, 10)))
+    dismissed = audit(replace(EVIDENCE, known=Known(60, 6, 100, 10, 0)))
+    assert waiting.defective_passed.low == confirmed.defective_passed.low
+    assert waiting.defective_passed.high == dismissed.defective_passed.high
+    assert waiting.alarms.low == dismissed.alarms.low
 
 
 def test_groups_share_the_probability_of_an_error() -> None:
@@ -135,6 +166,7 @@ def test_bounds_hold_at_every_look_with_people_who_err() -> None:
         (lambda: Looks(-1, 3), "defective is -1"),
         (lambda: Looks(1, 3, types={"pit": 2}), "have a defect type"),
         (lambda: Known(3, 4), "4 of 3"),
+        (lambda: Known(good=4, alarmed=3, confirmed=2, pending=2), "2 of those confirmed and 2 pending"),
         (lambda: Evidence(-1, 2), "-1 parts passed"),
         (lambda: audit(EVIDENCE, 95), "confidence is 95"),
     ],

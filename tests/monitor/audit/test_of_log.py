@@ -14,6 +14,7 @@ from brightfield.monitor.audit.tally import Evidence, Known, Looks
 from brightfield.monitor.log.records import Judged, Sampled
 from brightfield.monitor.log.store import VerdictLog
 from brightfield.monitor.review.make import Asked, make_page
+from brightfield.monitor.review.pages import find_shown
 from brightfield.monitor.review.shares import parse_shares
 from brightfield.monitor.review.take_in import take_in
 
@@ -31,7 +32,8 @@ def test_what_people_said_becomes_the_bound(tmp_path: Path) -> None:
     assert found.evidence.rejected == Looks(16, 4, 0, {"pit": 16.0})
     assert (found.evidence.n_passed, found.evidence.n_rejected) == (60, 20)
     assert found.evidence.known.missed == found.evidence.known.alarmed == 0
-    assert found.evidence.known.defective > 6
+    assert (found.evidence.known.defective, found.evidence.known.good) == (6, 6), "each piece counts once"
+    assert any(note.startswith("6 different known defective pieces were shown 1") for note in found.notes)
     assert found.whole.escape_rate.value == pytest.approx(6 / 22)
     assert found.whole.escape_rate.high == audit(found.evidence).escape_rate.high
     assert set(found.by_type) == {"pit"}
@@ -74,6 +76,28 @@ def test_the_audit_is_of_the_inspector_that_judged_last(tmp_path: Path) -> None:
     log.record(verdict(0.1, inspector="cd" * 32), part="new")
     found = audit_log(log)
     assert (found.evidence.n_passed, found.evidence.n_rejected, found.evidence.looks) == (1, 0, 0)
+
+
+def test_after_an_alarm_the_count_begins_anew(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path, passed=40, rejected=20, escapes=0)
+    known = load(known_pieces(tmp_path / "known"))
+    early = [entry.id for entry in log.entries()][:30]
+    sql = f"UPDATE entries SET time = '2026-02-01T08:00:00.000000+00:00' WHERE id <= {early[-1]}"
+    log.database.write(lambda connection: connection.exec_driver_sql(sql))
+    shares = parse_shares("passed=0.6 rejected=0.2 known=0.2")
+    take_in(log, looked_at(log, make_page(log, tmp_path, Asked(30, shares, known, seed=1)).path, truth))
+    page = make_page(log, tmp_path, Asked(10, shares, known, seed=2, since="2026-02-02"))
+    shown = [s.item.entry_id for s in find_shown(log.database, page.id) if s.item.entry_id is not None]
+    assert min(shown) > early[-1]
+    take_in(log, looked_at(log, page.path, truth, day=2))
+    whole, found = audit_log(log), audit_log(log, since="2026-02-02")
+    late = {number for number in truth if number > early[-1]}
+    assert found.evidence.n_passed + found.evidence.n_rejected == 30
+    assert found.evidence.looks == len({s.entry_id for s in log.sampling()} & late) < whole.evidence.looks
+    assert found.evidence.known == whole.evidence.known, "known pieces tell of people, not of the line"
+    assert found.notes[0] == "parts from 2026-02-02T00:00:00.000000+00:00 on count alone"
+    with pytest.raises(DataError, match="judged by this inspector from 2099-01-01 on; the last one is of 20"):
+        audit_log(log, since="2099-01-01")
 
 
 def test_an_empty_log_is_said(tmp_path: Path) -> None:

@@ -47,11 +47,11 @@ def test_more_false_alarms_than_alarms_are_not_subtracted() -> None:
 
 def test_errors_come_from_known_pieces() -> None:
     found = errors_of(Known(defective=50, missed=2, good=80, alarmed=4, confirmed=1), 0.02)
-    once = float(upper(2, 48, 0.01))
+    once = float(upper(2, 48, 0.008))
     assert found.missed == pytest.approx(once + (1 - once) * once * once)
-    assert found.alarm_high == upper(4, 76, 0.005)
-    assert found.confirmed_high == upper(1, 79, 0.005)
-    assert found.alarm_low == lower(1, 79, 0.005)
+    assert found.alarm_high == upper(4, 76, 0.004)
+    assert found.confirmed_high == upper(1, 79, 0.004)
+    assert found.alarm_low == lower(1, 79, 0.004)
 
 
 def test_without_known_pieces_people_are_taken_to_be_right() -> None:

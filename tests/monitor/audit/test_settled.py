@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from brightfield.monitor.audit.reviewers import errors_of
 from brightfield.monitor.audit.settled import (
     Kind,
     Opinion,
@@ -76,6 +78,45 @@ def test_looks_become_counts() -> None:
     assert found.passed == Looks(1, 3, 1, {"pit": 1.0})
     assert found.rejected == Looks(1, 1, 2, {"pit": 1.0})
     assert found.known == Known(defective=3, missed=2, good=3, alarmed=2, confirmed=1)
+
+
+def test_known_good_pieces_wait_for_their_second_look() -> None:
+    seen = [
+        Seen(Kind.KNOWN, looks("pit"), truth="OK"),
+        Seen(Kind.KNOWN, looks(None), truth="OK"),
+        Seen(Kind.KNOWN, looks("pit", "OK", again=True), truth="OK"),
+        Seen(Kind.KNOWN, looks("pit", "OK", "OK", again=True), truth="OK"),
+    ]
+    assert evidence_of(seen, 900, 100, "OK").known == Known(good=4, alarmed=4, confirmed=0, pending=3)
+
+
+def test_a_known_piece_that_is_shown_again_counts_once() -> None:
+    seen = [Seen(Kind.KNOWN, looks(said), truth="pit", piece="a") for said in ("pit", "OK", "pit", "OK")]
+    seen += [Seen(Kind.KNOWN, looks(said), truth="pit", piece="b") for said in ("OK", "OK")]
+    seen += [
+        Seen(Kind.KNOWN, looks("pit", "pit", again=True), truth="OK", piece="c"),
+        Seen(Kind.KNOWN, looks("pit"), truth="OK", piece="c"),
+        Seen(Kind.KNOWN, looks("OK"), truth="OK", piece="c"),
+        Seen(Kind.KNOWN, looks("OK"), truth="OK", piece="c"),
+        Seen(Kind.KNOWN, looks("OK"), truth="OK", piece="d"),
+    ]
+    known = evidence_of(seen, 900, 100, "OK").known
+    assert (known.defective, known.missed) == (2, 1.5)
+    assert (known.good, known.alarmed, known.confirmed, known.pending) == (2, 0.5, 0.25, 0.25)
+
+
+def test_few_pieces_that_are_shown_often_prove_little() -> None:
+    """400 times four pieces, a fifth of which everybody misses, and 25 looks at each."""
+    rng, wrong = np.random.default_rng(0), 0
+    for _ in range(400):
+        hard = rng.random(4) < 0.2
+        seen = [
+            Seen(Kind.KNOWN, looks("OK" if hard[i] else "pit"), truth="pit", piece=str(i))
+            for _ in range(25)
+            for i in range(4)
+        ]
+        wrong += errors_of(evidence_of(seen, 900, 100, "OK").known, 0.01).missed < 0.2
+    assert wrong == 0
 
 
 def test_only_looks_that_did_not_depend_on_each_other_make_pairs() -> None:

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
-from judged_log import data_of, judged_log, known_pieces, looked_at, verdict
+from judged_log import INSPECTOR, data_of, judged_log, known_pieces, looked_at, picture, verdict
 
 from brightfield.data.load import load
 from brightfield.errors import ConfigError, DataError
+from brightfield.monitor.audit.of_log import audit_log
+from brightfield.monitor.audit.over_time import proven_over_time
 from brightfield.monitor.log.keep import Keep
+from brightfield.monitor.log.records import Filter
 from brightfield.monitor.log.store import VerdictLog
+from brightfield.monitor.review.cases import find_cases
+from brightfield.monitor.review.choose import Choice, choose
 from brightfield.monitor.review.make import Asked, make_page
-from brightfield.monitor.review.pages import find_shown
-from brightfield.monitor.review.records import Pool
+from brightfield.monitor.review.pages import add_page, find_shown
+from brightfield.monitor.review.records import RANDOM, Item, Pool
 from brightfield.monitor.review.shares import parse_shares
 from brightfield.monitor.review.take_in import take_in
 
@@ -93,10 +100,133 @@ def test_what_is_on_a_page_that_has_not_come_back_is_not_shown_again(tmp_path: P
     shares = parse_shares("passed=0.5 rejected=0.2 uncertain=0.3")
     first = make_page(log, tmp_path, Asked(5, shares, seed=1))
     second = make_page(log, tmp_path, Asked(5, shares, seed=2))
-    entries = [s.item.entry_id for s in find_shown(log.database)]
-    assert len(entries) == len(set(entries)) == 8
-    assert any("3 pictures are on the page, and 5 were asked for" in note for note in second.notes)
+    shown = [s.item for s in find_shown(log.database)]
+    drawn = [item.entry_id for item in shown if item.pool in RANDOM]
+    assert len(drawn) == len(set(drawn)) == 8, "what waits for another reason may be drawn, and nothing else"
+    assert any("pictures are on the page, and 5 were asked for" in note for note in second.notes)
     assert first.id != second.id
+
+
+def test_whether_a_part_is_drawn_does_not_depend_on_what_it_looks_like(tmp_path: Path) -> None:
+    log, _ = judged_log(tmp_path, passed=30, rejected=0)
+    shares, counted, doubtful = (
+        parse_shares("passed=0.2 uncertain=0.8"),
+        Counter[int | None](),
+        set[int | None](),
+    )
+    for seed in range(400):
+        choice = Choice(log, Filter(inspector=INSPECTOR), (), "OK", np.random.default_rng(seed))
+        items = choose(choice, 5, shares)
+        assert Counter(item.pool for item in items) == {Pool.PASSED: 1, Pool.UNCERTAIN: 4}
+        counted.update(item.entry_id for item in items if item.pool is Pool.PASSED)
+        doubtful |= {item.entry_id for item in items if item.pool is Pool.UNCERTAIN}
+    assert len(doubtful) < 15, "it is much the same parts that are doubtful each time"
+    # binomial: 400 draws of one of 30 have a mean of 13.3 and a standard deviation of 3.6
+    assert min(counted[entry.id] for entry in log.entries()) > 1
+    assert max(counted.values()) < 28
+
+
+def test_whether_a_part_is_drawn_does_not_depend_on_where_it_waits(tmp_path: Path) -> None:
+    log, _ = judged_log(tmp_path, passed=0, rejected=0, band=10)
+    waiting = [entry.id for entry in log.entries()][:5]
+    add_page(log.database, "band", [(str(number), Item(Pool.BAND, number)) for number in waiting])
+    counted: Counter[int | None] = Counter()
+    for seed in range(100):
+        cases, rng = find_cases(log.database), np.random.default_rng(seed)
+        choice = Choice(log, Filter(inspector=INSPECTOR), cases, "OK", rng)
+        counted.update(item.entry_id for item in choose(choice, 2, parse_shares("rejected=1")))
+    # binomial: 200 draws, half of them of parts that wait, with a standard deviation of 7
+    assert 75 < sum(counted[number] for number in waiting) < 125
+
+
+def test_what_was_shown_for_another_reason_is_drawn_like_all_others(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path, passed=10, rejected=0, escapes=0)
+    first = make_page(log, tmp_path, Asked(5, parse_shares("passed=0.2 uncertain=0.8"), seed=1))
+    second = make_page(log, tmp_path, Asked(9, parse_shares("passed=1"), seed=2))
+    assert (first.counts, second.counts) == ({"passed": 1, "uncertain": 4}, {"passed": 9})
+    take_in(log, looked_at(log, first.path, truth))
+    found = audit_log(log).evidence.passed
+    assert found.n == 1, "the doubtful four count when the page comes back for which they were drawn"
+    take_in(log, looked_at(log, second.path, truth, day=2))
+    assert audit_log(log).evidence.passed.n == 10, "each counts once"
+    looks = [one.looks for one in proven_over_time(log, points=100)]
+    assert max(looks[:5]) == 1
+    assert looks[5:] == list(range(2, 11)), "as it was said then"
+    assert audit_log(log).evidence.passed_twice.alike == 0, "what is doubtful makes no pairs"
+
+
+def test_what_a_page_is_filled_with_counts_as_drawn_though_it_is_on_it_already(tmp_path: Path) -> None:
+    log, _ = judged_log(tmp_path, passed=6, rejected=2)
+    page = make_page(log, tmp_path, Asked(12, parse_shares("passed=0.2 uncertain=0.8"), seed=1))
+    assert page.counts == {"passed": 6, "rejected": 2}
+    assert len({s.entry_id for s in log.sampling(draw=page.id)}) == 8
+
+
+@pytest.mark.parametrize(("days", "again"), [(6, 0), (8, 4)])
+def test_what_is_lost_with_its_page_is_drawn_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, again: int
+) -> None:
+    log, truth = judged_log(tmp_path, passed=8, rejected=1, escapes=0)
+    made = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="microseconds")
+    monkeypatch.setattr("brightfield.monitor.review.pages.now", lambda: made)
+    shares = parse_shares("passed=1")
+    lost = make_page(log, tmp_path, Asked(8, shares, seed=1))
+    monkeypatch.undo()
+    page = make_page(log, tmp_path, Asked(4, shares, seed=3))
+    assert page.counts.get("passed", 0) == again
+    if again:
+        assert {s.probability for s in log.sampling(draw=page.id)} == {4 / 8}
+        take_in(log, looked_at(log, page.path, truth))
+        assert audit_log(log).evidence.passed.n == 4
+        take_in(log, looked_at(log, lost.path, truth, by="Bob", day=2))
+        assert audit_log(log).evidence.passed.n == 8, "what comes back late counts, and each part once"
+    else:
+        assert any("drawn already" in note and "8 of them are on pages" in note for note in page.notes)
+
+
+def test_one_picture_of_many_parts_is_found(tmp_path: Path) -> None:
+    log, _ = judged_log(tmp_path, passed=300, rejected=1, keep="none")
+    kept = tmp_path / "line.db.pictures" / "2026-03-01" / "0123456789abcdef-01234567.png"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(picture(1, False))
+    number = next(e.id for e in log.entries() if e.decision == "OK")
+    sql = f"UPDATE entries SET picture = '2026-03-01/{kept.name}' WHERE id = {number}"
+    log.database.write(lambda connection: connection.exec_driver_sql(sql))
+    page = make_page(log, tmp_path, Asked(1, parse_shares("passed=1"), seed=1))
+    assert [s.entry_id for s in log.sampling(draw=page.id)] == [number]
+    with pytest.raises(DataError, match="none has a picture that is still to be looked at"):
+        make_page(log, tmp_path, Asked(2, parse_shares("passed=1"), seed=1))
+
+
+def test_second_looks_are_of_the_inspector_and_come_first_where_there_were_fewest(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path, passed=12, rejected=0)
+    asked, shares = Filter(inspector=INSPECTOR), parse_shares("passed=1")
+    page = make_page(log, tmp_path, Asked(12, shares, seed=1))
+    take_in(log, looked_at(log, page.path, truth, says=lambda true: None))
+    seen: Counter[int | None] = Counter()
+    for day in range(2, 5):
+        page = make_page(log, tmp_path, Asked(8, shares, seed=day))
+        assert page.counts == {"again": 4}
+        seen.update(s.item.entry_id for s in find_shown(log.database, page.id))
+        take_in(log, looked_at(log, page.path, truth, says=lambda true: None, day=day))
+    assert len(seen) == 12, "nobody can tell any of them, and each comes again before one comes twice"
+    orders = [
+        [item.entry_id for item in choose(Choice(log, asked, find_cases(log.database), "OK", rng), 8)]
+        for rng in map(np.random.default_rng, range(5))
+    ]
+    assert len({frozenset(order) for order in orders}) > 1
+    other = log.record(verdict(0.2, inspector="cd" * 32), part="new", picture=picture(3, False))
+    page = make_page(log, tmp_path, Asked(8, shares, seed=9))
+    assert [s.item.entry_id for s in find_shown(log.database, page.id)] == [other.id]
+
+
+def test_pages_with_one_known_piece_show_good_ones_too(tmp_path: Path) -> None:
+    log, _ = judged_log(tmp_path)
+    known = load(known_pieces(tmp_path / "known", good=3, defective=3))
+    for seed in range(4):
+        make_page(log, tmp_path, Asked(10, parse_shares("passed=0.9 known=0.1"), known, seed=seed))
+    shown = [s.item.truth for s in find_shown(log.database) if s.item.pool is Pool.KNOWN]
+    assert shown == ["pit", "OK", "pit", "OK"]
 
 
 def test_named_entries_are_shown(tmp_path: Path) -> None:
@@ -104,6 +234,8 @@ def test_named_entries_are_shown(tmp_path: Path) -> None:
     page = make_page(log, tmp_path, Asked(5, entries=(7, 3), seed=1))
     asked = {s.item.entry_id for s in find_shown(log.database, page.id) if s.item.pool is Pool.ASKED}
     assert asked == {3, 7}
+    page = make_page(log, tmp_path, Asked(12, parse_shares("passed=1"), entries=(7, 3), seed=2))
+    assert {3, 7} <= {s.item.entry_id for s in find_shown(log.database, page.id)}
 
 
 def test_known_pieces_are_shown_in_turn(tmp_path: Path) -> None:
@@ -149,6 +281,21 @@ def test_it_is_said_when_all_that_passed_was_drawn(tmp_path: Path) -> None:
     second = make_page(log, tmp_path, Asked(4, parse_shares("passed=1"), seed=2))
     assert second.counts == {"rejected": 4}
     assert any("all parts that passed were drawn already" in note for note in second.notes)
+
+
+def test_it_is_said_when_all_pictures_of_what_passed_were_drawn(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path, passed=4, escapes=0)
+    log.record(verdict(0.02), part="without a picture")
+    first = make_page(log, tmp_path, Asked(4, parse_shares("passed=1"), seed=1))
+    take_in(log, looked_at(log, first.path, truth))
+    second = make_page(log, tmp_path, Asked(4, parse_shares("passed=1"), seed=2))
+    assert any(note.startswith("all 4 parts that passed and have a picture") for note in second.notes)
+
+
+def test_nothing_is_said_of_parts_that_were_not_asked_for(tmp_path: Path) -> None:
+    log, _ = judged_log(tmp_path)
+    page = make_page(log, tmp_path, Asked(4, parse_shares("rejected=1"), seed=1))
+    assert not any("passed" in note for note in page.notes)
 
 
 def test_known_pieces_must_call_good_parts_as_the_log_does(tmp_path: Path) -> None:

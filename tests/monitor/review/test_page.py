@@ -113,6 +113,25 @@ def test_a_page_that_is_opened_again_goes_on(tmp_path: Path) -> None:
 
 @needs_browser
 @pytest.mark.slow
+def test_people_who_share_a_device_see_and_sign_their_own_answers_alone(tmp_path: Path) -> None:
+    page = page_in(tmp_path)
+    leave = "window.onbeforeunload = null; state.saved = JSON.stringify(state.looks)"
+    with Browser(tmp_path) as browser:
+        begin(browser, page)
+        browser.press("1", "1")
+        browser.run(leave)
+        begin(browser, page, "Bob")
+        assert looks_of(browser) == []
+        browser.press("0")
+        assert json.loads(browser.run("file()"))["by"] == "Bob"
+        browser.run(leave)
+        begin(browser, page)
+        assert looks_of(browser) == ["OK", "OK"]
+        assert json.loads(browser.run("file()"))["by"] == "Ada L."
+
+
+@needs_browser
+@pytest.mark.slow
 def test_fingers_judge_on_a_tablet(tmp_path: Path) -> None:
     page = page_in(tmp_path)
     with Browser(tmp_path, width=820, height=1180, touch=True) as browser:

@@ -21,10 +21,11 @@ from brightfield.monitor.audit.reviewers import (
 from brightfield.monitor.audit.sequences import FloatArray, lower, upper
 from brightfield.monitor.audit.tally import Evidence, Known, Looks
 
-PASSED, REJECTED, PEOPLE = 0.6, 0.2, 0.2
+PASSED, REJECTED, PEOPLE = 0.5, 0.15, 0.2
 """How the probability of an error is divided: looks at parts that passed, at others, people's errors.
 
-Most goes to what decides most: defective parts are rare among those that passed.
+Most goes to what decides most: defective parts are rare among those that passed. Bounds each way use one of
+the parts that passed and two of the others: `PASSED + 2 * REJECTED + PEOPLE` is 1.
 """
 
 FEWEST_GROUPS = 8

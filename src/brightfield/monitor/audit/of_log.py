@@ -11,11 +11,15 @@ from brightfield.monitor.audit.bounds import Audit, audit, audits
 from brightfield.monitor.audit.promise import Promise, Standing, standing
 from brightfield.monitor.audit.settled import Kind, Seen, evidence_of
 from brightfield.monitor.audit.tally import Evidence
+from brightfield.monitor.log.queries import moment
 from brightfield.monitor.log.records import Filter
 from brightfield.monitor.log.store import VerdictLog
-from brightfield.monitor.review.cases import Case, find_cases
+from brightfield.monitor.review.cases import Case, cases_of, find_cases
 from brightfield.monitor.review.meant import classes_of, entries_meant
 from brightfield.verdict import Decision
+
+FEW_PIECES = 30
+"""Below so many known pieces of a kind, showing them again is said to add little."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,12 @@ class LogAudit:
             "looks": {
                 **looks,
                 "known_defective": {"n": known.defective, "missed": known.missed},
-                "known_good": {"n": known.good, "alarms": known.alarmed, "confirmed": known.confirmed},
+                "known_good": {
+                    "n": known.good,
+                    "alarms": known.alarmed,
+                    "confirmed": known.confirmed,
+                    "pending": known.pending,
+                },
                 "twice": {
                     "n": sum(p.differing + p.alike for p in (found.passed_twice, found.rejected_twice)),
                     "differing": found.passed_twice.differing + found.rejected_twice.differing,
@@ -70,6 +79,7 @@ def audit_log(
     inspector: Inspector | None = None,
     promises: Sequence[Promise] = (),
     confidence: float = 0.95,
+    since: str | None = None,
 ) -> LogAudit:
     """Return what the looks in a log prove of one inspector.
 
@@ -78,14 +88,16 @@ def audit_log(
         inspector: The inspector; None for the one that judged last.
         promises: Promises beside those of the inspector's own operating point.
         confidence: The confidence of the bounds, in (0, 1).
+        since: The time from which on parts count, as in `Filter`: that of an alarm of drift, after which the
+            rates are others; None for all. Known pieces count whenever they were looked at.
 
     Raises:
-        DataError: If the log is empty, or the inspector judged none of its entries.
-        ConfigError: If the inspector takes no decisions, or the confidence is out of range.
+        DataError: If the log is empty, or the inspector judged none of its entries, or none since then.
+        ConfigError: If the inspector takes no decisions, or the confidence or `since` cannot be used.
     """
-    meant = entries_meant(log, inspector)
+    meant = entries_meant(log, inspector, since)
     normal, _ = classes_of(log, meant, inspector, None)
-    cases = [case for case in find_cases(log.database) if _is_meant(case, meant)]
+    cases = cases_of(find_cases(log.database), meant)
     seen = [case.seen for case in cases if case.seen is not None]
     whole = _evidence(log, meant, seen, normal)
     types = sorted(set(whole.passed.types) | set(whole.rejected.types))
@@ -103,13 +115,11 @@ def audit_log(
             confidence,
         ),
         promises=tuple(standing(one, whole) for one in (*_own_promises(inspector), *promises)),
-        notes=tuple(_notes(whole, cases, bool(found.raised))),
+        notes=(
+            *([] if since is None else [f"parts from {moment(since)} on count alone"]),
+            *_notes(whole, cases, normal, bool(found.raised)),
+        ),
     )
-
-
-def _is_meant(case: Case, meant: Filter) -> bool:
-    """Return whether a case counts: a known piece, or an entry of the inspector."""
-    return case.entry_id is None or meant.inspector is None or case.inspector == meant.inspector
 
 
 def _evidence(log: VerdictLog, meant: Filter, seen: Sequence[Seen], normal: str) -> Evidence:
@@ -135,7 +145,7 @@ def _own_promises(inspector: Inspector | None) -> list[Promise]:
     return [] if point is None else [Promise.of(guarantee) for guarantee in point.guarantees]
 
 
-def _notes(evidence: Evidence, cases: Sequence[Case], raised: bool) -> list[str]:
+def _notes(evidence: Evidence, cases: Sequence[Case], normal: str, raised: bool) -> list[str]:
     notes = []
     if not evidence.known.defective:
         notes.append("no known defective piece was looked at: people are taken to miss no defect")
@@ -147,6 +157,7 @@ def _notes(evidence: Evidence, cases: Sequence[Case], raised: bool) -> list[str]
         notes.append(
             "no part that did not pass was drawn at random and looked at: nothing is known of overkill"
         )
+    notes += _few_pieces(evidence, cases, normal)
     if raised:
         notes.append(
             "looks at the same part differ more often than known pieces explain: real parts are harder to "
@@ -163,4 +174,20 @@ def _notes(evidence: Evidence, cases: Sequence[Case], raised: bool) -> list[str]
     waiting = sum(case.waiting for case in cases)
     if waiting:
         notes.append(f"{waiting} pictures are on pages whose files have not come back")
+    return notes
+
+
+def _few_pieces(evidence: Evidence, cases: Sequence[Case], normal: str) -> list[str]:
+    """Say where few known pieces are shown again and again."""
+    known, notes = evidence.known, []
+    for kind, pieces, good in (("defective", known.defective, False), ("good", known.good, True)):
+        times = sum(
+            case.seen is not None and case.entry_id is None and (case.seen.truth == normal) == good
+            for case in cases
+        )
+        if times > pieces and pieces < FEW_PIECES:
+            notes.append(
+                f"{pieces} different known {kind} pieces were shown {times} times, and each counts once: "
+                "with more pieces people's errors are bounded closer"
+            )
     return notes

@@ -11,7 +11,7 @@ from brightfield.monitor.audit.bounds import Bound, audit
 from brightfield.monitor.audit.settled import Seen, evidence_of
 from brightfield.monitor.log.records import Filter
 from brightfield.monitor.log.store import VerdictLog
-from brightfield.monitor.review.cases import find_cases
+from brightfield.monitor.review.cases import cases_of, find_cases
 from brightfield.monitor.review.meant import classes_of, entries_meant
 from brightfield.verdict import Decision
 
@@ -55,11 +55,7 @@ def proven_over_time(
     """
     meant = entries_meant(log, inspector)
     normal, _ = classes_of(log, meant, inspector, None)
-    seen = [
-        case.seen
-        for case in find_cases(log.database)
-        if case.seen is not None and (case.entry_id is None or meant.inspector in (None, case.inspector))
-    ]
+    seen = [case.seen for case in cases_of(find_cases(log.database), meant) if case.seen is not None]
     moments = sorted({opinion.at for one in seen for opinion in one.opinions})
     return tuple(
         _proven(log, meant, _until(seen, at), at, (normal, confidence)) for at in _some(moments, points)
@@ -74,7 +70,15 @@ def _some(moments: Sequence[str], points: int) -> list[str]:
 
 
 def _until(seen: Sequence[Seen], at: str) -> list[Seen]:
-    early = [replace(one, opinions=tuple(o for o in one.opinions if o.at <= at)) for one in seen]
+    """Return what was seen until then; a part that speaks for others only later does not yet."""
+    early = [
+        replace(
+            one,
+            opinions=tuple(o for o in one.opinions if o.at <= at),
+            random=one.random and one.since <= at,
+        )
+        for one in seen
+    ]
     return [one for one in early if one.opinions]
 
 

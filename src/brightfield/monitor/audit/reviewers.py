@@ -10,11 +10,11 @@ import numpy.typing as npt
 from brightfield.monitor.audit.sequences import RARE, FloatArray, lower, upper
 from brightfield.monitor.audit.tally import Known, Pairs
 
-MISSED, ALARMED, LEAST_ALARMS = 0.5, 0.25, 0.25
+MISSED, ALARMED, LEAST_ALARMS = 0.4, 0.2, 0.2
 """How the probability of an error is divided among the bounds of people's errors.
 
-Either side of an audit uses three of them: upper bounds take alarms at the first look, lower bounds those
-that are left when all looks are in.
+There are two upper bounds of alarms, those at the first look and those that are left when all looks are in:
+`MISSED + 2 * ALARMED + LEAST_ALARMS` is 1.
 """
 
 _LEVEL = 0.05
@@ -28,7 +28,7 @@ class Errors:
         missed: Upper bound of the share of defective parts that people call good.
         alarm_low: Lower bound of the share of good parts that people call defective, all looks in.
         alarm_high: Upper bound of that share at the first look.
-        confirmed_high: Upper bound of that share, all looks in.
+        confirmed_high: Upper bound of that share, all looks in, those that are pending included.
     """
 
     missed: FloatArray
@@ -54,7 +54,8 @@ def errors_of(known: Known, alpha: float) -> Errors:
     once = upper(known.missed, defective - known.missed, MISSED * alpha)
     missed = once + (1.0 - once) * once**2  # found at the first look, and overruled by two more
     high = upper(known.alarmed, good - known.alarmed, ALARMED * alpha)
-    confirmed = upper(known.confirmed, good - known.confirmed, ALARMED * alpha)
+    at_most = np.minimum(np.asarray(known.confirmed + known.pending), good)
+    confirmed = upper(at_most, good - at_most, ALARMED * alpha)
     return Errors(
         missed=np.where(defective > 0, missed, 0.0),
         alarm_low=lower(known.confirmed, good - known.confirmed, LEAST_ALARMS * alpha),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,7 +26,8 @@ class Opinion:
         by: Who.
         at: When, as text that sorts by time.
         truth: The class that the person saw; None if they were not sure.
-        asked_again: Whether the part was shown because of what was said of it before.
+        asked_again: Whether the part was shown because of what was said of it before, or of what it looks
+            like: such looks make no pairs.
     """
 
     by: str
@@ -44,7 +45,9 @@ class Seen:
         opinions: The looks in the order of time, at least one.
         truth: The class of a known piece; None for a part.
         station: The station that judged the part, where known.
-        random: Whether the part was drawn at random, so that it speaks for others.
+        random: Whether the part was drawn at random and looked at for that, so that it speaks for others.
+        since: The moment from which it speaks for others, as text that sorts by time; empty for always.
+        piece: The name of a known piece, by which it is known when it is shown again; None for a part.
     """
 
     kind: Kind
@@ -52,6 +55,8 @@ class Seen:
     truth: str | None = None
     station: str | None = None
     random: bool = True
+    since: str = ""
+    piece: str | None = None
 
 
 @dataclass(frozen=True)
@@ -126,16 +131,37 @@ def _looks(seen: Sequence[Seen], normal: str) -> Looks:
 
 
 def _known(seen: Sequence[Seen], normal: str) -> Known:
-    good = [one for one in seen if one.truth == normal]
-    defective = [one for one in seen if one.truth != normal]
-    alarmed = [one for one in good if one.opinions[0].truth != normal]
+    """Return the counts of known pieces, each as the share of the times that it was shown."""
+    good = _by_piece(one for one in seen if one.truth == normal)
+    defective = _by_piece(one for one in seen if one.truth != normal)
+    # what was said at once settles a good piece, and any other answer takes another look
+    said = [
+        [(one.opinions[0].truth != normal, settled_of(one, normal).defective) for one in uses]
+        for uses in good
+    ]
     return Known(
         defective=len(defective),
-        missed=sum(settled_of(one, normal).defective is not True for one in defective),
+        missed=sum(
+            _share(settled_of(one, normal).defective is not True for one in uses) for uses in defective
+        ),
         good=len(good),
-        alarmed=len(alarmed),
-        confirmed=sum(bool(settled_of(one, normal).defective) for one in alarmed),
+        alarmed=sum(_share(alarm for alarm, _ in uses) for uses in said),
+        confirmed=sum(_share(alarm and found is True for alarm, found in uses) for uses in said),
+        pending=sum(_share(alarm and found is None for alarm, found in uses) for uses in said),
     )
+
+
+def _by_piece(seen: Iterable[Seen]) -> list[list[Seen]]:
+    """Return the times that each piece was shown; one without a name is a piece of its own."""
+    by_name: dict[str | int, list[Seen]] = defaultdict(list)
+    for i, one in enumerate(seen):
+        by_name[i if one.piece is None else one.piece].append(one)
+    return list(by_name.values())
+
+
+def _share(of: Iterable[bool]) -> float:
+    every = list(of)
+    return sum(every) / len(every)
 
 
 def _pairs(seen: Sequence[Seen], normal: str) -> Pairs:

@@ -15,6 +15,8 @@ from brightfield.errors import ConfigError
 
 Count = float | npt.NDArray[np.float64]
 
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class Looks:
@@ -78,14 +80,18 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Known:
-    """Counts of looks at pieces whose class is known, and which the person could not tell from others.
+    """Counts of pieces whose class is known, and which the person could not tell from others.
+
+    A piece that was shown several times counts once, as the share of the times that is meant: shown again it
+    tells more of itself, and nothing of other pieces.
 
     Attributes:
         defective: How many defective pieces were looked at.
         missed: How many of them were called good, or stayed undecided.
         good: How many good pieces were looked at.
         alarmed: How many of them were called defective, or undecided, at the first look.
-        confirmed: How many of them were called defective when all looks were in.
+        confirmed: How many of these were called defective when all looks were in.
+        pending: How many of these may be called so yet: they wait for another look.
     """
 
     defective: Count = 0.0
@@ -93,15 +99,17 @@ class Known:
     good: Count = 0.0
     alarmed: Count = 0.0
     confirmed: Count = 0.0
+    pending: Count = 0.0
 
     def __post_init__(self) -> None:
         _check_counts(self)
-        parts = ((self.missed, self.defective), (self.alarmed, self.good), (self.confirmed, self.alarmed))
-        if any(np.any(np.asarray(part) > np.asarray(whole)) for part, whole in parts):
+        confirmed = self.confirmed + self.pending
+        parts = ((self.missed, self.defective), (self.alarmed, self.good), (confirmed, self.alarmed))
+        if any(np.any(np.asarray(part) > np.asarray(whole) + _ROUNDING) for part, whole in parts):
             raise ConfigError(
                 f"{self.missed} of {self.defective} defective pieces missed, {self.alarmed} of {self.good} "
-                f"good ones called defective, {self.confirmed} of those confirmed; expected no count above "
-                "the one that it is part of"
+                f"good ones called defective, {self.confirmed} of those confirmed and {self.pending} "
+                "pending; expected no count above the one that it is part of"
             )
 
     def times(self, factor: float) -> Known:
@@ -145,9 +153,11 @@ class Evidence:
     def of_type(self, name: str) -> Evidence:
         """Return the evidence on one defect type: parts with a defect of another type count as good.
 
-        How often people call a good part one of this type is not known, so nothing is subtracted for it.
+        How often people call a good part one of this type is not known: anything from never to as often as
+        they call it defective.
         """
-        known = replace(self.known, confirmed=np.zeros_like(self.known.confirmed))
+        never = np.zeros_like(self.known.confirmed)
+        known = replace(self.known, confirmed=never, pending=self.known.confirmed + self.known.pending)
         passed, rejected = self.passed.of_type(name), self.rejected.of_type(name)
         return replace(self, passed=passed, rejected=rejected, known=known)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-
-from sqlalchemy import select
+from typing import Any
 
 from brightfield.monitor.audit.settled import Kind, Opinion, Seen
+from brightfield.monitor.log.columns import columns_of
 from brightfield.monitor.log.database import Database
 from brightfield.monitor.log.judging import find_judgements, find_samples
-from brightfield.monitor.log.tables import entries
+from brightfield.monitor.log.queries import moment
+from brightfield.monitor.log.records import Filter, Sampled
 from brightfield.monitor.review.pages import find_looks, find_shown
 from brightfield.monitor.review.records import RANDOM, Pool, Said, Shown
 from brightfield.verdict import Decision
@@ -20,10 +21,10 @@ from brightfield.verdict import Decision
 LOST_DAYS = 7
 """After so many days a picture on a page whose looks never came may be shown again."""
 
-_AT_ONCE = 500
+_FREE = (*RANDOM, Pool.TWICE, Pool.KNOWN)
+"""The pools whose looks depend neither on what was said before nor on what the part looks like."""
 
-_Facts = tuple[str | None, str | None, str | None]
-"""The decision, the station and the inspector of an entry."""
+_FACTS = ("decision", "station", "inspector_sha256", "time")
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,11 @@ class Case:
         entry_id: The entry; None for a known piece.
         piece: The known piece's name; None for an entry.
         inspector: The inspector that judged the entry; None for a known piece, or where it is not known.
+        time: When the entry was written; empty for a known piece.
         pools: Why it was shown.
         seen: What was said of it; None while nobody looked at it.
         waiting: Whether it is on a page whose looks are not in yet.
+        drawn: Whether it is an entry that was drawn at random, and was looked at for that or still may be.
         passed: Whether it is an entry that passed.
     """
 
@@ -45,15 +48,54 @@ class Case:
     entry_id: int | None
     piece: str | None
     inspector: str | None
+    time: str
     pools: frozenset[Pool]
     seen: Seen | None
     waiting: bool
+    drawn: bool
     passed: bool
 
+
+@dataclass(frozen=True)
+class _Found:
+    """All that is known of one entry or use of a known piece.
+
+    Attributes:
+        rows: Where it was shown.
+        said: What was said of each row that was looked at.
+        lost: Pages from before this moment are not waited for.
+        elsewhere: How it was last drawn without a page; None where it was not.
+        told: What was said of it without a page.
+    """
+
+    rows: Sequence[Shown]
+    said: Mapping[int, Sequence[Said]]
+    lost: str
+    elsewhere: Sampled | None = None
+    told: Sequence[Opinion] = ()
+
     @property
-    def random(self) -> bool:
-        """Whether the entry was drawn at random."""
-        return not self.pools.isdisjoint(RANDOM)
+    def waiting(self) -> list[Shown]:
+        return [row for row in self.rows if row.id not in self.said and row.at > self.lost]
+
+    @property
+    def opinions(self) -> tuple[Opinion, ...]:
+        shown = [_opinion(one, row) for row in self.rows for one in self.said.get(row.id, ())]
+        return _in_time((*shown, *self.told))
+
+    def drawn_looks(self) -> list[str]:
+        """Return when it was looked at because it had been drawn at random.
+
+        What was looked at for another reason speaks for others from such a look on, and not before: else of a
+        draw those parts would count first, or alone, that looked doubtful.
+        """
+        drawn = [row for row in self.rows if row.item.pool in RANDOM]
+        return [one.at for row in drawn for one in self.said.get(row.id, ())] + [one.at for one in self.told]
+
+    def may_come(self) -> bool:
+        """Return whether it was drawn at random lately, and that look is not in yet."""
+        lately = self.elsewhere is not None and self.elsewhere.at > self.lost
+        return lately or any(row.item.pool in RANDOM for row in self.waiting)
 
 
 def find_cases(database: Database) -> list[Case]:
@@ -67,60 +109,81 @@ def find_cases(database: Database) -> list[Case]:
         item = one.item
         key = ("piece", item.first or one.id) if item.entry_id is None else ("entry", item.entry_id)
         rows_of[key].append(one)
-    said = _latest(find_looks(database))
+    looks = list(find_looks(database))
+    said = latest_looks(looks)
     elsewhere = _drawn_elsewhere(database, {row.page for rows in rows_of.values() for row in rows})
-    opinions = _judged_elsewhere(database, elsewhere, said)
+    told = _judged_elsewhere(database, elsewhere, looks)
     for number in elsewhere:
         rows_of.setdefault(("entry", number), [])
-    facts = _entry_facts(database, [number for kind, number in rows_of if kind == "entry"])
+    facts = columns_of(database, (number for kind, number in rows_of if kind == "entry"), _FACTS)
     lost = (datetime.now(UTC) - timedelta(days=LOST_DAYS)).isoformat(timespec="microseconds")
     cases = []
     for (kind, number), rows in rows_of.items():
-        shown = [_opinion(one, row) for row in rows for one in said.get(row.id, ())]
-        waiting = any(row.id not in said and row.at > lost for row in rows)
-        pools = {row.item.pool for row in rows}
         if kind == "piece":
-            cases.append(_known_case(rows, shown, pools, waiting))
-            continue
-        pools |= {elsewhere[number]} if number in elsewhere else set()
-        every = [*shown, *opinions.get(number, ())]
-        cases.append(_entry_case(number, facts[number], every, pools, waiting))
+            cases.append(_known_case(_Found(rows, said, lost)))
+        else:
+            found = _Found(rows, said, lost, elsewhere.get(number), told.get(number, ()))
+            cases.append(_entry_case(number, facts[number], found))
     return cases
 
 
-def _known_case(rows: Sequence[Shown], opinions: Sequence[Opinion], pools: set[Pool], waiting: bool) -> Case:
-    item = rows[0].item
-    seen = Seen(Kind.KNOWN, _in_time(opinions), item.truth) if opinions else None
-    return Case(rows[0].id, None, item.piece, None, frozenset(pools), seen, waiting, passed=False)
+def cases_of(cases: Iterable[Case], asked: Filter) -> list[Case]:
+    """Return the cases of a filter's inspector, from its time on; known pieces belong to all."""
+    digits = (asked.inspector or "").strip().lower()
+    since = "" if asked.since is None else moment(asked.since)
+    return [
+        case
+        for case in cases
+        if case.entry_id is None or ((case.inspector or "").startswith(digits) and case.time >= since)
+    ]
 
 
-def _entry_case(
-    number: int, facts: _Facts, opinions: Sequence[Opinion], pools: set[Pool], waiting: bool
-) -> Case:
-    decision, station, inspector = facts
+def _known_case(found: _Found) -> Case:
+    first, opinions = found.rows[0], found.opinions
+    item = first.item
+    seen = Seen(Kind.KNOWN, opinions, item.truth, piece=item.piece) if opinions else None
+    pools = frozenset(row.item.pool for row in found.rows)
+    waiting = bool(found.waiting)
+    return Case(first.id, None, item.piece, None, "", pools, seen, waiting, drawn=False, passed=False)
+
+
+def _entry_case(number: int, facts: tuple[Any, ...], found: _Found) -> Case:
+    decision, station, inspector, time = facts
     kind = Kind.PASSED if decision == Decision.OK else Kind.REJECTED
-    random = not pools.isdisjoint(RANDOM)
-    seen = Seen(kind, _in_time(opinions), None, station, random) if opinions else None
-    passed = kind is Kind.PASSED
-    return Case(None, number, None, inspector, frozenset(pools), seen, waiting, passed)
+    looks, opinions = found.drawn_looks(), found.opinions
+    speaks = Seen(kind, opinions, None, station, random=bool(looks), since=min(looks, default=""))
+    pools = {row.item.pool for row in found.rows}
+    pools |= set() if found.elsewhere is None else {Pool(found.elsewhere.pool)}
+    return Case(
+        first=None,
+        entry_id=number,
+        piece=None,
+        inspector=inspector,
+        time=time,
+        pools=frozenset(pools),
+        seen=speaks if opinions else None,
+        waiting=bool(found.waiting),
+        drawn=bool(looks) or found.may_come(),
+        passed=kind is Kind.PASSED,
+    )
 
 
 def _opinion(one: Said, row: Shown) -> Opinion:
-    return Opinion(one.by, one.at, one.truth, asked_again=row.item.pool is Pool.AGAIN)
+    return Opinion(one.by, one.at, one.truth, asked_again=row.item.pool not in _FREE)
 
 
 def _in_time(opinions: Iterable[Opinion]) -> tuple[Opinion, ...]:
     return tuple(sorted(opinions, key=lambda opinion: opinion.at))
 
 
-def _drawn_elsewhere(database: Database, pages: set[str]) -> dict[int, Pool]:
-    """Return the entries that were drawn at random but not for a page, with their pool."""
+def _drawn_elsewhere(database: Database, pages: set[str]) -> dict[int, Sampled]:
+    """Return the entries that were drawn at random but not for a page, each with its last draw."""
     found = find_samples(database, None, None)
-    return {s.entry_id: Pool(s.pool) for s in found if s.pool in RANDOM and s.draw not in pages}
+    return {s.entry_id: s for s in found if s.pool in RANDOM and s.draw not in pages}
 
 
 def _judged_elsewhere(
-    database: Database, drawn: Mapping[int, Pool], said: Mapping[int, list[Said]]
+    database: Database, drawn: Collection[int], looks: Iterable[Said]
 ) -> dict[int, list[Opinion]]:
     """Return what was said without a page of entries that were drawn without one.
 
@@ -129,7 +192,7 @@ def _judged_elsewhere(
     opinions: dict[int, list[Opinion]] = defaultdict(list)
     if not drawn:
         return opinions
-    on_pages = {(one.by, one.at) for looks in said.values() for one in looks}
+    on_pages = {(one.by, one.at) for one in looks}
     for judged in find_judgements(database, None, None):
         if judged.entry_id in drawn and (judged.by, judged.at) not in on_pages:
             of_entry = opinions[judged.entry_id]
@@ -137,7 +200,7 @@ def _judged_elsewhere(
     return opinions
 
 
-def _latest(looks: Iterable[Said]) -> dict[int, list[Said]]:
+def latest_looks(looks: Iterable[Said]) -> dict[int, list[Said]]:
     """Return what each person said last of each picture on a page."""
     latest: dict[tuple[int, str], Said] = {}
     for one in looks:
@@ -148,14 +211,3 @@ def _latest(looks: Iterable[Said]) -> dict[int, list[Said]]:
     for one in latest.values():
         by_shown[one.shown_id].append(one)
     return by_shown
-
-
-def _entry_facts(database: Database, numbers: Sequence[int]) -> dict[int, _Facts]:
-    """Return the decision, the station and the inspector of entries."""
-    found: dict[int, _Facts] = {}
-    columns = (entries.c.id, entries.c.decision, entries.c.station, entries.c.inspector_sha256)
-    for start in range(0, len(numbers), _AT_ONCE):
-        some = entries.c.id.in_(numbers[start : start + _AT_ONCE])
-        for number, decision, station, inspector in database.rows(select(*columns).where(some)):
-            found[number] = (decision, station, inspector)
-    return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +19,9 @@ from brightfield.monitor.log.records import Entry, Filter
 from brightfield.monitor.log.store import VerdictLog
 from brightfield.monitor.log.tables import entries
 from brightfield.monitor.measurement import embeddings
-from brightfield.monitor.review.cases import Case
+from brightfield.monitor.review.cases import Case, cases_of
 from brightfield.monitor.review.label_next import Mix, distances, label_next
-from brightfield.monitor.review.records import Item, Pool
+from brightfield.monitor.review.records import RANDOM, Item, Pool
 from brightfield.monitor.review.shares import SHARES, numbers
 from brightfield.verdict import Decision, Scale
 
@@ -27,7 +29,6 @@ MOST_AGAIN = 0.5
 """The largest share of a page that second looks may take."""
 
 _MOST_CANDIDATES = 3000
-_TRIES = 50
 _REJECTED = (str(Decision.REVIEW), str(Decision.DEFECT))
 
 
@@ -37,7 +38,8 @@ class _Page:
 
     n: int
     items: list[Item] = field(default_factory=list)
-    taken: set[int] = field(default_factory=set)
+    places: dict[int, int] = field(default_factory=dict)
+    """The place of each entry among the items."""
 
     @property
     def room(self) -> int:
@@ -45,10 +47,22 @@ class _Page:
 
     def add(self, items: Iterable[Item]) -> None:
         for item in items:
-            if self.room > 0 and (item.entry_id is None or item.entry_id not in self.taken):
-                self.items.append(item)
+            if self.room > 0 and (item.entry_id is None or item.entry_id not in self.places):
                 if item.entry_id is not None:
-                    self.taken.add(item.entry_id)
+                    self.places[item.entry_id] = len(self.items)
+                self.items.append(item)
+
+    def draw(self, pool: Pool, order: Iterator[int], n: int) -> None:
+        """Add the next n entries of a random order; one that is on the page already counts as drawn.
+
+        Without that, the parts that are shown for what they look like would be drawn less often.
+        """
+        most = len(self.items) + min(n, self.room)
+        while len(self.items) < most and (number := next(order, None)) is not None:
+            if number in self.places:
+                self.items[self.places[number]] = Item(pool, number)
+            else:
+                self.add([Item(pool, number)])
 
 
 @dataclass(frozen=True)
@@ -58,7 +72,7 @@ class Choice:
     Attributes:
         log: The log.
         asked: The entries that are meant: those of one inspector.
-        cases: What was shown so far.
+        cases: What was shown so far; those of other inspectors change nothing.
         normal: The class of good parts.
         rng: For all draws.
         known: Known pieces; None for none.
@@ -81,8 +95,9 @@ def choose(
 ) -> list[Item]:
     """Return what to show on the next page, in a random order.
 
-    What was named comes first, then second looks at what is undecided, up to half of the page. What one kind
-    cannot fill is filled with parts that passed.
+    Parts at random are drawn before all others, among all that were never drawn: so whether a part is drawn
+    does not depend on what it looks like, or was shown for. Then comes what was named, then second looks at
+    what is undecided, up to half of the page. What one kind cannot fill is filled with parts that passed.
 
     Args:
         choice: What there is to choose from.
@@ -90,34 +105,40 @@ def choose(
         shares: The share of each kind.
         named: Entries that are to be shown in any case.
     """
-    page = _Page(n)
-    page.add(Item(Pool.ASKED, number) for number in named)
-    page.add(_second_looks(choice)[: max(0, int(MOST_AGAIN * page.room))])
-    wanted = numbers(shares, page.room)
+    choice = replace(choice, cases=cases_of(choice.cases, choice.asked))
+    page, first = _Page(n), list(dict.fromkeys(named))[:n]
+    again = _second_looks(choice)[: int(MOST_AGAIN * (n - len(first)))]
+    wanted = numbers(shares, n - len(first) - len(again))
+    orders = {pool: in_random_order(choice, pool) for pool in RANDOM}
+    for pool, order in orders.items():
+        page.draw(pool, order, wanted.get(pool, 0))
+    page.add(Item(Pool.ASKED, number) for number in first)
+    page.add(again)
     page.add(_known_pieces(choice, wanted.get(Pool.KNOWN, 0)))
-    page.add(_drawn(choice, Pool.REJECTED, wanted.get(Pool.REJECTED, 0), page.taken))
     page.add(_repeated(choice, wanted.get(Pool.TWICE, 0)))
-    page.add(_in_band(choice, wanted.get(Pool.BAND, 0), page.taken))
+    page.add(_in_band(choice, wanted.get(Pool.BAND, 0), page.places))
     to_label = {pool: wanted.get(pool, 0) for pool in (Pool.UNCERTAIN, Pool.NOVEL)}
-    page.add(_worth_labelling(choice, to_label, page.taken))
-    page.add(_drawn(choice, Pool.PASSED, page.room, page.taken))
-    if page.room:
-        page.add(_drawn(choice, Pool.REJECTED, page.room, page.taken))
-    order = choice.rng.permutation(len(page.items))
+    page.add(_worth_labelling(choice, to_label, page.places))
+    for pool, order in orders.items():
+        page.draw(pool, order, page.room)
     drawn_with = _probabilities(choice, page.items)
-    return [replace(page.items[i], probability=drawn_with.get(page.items[i].pool)) for i in order]
+    mixed = [page.items[i] for i in choice.rng.permutation(len(page.items))]
+    return [replace(item, probability=drawn_with.get(item.pool)) for item in mixed]
 
 
 def _second_looks(choice: Choice) -> list[Item]:
+    """Return what is undecided, what was looked at least first, so that no hard one keeps others away."""
     undecided = [
-        case
+        (case, seen)
         for case in choice.cases
-        if case.seen is not None and not case.waiting and needs_second_look(case.seen, choice.normal)
+        if (seen := case.seen) is not None and not case.waiting and needs_second_look(seen, choice.normal)
     ]
+    mixed = [undecided[i] for i in choice.rng.permutation(len(undecided))]
+    mixed.sort(key=lambda one: len(one[1].opinions))
     return [
-        Item(Pool.AGAIN, case.entry_id, case.piece, case.seen.truth, case.first)
-        for case in undecided
-        if case.seen is not None and (case.entry_id is not None or _has(choice.known, case.piece))
+        Item(Pool.AGAIN, case.entry_id, case.piece, seen.truth, case.first)
+        for case, seen in mixed
+        if case.entry_id is not None or _has(choice.known, case.piece)
     ]
 
 
@@ -126,28 +147,36 @@ def _has(known: Dataset | None, piece: str | None) -> bool:
 
 
 def _known_pieces(choice: Choice, n: int) -> list[Item]:
-    """Return known pieces, good and defective ones in turn, those first that were shown least."""
+    """Return known pieces, those first that were shown least, and of good and defective ones as many.
+
+    Over all pages: so a page with room for one shows now a defective one, now a good one.
+    """
     if choice.known is None or n == 0:
         return []
     times = Counter(case.piece for case in choice.cases if case.piece is not None)
     samples = [choice.known.samples[i] for i in choice.rng.permutation(len(choice.known))]
     samples.sort(key=lambda sample: times[sample.image])
     kinds = [[s for s in samples if (s.label == choice.normal) == good] for good in (False, True)]
-    longest = max(map(len, kinds))
-    in_turn = [kind[i] for i in range(longest) for kind in kinds if i < len(kind)]
-    return [Item(Pool.KNOWN, piece=s.image, truth=s.label) for s in in_turn[:n]]
+    shown = [sum(times[s.image] for s in kind) for kind in kinds]
+    chosen: list[Item] = []
+    while len(chosen) < n and any(kinds):
+        next_kind = min((k for k, left in enumerate(kinds) if left), key=shown.__getitem__)
+        sample = kinds[next_kind].pop(0)
+        shown[next_kind] += 1
+        chosen.append(Item(Pool.KNOWN, piece=sample.image, truth=sample.label))
+    return chosen
 
 
-def _drawn(choice: Choice, pool: Pool, n: int, taken: set[int]) -> list[Item]:
-    """Return entries drawn at random among those never drawn so before, whatever else is known of them."""
-    if n <= 0:
-        return []
-    drawn = {c.entry_id for c in choice.cases if c.random} | choice.waiting() | taken
-    decision = str(Decision.OK) if pool is Pool.PASSED else _REJECTED
-    numbers_of_all = _ids(choice.log, replace(choice.asked, decision=decision))
-    left = np.array([number for number in numbers_of_all if number not in drawn], dtype=np.int64)
-    order = choice.rng.permutation(left).tolist()
-    return [Item(pool, entry.id) for entry in _pictured(choice.log, order, n)]
+def in_random_order(choice: Choice, pool: Pool) -> Iterator[int]:
+    """Yield the entries of a random pool that have a picture and are not drawn, in a random order.
+
+    Drawn is what was looked at because it was drawn, or may still be: what was lost with its page is free
+    again. Whatever else is known of an entry, or whether it waits for another reason, changes nothing.
+    """
+    drawn = {case.entry_id for case in choice.cases if case.drawn}
+    asked = replace(choice.asked, decision=str(Decision.OK) if pool is Pool.PASSED else _REJECTED)
+    left = np.array([n for n in _with_picture(choice.log, asked) if n not in drawn], dtype=np.int64)
+    yield from _pictured(choice.log, choice.rng.permutation(left).tolist())
 
 
 def _probabilities(choice: Choice, items: Sequence[Item]) -> dict[Pool, float]:
@@ -169,7 +198,11 @@ def _repeated(choice: Choice, n: int) -> list[Item]:
     once = [
         case
         for case in choice.cases
-        if case.random and case.seen is not None and not case.waiting and Pool.TWICE not in case.pools
+        if case.seen is not None
+        and case.seen.random
+        and case.entry_id is not None
+        and not case.waiting
+        and Pool.TWICE not in case.pools
     ]
     order = choice.rng.permutation(len(once))
     kinds = [
@@ -181,25 +214,34 @@ def _repeated(choice: Choice, n: int) -> list[Item]:
     return [Item(Pool.TWICE, case.entry_id) for case in chosen]
 
 
-def _in_band(choice: Choice, n: int, taken: set[int]) -> list[Item]:
+def _in_band(choice: Choice, n: int, taken: Container[int]) -> list[Item]:
     """Return the newest entries in the review band that nobody judged."""
     if n <= 0:
         return []
     band = replace(choice.asked, decision=str(Decision.REVIEW), judged=False)
-    away = choice.waiting() | taken
-    newest = (e.id for e in choice.log.entries(band, newest_first=True) if e.id not in away)
-    return [Item(Pool.BAND, entry.id) for entry in _pictured(choice.log, newest, n)]
+    waiting = choice.waiting()
+    newest = (
+        number
+        for number in reversed(_with_picture(choice.log, band))
+        if number not in waiting and number not in taken
+    )
+    return [Item(Pool.BAND, number) for number in islice(_pictured(choice.log, newest), n)]
 
 
-def _worth_labelling(choice: Choice, wanted: Mapping[Pool, int], taken: set[int]) -> list[Item]:
+def _worth_labelling(choice: Choice, wanted: Mapping[Pool, int], taken: Container[int]) -> list[Item]:
     """Return entries that teach the next inspector most, of the newest that nobody judged."""
     n = sum(wanted.values())
     if n == 0:
         return []
-    away = choice.waiting() | taken
+    waiting = choice.waiting()
     unjudged = replace(choice.asked, judged=False)
     found = choice.log.entries(unjudged, newest_first=True, most=_MOST_CANDIDATES)
-    candidates = [e for e in found if e.id not in away and e.value is not None and e.threshold is not None]
+    candidates = [
+        entry
+        for entry in found
+        if entry.id not in waiting and entry.id not in taken
+        if entry.value is not None and entry.threshold is not None
+    ]
     if not candidates:
         return []
     judged = choice.log.entries(replace(choice.asked, judged=True), newest_first=True, most=_MOST_CANDIDATES)
@@ -231,17 +273,16 @@ def _embedded(found: Sequence[Entry]) -> npt.NDArray[np.float32] | None:
     return embeddings(measured) if len(measured) == len(found) else None
 
 
-def _ids(log: VerdictLog, asked: Filter) -> list[int]:
-    return [row[0] for row in log.database.rows(select(entries.c.id).where(*conditions(asked)))]
+def _with_picture(log: VerdictLog, asked: Filter) -> list[int]:
+    """Return the entries whose picture is kept, or whose original file is there, by their number."""
+    named = (entries.c.image != "") & entries.c.picture_sha256.is_not(None)
+    query = select(entries.c.id, entries.c.picture, entries.c.image).where(
+        entries.c.picture.is_not(None) | named, *conditions(asked)
+    )
+    rows = log.database.rows(query.order_by(entries.c.id))
+    return [number for number, kept, image in rows if kept is not None or os.path.isfile(image)]
 
 
-def _pictured(log: VerdictLog, numbers: Iterable[int], n: int) -> Iterator[Entry]:
-    """Yield the first n entries that have a picture."""
-    found = 0
-    for tried, number in enumerate(numbers):
-        if found >= n or tried >= _TRIES * n:
-            return
-        entry = log.entry(number)
-        if log.picture_of(entry) is not None:
-            found += 1
-            yield entry
+def _pictured(log: VerdictLog, numbers: Iterable[int]) -> Iterator[int]:
+    """Yield the entries whose picture is what it was when they were judged."""
+    return (number for number in numbers if log.picture_of(log.entry(number)) is not None)

@@ -7,7 +7,7 @@ import io
 import re
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +17,13 @@ from brightfield.disk.atomic import write_atomically
 from brightfield.disk.names import shortened
 from brightfield.disk.room import writing
 from brightfield.errors import ConfigError, DataError
+from brightfield.monitor.audit.settled import Opinion, settled
 from brightfield.monitor.log.records import Entry, Filter, Judged
 from brightfield.monitor.log.store import VerdictLog
+from brightfield.monitor.review.cases import find_cases, latest_looks
+from brightfield.monitor.review.meant import NORMAL, called_good
+from brightfield.monitor.review.pages import find_looks, find_shown
+from brightfield.monitor.review.records import RANDOM
 from brightfield.progress import Progress, silent
 
 COLUMNS = (
@@ -43,7 +48,7 @@ class Resolved:
     Attributes:
         entry: Its entry, the first one where the same picture has several.
         label: The class.
-        judged: The judgements that say so, the last one of each person.
+        judged: The judgements that say so: the last one of each person for each time that it was shown.
     """
 
     entry: Entry
@@ -61,6 +66,7 @@ class Written:
         minutes: The length of time that makes a group with the lot; None where each picture is its own.
         contradictory: How many pictures were left out, as people say of them now this, now that.
         without_picture: How many were left out, as their picture is not kept.
+        warnings: What a training on the data set should know of its groups.
     """
 
     folder: Path
@@ -68,6 +74,7 @@ class Written:
     minutes: float | None
     contradictory: int
     without_picture: int
+    warnings: tuple[str, ...] = ()
 
 
 def write_dataset(
@@ -87,7 +94,8 @@ def write_dataset(
         folder: A new or empty folder.
         asked: Which entries are meant; None for all.
         minutes: The length of time of a group; None for the longest of `MINUTES` with which each class is in
-            `ENOUGH_GROUPS` groups, and no groups where there is none.
+            `ENOUGH_GROUPS` groups, or in as many as it has pictures. Where there is none it is the shortest;
+            where even that leaves fewer groups of all, there are none.
         progress: Called after every picture.
 
     Raises:
@@ -104,7 +112,8 @@ def write_dataset(
     if not pictured:
         raise DataError(_nothing(log, len(resolved), contradictory))
     groups, length = _groups([one for one, _ in pictured], minutes)
-    drawn = {s.entry_id: (s.pool, s.probability) for s in log.sampling()}
+    warnings = _of_groups([one for one, _ in pictured], groups, length) if minutes is None else ()
+    drawn = _drawn(log)
     tell, rows = progress or silent, []
     for done, ((one, path), group) in enumerate(zip(pictured, groups, strict=True), start=1):
         image = _copy(path, folder, one)
@@ -112,33 +121,77 @@ def write_dataset(
         tell("pictures", done, len(pictured))
     write_atomically(folder / "manifest.csv", _table(rows))
     counts = Counter(one.label for one, _ in pictured)
-    return Written(folder, dict(counts), length, contradictory, len(resolved) - len(pictured))
+    without = len(resolved) - len(pictured)
+    return Written(folder, dict(counts), length, contradictory, without, tuple(warnings))
 
 
 def resolve(log: VerdictLog, asked: Filter | None = None) -> tuple[list[Resolved], int]:
     """Return the judged pictures with the class that most people say, and how many are undecided.
 
-    Of each person the last judgement counts. The same picture in several entries is one.
+    Most say first whether the part is good, as in the audit; then most of those who call it defective say of
+    which type. Of each person the last answer counts, for each time that a page showed the part: one that was
+    changed to "not sure" says nothing. The same picture in several entries is one.
     """
-    latest: dict[int, dict[str, Judged]] = defaultdict(dict)
-    for one in log.judgements(asked):
-        before = latest[one.entry_id].get(one.by)
-        if before is None or one.at >= before.at:
-            latest[one.entry_id][one.by] = one
+    standing = _standing(log, asked)
+    normal = called_good(log.counts(("decision", "label"))) or NORMAL
     pictures: dict[str, list[int]] = defaultdict(list)
-    by_number = {number: log.entry(number) for number in sorted(latest)}
+    by_number = {number: log.entry(number) for number in sorted(standing)}
     for number, entry in by_number.items():
         pictures[entry.picture_sha256 or f"entry {number}"].append(number)
     resolved, contradictory = [], 0
     for numbers in pictures.values():
-        said = [judged for number in numbers for judged in latest[number].values()]
-        (label, most), *others = Counter(judged.truth for judged in said).most_common(2)
-        if others and others[0][1] == most:
+        said = [judged for number in numbers for judged in standing[number]]
+        label = _label(said, normal)
+        if label is None:
             contradictory += 1
             continue
         agreeing = tuple(sorted((j for j in said if j.truth == label), key=lambda j: j.at))
         resolved.append(Resolved(by_number[numbers[0]], label, agreeing))
     return resolved, contradictory
+
+
+def _drawn(log: VerdictLog) -> dict[int, tuple[str, float]]:
+    """Return from which pool entries were drawn, and with which probability; not if the page was lost."""
+    speak = {c.entry_id for c in find_cases(log.database) if c.seen is not None and c.seen.random}
+    return {
+        s.entry_id: (s.pool, s.probability)
+        for s in log.sampling()
+        if s.pool not in RANDOM or s.entry_id in speak
+    }
+
+
+def _standing(log: VerdictLog, asked: Filter | None) -> dict[int, list[Judged]]:
+    """Return the judgements of each entry that were not changed or taken back.
+
+    What was said on a page is changed by the same person on the same page, as showing a part again asks for
+    another look; what was said without one by the same person.
+    """
+    rows = {one.id: one.item.entry_id for one in find_shown(log.database)}
+    looks = list(find_looks(log.database))
+    on_pages = {(rows[one.shown_id], one.by, one.at) for one in looks}
+    last = {(rows[n], one.by, one.at) for n, said in latest_looks(looks).items() for one in said}
+    found: dict[int, list[Judged]] = defaultdict(list)
+    elsewhere: dict[tuple[int, str], Judged] = {}
+    for judged in log.judgements(asked):
+        key = (judged.entry_id, judged.by, judged.at)
+        if key in last:
+            found[judged.entry_id].append(judged)
+        elif key not in on_pages:
+            before = elsewhere.get(key[:2])
+            if before is None or judged.at >= before.at:
+                elsewhere[key[:2]] = judged
+    for judged in elsewhere.values():
+        found[judged.entry_id].append(judged)
+    return found
+
+
+def _label(said: Sequence[Judged], normal: str) -> str | None:
+    """Return the class that most say; None where as many say another one."""
+    found = settled([Opinion(one.by, one.at, one.truth) for one in said], normal)
+    if not found.defective:
+        return found.truth
+    types = Counter(one.truth for one in said if one.truth != normal).most_common(2)
+    return found.truth if len(types) == 1 or types[0][1] > types[1][1] else None
 
 
 def _nothing(log: VerdictLog, resolved: int, contradictory: int) -> str:
@@ -159,12 +212,36 @@ def _groups(resolved: Sequence[Resolved], minutes: float | None) -> tuple[list[s
     lengths = MINUTES if minutes is None else (minutes,)
     for length in lengths:
         groups = [_group(one.entry, length) for one in resolved]
-        spread: dict[str, set[str]] = defaultdict(set)
-        for one, group in zip(resolved, groups, strict=True):
-            spread[one.label].add(group)
-        if minutes is not None or min(map(len, spread.values())) >= ENOUGH_GROUPS:
+        if minutes is not None or not _in_few(resolved, groups):
             return groups, length
+    if len(set(groups)) >= ENOUGH_GROUPS:
+        return groups, lengths[-1]
     return [""] * len(resolved), None
+
+
+def _in_few(resolved: Sequence[Resolved], groups: Sequence[str]) -> dict[str, int]:
+    """Return the classes that are in too few groups, with their number."""
+    spread: dict[str, set[str]] = defaultdict(set)
+    for one, group in zip(resolved, groups, strict=True):
+        spread[one.label].add(group)
+    pictures = Counter(one.label for one in resolved)
+    wanted = {label: min(ENOUGH_GROUPS, n) for label, n in pictures.items()}
+    return {label: len(of) for label, of in spread.items() if len(of) < wanted[label]}
+
+
+def _of_groups(resolved: Sequence[Resolved], groups: Sequence[str], length: float | None) -> Iterator[str]:
+    """Yield what is to be said of groups that were not asked for."""
+    if length is None:
+        yield (
+            "the parts came in too few minutes and lots to be groups: pictures of neighbours may be in "
+            "training and test, and figures then look better than they are"
+        )
+    else:
+        for label, n in _in_few(resolved, groups).items():
+            yield (
+                f"the pictures of {label!r} came in {n} groups of one lot and {length:g} minutes: hardly any "
+                "can be tested apart from those that teach"
+            )
 
 
 def _group(entry: Entry, minutes: float) -> str:

@@ -15,8 +15,8 @@ from brightfield.errors import ConfigError, DataError, ImageError
 from brightfield.inspector import Inspector
 from brightfield.monitor.log.records import Filter, Sampled
 from brightfield.monitor.log.store import VerdictLog
-from brightfield.monitor.review.cases import find_cases
-from brightfield.monitor.review.choose import Choice, choose
+from brightfield.monitor.review.cases import cases_of, find_cases
+from brightfield.monitor.review.choose import Choice, choose, in_random_order
 from brightfield.monitor.review.meant import classes_of, entries_meant
 from brightfield.monitor.review.page import Card, render
 from brightfield.monitor.review.pages import add_page
@@ -40,6 +40,7 @@ class Asked:
         entries: Entries that are to be shown in any case.
         inspector: The inspector, for heatmaps and the names of classes; None to do without.
         seed: Of the draws; None for one that nobody knows.
+        since: The time from which on parts are shown, as in `Filter`; None for all.
     """
 
     n: int = 30
@@ -48,6 +49,7 @@ class Asked:
     entries: tuple[int, ...] = ()
     inspector: Inspector | None = None
     seed: int | None = None
+    since: str | None = None
 
     def __post_init__(self) -> None:
         if self.n < 1:
@@ -83,10 +85,11 @@ def make_page(log: VerdictLog, folder: Path, asked: Asked, progress: Progress | 
 
     Raises:
         DataError: If there is no picture to show.
+        ConfigError: If the inspector takes no decisions, or `since` is no time.
         LogError: If the log cannot be read or written.
         WriteError: If the page cannot be written.
     """
-    meant = entries_meant(log, asked.inspector)
+    meant = entries_meant(log, asked.inspector, asked.since)
     normal, types = classes_of(log, meant, asked.inspector, asked.known)
     rng = np.random.default_rng(asked.seed)
     choice = Choice(log, meant, find_cases(log.database), normal, rng, asked.known)
@@ -100,14 +103,28 @@ def make_page(log: VerdictLog, folder: Path, asked: Asked, progress: Progress | 
     path = folder / f"review-{page}.html"
     write_atomically(path, render(page, cards, normal=normal, types=types).encode())
     counts = {str(pool): n for pool in Pool if (n := sum(i.pool is pool for _, i in readable))}
-    return Page(page, path, counts, tuple(_notes(readable, asked, _passed_left(choice))))
+    return Page(page, path, counts, tuple(_notes(readable, asked, choice)))
 
 
-def _passed_left(choice: Choice) -> int:
-    """Return how many parts that passed were never drawn."""
-    meant = choice.asked.inspector
-    drawn = sum(c.random and c.passed and meant in (None, c.inspector) for c in choice.cases)
-    return choice.log.count(replace(choice.asked, decision=str(Decision.OK))) - drawn
+def _why_none_passed(choice: Choice) -> str | None:
+    """Return why no part that passed could be drawn; None where one could."""
+    if next(in_random_order(choice, Pool.PASSED), None) is not None:
+        return None
+    drawn = [c for c in cases_of(choice.cases, choice.asked) if c.drawn and c.passed]
+    away = sum(c.waiting for c in drawn)
+    waiting = f"; {away} of them are on pages whose files have not come back" if away else ""
+    n = choice.log.count(replace(choice.asked, decision=str(Decision.OK)))
+    if n == 0:
+        return "no part has passed, so none is on the page"
+    if len(drawn) == n:
+        return f"all parts that passed were drawn already, so none is on the page{waiting}"
+    keep = "log with `--keep all` or a share, such as `--keep rejects+0.05`"
+    if drawn:
+        return f"all {len(drawn)} parts that passed and have a picture were drawn already{waiting}: {keep}"
+    return (
+        "no part that passed is on the page, as no picture of one is kept, so nothing is learned of escapes: "
+        f"{keep}"
+    )
 
 
 def _cards(
@@ -149,15 +166,11 @@ def _write_down(log: VerdictLog, page: str, items: Sequence[tuple[str, Item]]) -
     log.spare(one.item.entry_id for one in made if one.item.entry_id is not None)
 
 
-def _notes(items: Sequence[tuple[str, Item]], asked: Asked, passed_left: int) -> list[str]:
+def _notes(items: Sequence[tuple[str, Item]], asked: Asked, choice: Choice) -> list[str]:
     notes = []
-    if passed_left == 0:
-        notes.append("all parts that passed were drawn already, so none is on the page")
-    elif not any(item.pool is Pool.PASSED for _, item in items):
-        notes.append(
-            "no part that passed is on the page, as no picture of one is kept, so nothing is learned of "
-            "escapes: log with `--keep all` or a share, such as `--keep rejects+0.05`"
-        )
+    if not any(item.pool is Pool.PASSED for _, item in items):
+        why = _why_none_passed(choice)
+        notes += [] if why is None else [why]
     if asked.known is None:
         notes.append(
             "no known pieces are on the page, so it stays unknown how often people are wrong: name a folder "

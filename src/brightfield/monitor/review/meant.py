@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from brightfield.data.dataset import Dataset
 from brightfield.errors import ConfigError, DataError
 from brightfield.inspector import Inspector
@@ -15,11 +18,17 @@ NORMAL = "OK"
 _DIGITS = 12
 
 
-def entries_meant(log: VerdictLog, inspector: Inspector | None) -> Filter:
+def entries_meant(log: VerdictLog, inspector: Inspector | None, since: str | None = None) -> Filter:
     """Return the entries that one inspector judged: the given one, or else the last one of the log.
 
+    Args:
+        log: The log.
+        inspector: The inspector; None for the one that judged last.
+        since: The time from which on entries are meant, as in `Filter`; None for all.
+
     Raises:
-        DataError: If the log is empty, or the inspector judged none of its entries.
+        DataError: If the log is empty, or the inspector judged none of its entries, or none since then.
+        ConfigError: If `since` is no time.
     """
     last = next(log.entries(newest_first=True, most=1), None)
     if last is None:
@@ -31,7 +40,12 @@ def entries_meant(log: VerdictLog, inspector: Inspector | None) -> Filter:
             f"no entry of {log.shown} was judged by this inspector; the last one was by "
             f"{(last.inspector_sha256 or 'one that is not known')[:_DIGITS]}: name that bundle"
         )
-    return meant
+    if since is not None and next(log.entries(replace(meant, since=since), most=1), None) is None:
+        raise DataError(
+            f"no entry of {log.shown} was judged by this inspector from {since} on; the last one is of "
+            f"{last.time}: name an earlier time"
+        )
+    return replace(meant, since=since)
 
 
 def classes_of(
@@ -48,10 +62,7 @@ def classes_of(
             f"the inspector behind {log.shown} names classes and takes no decisions; a review needs an "
             "inspector with a normal class"
         )
-    passed = {label: n for (decision, label), n in labels.items() if decision == Decision.OK}
-    normal = (None if inspector is None else inspector.normal) or max(
-        passed, key=passed.__getitem__, default=None
-    )
+    normal = (None if inspector is None else inspector.normal) or called_good(labels)
     if known is not None and known.normal is None:
         raise ConfigError(
             f"no class of {known.name} counts as good ({', '.join(known.classes)}); known pieces are good "
@@ -69,3 +80,9 @@ def classes_of(
     found |= {judged.truth for judged in log.judgements()}
     types = sorted(found - {normal, UNTYPED})
     return normal, types or [UNTYPED]
+
+
+def called_good(labels: Mapping[tuple[str | None, ...], int]) -> str | None:
+    """Return the class of most parts that passed, of counts by decision and label; None without any."""
+    passed = {label: n for (decision, label), n in labels.items() if decision == Decision.OK}
+    return max(passed, key=passed.__getitem__, default=None)
