@@ -122,7 +122,7 @@ def shared_limits(
     allowed = math.exp(-passed_by(-np.log(rank + 1), share)) - 1
     places = np.arange(len(descending))
     of_each_group = np.array([np.interp(allowed, places, d) for d in descending.T])
-    return np.maximum(usual * of_each_group[groups], least)
+    return np.asarray(np.maximum(usual * of_each_group[groups], least))
 
 
 def passed_by(values: FloatArray, share: float) -> float:
