@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from brightfield.cli.places import check_apart, check_folder
+from brightfield.cli.monitor_checks import check_monitor
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, number, printable, say, stdout, wait_asleep
 from brightfield.errors import ConfigError, said_if_missing
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     """Watch the line and print its alarms; return 2 if a picture could not be read, else 0."""
     wait_asleep()
     folder = Path(args.line) if Path(args.line).is_dir() else None
-    _check(args, folder)
+    check_monitor(args, folder)
     from brightfield.inspector import load
     from brightfield.monitor.drift.watch import RUN_LENGTH
 
@@ -142,55 +142,10 @@ class _Kept:
     course: Course
 
 
-def _check(args: argparse.Namespace, folder: Path | None) -> None:
-    """Check the options before anything is loaded.
-
-    Raises:
-        ConfigError: If some do not go together.
-    """
-    if args.every is not None and not (args.follow and args.every > 0):
-        raise ConfigError(f"--every {args.every:g}: expected --follow, and more than 0 seconds")
-    if folder is not None and args.done is not None:
-        raise ConfigError(
-            f"--done notes in a log what was done, and {folder} is a folder of pictures; keep verdicts by "
-            "`brightfield inspect --log`, and watch that log"
-        )
-    if args.by and args.done is None:
-        raise ConfigError("--by says who did what --done says; add --done WHAT")
-    if args.report is not None:
-        _check_report(args, folder)
-    elif args.since is not None:
-        raise ConfigError("--since says from when on the report is; add --report DIR")
-    for output in (args.output, args.report):
-        if output is not None:
-            check_folder(output)
-            check_apart(output, bundles=(args.bundle,))
-            _check_outside(output, folder)
-
-
-def _check_outside(output: Path, folder: Path | None) -> None:
-    if folder is not None and output.resolve().is_relative_to(folder.resolve()):
-        raise ConfigError(
-            f"{output} is in {folder}, which is watched, so the pictures of an alarm would be watched too; "
-            "choose a folder outside"
-        )
-
-
-def _check_report(args: argparse.Namespace, folder: Path | None) -> None:
-    if folder is not None:
-        raise ConfigError(
-            f"--report tells of a log, and {folder} is a folder of pictures; keep verdicts by "
-            "`brightfield inspect --log`, and report on that log"
-        )
-    if args.follow:
-        raise ConfigError("--report is written once, and --follow goes on without end; give one of them")
-
-
 def _log(place: str) -> VerdictLog:
     with said_if_missing():
         from brightfield.monitor.log.store import VerdictLog
-
-        return VerdictLog(place, create=False)
+    return VerdictLog(place, create=False)
 
 
 def _of_folder(args: argparse.Namespace, inspector: Inspector, watch: Watch) -> _Line:
