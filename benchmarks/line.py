@@ -32,7 +32,7 @@ from brightfield.monitor.audit.promise import PROVEN
 from brightfield.monitor.audit.settled import needs_second_look
 from brightfield.monitor.drift.alarms import DRIFT
 from brightfield.monitor.drift.course import Course
-from brightfield.monitor.drift.events import ACTION, ALARM, LogRecord
+from brightfield.monitor.drift.events import ACTION, ALARM, Key, LogRecord
 from brightfield.monitor.drift.reference import reference_of
 from brightfield.monitor.drift.run import Monitor, Told
 from brightfield.monitor.drift.source import LogSource
@@ -44,6 +44,7 @@ from brightfield.monitor.review.cases import find_cases
 from brightfield.monitor.review.label_next import Mix, distances, label_next
 from brightfield.monitor.review.pages import add_looks, add_page
 from brightfield.monitor.review.records import Item, Pool, Said
+from brightfield.monitor.week.period import period_of
 from brightfield.monitor.week.whole import Watched, week_of
 from brightfield.report.week import write_week
 from line_chart import draw
@@ -163,7 +164,7 @@ def watching(line: Line, inspector: Inspector) -> Watching:
     """Begin to watch an inspector from the line's next part on."""
     course = Course()
     watch = Watch(plan(reference_of(inspector)), series=course.add)
-    record = LogRecord(line.log, inspector.sha256, RUN_LENGTH)
+    record = LogRecord(line.log, Key(inspector.sha256, RUN_LENGTH))
     return Watching(
         inspector, Monitor(watch, LogSource(line.log, inspector.sha256), record), course, len(line.truth)
     )
@@ -358,7 +359,7 @@ def report(line: Line, watched: Watching, folder: Path) -> tuple[int, float]:
     """Write the report of the week, and return its bytes and the seconds that it took."""
     begin = time.perf_counter()
     found = Watched(watched.monitor.found(), watched.course.peaks())
-    week = week_of(line.log, watched.inspector, found, since=line.clock.start)
+    week = week_of(line.log, watched.inspector, found, period=period_of(line.log, line.clock.start))
     folder.mkdir(parents=True, exist_ok=True)
     page, _ = write_week(folder, week)
     return page.stat().st_size, time.perf_counter() - begin

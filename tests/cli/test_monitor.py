@@ -15,6 +15,8 @@ from PIL import Image
 
 from brightfield.cli.main import main
 from brightfield.monitor.drift import limits as limits_module
+from brightfield.monitor.drift import run as run_module
+from brightfield.monitor.drift.run import Monitor, Monitored, Told
 from brightfield.monitor.log.store import VerdictLog
 
 Run = Callable[..., tuple[int, str, str]]
@@ -100,6 +102,85 @@ def test_a_log_gives_the_same_as_its_pictures(
     assert kinds == [("alarm", f"darker since part {one['since']}"), ("action", "lamp exchanged")]
 
 
+@pytest.fixture
+def log(bundle: Path, line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    place = tmp_path / "line.db"
+    in_order = [line / f"part-{i}.png" for i in range(1, 61)]
+    assert main(["inspect", str(bundle), *map(str, in_order), "--log", str(place), "--quiet"]) == 0
+    capsys.readouterr()
+    return place
+
+
+def events_of(log: Path) -> list[str]:
+    with VerdictLog(log, create=False) as opened:
+        return [event.kind for event in opened.events()]
+
+
+def test_a_command_that_fails_notes_no_action(run: Run, bundle: Path, log: Path, tmp_path: Path) -> None:
+    done = ("--done", "lamp exchanged", "--by", "Ada")
+    for words, said in (
+        (("--run-length", "5"), "--run-length is 5"),
+        (("--reference", tmp_path / "none"), "is no folder"),
+        (("--report", tmp_path / "week", "--since", "2999-01-01"), "has no entries since"),
+        (("--run-length", "1000", "--by", ""), "--by is empty"),
+    ):
+        code, _, err = run(bundle, log, *done, *words)
+        assert code == 2
+        assert said in " ".join(err.split())
+        assert events_of(log) == []
+    assert run(bundle, log, *done, "--run-length", "1000")[0] == 0
+    assert events_of(log) == ["alarm", "action"]  # the alarm that it answers comes first
+
+
+def test_the_report_shows_what_was_done_though_another_reference_is_given(
+    run: Run, bundle: Path, log: Path, tmp_path: Path
+) -> None:
+    grey_parts.write(tmp_path / "well", 40, 200)
+    words = ("--run-length", "1000", "--done", "lamp exchanged", "--by", "Ada")
+    assert run(bundle, log, *words)[0] == 0
+    words = ("--run-length", "1000", "--reference", tmp_path / "well", "--report", tmp_path / "week")
+    assert run(bundle, log, *words)[0] == 0
+    assert events_of(log) == ["alarm", "action", "alarm"]
+    (alarm,) = json.loads((tmp_path / "week" / "week.json").read_text())["drift"]["alarms"]
+    assert [action["text"] for action in alarm["actions"]] == ["lamp exchanged"]
+
+
+def test_pictures_of_an_alarm_stay(run: Run, bundle: Path, line: Path, log: Path, tmp_path: Path) -> None:
+    words = (bundle, log, "--run-length", "1000", "-o", tmp_path / "alarms")
+    printed = run(*words)[1]
+    (sheet,) = (tmp_path / "alarms").iterdir()
+    sheet.write_bytes(b"annotated by Ada")
+    _, again, err = run(*words)
+    assert again == printed  # the list is whole
+    assert sheet.read_bytes() == b"annotated by Ada"
+    assert "stays" not in err
+    _, _, err = run(bundle, line, *words[2:])  # a folder has no memory of what was told
+    assert sheet.read_bytes() == b"annotated by Ada"
+    assert "is of another alarm and stays" in " ".join(err.split())
+
+
+def test_following_again_tells_nothing_again(
+    run: Run, bundle: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_once(monitor: Monitor, stopped: object, every: float, tell: Callable[[Told], None]) -> Monitored:
+        monitor.catch_up(tell)
+        return monitor.found()
+
+    monkeypatch.setattr(run_module, "follow", look_once)
+    words = (bundle, log, "--run-length", "1000", "--follow")
+    (_, out, first), (_, again, second) = run(*words), run(*words)
+    assert out == again
+    assert "alarm: part" in " ".join(first.split())
+    assert "alarm: part" not in " ".join(second.split())
+
+
+def test_pictures_of_alarms_are_not_written_into_what_is_watched(run: Run, bundle: Path, line: Path) -> None:
+    for place in (line, line / "alarms", line / "x" / "y"):
+        code, _, err = run(bundle, line, "--follow", "-o", place)
+        assert code == 2
+        assert "is watched" in " ".join(err.split())
+
+
 def test_an_unreadable_picture_is_reported_and_the_rest_is_watched(
     run: Run, bundle: Path, tmp_path: Path
 ) -> None:
@@ -123,7 +204,7 @@ def test_a_reference_of_ones_own(run: Run, bundle: Path, line: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--run-length", "5"), "--run-length is 5; expected 100 to 1,000,000"),
+        (("--run-length", "5"), "--run-length is 5; expected 100 to 100,000"),
         (("--every", "3"), "--every 3: expected --follow"),
         (("--follow", "--every", "0"), "more than 0 seconds"),
         (("--done", "lamp exchanged", "--by", "Ada"), "is a folder of pictures; keep verdicts by"),

@@ -11,7 +11,7 @@ from html_page import Page
 from week_line import DAYS, DECISIONS, OWN, at, inspector, line, looked, page
 
 from brightfield.monitor.drift.course import Course
-from brightfield.monitor.drift.events import ACTION, ALARM, LogRecord
+from brightfield.monitor.drift.events import ACTION, ALARM, Key, LogRecord
 from brightfield.monitor.drift.reference import reference_of
 from brightfield.monitor.drift.run import Monitor
 from brightfield.monitor.drift.source import LogSource
@@ -32,7 +32,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Week:
         looked(log, page(10))
         course = Course()
         watch = Watch(plan(reference_of(inspector()), 200), series=course.add)
-        monitor = Monitor(watch, LogSource(log, OWN), LogRecord(log, OWN, 200))
+        monitor = Monitor(watch, LogSource(log, OWN), LogRecord(log, Key(OWN, 200)))
         monitor.catch_up()
         about = next(event.id for event in log.events(ALARM))
         log.tell(Event(ACTION, f"lamp {HOSTILE}", 60, about, {"by": "Ada"}, at=at(DAYS[1], 70)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from brightfield.cli.places import check_apart, check_folder
+from brightfield.cli.monitor_checks import check_monitor
 from brightfield.cli.progress import show_progress
 from brightfield.cli.terminal import Subparsers, add_command, number, printable, say, stdout, wait_asleep
 from brightfield.errors import ConfigError, said_if_missing
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
     from brightfield.monitor.drift.course import Course
     from brightfield.monitor.drift.reference import Reference
     from brightfield.monitor.drift.run import Monitor, Monitored, Told
-    from brightfield.monitor.drift.watch import Plan
+    from brightfield.monitor.drift.watch import Plan, Watch
     from brightfield.monitor.log.store import VerdictLog
     from brightfield.monitor.week.period import Period
+    from brightfield.progress import Progress
+
+log = logging.getLogger(__name__)
 
 EVERY_S = 5.0
 """The seconds between two looks with `--follow`, unless they are set."""
@@ -96,40 +100,38 @@ def run(args: argparse.Namespace) -> int:
     """Watch the line and print its alarms; return 2 if a picture could not be read, else 0."""
     wait_asleep()
     folder = Path(args.line) if Path(args.line).is_dir() else None
-    _check(args, folder)
+    check_monitor(args, folder)
     from brightfield.inspector import load
     from brightfield.monitor.drift.watch import RUN_LENGTH
 
     inspector = load(args.bundle)
     length = RUN_LENGTH if args.run_length is None else args.run_length
     with ExitStack() as opened, show_progress(args.quiet) as progress:
-        line = _line(args, folder, inspector, length, opened)
-        from brightfield.monitor.drift.run import follow
+        verdicts = None if folder is not None else opened.enter_context(_log(args.line))
         from brightfield.monitor.drift.watch import Watch, plan
 
-        kept = None if line.log is None or args.report is None else _kept(line.log, args.since)
+        kept = None if verdicts is None or args.report is None else _kept(verdicts, args.since)
         planned = plan(_reference(args, inspector), length)
-        monitor = line.monitor(Watch(planned, series=None if kept is None else kept.course.add))
-        tell = _teller(args, inspector, planned, monitor)
-        if args.follow:
-            with _stopping() as stopped:
-                found = follow(monitor, stopped, EVERY_S if args.every is None else args.every, tell)
-        else:
-            monitor.catch_up(tell, progress=progress, total=line.parts)
-            found = monitor.found()
-        if line.log is not None and kept is not None:
-            _report(args, line.log, inspector, found, kept)
+        watch = Watch(planned, series=None if kept is None else kept.course.add)
+        line = (
+            _of_folder(args, inspector, watch)
+            if verdicts is None
+            else _of_log(args, verdicts, inspector, watch, kept)
+        )
+        found = _watched(args, line, _teller(args, inspector, planned, line.monitor), progress)
+        if verdicts is not None and kept is not None:
+            _report(args, verdicts, inspector, found, kept)
     _print(args, found)
     return 2 if folder is not None and found.without else 0
 
 
 @dataclass(frozen=True)
 class _Line:
-    """What is watched: how many parts there are now, what makes a monitor of it, and the log if it is one."""
+    """What is watched: how many parts there are now, its monitor, and what notes that it was put right."""
 
     parts: int
-    monitor: Callable[..., Monitor]
-    log: VerdictLog | None = None
+    monitor: Monitor
+    put_right: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -140,62 +142,49 @@ class _Kept:
     course: Course
 
 
-def _check(args: argparse.Namespace, folder: Path | None) -> None:
-    """Check the options before anything is loaded.
-
-    Raises:
-        ConfigError: If some do not go together.
-    """
-    if args.every is not None and not (args.follow and args.every > 0):
-        raise ConfigError(f"--every {args.every:g}: expected --follow, and more than 0 seconds")
-    if folder is not None and args.done is not None:
-        raise ConfigError(
-            f"--done notes in a log what was done, and {folder} is a folder of pictures; keep verdicts by "
-            "`brightfield inspect --log`, and watch that log"
-        )
-    if args.by and args.done is None:
-        raise ConfigError("--by says who did what --done says; add --done WHAT")
-    if args.report is not None:
-        _check_report(args, folder)
-    elif args.since is not None:
-        raise ConfigError("--since says from when on the report is; add --report DIR")
-    for output in (args.output, args.report):
-        if output is not None:
-            check_folder(output)
-            check_apart(output, data=None if folder is None else str(folder), bundles=(args.bundle,))
-
-
-def _check_report(args: argparse.Namespace, folder: Path | None) -> None:
-    if folder is not None:
-        raise ConfigError(
-            f"--report tells of a log, and {folder} is a folder of pictures; keep verdicts by "
-            "`brightfield inspect --log`, and report on that log"
-        )
-    if args.follow:
-        raise ConfigError("--report is written once, and --follow goes on without end; give one of them")
-
-
-def _line(
-    args: argparse.Namespace, folder: Path | None, inspector: Inspector, length: float, opened: ExitStack
-) -> _Line:
-    """Return what is watched; a log is opened, and what was done about the line is noted in it."""
-    from brightfield.monitor.drift.run import Monitor
-    from brightfield.monitor.drift.source import FolderSource, LogSource, check_folder_of_images
-
-    if folder is not None:
-        parts = 0 if args.follow else len(check_folder_of_images(folder))
-        source = FolderSource(inspector, folder, growing=args.follow)
-        return _Line(parts, lambda watch: Monitor(watch, source))
+def _log(place: str) -> VerdictLog:
     with said_if_missing():
-        from brightfield.monitor.drift.events import LogRecord, put_right
         from brightfield.monitor.log.store import VerdictLog
+    return VerdictLog(place, create=False)
 
-    log = opened.enter_context(VerdictLog(args.line, create=False))
-    if args.done is not None:
-        put_right(log, args.done, args.by)
-    record = LogRecord(log, inspector.sha256, length)
-    of_log = LogSource(log, inspector.sha256)
-    return _Line(log.count(), lambda watch: Monitor(watch, of_log, record), log)
+
+def _of_folder(args: argparse.Namespace, inspector: Inspector, watch: Watch) -> _Line:
+    from brightfield.monitor.drift.run import Monitor
+    from brightfield.monitor.drift.source import FolderSource, check_folder_of_images
+
+    folder = Path(args.line)
+    parts = 0 if args.follow else len(check_folder_of_images(folder))
+    return _Line(parts, Monitor(watch, FolderSource(inspector, folder, growing=args.follow)))
+
+
+def _of_log(
+    args: argparse.Namespace, log: VerdictLog, inspector: Inspector, watch: Watch, kept: _Kept | None
+) -> _Line:
+    """Return a log as what is watched; nothing is noted in it yet of what was done about the line."""
+    from brightfield.monitor.drift.events import Done, Key, LogRecord
+    from brightfield.monitor.drift.run import Monitor
+    from brightfield.monitor.drift.source import LogSource
+
+    done = None if args.done is None else Done.now(log, args.done, args.by)
+    record = LogRecord(log, Key.of(inspector.sha256, watch.plan), done)
+    source = LogSource(log, inspector.sha256, None if kept is None else kept.period.last)
+    return _Line(log.count(), Monitor(watch, source, record), None if done is None else record.put_right)
+
+
+def _watched(
+    args: argparse.Namespace, line: _Line, tell: Callable[[Told], None], progress: Progress
+) -> Monitored:
+    """Watch the line, and return what was found; what was done is noted when its alarms are in the log."""
+    from brightfield.monitor.drift.run import follow
+
+    if line.put_right is not None or not args.follow:
+        line.monitor.catch_up(tell, progress=progress, total=line.parts)
+    if line.put_right is not None:
+        line.put_right()
+    if not args.follow:
+        return line.monitor.found()
+    with _stopping() as stopped:
+        return follow(line.monitor, stopped, EVERY_S if args.every is None else args.every, tell)
 
 
 def _kept(log: VerdictLog, since: str | None) -> _Kept:
@@ -216,7 +205,7 @@ def _report(
         from brightfield.report.week import write_week
 
     watched = Watched(found, kept.course.peaks())
-    week = week_of(log, inspector, watched, since=kept.period.since)
+    week = week_of(log, inspector, watched, period=kept.period)
     page, _ = write_week(args.report, week, pictures_of(log, week))
     say("report", str(page), "green")
 
@@ -235,11 +224,12 @@ def _reference(args: argparse.Namespace, inspector: Inspector) -> Reference:
 def _teller(
     args: argparse.Namespace, inspector: Inspector, planned: Plan, monitor: Monitor
 ) -> Callable[[Told], None]:
-    """Return what tells of an alarm at once: its pictures in the folder, and a message with `--follow`."""
+    """Return what tells of an alarm at once: its pictures in the folder, and a message with `--follow`.
+
+    What an earlier run told is not told again, and pictures that are there stay.
+    """
 
     def tell(told: Told) -> None:
-        if args.follow:
-            say("alarm", _sentence(told.alarm), "bold red")
         if args.output is not None:
             from brightfield.monitor.drift.pictures import read_pictures, sheet, write_sheet
 
@@ -248,7 +238,13 @@ def _teller(
                 (_sentence(told.alarm), read_pictures(paths, inspector.preprocessing.bits)),
                 ("the line while it was well", list(planned.reference.thumbnails.values())),
             ]
-            write_sheet(args.output / f"alarm-{told.alarm.at}.png", sheet(rows))
+            place = args.output / f"alarm-{told.alarm.at}.png"
+            if not write_sheet(place, sheet(rows)) and told.new:
+                log.warning(
+                    "%s is of another alarm and stays; give another -o for pictures of this one", place
+                )
+        if args.follow and told.new:  # last, as it is tried again where the log fails
+            say("alarm", _sentence(told.alarm), "bold red")
 
     return tell
 

@@ -31,6 +31,29 @@ def test_limits_are_passed_by_the_share_asked_for() -> None:
     assert of_charts.max() < 3 * of_charts.min()  # nor does a chart with a larger scale
 
 
+@pytest.mark.parametrize("share", [0.05, 0.005, 0.0025])
+def test_shares_too_small_to_count_are_kept_too(share: float) -> None:
+    groups = np.array([0, 1, 1, 1, 2])
+    scale = [1, 1, 10, 1, 3]
+    passed = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        found = shared_limits(rng.gamma(2.0, size=(100, 40, 5)) * scale, groups, share)
+        lines = rng.gamma(2.0, size=(200_000, 5)) * scale
+        passed.append((lines > found).any(axis=1).mean())
+    assert 0.2 * share < np.mean(passed) <= share
+
+
+def test_limits_grow_steadily_with_the_run_length() -> None:
+    _, pool = fit_standard(reference(150))
+    alone = independent(pool.values.shape[1])
+    lengths = (100, 1000, 10_000, 30_000, 100_000)
+    found = np.stack([limits(pool, GROUPS, length, alone).of_charts for length in lengths])
+    assert (np.diff(found, axis=0) >= 0).all()
+    varying = found[0] > 1e-6
+    assert (found[-1] > 1.05 * found[2])[varying].all()
+
+
 def of_line(standard: Standard, line: Line, found: Limits, parts: int, **changes: float) -> np.ndarray:
     """Return the first part at which a line alarms of drift, or one more than there are."""
     state = start(found.design)
@@ -77,7 +100,7 @@ def test_one_chart_gets_about_the_limit_of_its_markov_chain(monkeypatch: pytest.
     _, pool = fit_standard(reference(1000, defective=0.0))
     groups = np.zeros(len(GROUPS), np.int64)
     alone = independent(pool.values.shape[1])
-    highest = module.maxima(pool, limits(pool, GROUPS, 1000, alone).design, alone, 300, 3)  # (B, S, K)
+    highest = module.maxima(pool, limits(pool, GROUPS, 1000, alone).design, alone, 300, (3, 0))  # (B, S, K)
     brightness = 1 + CHARTED.index("brightness")
     found = shared_limits(highest[..., [brightness]], groups[:1], 0.26)[0]
     run_length = -300 / np.log(1 - 0.26)

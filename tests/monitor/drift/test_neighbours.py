@@ -76,3 +76,10 @@ def test_what_never_varies_is_left_out() -> None:
     assert found is not None
     assert not found.shares[still].any()
     assert found.shares[~still].mean() > 0.4
+
+
+def test_where_nothing_varies_parts_are_independent() -> None:
+    same = np.zeros((40, 15))
+    found = likeness(same, np.arange(40), same)
+    assert found is not None
+    assert found.independent

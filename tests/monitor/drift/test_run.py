@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brightfield.errors import ConfigError, DataError
+from brightfield.errors import ConfigError, DataError, LogError
 from brightfield.inspector import Inspector
 from brightfield.monitor.drift import limits as limits_module
-from brightfield.monitor.drift.events import LogRecord, put_right
+from brightfield.monitor.drift.events import Done, Key, LogRecord, answers, noticed
 from brightfield.monitor.drift.reference import reference_from, reference_of
 from brightfield.monitor.drift.run import Monitor, Told, follow
-from brightfield.monitor.drift.source import FolderSource, LogSource, ordered_images
+from brightfield.monitor.drift.source import FolderSource, LogSource, Observed, ordered_images
 from brightfield.monitor.drift.watch import Plan, Watch, plan
 from brightfield.monitor.log.keep import Keep
+from brightfield.monitor.log.records import Event
 from brightfield.monitor.log.store import VerdictLog
 
 SHA = "a" * 64
@@ -93,20 +94,6 @@ def test_what_cannot_be_read_is_counted_and_named(
     assert "part-3.png" in reason
 
 
-def test_a_growing_folder_waits_for_pictures_that_are_being_written(
-    inspector: Inspector, tmp_path: Path
-) -> None:
-    grey_parts.write(tmp_path, 2)
-    assert len(list(FolderSource(inspector, tmp_path).new())) == 2
-    growing = FolderSource(inspector, tmp_path, growing=True)
-    assert list(growing.new()) == []
-    for image in tmp_path.iterdir():
-        import os
-
-        os.utime(image, (0, 0))
-    assert len(list(growing.new())) == 2
-
-
 def test_a_log_is_watched_and_its_alarms_are_events(
     inspector: Inspector, planned: Plan, tmp_path: Path
 ) -> None:
@@ -115,7 +102,7 @@ def test_a_log_is_watched_and_its_alarms_are_events(
         logged(log, inspector, range(130, 150), light=0.6)
         found = []
         for _ in range(2):  # the second time it is in the log already
-            monitor = Monitor(Watch(planned), LogSource(log, SHA), LogRecord(log, SHA, 1000))
+            monitor = Monitor(Watch(planned), LogSource(log, SHA), LogRecord(log, Key(SHA, 1000)))
             monitor.catch_up()
             found.append(monitor.found())
         assert found[0] == found[1]
@@ -124,7 +111,7 @@ def test_a_log_is_watched_and_its_alarms_are_events(
         assert (event.entry_id, event.text) == (alarm.at, f"darker since part {alarm.since}")
         assert event.facts["what"] == "darker"
         assert event.facts["entries"] == list(alarm.parts)
-        other = Monitor(Watch(planned), LogSource(log, SHA), LogRecord(log, SHA, 2000))
+        other = Monitor(Watch(planned), LogSource(log, SHA), LogRecord(log, Key(SHA, 2000)))
         other.catch_up()
         assert len(list(log.events("alarm"))) == 2  # another run length is another alarm
 
@@ -149,10 +136,12 @@ def test_after_the_line_was_put_right_it_is_watched_anew(
     with VerdictLog(tmp_path / "line.db", keep=Keep(None)) as log:
         logged(log, inspector, range(300, 330))
         logged(log, inspector, range(330, 345), light=0.6)
-        record = LogRecord(log, SHA, 1000)
+        record = LogRecord(log, Key(SHA, 1000))
         watching = Monitor(Watch(planned), LogSource(log, SHA), record)
         watching.catch_up()
-        event = put_right(log, "lamp exchanged", "Ada")
+        other = LogRecord(log, Key(SHA, 1000), Done.now(log, "lamp exchanged", "Ada"))  # another program
+        event = other.put_right()
+        assert event is not None
         (alarm,) = log.events("alarm")
         assert (event.about, event.entry_id, event.facts) == (alarm.id, 45, {"by": "Ada"})
         logged(log, inspector, range(345, 365), light=0.6)  # it was not
@@ -160,11 +149,157 @@ def test_after_the_line_was_put_right_it_is_watched_anew(
         at = [one.at for one in watching.found().alarms]
         assert len(at) == 2
         assert at[1] > 45
-        again = Monitor(Watch(planned), LogSource(log, SHA), LogRecord(log, SHA, 1000))
+        again = Monitor(Watch(planned), LogSource(log, SHA), LogRecord(log, Key(SHA, 1000)))
         again.catch_up()
         assert again.found() == watching.found()
         with pytest.raises(ConfigError, match="--by is empty"):
-            put_right(log, "lamp exchanged", " ")
+            Done.now(log, "lamp exchanged", " ")
+
+
+def test_charts_begin_anew_where_the_line_was_put_right_before_it_is_written_down(
+    inspector: Inspector, planned: Plan, tmp_path: Path
+) -> None:
+    key = Key(SHA, 1000)
+    with VerdictLog(tmp_path / "line.db", keep=Keep(None)) as log:
+        logged(log, inspector, range(300, 330))
+        logged(log, inspector, range(330, 345), light=0.6)
+        done = Done.now(log, "lamp exchanged", "Ada")
+        logged(log, inspector, range(345, 365), light=0.6)  # while the log is read
+        record = LogRecord(log, key, done)
+        watching = Monitor(Watch(planned), LogSource(log, SHA), record)
+        watching.catch_up()
+        assert list(log.events("action")) == []
+        event = record.put_right()
+        first, second = log.events("alarm")
+        assert event is not None
+        assert (event.entry_id, event.about) == (45, first.id)
+        assert (second.entry_id or 0) > 45
+        again = Monitor(Watch(planned), LogSource(log, SHA), LogRecord(log, key))
+        again.catch_up()
+        assert again.found() == watching.found()
+        logged(log, inspector, range(365, 370), light=0.6)
+        watching.catch_up()  # its own action is not taken for another one
+        again.catch_up()
+        assert again.found() == watching.found()
+
+
+def alarm_event(log: VerdictLog, at: int, **other: object) -> int:
+    facts = {
+        "inspector": SHA,
+        "run_length": 1000,
+        "reference": "",
+        "kind": "drift",
+        "since": at - 5,
+        "at": at,
+    }
+    return log.tell(Event("alarm", "darker", at, facts={**facts, **other})).id
+
+
+def test_an_action_answers_the_last_alarm_of_drift_of_what_is_watched(
+    inspector: Inspector, tmp_path: Path
+) -> None:
+    key = Key(SHA, 1000)
+
+    def about() -> int | None:
+        event = LogRecord(log, key, Done.now(log, "lamp exchanged", "Ada")).put_right()
+        assert event is not None
+        return event.about
+
+    with VerdictLog(tmp_path / "line.db", keep=Keep(None)) as log:
+        logged(log, inspector, range(100, 140))
+        assert about() is None
+        logged(log, inspector, range(140, 160))
+        other = alarm_event(log, 45, run_length=200)
+        assert about() == other  # there is none of this key
+        logged(log, inspector, range(160, 190))
+        alarm_event(log, 70)
+        wanted = alarm_event(log, 80)
+        alarm_event(log, 75)  # written later, as a restarted run does
+        alarm_event(log, 82, kind="verdicts")
+        alarm_event(log, 83, run_length=200)
+        alarm_event(log, 84, inspector="b" * 64)
+        assert about() == wanted
+        logged(log, inspector, range(190, 200))
+        verdicts = alarm_event(log, 95, kind="verdicts")
+        assert about() == verdicts  # that of drift was answered before
+
+
+def test_another_reference_is_another_key_and_its_alarm_is_answered_too(
+    inspector: Inspector, planned: Plan, tmp_path: Path
+) -> None:
+    bright = list(inspector.inspect_many((grey_parts.picture(i) for i in range(900, 950)), measure=True))
+    other = plan(reference_from(bright, "OK"), 1000)
+    assert Key.of(SHA, planned) == Key(SHA, 1000, "")
+    assert Key.of(SHA, other).reference not in (
+        "",
+        Key.of(SHA, plan(reference_from(bright[:40], "OK"))).reference,
+    )
+    with VerdictLog(tmp_path / "line.db", keep=Keep(None)) as log:
+        logged(log, inspector, range(100, 130))
+        logged(log, inspector, range(130, 150), light=0.6)
+        found = []
+        for one in (planned, other):
+            record = LogRecord(log, Key.of(SHA, one), Done.now(log, "lamp exchanged", "Ada"))
+            monitor = Monitor(Watch(one), LogSource(log, SHA), record)
+            monitor.catch_up()
+            found += monitor.found().alarms
+            if one is planned:
+                action = record.put_right()
+        events = list(log.events())
+        assert [event.facts["reference"] for event in events if event.kind == "alarm"] == [
+            "",
+            other.reference.digest,
+        ]
+        for alarm in found:
+            assert answers(events, SHA, alarm) == (action,)
+            event = noticed(events, SHA, alarm)
+            assert event is not None
+            assert event.facts["at"] == alarm.at
+        assert answers(events, "b" * 64, found[0]) == ()
+        assert answers(events, SHA, replace(found[0], since=1, at=20, until=29)) == ()
+        assert answers(events, SHA, replace(found[0], kind="verdicts")) == ()
+
+
+def test_what_an_earlier_run_told_is_not_new_even_if_it_is_noticed_elsewhere(
+    inspector: Inspector, planned: Plan, tmp_path: Path
+) -> None:
+    with VerdictLog(tmp_path / "line.db", keep=Keep(None)) as log:
+        logged(log, inspector, range(100, 130))
+        logged(log, inspector, range(130, 150), light=0.6)
+        alarm_event(log, 38, since=30)  # an earlier version noticed it there
+        told: list[Told] = []
+        Monitor(Watch(planned), LogSource(log, SHA), LogRecord(log, Key(SHA, 1000))).catch_up(told.append)
+        assert [one.new for one in told] == [False]
+        assert len(list(log.events("alarm"))) == 1
+
+
+def test_following_goes_on_after_the_log_failed_and_loses_no_alarm(
+    inspector: Inspector, planned: Plan, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with VerdictLog(tmp_path / "line.db", keep=Keep(None)) as log:
+        logged(log, inspector, range(100, 130))
+        logged(log, inspector, range(130, 150), light=0.6)
+        stopped, fails, told = threading.Event(), iter([True, True, False, True, True]), []
+
+        class Restarting(LogSource):
+            def new(self) -> Iterator[Observed]:
+                if next(fails, False):
+                    raise LogError("the database restarts")
+                yield from super().new()
+                stopped.set()
+
+        class Failing(LogRecord):
+            def alarm(self, one: Told) -> bool:
+                if next(fails, False):
+                    raise LogError("the database restarts")
+                return super().alarm(one)
+
+        monitor = Monitor(Watch(planned), Restarting(log, SHA), Failing(log, Key(SHA, 1000)))
+        found = follow(monitor, stopped, 0.0, told.append)
+        assert found.parts == 50
+        assert [one.alarm.what for one in told] == ["darker"]
+        assert len(list(log.events("alarm"))) == 1
+    assert caplog.text.count("the database restarts; it is tried again") == 1
 
 
 def test_entries_that_cannot_be_compared_are_counted(

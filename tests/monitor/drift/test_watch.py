@@ -207,5 +207,16 @@ def test_series_are_shares_of_limits(planned: Plan) -> None:
 
 @pytest.mark.parametrize("length", [10, 1e9, -5])
 def test_an_impossible_run_length_is_refused(length: float) -> None:
-    with pytest.raises(ConfigError, match=r"--run-length is .*; expected 100 to 1,000,000"):
+    with pytest.raises(ConfigError, match=r"--run-length is .*; expected 100 to 100,000"):
         plan(reference(60), length)
+
+
+def test_a_reference_of_equal_pictures_can_be_compared_with() -> None:
+    known = reference(40, defective=0.0)
+    watch = Watch(plan(replace(known, parts=known.parts[:1] * len(known)), 1000))
+    for _ in range(60):
+        watch.see(known.parts[0], "")
+    assert watch.alarms == []
+    for part in Line(13, defective=0.0).parts(20, brightness=-0.2):
+        watch.see(part, "")
+    assert watch.alarms[0].kind == DRIFT

@@ -3,18 +3,22 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from week_line import DAYS, DECISIONS, OWN, at, inspector, line, looked, page
+from sqlalchemy import update
+from week_line import DAYS, DECISIONS, OWN, at, inspector, line, looked, page, verdict
 
 from brightfield.monitor.audit.of_log import audit_log
 from brightfield.monitor.drift.course import Course
-from brightfield.monitor.drift.events import ACTION, ALARM, LogRecord
+from brightfield.monitor.drift.events import ACTION, ALARM, Key, LogRecord
 from brightfield.monitor.drift.reference import reference_of
 from brightfield.monitor.drift.run import Monitor
 from brightfield.monitor.drift.source import LogSource
 from brightfield.monitor.drift.watch import Watch, plan
 from brightfield.monitor.log.records import Event
 from brightfield.monitor.log.store import VerdictLog
+from brightfield.monitor.log.tables import entries
+from brightfield.monitor.week.period import period_of
 from brightfield.monitor.week.whole import Watched, week_of
 
 
@@ -22,7 +26,7 @@ def watched(log: VerdictLog, after: int = 0) -> Watched:
     own = inspector()
     course = Course(after)
     watch = Watch(plan(reference_of(own), 200), series=course.add)
-    monitor = Monitor(watch, LogSource(log, OWN), LogRecord(log, OWN, 200))
+    monitor = Monitor(watch, LogSource(log, OWN), LogRecord(log, Key(OWN, 200)))
     monitor.catch_up()
     return Watched(monitor.found(), course.peaks())
 
@@ -46,7 +50,7 @@ def test_an_alarm_and_what_was_done_about_it(tmp_path: Path) -> None:
 
 def test_alarms_that_ended_before_are_left_out(tmp_path: Path) -> None:
     with line(tmp_path, DECISIONS * 6, darker_from=41) as log:
-        late = week_of(log, inspector(), watched(log, after=59), since=at(DAYS[1], 60))
+        late = week_of(log, inspector(), watched(log, after=59), period=period_of(log, at(DAYS[1], 60)))
         assert [one.alarm.what for one in late.alarms if one.alarm.until < 60] == []
         assert late.watched is not None
         assert late.watched.peaks.parts.tolist() == [60]
@@ -67,7 +71,7 @@ def test_the_audit_is_that_of_all_looks(tmp_path: Path) -> None:
 def test_parts_between_rejects(tmp_path: Path) -> None:
     with line(tmp_path, DECISIONS * 6) as log:
         week = week_of(log, inspector())
-        since = week_of(log, inspector(), since=DAYS[1])
+        since = week_of(log, inspector(), period=period_of(log, DAYS[1]))
     assert week.rejects is not None
     assert week.rejects.chart.gaps == (4, *(4, 6) * 5, 4)
     assert (week.rejects.share, week.rejects.before) == (12 / 60, False)
@@ -79,7 +83,7 @@ def test_parts_between_rejects(tmp_path: Path) -> None:
 
 def test_with_enough_rejects_before_they_tell_the_share(tmp_path: Path) -> None:
     with line(tmp_path, DECISIONS * 10) as log:
-        week = week_of(log, inspector(), since=DAYS[1])
+        week = week_of(log, inspector(), period=period_of(log, DAYS[1]))
     assert week.rejects is not None
     assert (week.rejects.share, week.rejects.before, week.rejects.chart.centre) == (0.2, True, 5.0)
 
@@ -108,3 +112,32 @@ def test_the_document_holds_what_the_page_shows(tmp_path: Path) -> None:
     assert document["review"]["looks"] == 10
     assert document["inspectors"][0]["sha256"] == OWN
     assert document["proven"][-1]["looks"] == 5
+
+
+def test_parts_that_come_while_a_report_is_made_are_of_the_next_one(tmp_path: Path) -> None:
+    with line(tmp_path, DECISIONS * 4) as log:
+        period = period_of(log, DAYS[1])
+        for decision in ("DEFECT", "OK"):
+            log.record(verdict(decision, np.random.default_rng(3)))
+        week = week_of(log, inspector(), period=period)
+    assert (week.period.before, week.period.parts) == (20, 20)
+    assert sum(week.tallies.decisions.values()) == 20
+    assert week.rejects is not None
+    assert week.rejects.chart.parts == (24, 28, 34, 38)
+
+
+def test_numbers_of_parts_are_those_of_the_log_though_a_clock_was_wrong(tmp_path: Path) -> None:
+    with line(tmp_path, DECISIONS * 4) as log:
+        _set_time(log, range(1, 6), "2030-01-01T00:00:00.000000+00:00")
+        _set_time(log, range(31, 34), "1970-01-01T00:00:00.000000+00:00")
+        week = week_of(log, inspector(), period=period_of(log, DAYS[1]))
+    assert (week.period.before, week.period.parts) == (20, 20)
+    assert [stint.since_part for stint in week.tallies.inspectors] == [21]
+    assert sum(week.tallies.decisions.values()) == 20
+    assert week.rejects is not None
+    assert week.rejects.chart.parts == (24, 28, 34, 38)
+
+
+def _set_time(log: VerdictLog, numbers: range, time: str) -> None:
+    changed = update(entries).where(entries.c.id.in_(numbers)).values(time=time)
+    log.database.write(lambda connection: connection.execute(changed))

@@ -23,12 +23,21 @@ STREAMS = 40
 """How many lines are imagined for each of them. On every other one good and defective parts come in shares of
 their own."""
 
+RARE, BATCHES = 10_000.0, 5
+"""For longer runs than these so many times as many lines are imagined: fewer hold too few alarms."""
+
 KEPT = 0.9
 """For this share of the references the run length is kept."""
 
 SHARE_SEEN = 0.05
 FEWEST_PARTS, MOST_PARTS = 200, 500
 """A line is imagined for that share of the run length, within these bounds."""
+
+FEWEST_LINES = 2.0
+"""What a smaller share than so many of a reference's lines passes is extrapolated."""
+
+HIGHEST = 0.75
+"""The quantile of references above which they are extrapolated from."""
 
 USUAL = 0.8
 """The quantile of a chart's maximum in which its statistics are measured, beside those of other charts."""
@@ -75,11 +84,16 @@ def limits(pool: Pool, groups: IntArray, run_length: float, alike: Alike, seed: 
     parts = round(min(max(SHARE_SEEN * run_length, FEWEST_PARTS), MOST_PARTS))
     spread = inflation(alike.shares[: pool.embedded], alike.length)
     design = Design(spread, pool.active.shape[1], float(pool.rejected.mean()))
-    highest = maxima(pool, design, alike, parts, seed)  # (B, S, K)
+    batches = 1 if run_length <= RARE else BATCHES
+    some = [maxima(pool, design, alike, parts, (seed, batch)) for batch in range(batches)]
+    highest = np.concatenate(some, axis=1)  # (B, S, K)
     highest[:, 1::2, groups == groups.max()] = 0.0
     least = np.full(len(groups), 1e-9)
     least[OF_REJECTS] = ONE_REJECT
     of_charts = shared_limits(highest, groups, 1 - math.exp(-parts / run_length), least)
+    if batches > 1:  # those of more alarms are of the first lines alone, and may be higher by chance
+        of_rare = shared_limits(highest[:, :STREAMS], groups, 1 - math.exp(-parts / RARE), least)
+        of_charts = np.maximum(of_charts, of_rare)
     return Limits(design, of_charts, alike)
 
 
@@ -89,13 +103,13 @@ def shared_limits(
     """Return limits (K,) that `share` of the lines pass at one chart at least, for nine in ten references.
 
     Each group of charts is passed as rarely. Within a group each chart's statistic is measured in its own
-    usual maximum.
+    usual maximum. A share too small to be counted on so many lines is told from the tail.
 
     Args:
         highest: The highest statistic of each chart on each line of each reference, (B, S, K).
         groups: The group of each chart, (K,).
         share: The share of lines, in (0, 1).
-        least: The least usual maximum of each chart, above 0.
+        least: The least usual maximum of each chart, above 0, and so its least limit.
     """
     usual = np.maximum(np.quantile(highest, USUAL, axis=(0, 1)), least)  # (K,)
     relative = highest / usual
@@ -105,18 +119,55 @@ def shared_limits(
     descending = -np.sort(-of_groups.reshape(-1, of_groups.shape[-1]), axis=0)  # (B S, G)
     higher = [np.searchsorted(-d, -of_groups[..., g]) for g, d in enumerate(descending.T)]
     rank = np.stack(higher).min(axis=0)  # (B, S): the fewest lines that are higher at some group
-    passed = np.sort(rank, axis=1)[:, int(share * rank.shape[1])]  # (B,)
-    allowed = int(np.quantile(passed, 1 - KEPT))
-    return np.asarray(usual * descending[allowed, groups])
+    allowed = math.exp(-passed_by(-np.log(rank + 1), share)) - 1
+    places = np.arange(len(descending))
+    of_each_group = np.array([np.interp(allowed, places, d) for d in descending.T])
+    return np.asarray(np.maximum(usual * of_each_group[groups], least))
 
 
-def maxima(pool: Pool, design: Design, alike: Alike, parts: int, seed: int) -> FloatArray:
+def passed_by(values: FloatArray, share: float) -> float:
+    """Return what `share` of the lines pass, for nine in ten references.
+
+    Values are (B, S), with exponential tails. The j-th highest of S is passed by j in S + 1 (Weibull's
+    plotting position). Below `FEWEST_LINES` it is extrapolated by the mean excess (Davison and Smith, Models
+    for exceedances over high thresholds, 1990) of the quarter of the references with the highest values, plus
+    its standard error.
+    """
+    ascending, count = np.sort(values, axis=1), values.shape[1]
+    lines = share * (count + 1)
+    place = count - min(max(lines, FEWEST_LINES), count)  # from the lowest, at 0
+    below = min(int(place), count - 2)
+    weight = place - below
+    of_each = (1 - weight) * ascending[:, below] + weight * ascending[:, below + 1]  # (B,)
+    passed = float(np.quantile(of_each, KEPT))
+    if lines >= FEWEST_LINES:
+        return passed
+    highest = values[of_each >= np.quantile(of_each, HIGHEST)]
+    return passed + mean_excess(highest, passed) * math.log(FEWEST_LINES / lines)
+
+
+def mean_excess(values: FloatArray, threshold: float) -> float:
+    """Return by how much values above a threshold pass it on average, plus the standard error; 0 for none."""
+    above = values[values > threshold]
+    return float((above - threshold).mean() * (1 + 1 / math.sqrt(len(above)))) if len(above) else 0.0
+
+
+def maxima(
+    pool: Pool, design: Design, alike: Alike, parts: int, seed: tuple[int, int] = (0, 0)
+) -> FloatArray:
     """Return the highest statistic of each chart within so many parts on imagined lines, (B, S, K).
 
     The share of rejects of each reference is drawn too, as one without any reject does not show that a line
     has none: from Jeffreys' posterior of a share.
+
+    Args:
+        pool: The reference.
+        design: What the charts are made for.
+        alike: How alike neighbours are.
+        parts: The number of parts of each line.
+        seed: Of the references, and which batch of their lines it is.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed[0])
     drawn = (pool.drawn(rng, in_lots=not alike.independent) for _ in range(REFERENCES))
     scores = np.stack([pool.seen_by(rows) for rows in drawn])  # (B, N, P + C)
     of = np.repeat(np.arange(REFERENCES), STREAMS)  # the reference of each stream
@@ -124,9 +175,13 @@ def maxima(pool: Pool, design: Design, alike: Alike, parts: int, seed: int) -> F
     state = start(design, len(of))
     highest = np.zeros((1, 1))
     lot = draw()
+    changed = _other_verdicts(pool.rejected, rng)[of]  # (B S, 2)
+    if seed[1]:
+        rng = np.random.default_rng(seed)
+        draw = _drawing(pool, len(of), rng)
+        lot = draw()
     own, common = np.sqrt(1 - alike.shares), np.sqrt(alike.shares)
     alike_rejects = float(alike.shares.mean())
-    changed = _other_verdicts(pool.rejected, rng)[of]  # (B S, 2)
     for _ in range(parts):
         row = draw()
         values, rejected = scores[of, row], pool.rejected[row]

@@ -57,7 +57,8 @@ def likeness(line: FloatArray, positions: IntArray, reference: FloatArray) -> Al
     variogram: Matheron, Principles of geostatistics, 1963). A drift therefore does not pass for likeness: it
     moves the level, which differences of neighbours hardly show. Lots count only where they were seen to
     change. Where all parts are alike, however far apart, there was one lot at most: nothing tells how much of
-    that is the lot, and None is returned; so it is where there are too few parts.
+    that is the lot, and None is returned; so it is where there are too few parts. Where nothing varies parts
+    are taken for independent.
 
     Args:
         line: The values of the line's parts, (n, V), as far as they were judged.
@@ -66,6 +67,8 @@ def likeness(line: FloatArray, positions: IntArray, reference: FloatArray) -> Al
     """
     shares = np.zeros(line.shape[1])
     varied = np.ptp(reference, axis=0) > 0
+    if not varied.any():
+        return independent(len(shares))
     line, reference = (values[:, varied].clip(-_FURTHEST, _FURTHEST) for values in (line, reference))
     rng = np.random.default_rng(0)
     usual = _usual_difference(reference, rng)

@@ -41,15 +41,18 @@ def sheet(rows: Sequence[tuple[str, Sequence[Rgb]]]) -> Image.Image:
     return out
 
 
-def write_sheet(path: Path, image: Image.Image) -> None:
-    """Write a sheet as PNG.
+def write_sheet(path: Path, image: Image.Image) -> bool:
+    """Write a sheet as PNG, and return whether it is there; another one at the path stays.
 
     Raises:
         WriteError: If the file system refuses.
     """
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
+    if path.exists():
+        return path.read_bytes() == buffer.getvalue()
     write_atomically(path, buffer.getvalue())
+    return True
 
 
 def read_pictures(paths: Sequence[Path | None], bits: int) -> list[Rgb]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,6 +48,7 @@ class Reference:
         blocks: A number for each part or else each picture, (N,), equal for pictures of one part.
         normal: The label of good parts; None without a normal class.
         thumbnails: Small copies of some of the pictures, by row.
+        digest: What tells it from other references of the same inspector; empty for that of its bundle.
     """
 
     parts: tuple[Seen, ...] = field(repr=False)
@@ -56,6 +58,7 @@ class Reference:
     blocks: npt.NDArray[np.int64] = field(repr=False)
     normal: str | None
     thumbnails: dict[int, npt.NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+    digest: str = ""
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -86,22 +89,34 @@ def reference_of(inspector: Inspector) -> Reference:
     )
 
 
-def reference_from(verdicts: Sequence[Verdict], normal: str | None) -> Reference:
+def reference_from(verdicts: Sequence[Verdict], normal: str | None, digest: str = "") -> Reference:
     """Return a reference of pictures that were measured as they were judged, in their order.
+
+    Args:
+        verdicts: The verdicts.
+        normal: The label of good parts; None without a normal class.
+        digest: What tells it from other references; if empty, that of the pictures' names.
 
     Raises:
         DataError: If they are too few.
     """
     _check_number(len(verdicts), "--reference holds")
     rows = np.arange(len(verdicts), dtype=np.int64)
+    images = tuple(verdict.image for verdict in verdicts)
     return Reference(
         parts=tuple(part for verdict in verdicts if (part := seen_in(verdict)) is not None),
-        images=tuple(verdict.image for verdict in verdicts),
+        images=images,
         classes=np.zeros(len(verdicts), dtype=np.int64),
         positions=rows,
         blocks=rows,
         normal=normal,
+        digest=digest or digest_of(images),
     )
+
+
+def digest_of(texts: Iterable[str]) -> str:
+    """Return the SHA-256 of some texts in their order."""
+    return hashlib.sha256("\n".join(texts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def seen_in(verdict: Verdict) -> Seen | None:

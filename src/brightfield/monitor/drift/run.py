@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+import logging
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any, Protocol
 
+from brightfield.errors import LogError
 from brightfield.monitor.drift.alarms import Alarm
 from brightfield.monitor.drift.source import Observed, Source
 from brightfield.monitor.drift.watch import KEPT, Watch
 from brightfield.progress import Progress, silent
+
+log = logging.getLogger(__name__)
 
 REPORTED_EVERY = 100
 
@@ -25,19 +29,21 @@ class Told:
         at: The part at which it was noticed.
         since: The part from which the change has been there; None if it is no longer kept.
         shown: The parts that show it best.
+        new: Whether no earlier run told of it; always without a record.
     """
 
     alarm: Alarm
     at: Observed
     since: Observed | None
     shown: tuple[Observed, ...]
+    new: bool = True
 
 
 class Record(Protocol):
     """Keeps alarms, and knows when the line was put right."""
 
-    def alarm(self, told: Told) -> None:
-        """Keep an alarm."""
+    def alarm(self, told: Told) -> bool:
+        """Keep an alarm, and return whether it is new."""
 
     def refresh(self) -> None:
         """Learn what was done since it was called last."""
@@ -92,6 +98,8 @@ class Monitor:
         self.watch, self.source, self._record = watch, source, record
         self._without: Counter[str] = Counter()
         self._lately: OrderedDict[int, Observed] = OrderedDict()
+        self._untold: deque[Told] = deque()
+        self._kept = False  # whether the record has the first of them
 
     def catch_up(
         self,
@@ -108,15 +116,20 @@ class Monitor:
             stop: Asked after each part whether to stop.
             progress: Callback for progress reports.
             total: The number of parts that are expected; 0 reports no progress.
+
+        Raises:
+            LogError: If the log fails. Called again, it goes on where it stopped, and no alarm is lost.
         """
         count = 0
+        self._tell(tell)
         if self._record is not None:
             self._record.refresh()
         for part in self.source.new():
             count += 1
             if self._record is not None and self._record.put_right_before(part):
                 self.watch.begin_anew()
-            self._take(part, tell)
+            self._take(part)
+            self._tell(tell)
             if total and (count % REPORTED_EVERY == 0 or count >= total):
                 progress("monitor", min(count, total), total)
             if stop():
@@ -139,7 +152,7 @@ class Monitor:
             lots=1.0 if alike.independent else alike.length,
         )
 
-    def _take(self, part: Observed, tell: Callable[[Told], None] | None) -> None:
+    def _take(self, part: Observed) -> None:
         if part.seen is None:
             self.watch.skip()
             self._without[part.without] += 1
@@ -148,14 +161,21 @@ class Monitor:
         self._lately[self.watch.number] = part
         if len(self._lately) > KEPT:
             self._lately.popitem(last=False)
-        if alarm is None:
-            return
-        shown = tuple(self._lately[number] for number in alarm.parts if number in self._lately)
-        told = Told(alarm, part, self._lately.get(alarm.since), shown)
-        if self._record is not None:
-            self._record.alarm(told)
-        if tell is not None:
-            tell(told)
+        if alarm is not None:
+            shown = tuple(self._lately[number] for number in alarm.parts if number in self._lately)
+            self._untold.append(Told(alarm, part, self._lately.get(alarm.since), shown))
+
+    def _tell(self, tell: Callable[[Told], None] | None) -> None:
+        """Keep and tell the alarms that were not yet; one stays until both have succeeded."""
+        while self._untold:
+            told = self._untold[0]
+            if self._record is not None and not self._kept:
+                told = self._untold[0] = replace(told, new=self._record.alarm(told))
+            self._kept = True
+            if tell is not None:
+                tell(told)
+            self._untold.popleft()
+            self._kept = False
 
 
 def follow(
@@ -166,13 +186,23 @@ def follow(
 ) -> Monitored:
     """Watch a source as it grows until `stopped` is set, and return what was found.
 
+    Where a log fails, as one does whose database is restarted, it is tried again at the next look.
+
     Args:
         monitor: The monitor.
         stopped: Set by whoever ends it, from a signal or another thread.
         every: The seconds between two looks at the source.
         tell: Called with each alarm at once.
     """
+    failed = ""
     while not stopped.is_set():
-        monitor.catch_up(tell, stop=stopped.is_set)
+        try:
+            monitor.catch_up(tell, stop=stopped.is_set)
+        except LogError as error:
+            if str(error) != failed:
+                log.warning("%s; it is tried again every %g seconds", error, every)
+            failed = str(error)
+        else:
+            failed = ""
         stopped.wait(every)
     return monitor.found()

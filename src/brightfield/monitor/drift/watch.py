@@ -23,7 +23,8 @@ FloatArray = npt.NDArray[np.float64]
 RUN_LENGTH = 10_000
 """The mean number of parts to a false alarm, unless it is set."""
 
-SHORTEST, LONGEST = 100, 1_000_000
+SHORTEST, LONGEST = 100, 100_000
+"""For longer runs, limits would hang on few alarms of imagined lines."""
 
 FIRST_CHECK = 30
 """After so many parts, and whenever that has doubled, it is told how alike the line's neighbours are."""

@@ -159,6 +159,7 @@ class _Begun:
 
 
 _NAMES = (
+    "id",
     "time",
     "decision",
     "label",
@@ -180,9 +181,11 @@ def tallies_of(log: VerdictLog, inspector: Inspector, period: Period) -> Tallies
     scores: dict[str, list[float]] = defaultdict(list)
     stints: dict[str | None, _Begun] = {}
     rows = columns(log.database, period.asked, _NAMES)
-    for part, (time, decision, label, lot, station, score, took, sha256, method) in enumerate(
+    for part, (entry, time, decision, label, lot, station, score, took, sha256, method) in enumerate(
         rows, start=period.before + 1
     ):
+        if entry > period.last:
+            break
         said = label if decision is None else decision
         day = time[:_DATE]
         all_of[said] += 1

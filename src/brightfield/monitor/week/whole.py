@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import Any
 
 from brightfield.errors import ConfigError, DataError
@@ -13,14 +13,14 @@ from brightfield.monitor.audit.of_log import LogAudit, audit_log
 from brightfield.monitor.audit.over_time import Proven, proven_over_time
 from brightfield.monitor.drift.alarms import Alarm
 from brightfield.monitor.drift.course import Peaks
-from brightfield.monitor.drift.events import ACTION, ALARM
+from brightfield.monitor.drift.events import ALARM, answers, noticed
 from brightfield.monitor.drift.rejects import GChart, g_chart
 from brightfield.monitor.drift.run import Monitored
 from brightfield.monitor.log.columns import columns
-from brightfield.monitor.log.records import Event, Filter, now
+from brightfield.monitor.log.records import Event, now
 from brightfield.monitor.log.store import VerdictLog
 from brightfield.monitor.review.work import Work, work_of
-from brightfield.monitor.week.period import Period, period_of
+from brightfield.monitor.week.period import Period, period_of, rejected_before
 from brightfield.monitor.week.tallies import Tallies, tallies_of
 from brightfield.verdict import Decision
 
@@ -156,7 +156,7 @@ def week_of(
     inspector: Inspector,
     watched: Watched | None = None,
     *,
-    since: str | datetime | None = None,
+    period: Period | None = None,
     confidence: float = 0.95,
 ) -> Week:
     """Return a line from some moment to its last part; nothing is written.
@@ -164,15 +164,14 @@ def week_of(
     Args:
         log: The log.
         inspector: The inspector of the line.
-        watched: What drift monitoring found in the log, with the course of its charts since the moment.
-        since: The moment; None for seven days before the last entry.
+        watched: What drift monitoring found in the log, with the course of its charts in the period.
+        period: From when to when; None for the seven days up to the last entry.
         confidence: The confidence of the audit's bounds, in (0, 1).
 
     Raises:
-        DataError: If the log has no entries since then.
-        ConfigError: If the moment cannot be understood.
+        DataError: If the log has no entries.
     """
-    period = period_of(log, since)
+    period = period or period_of(log)
     missing: dict[str, str] = {}
     audit, proven = _audit(log, inspector, confidence, missing)
     alarms = () if watched is None else _answered(log, inspector, watched.found, period)
@@ -225,19 +224,13 @@ def _answered(
     log: VerdictLog, inspector: Inspector, found: Monitored, period: Period
 ) -> tuple[Answered, ...]:
     """Return the alarms that were noticed in the period or went on in it."""
-    key = (inspector.sha256, found.run_length)
-    events = {
-        event.facts.get("at"): event
-        for event in log.events(ALARM)
-        if (event.facts.get("inspector"), event.facts.get("run_length")) == key
-    }
-    actions = list(log.events(ACTION))
+    events = list(log.events())
     out = []
     for alarm in found.alarms:
         if max(alarm.at, alarm.until) <= period.before:
             continue
-        event = events.get(alarm.at)
-        about = () if event is None else tuple(one for one in actions if one.about == event.id)
+        event = noticed(events, inspector.sha256, alarm)
+        about = answers(events, inspector.sha256, alarm)
         time = None if event is None or event.entry_id is None else log.entry(event.entry_id).time
         entries = () if event is None else tuple(n for n in event.facts.get("entries", ()) if n is not None)
         out.append(Answered(alarm, time, entries, about))
@@ -257,11 +250,12 @@ def _rejects(log: VerdictLog, inspector: Inspector, period: Period) -> Rejects |
     if inspector.normal is None:
         return None
     defect = Decision.DEFECT
-    rows = enumerate(columns(log.database, period.asked, ("decision",)), start=1)
-    rejected = [part for part, (decision,) in rows if decision == defect]
+    rows = columns(log.database, period.asked, ("id", "decision"))
+    within = itertools.takewhile(lambda row: row[0] <= period.last, rows)
+    rejected = [part for part, (_, decision) in enumerate(within, start=1) if decision == defect]
     if len(rejected) < 2:
         return None
-    earlier = log.count(Filter(until=period.since, decision=str(defect)))
+    earlier = rejected_before(log, period)
     before = FEWEST_BEFORE <= earlier < period.before
     share = earlier / period.before if before else len(rejected) / period.parts
     if not 0.0 < share < 1.0:
