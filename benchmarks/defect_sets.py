@@ -63,6 +63,17 @@ def labelled_tiles(folder: Path, groups: Path) -> Dataset:
     return _tile_set(samples, by_tile=True)
 
 
+def add_sets(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a benchmark on labels: which of `named`, where they are, the seeds, a cache."""
+    parser.add_argument("--magnetic-tile", type=Path, help="a folder")
+    parser.add_argument("--groups", type=Path, help="the CSV that says which pictures show the same tile")
+    parser.add_argument(
+        "--only", nargs="+", choices=("elpv", "magnetic-tile"), default=["elpv", "magnetic-tile"]
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--cache", type=Path, help="a folder that keeps the features for another run")
+
+
 def named(name: str, args: argparse.Namespace, folder: Path) -> Dataset:
     """Return the solar cells, the magnetic tiles with the tile of each picture, or a smoke run's parts.
 

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from brightfield.data.dataset import Dataset
 from brightfield.evaluation.label_errors import label_errors
 from brightfield.pipeline.out_of_fold import OutOfFold, out_of_fold
-from defect_sets import named
+from defect_sets import add_sets, named
 from record import Row, append
 from runs import SMOKE, begun, new_parser
 
@@ -90,13 +90,7 @@ def main() -> None:
     """Run what was asked for."""
     parser = new_parser(__doc__)
     parser.add_argument("--python", help="an interpreter that has cleanlab; else our side only")
-    parser.add_argument("--magnetic-tile", type=Path, help="a folder")
-    parser.add_argument("--groups", type=Path, help="the CSV that says which pictures show the same tile")
-    parser.add_argument(
-        "--only", nargs="+", choices=("elpv", "magnetic-tile"), default=["elpv", "magnetic-tile"]
-    )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--cache", type=Path, help="a folder that keeps the features for another run")
+    add_sets(parser)
     with begun(parser, "label_errors") as (args, folder):
         for name in args.only[:1] if args.smoke else args.only:
             dataset = named(name, args, folder)

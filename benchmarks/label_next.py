@@ -42,7 +42,7 @@ from brightfield.learn.recipes import Recipe, TrainHead, find_recipe
 from brightfield.learn.runtime import pick_runtime
 from brightfield.learn.weights import load_weights
 from brightfield.monitor.review.label_next import Mix, distances, label_next
-from defect_sets import named
+from defect_sets import add_sets, named
 from record import Row, append
 from runs import SMOKE, begun, new_parser
 
@@ -202,13 +202,7 @@ def measure(parts: Parts, dataset: Dataset, seeds: Sequence[int], mixes: dict[st
 def main() -> None:
     """Run what was asked for."""
     parser = new_parser(__doc__)
-    parser.add_argument("--magnetic-tile", type=Path, help="a folder")
-    parser.add_argument("--groups", type=Path, help="the CSV that says which pictures show the same tile")
-    parser.add_argument(
-        "--only", nargs="+", choices=("elpv", "magnetic-tile"), default=["elpv", "magnetic-tile"]
-    )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--cache", type=Path, help="a folder that keeps the features for another run")
+    add_sets(parser)
     with begun(parser, "label_next") as (args, folder):
         mixes: dict[str, Mix | None] = {"random": None, "review": Mix()}
         for name in args.only[:1] if args.smoke else args.only:
