@@ -80,8 +80,9 @@ def transition(probabilities: FloatArray, labels: IntArray) -> FloatArray:
     found = np.eye(classes)
     for k in range(classes):
         rows = np.flatnonzero(called == k)
-        surest = rows[np.argsort(-probabilities[rows, k], kind="stable")][: (len(rows) + 1) // 2]
-        if len(surest):
+        if len(rows):
+            sure = probabilities[rows, k]
+            surest = rows[sure >= np.sort(sure)[len(rows) // 2]]  # with all that are as sure as the median
             found[k] = np.bincount(labels[surest], minlength=classes) / len(surest)
     return found
 
