@@ -70,12 +70,13 @@ def test_json_is_one_document(run: Run, bundle: Path, line: Path) -> None:
 def test_words_and_pictures(run: Run, bundle: Path, line: Path, tmp_path: Path) -> None:
     code, out, _ = run(bundle, line, "--run-length", "1000", "-o", tmp_path / "alarms")
     assert code == 0
-    first, images, last = out.splitlines()
+    first, images, place, last = out.splitlines()
     assert "darker since part 4" in first
     assert "part-4" in images
     assert last == "60 parts, 1 alarm; without a change, one in 1,000 parts is expected"
     (sheet,) = (tmp_path / "alarms").iterdir()
     assert sheet.name == f"alarm-{first.split(':')[0].removeprefix('part ')}.png"
+    assert place.strip() == str(sheet)
     with Image.open(sheet) as image:
         assert image.width > 300
 
@@ -122,7 +123,7 @@ def test_a_command_that_fails_notes_no_action(run: Run, bundle: Path, log: Path,
         (("--run-length", "5"), "--run-length is 5"),
         (("--reference", tmp_path / "none"), "is no folder"),
         (("--report", tmp_path / "week", "--since", "2999-01-01"), "has no entries since"),
-        (("--run-length", "1000", "--by", ""), "--by is empty"),
+        (("--run-length", "1000", "--by", ""), "add --by NAME"),
     ):
         code, _, err = run(bundle, log, *done, *words)
         assert code == 2
@@ -130,6 +131,23 @@ def test_a_command_that_fails_notes_no_action(run: Run, bundle: Path, log: Path,
         assert events_of(log) == []
     assert run(bundle, log, *done, "--run-length", "1000")[0] == 0
     assert events_of(log) == ["alarm", "action"]  # the alarm that it answers comes first
+
+
+def test_what_was_noted_is_said_with_the_alarm_that_it_answers(run: Run, bundle: Path, log: Path) -> None:
+    words = ("--run-length", "1000", "--done", "lamp exchanged", "--by", "Ada")
+    _, out, err = run(bundle, log, *words)
+    since = out.splitlines()[0].split("since ")[1].split(",")[0].split(";")[0]
+    assert f"noted: lamp exchanged, by Ada; it answers the alarm 'darker since {since}'" in " ".join(
+        err.split()
+    )
+
+
+def test_a_line_of_which_no_part_can_be_compared_is_an_error(run: Run, log: Path, tmp_path: Path) -> None:
+    grey_parts.inspector(50).save(tmp_path / "other.bf")
+    code, out, err = run(tmp_path / "other.bf", log)
+    assert code == 2
+    assert "60 not compared: another inspector judged it" in out
+    assert "no part could be compared" in err
 
 
 def test_the_report_shows_what_was_done_though_another_reference_is_given(

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from brightfield.inspector import Inspector
     from brightfield.monitor.drift.alarms import Alarm
     from brightfield.monitor.drift.course import Course
+    from brightfield.monitor.drift.events import LogRecord
     from brightfield.monitor.drift.reference import Reference
     from brightfield.monitor.drift.run import Monitor, Monitored, Told
     from brightfield.monitor.drift.watch import Plan, Watch
@@ -97,7 +99,10 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Watch the line and print its alarms; return 2 if a picture could not be read, else 0."""
+    """Watch the line and print its alarms.
+
+    Returns 2 if a picture could not be read, or no part could be compared, else 0.
+    """
     wait_asleep()
     folder = Path(args.line) if Path(args.line).is_dir() else None
     check_monitor(args, folder)
@@ -122,6 +127,9 @@ def run(args: argparse.Namespace) -> int:
         if verdicts is not None and kept is not None:
             _report(args, verdicts, inspector, found, kept)
     _print(args, found)
+    if found.parts and not found.compared:
+        say("error", "no part could be compared, so nothing is known of the line", "bold red")
+        return 2
     return 2 if folder is not None and found.without else 0
 
 
@@ -131,7 +139,7 @@ class _Line:
 
     parts: int
     monitor: Monitor
-    put_right: Callable[[], object] | None = None
+    put_right: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +176,8 @@ def _of_log(
     done = None if args.done is None else Done.now(log, args.done, args.by)
     record = LogRecord(log, Key.of(inspector.sha256, watch.plan), done)
     source = LogSource(log, inspector.sha256, None if kept is None else kept.period.last)
-    return _Line(log.count(), Monitor(watch, source, record), None if done is None else record.put_right)
+    put_right = None if done is None else partial(_note, log, record)
+    return _Line(log.count(), Monitor(watch, source, record), put_right)
 
 
 def _watched(
@@ -185,6 +194,16 @@ def _watched(
         return line.monitor.found()
     with _stopping() as stopped:
         return follow(line.monitor, stopped, EVERY_S if args.every is None else args.every, tell)
+
+
+def _note(log: VerdictLog, record: LogRecord) -> None:
+    """Note what was done about the line, and say so, and which alarm it answers."""
+    noted = record.put_right()
+    if noted is None:
+        return
+    alarm = next((event.text for event in log.events() if event.id == noted.about), None)
+    about = "no alarm, as there is none" if alarm is None else f"the alarm '{alarm}'"
+    say("noted", f"{printable(noted.text)}, by {printable(noted.facts['by'])}; it answers {about}", "green")
 
 
 def _kept(log: VerdictLog, since: str | None) -> _Kept:
@@ -231,15 +250,14 @@ def _teller(
 
     def tell(told: Told) -> None:
         if args.output is not None:
-            from brightfield.monitor.drift.pictures import read_pictures, sheet, write_sheet
+            from brightfield.monitor.drift.pictures import Row, row_of, sheet, write_sheet
 
-            paths = [monitor.source.picture(part) for part in told.shown]
-            rows = [
-                (_sentence(told.alarm), read_pictures(paths, inspector.preprocessing.bits)),
-                ("the line while it was well", list(planned.reference.thumbnails.values())),
-            ]
-            place = args.output / f"alarm-{told.alarm.at}.png"
-            if not write_sheet(place, sheet(rows)) and told.new:
+            names = (f"part {number}" for number in told.alarm.parts)
+            parts = [(n, monitor.source.picture(part)) for n, part in zip(names, told.shown, strict=False)]
+            best = row_of(_sentence(told.alarm), parts, inspector.preprocessing.bits)
+            usual = Row("the reference", list(planned.reference.thumbnails.values()))
+            place = _sheet_of(args, told.alarm)
+            if not write_sheet(place, sheet([best, usual])) and told.new:
                 log.warning(
                     "%s is of another alarm and stays; give another -o for pictures of this one", place
                 )
@@ -266,6 +284,11 @@ def _stopping() -> Iterator[threading.Event]:
             signal.signal(one, handler)
 
 
+def _sheet_of(args: argparse.Namespace, alarm: Alarm) -> Path:
+    place: Path = args.output
+    return place / f"alarm-{alarm.at}.png"
+
+
 def _sentence(alarm: Alarm) -> str:
     since = "" if alarm.since == alarm.at else f" since part {alarm.since}"
     return f"part {alarm.at}: {alarm.what}{since}"
@@ -284,8 +307,16 @@ def _print(args: argparse.Namespace, found: Monitored) -> None:
             line.append(f"; also {', '.join(alarm.also)}")
         console.print(line)
         console.print(Text("    " + ", ".join(printable(image) for image in alarm.images), style="dim"))
+        if args.output is not None:
+            console.print(Text(f"    {printable(str(_sheet_of(args, alarm)))}", style="dim"))
     for reason, count in found.without.items():
         console.print(f"{count} not compared: {printable(reason)}", markup=False)
+    if found.lots > 1:
+        console.print(
+            f"neighbouring parts are taken as alike, in lots of about {found.lots:.0f}: it takes some lots "
+            "to tell a change from another lot",
+            markup=False,
+        )
     alarms = "1 alarm" if len(found.alarms) == 1 else f"{len(found.alarms)} alarms"
     console.print(
         f"{found.parts} parts, {alarms}; without a change, one in {found.run_length:,.0f} parts is expected",

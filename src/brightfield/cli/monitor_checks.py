@@ -22,6 +22,8 @@ def check_monitor(args: argparse.Namespace, folder: Path | None) -> None:
             f"--done notes in a log what was done, and {folder} is a folder of pictures; keep verdicts by "
             "`brightfield inspect --log`, and watch that log"
         )
+    if args.done is not None and not args.by:
+        raise ConfigError("--done says what was done; add --by NAME to say who did it")
     if args.by and args.done is None:
         raise ConfigError("--by says who did what --done says; add --done WHAT")
     if args.report is not None:

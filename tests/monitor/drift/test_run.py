@@ -346,12 +346,14 @@ def test_an_inspector_of_before_says_what_to_do(inspector: Inspector) -> None:
 
 
 def test_sheets_show_an_alarm_above_the_reference(tmp_path: Path) -> None:
-    from brightfield.monitor.drift.pictures import CELL, read_pictures, sheet, write_sheet
+    from brightfield.monitor.drift.pictures import CELL, Row, row_of, sheet, write_sheet
 
     Image.fromarray(np.full((50, 100, 3), 200, np.uint8)).save(tmp_path / "a.png")
-    found = read_pictures([tmp_path / "a.png", tmp_path / "gone.png", None], 8)
-    assert len(found) == 1
-    write_sheet(tmp_path / "out" / "sheet.png", sheet([("part 7: darker", found), ("before", found * 4)]))
+    parts = [("part 5", tmp_path / "gone.png"), ("part 6", tmp_path / "a.png"), ("part 7", None)]
+    found = row_of("part 7: darker", parts, 8)
+    assert found.names == ["part 6"]
+    before = Row("before", [*found.pictures] * 4)
+    write_sheet(tmp_path / "out" / "sheet.png", sheet([found, before]))
     with Image.open(tmp_path / "out" / "sheet.png") as image:
         assert image.width > 4 * CELL
         pixels = np.asarray(image)

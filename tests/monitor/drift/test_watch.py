@@ -10,7 +10,7 @@ from brightfield.errors import ConfigError
 from brightfield.monitor.drift import limits as limits_module
 from brightfield.monitor.drift.alarms import DRIFT, VERDICTS
 from brightfield.monitor.drift.reference import Seen
-from brightfield.monitor.drift.watch import SOON, Plan, Watch, plan
+from brightfield.monitor.drift.watch import LOTS_FOR_LESS, SOON, Plan, Watch, plan
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -128,6 +128,14 @@ def test_a_change_that_stays_is_one_alarm_and_one_that_comes_back_another(planne
     assert second.since > first.until + SOON
 
 
+def test_a_change_of_another_kind_is_another_alarm(planned: Plan) -> None:
+    watch = watched(planned, (40, {}), (60, {"brightness": -0.2}), (60, {"sharpness": -0.12}))
+    found = [one for one in watch.alarms if one.kind == DRIFT]
+    assert [one.what for one in found] == ["darker", "blurrier"]
+    assert found[0].until <= 110
+    assert abs(found[1].since - 101) <= 3
+
+
 def test_begun_anew_the_same_change_is_another_alarm(planned: Plan) -> None:
     watch, line = watched(planned, (40, {}), (20, {"brightness": -0.2})), Line(8)
     count = len(watch.alarms)
@@ -149,14 +157,14 @@ def test_parts_without_a_measurement_count(planned: Plan) -> None:
 
 
 def test_lots_in_the_reference_widen_the_limits_until_the_line_shows_none() -> None:
-    alike = plan(reference(300, lot=20, alike=0.6), 1000)
+    alike = plan(reference(300, lot=40, alike=0.6), 1000)
     assert not alike.alike.independent
     watch = Watch(alike)
     wide = watch.limits.of_charts
     parts = Line(10).parts(60)
     for part in parts[:30]:
         watch.see(part, "")
-    assert 4 * alike.alike.length > 30  # a few lots of a line do not show that it has none
+    assert LOTS_FOR_LESS * alike.alike.length > 30  # a few lots of a line do not show that it has none
     assert watch.limits.of_charts[0] == wide[0]
     for part in parts[30:]:
         watch.see(part, "")

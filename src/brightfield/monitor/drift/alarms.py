@@ -70,6 +70,11 @@ class Alarm:
     parts: tuple[int, ...] = ()
     until: int = 0
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All that has changed."""
+        return (self.what, *self.also)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the alarm as `brightfield monitor --json` prints it."""
         return {

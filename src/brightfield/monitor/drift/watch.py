@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.errors import ConfigError
-from brightfield.monitor.drift.alarms import DRIFT, VERDICTS, Alarm, Recent, drift_alarm, verdicts_alarm
+from brightfield.monitor.drift.alarms import (
+    DRIFT,
+    LOOK,
+    VERDICTS,
+    Alarm,
+    Recent,
+    drift_alarm,
+    verdicts_alarm,
+)
 from brightfield.monitor.drift.charts import PRIOR_PARTS, Parts, State, start, step
 from brightfield.monitor.drift.limits import Limits, limits
 from brightfield.monitor.drift.neighbours import Alike, independent, likeness
@@ -50,7 +58,7 @@ SOON = 20
 LOTS_TOGETHER = 3
 """Stretches of the reference that are drawn together are so many lots long, as lots end anywhere in them."""
 
-LOTS_FOR_LESS = 4
+LOTS_FOR_LESS = 2
 """Neighbours are taken to be less alike than before only after so many lots, as fewer do not show it."""
 
 _OTHER_SHARE, _OTHER_LENGTH = 0.1, 1.5  # what makes likeness different enough for limits of its own
@@ -178,7 +186,7 @@ class Watch:
         """Keep an alarm and return it; None where it is an earlier one that goes on."""
         place = self._going_on[alarm.kind]
         earlier = None if place is None else self.alarms[place]
-        same = earlier is not None and (alarm.kind == DRIFT or alarm.what == earlier.what)
+        same = earlier is not None and _goes_on(earlier, alarm)
         if place is None or earlier is None or not same or alarm.since > earlier.until + SOON:
             self._going_on[alarm.kind] = len(self.alarms)
             self.alarms.append(alarm)
@@ -241,6 +249,13 @@ class Watch:
 
     def _limits(self, alike: Alike) -> Limits:
         return limits(self.plan.pool, GROUPS, self.plan.run_length, alike)
+
+
+def _goes_on(earlier: Alarm, alarm: Alarm) -> bool:
+    """Return whether an alarm may be an earlier one that goes on: of drift, both have a word in common."""
+    if alarm.kind != DRIFT or LOOK in (alarm.what, earlier.what):
+        return alarm.kind == DRIFT or alarm.what == earlier.what
+    return alarm.what in earlier.words or earlier.what in alarm.words
 
 
 def _spread(alike: Alike) -> float:

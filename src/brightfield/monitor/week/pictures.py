@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brightfield.explain.overlay import as_png, shrink
-from brightfield.monitor.drift.pictures import read_pictures
+from brightfield.monitor.drift.pictures import read_picture
 from brightfield.monitor.log.store import VerdictLog
 from brightfield.monitor.measurement import measured_in
 from brightfield.monitor.week.whole import Week
@@ -39,8 +39,8 @@ def pictures_of(log: VerdictLog, week: Week) -> Shown:
     bits = week.inspector.preprocessing.bits
     alarms = {}
     for one in week.alarms[-MOST:]:
-        paths = [log.picture_of(log.entry(number)) for number in one.entries]
-        alarms[one.alarm.at] = _small(read_pictures(paths, bits))
+        read = (read_picture(log.picture_of(log.entry(number)), bits) for number in one.entries)
+        alarms[one.alarm.at] = _small([picture for picture in read if picture is not None])
     measured = measured_in(week.inspector.reference)
     return Shown(alarms, () if measured is None else _small(list(measured.thumbnails.values())))
 
