@@ -10,15 +10,17 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import brightfield
 from brightfield.data.synthetic import make_parts
-from brightfield.errors import ConfigError
+from brightfield.errors import ConfigError, DataError
 from brightfield.evaluation.gate import Demands
+from brightfield.evaluation.predictions import Predictions
 from brightfield.inspector import Inspector
 from brightfield.pipeline.lineage import created, generation
-from brightfield.pipeline.retrain import Asked, Retrained, retrain
+from brightfield.pipeline.retrain import Asked, Retrained, on_swapped_labels, retrain
 
 
 def digest(path: Path) -> str:
@@ -166,3 +168,52 @@ def test_places_and_options_are_checked_first(folded_bundle: Path, new_parts: Pa
         retrain(folded_bundle, new_parts, tmp_path / "mine")
     with pytest.raises(ConfigError, match="--roi"):
         retrain(folded_bundle, new_parts, tmp_path / "new", Asked(changed={"roi": "mask.png"}))
+
+
+def _scored(n_good: int, n_defect: int, good: float, defect: float) -> Predictions:
+    n = n_good + n_defect
+    return Predictions(
+        images=tuple(f"{i}.png" for i in range(n)),
+        truth=("OK",) * n_good + ("pit",) * n_defect,
+        splits=("test",) * n,
+        decisions=("OK",) * n,
+        labels=("OK",) * n,
+        scores=np.concatenate((np.full(n_good, good), np.full(n_defect, defect))),
+        probabilities=None,
+        p_values=None,
+        thresholds=None,
+        class_probabilities=None,
+        classes=("OK", "pit"),
+        normal="OK",
+    )
+
+
+def test_swapped_labels_of_new_pictures_are_noticed() -> None:
+    swapped = _scored(12, 10, good=0.9, defect=0.1)
+    note = on_swapped_labels(swapped, swapped.images)
+    assert note is not None
+    assert note.startswith("the labels of the new pictures look swapped: on the 22 of them in the test")
+    assert "an AUROC of 0.000" in note
+    assert on_swapped_labels(swapped, swapped.images[:21]) is None  # 9 defective ones are too few
+    assert on_swapped_labels(swapped, ()) is None
+    for scores in ((0.1, 0.9), (0.5, 0.5)):
+        right = _scored(12, 10, *scores)
+        assert on_swapped_labels(right, right.images) is None
+
+
+def test_a_golden_set_of_unknown_classes_is_refused_before_the_training(
+    folded_bundle: Path, new_parts: Path, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    for station, picture in zip(("s1", "s2"), sorted((synthetic_parts / "OK").iterdir()), strict=False):
+        (tmp_path / "line" / station).mkdir(parents=True)
+        shutil.copy(picture, tmp_path / "line" / station)
+    stages: list[str] = []
+    with pytest.raises(DataError, match="its classes are s1, s2, and the inspector knows none of them"):
+        retrain(
+            folded_bundle,
+            new_parts,
+            tmp_path / "new",
+            Asked(golden=tmp_path / "line"),
+            progress=lambda stage, done, total: stages.append(stage),
+        )
+    assert stages == []

@@ -22,7 +22,7 @@ from brightfield.pipeline.successor import (
     successor_options,
     why_anew,
 )
-from brightfield.pipeline.successor_data import SuccessorData, share_out
+from brightfield.pipeline.successor_data import SuccessorData, check_golden, share_out
 from brightfield.progress import silent
 
 
@@ -108,6 +108,41 @@ def test_golden_parts_teach_nothing(base: Inspector, synthetic_parts: Path, tmp_
     assert ready.unlearned == 1
     assert "1 of them taught the inspector before" in ready.notes[0]
     assert len(ready.duplicates) == len(ready.seen) == len(ready.placed)
+
+
+def test_a_golden_set_of_everything_leaves_nothing(
+    base: Inspector, synthetic_parts: Path, tmp_path: Path
+) -> None:
+    data = load_parts(synthetic_parts, base)
+    parts = join_old_and_new(base, [], data)
+    with pytest.raises(DataError, match=f"golden set {data.name} took all 36 pictures"):
+        share_out(base, parts, data, successor_options(base, {}), tmp_path, silent)
+
+
+def _labelled(data: Dataset, *labels: str) -> Dataset:
+    """Return as many pictures as labels, with these."""
+    pairs = zip(data.samples, labels, strict=False)
+    return replace(data, name="line", samples=tuple(replace(s, label=label) for s, label in pairs))
+
+
+def test_classes_of_a_golden_set(
+    base: Inspector, synthetic_parts: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = load_parts(synthetic_parts, base)
+    with pytest.raises(DataError, match=r"its classes are s1, s2, .* one of OK, pit \(good parts are 'OK'\)"):
+        check_golden(base, data, _labelled(data, "s1", "s2"))
+    check_golden(base, data, _labelled(data, "pit"))
+    check_golden(base, _labelled(data, "dent"), _labelled(data, "dent"))  # the new pictures teach it
+    assert not caplog.records
+    check_golden(base, data, _labelled(data, "OK", "s1"))
+    assert "never shown s1: such images count as defects" in caplog.text
+    caplog.clear()
+    good_alone = replace(base, classes=("OK",))
+    good = _labelled(data, "OK")
+    check_golden(good_alone, good, _labelled(data, "OK", "pit"))
+    assert not caplog.records
+    check_golden(good_alone, good, _labelled(data, "s1"))  # it may be a defect type: it is said
+    assert "never shown s1" in caplog.text
 
 
 def _digest(path: Path) -> str:

@@ -37,13 +37,18 @@ RANKED = Check("auroc", 260, 0.99, 0.985, 0.005, -0.01, 0.009, None, None, 0.2, 
 def test_one_figure() -> None:
     gate = Gate((ESCAPES,), (), None)
     assert check_sentence(ESCAPES, gate) == (
-        "Escapes: 5.0% before, 15.0% now of 60 defective parts (7 more, 1 fewer); a rise of at least 4 "
-        "points and at most 18 points, each with 95% confidence (p = 0.018, McNemar): worse."
+        "Escapes: 5.0% before, 15.0% now of 60 defective parts (7 more, 1 fewer); the change lies between "
+        "+4 and +18 points (95% confidence each way; p = 0.018, McNemar): worse."
     )
     assert check_sentence(RANKED, gate) == (
-        "AUROC: 0.990 before, 0.985 now; a fall of at least -1 point and at most 0.9 points, each with 95% "
-        "confidence (p = 0.2, DeLong): no worse."
+        "AUROC: 0.990 before, 0.985 now; the change lies between 0.9 points lower and 1 point higher (95% "
+        "confidence each way; p = 0.2, DeLong): no worse."
     )
+    better = replace(ESCAPES, low=-0.126, high=-0.036)
+    assert "between -12.6 and -3.6 points (95% confidence each way;" in check_sentence(better, gate)
+    fallen, risen = replace(RANKED, low=0.01, high=0.032), replace(RANKED, low=-0.032, high=-0.01)
+    assert "the change lies between 1 and 3.2 points lower (" in check_sentence(fallen, gate)
+    assert "the change lies between 1 and 3.2 points higher (" in check_sentence(risen, gate)
     assert check_sentence(Check("escape_rate", 0), gate) == (
         "Escapes: not tested, as there are no defective parts."
     )
@@ -58,7 +63,7 @@ def test_accepted_refused_and_why() -> None:
     worse = Gate((ESCAPES, OVERKILLS, RANKED), (), None, n=260, n_defect=60)
     assert verdict_sentence(worse).startswith("The successor is refused")
     assert reasons(worse) == [check_sentence(ESCAPES, worse)]
-    fine = Gate((OVERKILLS, RANKED), (), None)
+    fine = Gate((replace(OVERKILLS, after=0.04, rise=-0.01, low=-0.03), RANKED), (), None)
     assert verdict_sentence(fine) == "The successor is accepted: nothing shows that it is worse."
     assert reasons(fine) == []
     strict = replace(fine, demands=Demands(strict=True))
@@ -67,6 +72,27 @@ def test_accepted_refused_and_why() -> None:
     shown = Gate((replace(OVERKILLS, outcome=SHOWN), RANKED), (), None)
     assert verdict_sentence(shown) == (
         "The successor is accepted: it is shown to be no worse by more than 1 point."
+    )
+
+
+def test_a_rise_that_is_accepted_is_named_first() -> None:
+    some = replace(
+        ESCAPES, n=33, before=9 / 33, after=11 / 33, rise=2 / 33, low=-0.06, high=0.2, worse=3, better=1
+    )
+    some = replace(some, p_value=0.3, outcome=OPEN)
+    fewer = replace(OVERKILLS, rise=-0.01)
+    said = "The successor is accepted: escapes rose from 27.3% to 33.3% of 33 defective parts, which may be"
+    assert verdict_sentence(Gate((some, fewer, RANKED), (), None)) == f"{said} chance."
+    real = replace(OVERKILLS, before=0.01, after=0.02, rise=0.01, low=0.002)
+    assert verdict_sentence(Gate((some, real, RANKED), (), None)) == (
+        f"{said} chance; overkills rose from 1.0% to 2.0% of 200 good parts, which is not shown to be more "
+        "than the margin of 1 point."
+    )
+    small = replace(real, outcome=SHOWN)
+    assert verdict_sentence(Gate((fewer, small), (), None)).endswith("within the margin of 1 point.")
+    paid = replace(real, outcome=PAID)
+    assert verdict_sentence(Gate((fewer, paid), (), None)).endswith(
+        "rose from 1.0% to 2.0% of 200 good parts, which fewer escapes pay for."
     )
 
 
@@ -102,6 +128,11 @@ def test_the_golden_set() -> None:
     assert sentences(whole) == [
         "Golden set: of 30 pictures all 27 that were decided rightly still are, 1 that was wrong is right "
         "now, 2 are wrong as before."
+    ]
+    useless = Gate((), (), Golden(3, (), ("a.png",), ("b.png", "c.png")))
+    assert sentences(useless) == [
+        "Golden set: of 3 pictures none was decided rightly before, 1 that was wrong is right now, 2 are "
+        "wrong as before."
     ]
     assert "by the golden set alone" in verdict_sentence(whole)
 

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from brightfield.bundle import check_replaceable, read_bundle
 from brightfield.data.dataset import Dataset
-from brightfield.evaluation.gate import Demands, Gate, Pair, compare_successor
+from brightfield.evaluation.gate import FEWEST_TO_RANK, Demands, Gate, Pair, compare_successor
+from brightfield.evaluation.metrics import auroc
+from brightfield.evaluation.predictions import Predictions
 from brightfield.evaluation.run import Evaluation
 from brightfield.evaluation.side_by_side import evaluate_beside, judge_both
 from brightfield.inspector import Inspector
 from brightfield.pipeline.lineage import gate_in_short, step_of, with_step
 from brightfield.pipeline.old_and_new import find_old, join_old_and_new, load_parts, said_of
 from brightfield.pipeline.successor import Made, Making, make_successor, note_on_method, successor_options
-from brightfield.pipeline.successor_data import SuccessorData, share_out
+from brightfield.pipeline.successor_data import SuccessorData, load_golden, share_out
 from brightfield.progress import Progress, silent, with_prefix
 
 OLD, NEW = "old", "new"
 """Where a test picture comes from: the inspector before was tested on it, or it is a new one."""
+
+SWAPPED = 0.3
+"""Below this AUROC labels look swapped: a new look of the parts makes the scores useless, not reversed."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def retrain(
     base = Inspector.load(bundle)
     options = successor_options(base, asked.changed)  # a wrong one is an error before anything is read
     new = load_parts(data, base)
-    golden = None if asked.golden is None else load_parts(asked.golden, base)
+    golden = load_golden(asked.golden, base, new)
     parts = join_old_and_new(base, find_old(base, Path(bundle), new, asked.old), new)
     with tempfile.TemporaryDirectory(suffix="-brightfield") as folder:
         ready = share_out(base, parts, golden, options, Path(folder), tell)
@@ -138,7 +143,7 @@ def retrain(
         step=step,
         evaluation=tested.evaluation,
         bundle=written,
-        notes=(*said_of(parts), *ready.notes, *_further(making, tested)),
+        notes=(*said_of(parts), *ready.notes, *_further(making, tested, made.data)),
     )
 
 
@@ -176,7 +181,7 @@ def _by_origin(tested: _Tested, data: SuccessorData, demands: Demands) -> dict[s
     """Return the figures on old and on new test pictures, where there are both."""
     if tested.pair is None:
         return {}
-    fresh = {s.image for s, seen in zip(data.placed.samples, data.seen, strict=True) if seen is None}
+    fresh = _fresh(data)
     images = set(tested.pair[0].images)
     origins = {OLD: images - fresh, NEW: images & fresh}
     if not all(origins.values()):
@@ -187,7 +192,37 @@ def _by_origin(tested: _Tested, data: SuccessorData, demands: Demands) -> dict[s
     }
 
 
-def _further(making: Making, tested: _Tested) -> list[str]:
+def _fresh(data: SuccessorData) -> set[str]:
+    """Return the names of the pictures that the inspector before did not know."""
+    return {s.image for s, seen in zip(data.placed.samples, data.seen, strict=True) if seen is None}
+
+
+def _further(making: Making, tested: _Tested, data: SuccessorData) -> list[str]:
     note = note_on_method(making)
     of_test = [] if tested.evaluation is None else list(tested.evaluation.notes)
-    return [*([] if note is None else [note]), *of_test]
+    swapped = None if tested.pair is None else on_swapped_labels(tested.pair[0], _fresh(data))
+    return [said for said in (note, swapped, *of_test) if said is not None]
+
+
+def on_swapped_labels(before: Predictions, fresh: Collection[str]) -> str | None:
+    """Return a note where the inspector before ranks new test pictures against their labels, else None.
+
+    Args:
+        before: Its predictions on the test pictures.
+        fresh: The names of the new pictures.
+    """
+    images = set(before.images) & set(fresh)
+    if before.normal is None or not images:
+        return None
+    new = before.only(images)
+    defect = new.is_defect
+    if min(int(defect.sum()), int((~defect).sum())) < FEWEST_TO_RANK:
+        return None
+    ranked = auroc(defect, new.scores)
+    if ranked is None or ranked >= SWAPPED:
+        return None
+    return (
+        f"the labels of the new pictures look swapped: on the {len(new):,} of them in the test the inspector "
+        f"before has an AUROC of {ranked:.3f}, where chance has 0.5 and right labels more; look whether good "
+        f"parts are in the folder {before.normal!r} and defective ones in the others"
+    )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from brightfield.data.dataset import Dataset
+from brightfield.data.dataset import Dataset, order_classes
 from brightfield.data.split import clusters_of
 from brightfield.errors import DataError
 from brightfield.evaluation.run import digests
 from brightfield.inspector import Inspector
 from brightfield.options import TrainOptions
-from brightfield.pipeline.old_and_new import OldAndNew
+from brightfield.pipeline.old_and_new import OldAndNew, load_parts
 from brightfield.pipeline.placing import place_new, shares_of
 from brightfield.pipeline.preflight import near_duplicates
 from brightfield.progress import Progress
+
+log = logging.getLogger(__name__)
 
 _NAMED = 3
 
@@ -40,6 +43,52 @@ class SuccessorData:
     duplicates: tuple[int, ...]
     unlearned: int = 0
     notes: tuple[str, ...] = ()
+
+
+def load_golden(given: str | Path | None, base: Inspector, new: Dataset) -> Dataset | None:
+    """Return the golden set, checked before the training; None without one.
+
+    Raises:
+        DataError: If it cannot be read, or is of classes that the inspectors do not know.
+    """
+    if given is None:
+        return None
+    golden = load_parts(given, base)
+    check_golden(base, new, golden)
+    return golden
+
+
+def check_golden(base: Inspector, new: Dataset, golden: Dataset) -> None:
+    """Check before a training that a golden set is of classes that the inspectors know.
+
+    Classes that they do not know are named in a warning, unless an inspector that knows good parts alone is
+    given defects beside good parts.
+
+    Args:
+        base: The inspector before.
+        new: The new pictures, which may teach other defect types.
+        golden: The golden set.
+
+    Raises:
+        DataError: If defect types, or classes, are known, and none of the golden set's classes is.
+    """
+    found = {str(label) for label in golden.labels}
+    known = {*base.classes, *map(str, new.labels)}
+    unknown = ", ".join(sorted(found - known))
+    good_alone = known == {base.normal}
+    if not unknown or (good_alone and found & known):
+        return
+    if not found & known and not good_alone:
+        good = "" if base.normal is None else f" (good parts are {base.normal!r})"
+        raise DataError(
+            f"golden set {golden.name}: its classes are {unknown}, and the inspector knows none of them; "
+            f"expected at least one of {', '.join(order_classes(known, base.normal))}{good}: give it a "
+            "folder for each class, or a manifest with the labels"
+        )
+    meant = "are left out" if base.normal is None else f"count as defects (good parts are {base.normal!r})"
+    log.warning(
+        "golden set %s: the inspector was never shown %s: such images %s", golden.name, unknown, meant
+    )
 
 
 def share_out(
@@ -71,6 +120,11 @@ def share_out(
     duplicates = [int(g) for g in near_duplicates(every, folder, progress)]
     clusters = clusters_of(every, duplicates)
     kept = _not_golden(every, clusters, len(own))
+    if golden is not None and not kept:
+        raise DataError(
+            f"golden set {golden.name} took all {len(own):,} pictures: they are golden or show golden parts, "
+            "which never teach; expected a golden set of a few pictures apart from those of the training"
+        )
     given = own.subset(own.samples[i] for i in kept)
     seen = tuple(parts.seen[i] for i in kept)
     placed = place_new(given, seen, [clusters[i] for i in kept], shares_of(base, options), options.seed)

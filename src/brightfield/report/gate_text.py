@@ -43,7 +43,25 @@ def verdict_sentence(gate: Gate) -> str:
         return f"The successor is accepted: it is shown to be no worse by more than {margin}."
     if not rates:
         return "The successor is accepted by the golden set alone: there is no other picture to compare on."
+    risen = [_risen(check, margin) for check in rates if (check.rise or 0.0) > 0]
+    if risen:
+        return f"The successor is accepted: {'; '.join(risen)}."
     return "The successor is accepted: nothing shows that it is worse."
+
+
+def _risen(check: Check, margin: str) -> str:
+    """Return which rate has risen, by what, and why that does not speak against the successor."""
+    what, parts = _names(check)
+    rates = f"from {percent(check.before)} to {percent(check.after)} of {check.n:,} {parts}"
+    if check.outcome == PAID:
+        why = "which fewer escapes pay for"
+    elif (check.low or 0.0) <= 0:
+        why = "which may be chance"
+    elif check.outcome == SHOWN:
+        why = f"which is within the margin of {margin}"
+    else:
+        why = f"which is not shown to be more than the margin of {margin}"
+    return f"{what[0].lower()}{what[1:]} rose {rates}, {why}"
 
 
 def reasons(gate: Gate) -> list[str]:
@@ -97,15 +115,27 @@ def check_sentence(check: Check, gate: Gate) -> str:
         return f"{what}: not tested, {_why_untested(check, parts)}."
     confidence = percent_word(gate.demands.confidence)
     if check.name == RANKING:
-        change = f"{figure(check.before)} before, {figure(check.after)} now; a fall"
+        change = f"{figure(check.before)} before, {figure(check.after)} now"
+        bounds = _of_fall(check.low or 0.0, check.high or 0.0)
     else:
         counts = "" if check.worse is None else f" ({check.worse} more, {check.better} fewer)"
-        rates = f"{percent(check.before)} before, {percent(check.after)} now"
-        change = f"{rates} of {check.n:,} {parts}{counts}; a rise"
-    low, high = (points(value or 0.0) for value in (check.low, check.high))
-    bounds = f"of at least {low} and at most {high}, each with {confidence} confidence"
-    chance = f"p = {check.p_value:.2g}, {check.test}"
-    return f"{what}: {change} {bounds} ({chance}): {_OUTCOMES[check.outcome]}."
+        change = f"{percent(check.before)} before, {percent(check.after)} now of {check.n:,} {parts}{counts}"
+        bounds = f"{_signed(check.low)} and {_signed(check.high)} points"
+    chance = f"{confidence} confidence each way; p = {check.p_value:.2g}, {check.test}"
+    return f"{what}: {change}; the change lies between {bounds} ({chance}): {_OUTCOMES[check.outcome]}."
+
+
+def _signed(share: float | None) -> str:
+    value = round(100.0 * (share or 0.0), 1)
+    return f"{value:+g}" if value else "0"
+
+
+def _of_fall(low: float, high: float) -> str:
+    """Return the bounds of a fall, without a sign that would have to be read as fall or rise."""
+    if low >= 0 or high <= 0:
+        near, far = sorted((abs(low), abs(high)))
+        return f"{round(100 * near, 1):g} and {points(far)} {'lower' if low >= 0 else 'higher'}"
+    return f"{points(high)} lower and {points(-low)} higher"
 
 
 _OUTCOMES = {
@@ -161,7 +191,8 @@ def _replayed(golden: Golden) -> str:
     better = f", {n} that {_was(n)} wrong {_is(n)} right now" if n else ""
     wrong = f", {still_wrong} {_is(still_wrong)} wrong as before" if still_wrong else ""
     right = golden.n - len(golden.wrong) - len(golden.mended)
-    still = f"of {golden.n:,} pictures all {right:,} that were decided rightly still are"
+    kept = f"all {right:,} that were decided rightly still are"
+    still = f"of {golden.n:,} pictures {kept if right else 'none was decided rightly before'}"
     return f"Golden set: {still}{better}{wrong}."
 
 
