@@ -27,6 +27,7 @@ def test_doubtful_labels_are_printed_with_their_number(
     assert said.code == 0, said.err
     assert "about 25 of 36 are expected to be wrong" in said.out
     assert "OK/000.png" in said.out
+    assert "wrong: the estimated probability that the label is wrong, the highest first" in said.out
     assert "5 more; --json lists all" in said.out
     document = json.loads(brightfield("data", "check", synthetic_parts, "--labels", "--json").out)
     assert document["labels"]["expected"] == 24.6

@@ -43,6 +43,9 @@ def test_the_expected_number_is_how_many_are_wrong(noise: float, classes: int) -
     found = label_errors(p, labels)
     assert found.expected == pytest.approx(wrong.sum(), abs=0.1 * wrong.sum() + 1)
     assert len(found.proposed) == round(found.expected)
+    least_probable = np.argsort(p[np.arange(len(p)), labels], kind="stable")[: len(found.proposed)]
+    assert set(found.proposed) == set(least_probable)
+    assert (np.diff(found.wrong[found.proposed]) <= 0).all(), "the most probably wrong is first"
     if noise:
         assert wrong[found.proposed].mean() > 0.75
         assert found.wrong[found.proposed[0]] > 0.9

@@ -171,13 +171,14 @@ def _print_labels(labels: LabelReport) -> None:
     if not labels.doubts:
         console.print(f"labels: none of {labels.n} is expected to be wrong")
         return
-    table = Table("image", "label", "more probable", "wrong with", title_justify="left")
+    table = Table("image", "label", "more probable", "wrong", title_justify="left")
     table.title = (
         f"labels: about {labels.expected:.0f} of {labels.n} are expected to be wrong; look at these first"
     )
     for doubt in labels.doubts[:_DOUBTS_SHOWN]:
         table.add_row(escape(doubt.image), escape(doubt.label), escape(doubt.suggested), f"{doubt.wrong:.0%}")
     console.print(table)
+    console.print("wrong: the estimated probability that the label is wrong, the highest first")
     if (more := len(labels.doubts) - _DOUBTS_SHOWN) > 0:
         console.print(f"{more} more; --json lists all")
 

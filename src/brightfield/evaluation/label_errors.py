@@ -23,7 +23,8 @@ class LabelErrors:
         wrong: float64 (N,), the probability that each label is wrong, in [0, 1].
         suggested: int (N,), the class that is most probable if the label is wrong.
         expected: How many labels are wrong, as far as that can be known: the sum of `wrong`.
-        proposed: int (M,), the images to look at, the most doubtful first; as many as are expected.
+        proposed: int (M,), the images to look at, as many as are expected to be wrong, first those
+            whose labels are most probably wrong.
     """
 
     wrong: FloatArray
@@ -39,7 +40,7 @@ def label_errors(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> LabelEr
     The probabilities were calibrated on labels with these errors: they tell how an image would be labelled.
     By the inverse of the errors they become probabilities of the true class, and by Bayes' rule the
     probability that the label at hand is an error. The sum of these is the expected number; as many are
-    proposed, in the order of the probability of their label.
+    proposed: those whose labels are least probable, sorted by the probability that they are wrong.
 
     So an image that is hard to tell does not count as an error: a label is only doubtful where the label of
     another image like it would be another.
@@ -61,9 +62,10 @@ def label_errors(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> LabelEr
     wrong = 1.0 - posterior[rows, y]
     others = posterior.copy()
     others[rows, y] = -1.0
-    order = np.argsort(p[rows, y], kind="stable")
     expected = float(wrong.sum())
-    return LabelErrors(wrong, others.argmax(axis=1), expected, order[: round(expected)])
+    proposed = np.argsort(p[rows, y], kind="stable")[: round(expected)]
+    proposed = proposed[np.argsort(-wrong[proposed], kind="stable")]
+    return LabelErrors(wrong, others.argmax(axis=1), expected, proposed)
 
 
 def transition(probabilities: FloatArray, labels: IntArray) -> FloatArray:

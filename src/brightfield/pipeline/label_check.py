@@ -36,7 +36,7 @@ class LabelReport:
     Attributes:
         n: The number of images.
         expected: How many labels are wrong, as far as that can be known.
-        doubts: The labels to look at, the most doubtful first; as many as are expected to be wrong.
+        doubts: The labels to look at, the most probably wrong first; as many as are expected to be wrong.
     """
 
     n: int
