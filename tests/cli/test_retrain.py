@@ -79,8 +79,13 @@ def test_refused(
         f"- Golden set: 1 of 1 pictures that were decided rightly is now wrong: pit/{rejected[0].name}"
         in (said.out.replace(", and none may be", ""))
     )
-    assert "refused: the successor is worse" in said.err
+    assert "refused: the inspector before is as it was; this successor is not kept" in said.err
+    assert "--keep-refused BUNDLE keeps a refused one" in said.err
     assert not (tmp_path / "new").exists()
+    keep = ("--keep-refused", tmp_path / "refused", "--quiet")
+    kept = brightfield(*words, "--golden", tmp_path / "golden", *keep)
+    assert (kept.code, (tmp_path / "refused").exists()) == (2, True)
+    assert f"this successor is kept in {tmp_path / 'refused'}" in kept.err
 
 
 def test_a_shadow_that_fails_changes_nothing_of_the_gate(

@@ -159,6 +159,17 @@ def test_images_outside_class_folders_are_told_of(tmp_path: Path, caplog: pytest
     assert "nothing" in caplog.text
 
 
+def test_good_parts_without_a_class_folder_are_an_error_with_its_mend(tmp_path: Path) -> None:
+    for folder in ("good_parts", "shots"):
+        picture(tmp_path / folder / "a.png")
+    with pytest.raises(
+        DataError, match=f"give the folder around it, {tmp_path}: good_parts then is the class"
+    ):
+        load(tmp_path / "good_parts")
+    with pytest.raises(DataError, match=f"move them into a folder {tmp_path / 'shots' / 'OK'}, and give"):
+        load(tmp_path / "shots")
+
+
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is empty; expected a folder for each class"):
         load(tmp_path)

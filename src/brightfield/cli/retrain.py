@@ -137,8 +137,14 @@ def run(args: argparse.Namespace) -> int:
         _print(done, found, args)
     if done.accepted:
         return 0
-    say("refused", "the successor is worse; the inspector before is as it was", "bold red")
+    say("refused", f"the inspector before is as it was; {_kept(args.keep_refused)}", "bold red")
     return REFUSED
+
+
+def _kept(place: Path | None) -> str:
+    if place is None:
+        return "this successor is not kept (--keep-refused BUNDLE keeps a refused one)"
+    return f"this successor is kept in {place}"
 
 
 def _check(args: argparse.Namespace) -> None:

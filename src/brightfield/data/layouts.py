@@ -172,10 +172,21 @@ def _nothing_found(root: Path) -> str:
         some = ", ".join(loose[:3])
         return (
             f"{root} holds {len(loose)} images ({some}, ...) but no class folders; {expected}, or a COCO or "
-            "labelme file that is of them"
+            f"labelme file that is of them. {_if_all_are_good(root)}"
         )
     if not any(root.iterdir()):
         return f"{root} is empty; {expected}"
     suffixes = sorted({f.suffix.lower() or "no suffix" for f in root.rglob("*") if f.is_file()})[:5]
     found = f"; found only files ending in {', '.join(suffixes)}" if suffixes else ""
     return f"no images in {root}{found}; {expected}, holding {', '.join(sorted(IMAGE_SUFFIXES))} files"
+
+
+def _if_all_are_good(root: Path) -> str:
+    """Return how to give a folder of loose images as good parts."""
+    place = root.resolve()
+    if sounds_normal(place.name):
+        return (
+            f"If all are good parts, give the folder around it, {place.parent}: {place.name} then is the "
+            "class of good parts, and other folders of images there are defect types"
+        )
+    return f"If all are good parts, move them into a folder {root / 'OK'}, and give {root}"
