@@ -144,3 +144,31 @@ def test_fingers_judge_on_a_tablet(tmp_path: Path) -> None:
         wide = "[...document.querySelectorAll('.main button')].map(b => b.getBoundingClientRect().height)"
         assert min(browser.run(wide)) >= 48, "large enough for a finger"
         assert browser.run("document.documentElement.scrollWidth") <= 820
+
+
+@needs_browser
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [30, 120, 500])
+@pytest.mark.parametrize("size", [(1280, 800), (500, 800)])
+def test_pages_of_any_length_fit_the_window(tmp_path: Path, n: int, size: tuple[int, int]) -> None:
+    cards = [Card(f"item{i}", picture(i, i % 2 == 0)) for i in range(n)]
+    page = tmp_path / "review.html"
+    page.write_text(render("page7", cards, normal="OK", types=["pit"]), encoding="utf-8")
+    with Browser(tmp_path, width=size[0], height=size[1]) as browser:
+        begin(browser, page)
+        browser.press("1", "2", "0")
+        outside = (
+            "[...document.querySelectorAll('#work button, #steps, #steps *, #stage, #picture')].filter(e => {"
+            "const b = e.getBoundingClientRect(); return b.width > 0 && (b.left < 0 || b.right > innerWidth"
+            " || b.top < 0 || b.bottom > innerHeight); }).length"
+        )
+        assert browser.run("[innerWidth, innerHeight]") == list(size)
+        assert browser.run(outside) == 0
+        assert browser.run("document.getElementById('save').getBoundingClientRect().width") > 30
+        steps = browser.run("document.getElementById('steps').getBoundingClientRect().toJSON()")
+        # a click in the middle of the strip opens the picture in the middle
+        x, y = steps["left"] + steps["width"] * (n // 2 + 0.5) / n, steps["top"] + steps["height"] / 2
+        for kind in ("mousePressed", "mouseReleased"):
+            browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        assert browser.run("state.at") == pytest.approx(n // 2, abs=2)  # a pixel is up to two pictures wide
+        assert looks_of(browser) == ["OK", "pit", None]
