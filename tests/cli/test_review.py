@@ -77,6 +77,9 @@ def test_without_known_pieces_it_says_so(
         (["--next", "5", "-o", "x", "--shares", "known=1"], "would be drawn at random"),
         (["--next", "0", "-o", "x"], "a page of 0 pictures"),
         (["--import", "x", "--since", "2026-01-01"], "--since belongs to --next N and --bound"),
+        (["--withdraw", "4711"], "there is no page '4711'"),
+        (["--withdraw", "4711", "--since", "2026-01-01"], "--since belongs to --next N and --bound"),
+        (["--next", "3000", "-o", "x"], "expected 500 at most"),
         (["--bound", "--since", "Monday"], "'Monday' is no time"),
         (["--next", "5", "-o", "x", "--since", "2099-01-01"], "from 2099-01-01 on; the last one is of"),
         (["--bound", "--confidence", "95"], "confidence is 95"),
@@ -102,3 +105,17 @@ def test_a_log_that_is_not_there_is_not_made(brightfield: Brightfield, tmp_path:
     assert said.code == 2
     assert "does not exist" in said.err
     assert not (tmp_path / "no.db").exists()
+
+
+def test_a_page_that_will_not_come_back_is_withdrawn(
+    brightfield: Brightfield, tmp_path: Path, line: tuple[VerdictLog, dict[int, str]]
+) -> None:
+    words = ("review", tmp_path / "line.db", "--next", 60, "-o", tmp_path / "pages", "--shares", "passed=1")
+    first = brightfield(*words, "--json").document
+    said = brightfield("review", tmp_path / "line.db", "--withdraw", first["file"])
+    assert (
+        said.out == f"page {first['page']} is withdrawn: 60 pictures that nobody judged may be drawn again\n"
+    )
+    again = brightfield("review", tmp_path / "line.db", "--withdraw", first["page"], "--json")
+    assert again.document == {"page": first["page"], "left": 60}
+    assert brightfield(*words, "--json").document["pictures"] == {"passed": 60}

@@ -57,6 +57,12 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     what.add_argument(
         "--bound", action="store_true", help="print what the looks so far prove; valid however often one asks"
     )
+    what.add_argument(
+        "--withdraw",
+        metavar="PAGE",
+        help="wait no longer for a page that will not come back, by its id or file: its pictures that nobody "
+        "judged may be drawn again at once, instead of after seven days",
+    )
     parser.add_argument(
         "--bundle",
         metavar="BUNDLE",
@@ -122,6 +128,8 @@ def run(args: argparse.Namespace) -> int:
     with VerdictLog(args.log, create=False) as verdicts:
         if args.files is not None:
             return _take_in(verdicts, args)
+        if args.withdraw is not None:
+            return _withdraw(verdicts, args)
         if args.bound:
             return _bound(verdicts, inspector, args)
         return _next(verdicts, inspector, args)
@@ -136,8 +144,8 @@ def _check(args: argparse.Namespace) -> None:
     wrong = [name for name, value in given.items() if value is not None]
     if args.next is None and wrong:
         raise ConfigError(f"{wrong[0]} belongs to --next N")
-    if args.files is not None and args.since is not None:
-        raise ConfigError("--since belongs to --next N and --bound; a page's file is taken in whole")
+    if args.since is not None and args.next is None and not args.bound:
+        raise ConfigError("--since belongs to --next N and --bound; a page is taken in or withdrawn whole")
     if not args.bound and args.promise is not None:
         raise ConfigError("--promise belongs to --bound")
     if args.output is not None:
@@ -154,13 +162,13 @@ def _inspector(args: argparse.Namespace) -> Inspector | None:
 
 
 def _next(verdicts: VerdictLog, inspector: Inspector | None, args: argparse.Namespace) -> int:
-    from brightfield.data.load import load
+    from brightfield.monitor.review.known import load_known
     from brightfield.monitor.review.make import Asked, make_page
     from brightfield.monitor.review.shares import SHARES, parse_shares
 
     known = None
     if args.seeded is not None:
-        known = load(args.seeded, normal=None if inspector is None else inspector.normal)
+        known = load_known(args.seeded, None if inspector is None else inspector.normal)
     shares = SHARES if args.shares is None else parse_shares(args.shares)
     asked = Asked(args.next, shares, known, tuple(args.entries), inspector, since=args.since)
     with show_progress(args.quiet) as progress:
@@ -192,6 +200,19 @@ def _take_in(verdicts: VerdictLog, args: argparse.Namespace) -> int:
     for file, one in zip(args.files, taken, strict=True):
         left = f", {one.left} pictures of the page are left" if one.left else ""
         stdout().print(f"{file}: {one.looks} looks by {one.by}, {one.new} new{left}", markup=False)
+    return 0
+
+
+def _withdraw(verdicts: VerdictLog, args: argparse.Namespace) -> int:
+    from brightfield.monitor.review.pages import withdraw
+
+    page = Path(args.withdraw).stem.removeprefix("review-")
+    left = withdraw(verdicts.database, page)
+    if args.json:
+        print(json.dumps({"page": page, "left": left}))
+    else:
+        pictures = "1 picture" if left == 1 else f"{left} pictures"
+        stdout().print(f"page {page} is withdrawn: {pictures} that nobody judged may be drawn again")
     return 0
 
 

@@ -136,7 +136,9 @@ def find_normal(classes: Sequence[str], named: str | None = None) -> str | None:
     candidates = exact or [c for c in classes if sounds_normal(c)]
     if len(candidates) > 1:
         listed = ", ".join(candidates)
-        raise DataError(f"several classes could be the good one: {listed}; name it with --normal")
+        raise DataError(
+            f"several classes could be the good one: {listed}; name it with --normal, or rename the others"
+        )
     return candidates[0] if candidates else None
 
 

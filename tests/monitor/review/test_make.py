@@ -9,7 +9,7 @@ import pytest
 from judged_log import INSPECTOR, data_of, judged_log, known_pieces, looked_at, picture, verdict
 
 from brightfield.data.load import load
-from brightfield.errors import ConfigError, DataError
+from brightfield.errors import ConfigError, DataError, InputError
 from brightfield.monitor.audit.of_log import audit_log
 from brightfield.monitor.audit.over_time import proven_over_time
 from brightfield.monitor.log.keep import Keep
@@ -18,7 +18,7 @@ from brightfield.monitor.log.store import VerdictLog
 from brightfield.monitor.review.cases import find_cases
 from brightfield.monitor.review.choose import Choice, choose
 from brightfield.monitor.review.make import Asked, make_page
-from brightfield.monitor.review.pages import add_page, find_shown
+from brightfield.monitor.review.pages import add_page, find_shown, withdraw
 from brightfield.monitor.review.records import RANDOM, Item, Pool
 from brightfield.monitor.review.shares import parse_shares
 from brightfield.monitor.review.take_in import take_in
@@ -298,14 +298,96 @@ def test_nothing_is_said_of_parts_that_were_not_asked_for(tmp_path: Path) -> Non
     assert not any("passed" in note for note in page.notes)
 
 
-def test_known_pieces_must_call_good_parts_as_the_log_does(tmp_path: Path) -> None:
+def test_known_good_pieces_count_as_the_lines_class_whatever_their_folder_is_called(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path)
+    folder = known_pieces(tmp_path / "known", good=2, defective=2)
+    (folder / "OK").rename(folder / "good")
+    shares = parse_shares("passed=0.5 known=0.5")
+    page = make_page(log, tmp_path, Asked(8, shares, load(folder), seed=1))
+    assert (data_of(page.path)["normal"], data_of(page.path)["types"]) == ("OK", ["pit"])
+    truths = Counter(one.item.truth for one in find_shown(log.database, page.id) if one.item.piece)
+    assert truths == {"OK": 2, "pit": 2}
+    take_in(log, looked_at(log, page.path, truth))
+    known = audit_log(log).evidence.known
+    assert (known.good, known.alarmed, known.defective, known.missed) == (2, 0, 2, 0)
+
+
+def test_known_pieces_of_which_none_is_good_are_refused(tmp_path: Path) -> None:
     log, _ = judged_log(tmp_path)
     folder = known_pieces(tmp_path / "known")
-    (folder / "OK").rename(folder / "good")
-    with pytest.raises(ConfigError, match="'good' among the known pieces and 'OK' in the log"):
+    (folder / "OK").rename(folder / "scratch")
+    with pytest.raises(ConfigError, match="no class of known counts as good .pit, scratch.*'OK'"):
         make_page(log, tmp_path, Asked(5, known=load(folder)))
+
+
+@pytest.mark.parametrize(
+    ("label", "folders", "types"),
+    [
+        ("Defect", ["crack"], ["Defect"]),
+        ("Defect", ["crack", "Defect"], ["Defect", "crack"]),
+        ("Defect", ["crack", "dent"], ["crack", "dent"]),
+        ("pit", ["crack"], ["crack", "pit"]),
+        ("defect", ["crack"], ["defect"]),
+        ("defect", [], ["defect"]),
+    ],
+)
+def test_types_to_choose_from(tmp_path: Path, label: str, folders: list[str], types: list[str]) -> None:
+    log, _ = judged_log(tmp_path)
+    log.database.write(
+        lambda c: c.exec_driver_sql(f"UPDATE entries SET label = '{label}' WHERE label = 'pit'")
+    )
+    for name in ("good", *folders):
+        (tmp_path / "known" / name).mkdir(parents=True)
+        (tmp_path / "known" / name / "0.png").write_bytes(picture(1000 + len(name), name != "good"))
+    known = load(tmp_path / "known") if folders else None
+    page = make_page(log, tmp_path, Asked(5, known=known, seed=1))
+    assert data_of(page.path)["types"] == types
+    assert data_of(page.path)["ask"] == (len(types) > 1)
+
+
+def test_a_withdrawn_page_is_not_waited_for_and_counts_if_it_comes_back(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path, passed=8, rejected=1, escapes=0)
+    shares = parse_shares("passed=1")
+    lost = make_page(log, tmp_path, Asked(8, shares, seed=1))
+    assert withdraw(log.database, lost.id) == 8
+    assert withdraw(log.database, lost.id) == 8
+    assert [event.text for event in log.events("withdrawn")] == [
+        f"page {lost.id} with 8 pictures that nobody judged"
+    ]
+    page = make_page(log, tmp_path, Asked(4, shares, seed=3))
+    assert page.counts == {"passed": 4}
+    assert {s.probability for s in log.sampling(draw=page.id)} == {4 / 8}
+    assert sum(case.waiting for case in find_cases(log.database)) == 4
+    take_in(log, looked_at(log, page.path, truth))
+    assert withdraw(log.database, page.id) == 0
+    assert audit_log(log).evidence.passed.n == 4, "what was judged stays"
+    take_in(log, looked_at(log, lost.path, truth, by="Bob", day=2))
+    assert audit_log(log).evidence.passed.n == 8, "what comes back late counts, and each part once"
+    with pytest.raises(InputError, match="there is no page '4711'"):
+        withdraw(log.database, "4711")
+
+
+def test_a_withdrawn_page_leaves_all_parts_equally_likely_to_be_drawn(tmp_path: Path) -> None:
+    log, _ = judged_log(tmp_path, passed=20, rejected=1)
+    drawn: Counter[int] = Counter()
+    shares = parse_shares("passed=1")
+    for seed in range(100):
+        lost = make_page(log, tmp_path, Asked(10, shares, seed=seed))
+        withdraw(log.database, lost.id)
+        page = make_page(log, tmp_path, Asked(5, shares, seed=1000 + seed))
+        drawn.update(s.entry_id for s in log.sampling(draw=page.id))
+        withdraw(log.database, page.id)
+    expected = 100 * 5 / 20
+    chi2 = sum((drawn[e.id] - expected) ** 2 / expected for e in log.entries() if e.decision == "OK")
+    assert chi2 < 43.8, "the 99.9% quantile of 19 degrees of freedom"
 
 
 def test_a_page_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="a page of 0 pictures"):
         Asked(0)
+
+
+def test_a_page_that_would_use_up_the_draws_is_refused() -> None:
+    Asked(500)
+    with pytest.raises(ConfigError, match="a page of 501 pictures was asked for; expected 500 at most"):
+        Asked(501)

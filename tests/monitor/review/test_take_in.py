@@ -110,7 +110,7 @@ def test_a_look_with_a_wrong_value_is_said(tmp_path: Path) -> None:
 def test_what_is_no_json_is_said(tmp_path: Path) -> None:
     log, _ = judged_log(tmp_path)
     (tmp_path / "looks.json").write_text("{", encoding="utf-8")
-    with pytest.raises(InputError, match="no file that a review page saves"):
+    with pytest.raises(InputError, match=r"no file that a review page saves; expected [^:]*downloads$"):
         take_in(log, tmp_path / "looks.json")
     with pytest.raises(InputError, match="cannot be read"):
         take_in(log, tmp_path / "missing.json")

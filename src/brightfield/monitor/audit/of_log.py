@@ -15,7 +15,7 @@ from brightfield.monitor.log.queries import moment
 from brightfield.monitor.log.records import Filter
 from brightfield.monitor.log.store import VerdictLog
 from brightfield.monitor.review.cases import Case, cases_of, find_cases
-from brightfield.monitor.review.meant import classes_of, entries_meant
+from brightfield.monitor.review.meant import entries_meant, normal_of
 from brightfield.verdict import Decision
 
 FEW_PIECES = 30
@@ -96,7 +96,7 @@ def audit_log(
         ConfigError: If the inspector takes no decisions, or the confidence or `since` cannot be used.
     """
     meant = entries_meant(log, inspector, since)
-    normal, _ = classes_of(log, meant, inspector, None)
+    normal = normal_of(log, meant, inspector, None)
     cases = cases_of(find_cases(log.database), meant)
     seen = [case.seen for case in cases if case.seen is not None]
     whole = _evidence(log, meant, seen, normal)

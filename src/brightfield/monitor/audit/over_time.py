@@ -12,7 +12,7 @@ from brightfield.monitor.audit.settled import Seen, evidence_of
 from brightfield.monitor.log.records import Filter
 from brightfield.monitor.log.store import VerdictLog
 from brightfield.monitor.review.cases import cases_of, find_cases
-from brightfield.monitor.review.meant import classes_of, entries_meant
+from brightfield.monitor.review.meant import entries_meant, normal_of
 from brightfield.verdict import Decision
 
 POINTS = 24
@@ -54,7 +54,7 @@ def proven_over_time(
         ConfigError: If the inspector takes no decisions.
     """
     meant = entries_meant(log, inspector)
-    normal, _ = classes_of(log, meant, inspector, None)
+    normal = normal_of(log, meant, inspector, None)
     seen = [case.seen for case in cases_of(find_cases(log.database), meant) if case.seen is not None]
     moments = sorted({opinion.at for one in seen for opinion in one.opinions})
     return tuple(

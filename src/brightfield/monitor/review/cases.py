@@ -14,7 +14,7 @@ from brightfield.monitor.log.database import Database
 from brightfield.monitor.log.judging import find_judgements, find_samples
 from brightfield.monitor.log.queries import moment
 from brightfield.monitor.log.records import Filter, Sampled
-from brightfield.monitor.review.pages import find_looks, find_shown
+from brightfield.monitor.review.pages import find_looks, find_shown, withdrawn_pages
 from brightfield.monitor.review.records import RANDOM, Pool, Said, Shown
 from brightfield.verdict import Decision
 
@@ -64,6 +64,7 @@ class _Found:
         rows: Where it was shown.
         said: What was said of each row that was looked at.
         lost: Pages from before this moment are not waited for.
+        withdrawn: Nor are these pages.
         elsewhere: How it was last drawn without a page; None where it was not.
         told: What was said of it without a page.
     """
@@ -71,12 +72,17 @@ class _Found:
     rows: Sequence[Shown]
     said: Mapping[int, Sequence[Said]]
     lost: str
+    withdrawn: Collection[str] = ()
     elsewhere: Sampled | None = None
     told: Sequence[Opinion] = ()
 
     @property
     def waiting(self) -> list[Shown]:
-        return [row for row in self.rows if row.id not in self.said and row.at > self.lost]
+        return [
+            row
+            for row in self.rows
+            if row.id not in self.said and row.at > self.lost and row.page not in self.withdrawn
+        ]
 
     @property
     def opinions(self) -> tuple[Opinion, ...]:
@@ -117,12 +123,13 @@ def find_cases(database: Database) -> list[Case]:
         rows_of.setdefault(("entry", number), [])
     facts = columns_of(database, (number for kind, number in rows_of if kind == "entry"), _FACTS)
     lost = (datetime.now(UTC) - timedelta(days=LOST_DAYS)).isoformat(timespec="microseconds")
+    withdrawn = withdrawn_pages(database)
     cases = []
     for (kind, number), rows in rows_of.items():
         if kind == "piece":
-            cases.append(_known_case(_Found(rows, said, lost)))
+            cases.append(_known_case(_Found(rows, said, lost, withdrawn)))
         else:
-            found = _Found(rows, said, lost, elsewhere.get(number), told.get(number, ()))
+            found = _Found(rows, said, lost, withdrawn, elsewhere.get(number), told.get(number, ()))
             cases.append(_entry_case(number, facts[number], found))
     return cases
 

@@ -17,7 +17,8 @@ from brightfield.monitor.log.records import Filter, Sampled
 from brightfield.monitor.log.store import VerdictLog
 from brightfield.monitor.review.cases import cases_of, find_cases
 from brightfield.monitor.review.choose import Choice, choose, in_random_order
-from brightfield.monitor.review.meant import classes_of, entries_meant
+from brightfield.monitor.review.known import with_good_called
+from brightfield.monitor.review.meant import entries_meant, normal_of, types_of
 from brightfield.monitor.review.page import Card, render
 from brightfield.monitor.review.pages import add_page
 from brightfield.monitor.review.pictures import heat_file, picture_file
@@ -25,6 +26,9 @@ from brightfield.monitor.review.records import RANDOM, Item, Pool
 from brightfield.monitor.review.shares import SHARES, check_shares
 from brightfield.progress import Progress, silent
 from brightfield.verdict import Decision
+
+MOST_PICTURES = 500
+"""The most pictures of a page: a larger one, as by a slip, would use up parts to draw until it counts as lost."""
 
 _ID_BYTES = 5
 
@@ -34,7 +38,7 @@ class Asked:
     """What a page should show.
 
     Attributes:
-        n: How many pictures, at least 1.
+        n: How many pictures, from 1 to `MOST_PICTURES`.
         shares: The share of each kind.
         known: Known pieces: a data set with good and defective ones; None for none.
         entries: Entries that are to be shown in any case.
@@ -54,6 +58,11 @@ class Asked:
     def __post_init__(self) -> None:
         if self.n < 1:
             raise ConfigError(f"a page of {self.n} pictures was asked for; expected 1 at least")
+        if self.n > MOST_PICTURES:
+            raise ConfigError(
+                f"a page of {self.n} pictures was asked for; expected {MOST_PICTURES} at most, as what is on a "
+                "page is not drawn again until it comes back: make several pages for several people"
+            )
         check_shares(self.shares)
 
 
@@ -85,12 +94,15 @@ def make_page(log: VerdictLog, folder: Path, asked: Asked, progress: Progress | 
 
     Raises:
         DataError: If there is no picture to show.
-        ConfigError: If the inspector takes no decisions, or `since` is no time.
+        ConfigError: If the inspector takes no decisions, no known piece is good, or `since` is no time.
         LogError: If the log cannot be read or written.
         WriteError: If the page cannot be written.
     """
     meant = entries_meant(log, asked.inspector, asked.since)
-    normal, types = classes_of(log, meant, asked.inspector, asked.known)
+    normal = normal_of(log, meant, asked.inspector, asked.known)
+    if asked.known is not None:
+        asked = replace(asked, known=with_good_called(asked.known, normal))
+    types = types_of(log, meant, normal, asked.inspector, asked.known)
     rng = np.random.default_rng(asked.seed)
     choice = Choice(log, meant, find_cases(log.database), normal, rng, asked.known)
     items = choose(choice, asked.n, asked.shares, asked.entries)

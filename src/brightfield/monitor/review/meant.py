@@ -15,6 +15,11 @@ from brightfield.verdict import UNTYPED, Decision
 NORMAL = "OK"
 """The class of good parts where neither inspector nor log names one."""
 
+_WITHOUT_TYPE = frozenset(
+    {"anomaly", "bad", "defect", "defective", "defects", "fail", "faulty", "ng", "nok", "not_ok", "reject"}
+)
+"""Names of classes, in lower case, that say of a part no more than that it is defective."""
+
 _DIGITS = 12
 
 
@@ -48,13 +53,11 @@ def entries_meant(log: VerdictLog, inspector: Inspector | None, since: str | Non
     return replace(meant, since=since)
 
 
-def classes_of(
-    log: VerdictLog, meant: Filter, inspector: Inspector | None, known: Dataset | None
-) -> tuple[str, list[str]]:
-    """Return the class of good parts, and the defect types that inspector, log and known pieces name.
+def normal_of(log: VerdictLog, meant: Filter, inspector: Inspector | None, known: Dataset | None) -> str:
+    """Return the class of good parts, as inspector, log or known pieces call it.
 
     Raises:
-        ConfigError: If the inspector takes no decisions, or known pieces have another class of good parts.
+        ConfigError: If the inspector takes no decisions.
     """
     labels = log.counts(("decision", "label"), meant)
     if all(decision is None for decision, _ in labels):
@@ -63,23 +66,26 @@ def classes_of(
             "inspector with a normal class"
         )
     normal = (None if inspector is None else inspector.normal) or called_good(labels)
-    if known is not None and known.normal is None:
-        raise ConfigError(
-            f"no class of {known.name} counts as good ({', '.join(known.classes)}); known pieces are good "
-            "and defective ones: call the folder of the good ones as the log does"
-        )
-    normal = normal or (None if known is None else known.normal) or NORMAL
-    if known is not None and known.normal != normal:
-        raise ConfigError(
-            f"the class of good parts is {known.normal!r} among the known pieces and {normal!r} in the log; "
-            "rename the folder"
-        )
-    found = {label for decision, label in labels if decision != Decision.OK and label is not None}
-    found |= set() if inspector is None else set(inspector.classes)
-    found |= set() if known is None else set(known.classes)
-    found |= {judged.truth for judged in log.judgements()}
-    types = sorted(found - {normal, UNTYPED})
-    return normal, types or [UNTYPED]
+    return normal or (None if known is None else known.normal) or NORMAL
+
+
+def types_of(
+    log: VerdictLog, meant: Filter, normal: str, inspector: Inspector | None, known: Dataset | None
+) -> list[str]:
+    """Return the defect types that inspector, log and known pieces name; at least one.
+
+    Where inspector and log tell no types apart, several types of known pieces are taken, and one alone is
+    not: it would stand for all defects.
+    """
+    labels = log.counts(("decision", "label"), meant)
+    own = {label for decision, label in labels if decision != Decision.OK and label is not None}
+    own |= set() if inspector is None else set(inspector.classes)
+    own |= {judged.truth for judged in log.judgements()}
+    own -= {normal, UNTYPED}
+    of_known = set() if known is None else set(known.classes) - {normal}
+    if not all(name.lower() in _WITHOUT_TYPE for name in own):
+        return sorted(own | of_known)
+    return sorted(of_known) if len(of_known) > 1 else sorted(own) or [UNTYPED]
 
 
 def called_good(labels: Mapping[tuple[str | None, ...], int]) -> str | None:

@@ -7,12 +7,16 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from brightfield.errors import InputError
 from brightfield.monitor.log.database import Database
-from brightfield.monitor.log.judging import in_pages, next_id
-from brightfield.monitor.log.records import now
+from brightfield.monitor.log.judging import add_event, find_events, in_pages, next_id
+from brightfield.monitor.log.records import Event, now
 from brightfield.monitor.log.rows import storable
 from brightfield.monitor.log.tables import looks, shown
 from brightfield.monitor.review.records import Item, Pool, Said, Shown
+
+WITHDRAWN = "withdrawn"
+"""The kind of the event that a page is not waited for any more."""
 
 
 def add_page(database: Database, page: str, items: Sequence[tuple[str, Item]]) -> list[Shown]:
@@ -41,6 +45,32 @@ def find_shown(database: Database, page: str | None = None) -> Iterator[Shown]:
     for row in in_pages(database, shown, wanted):
         values = {name: row[name] for name in ("entry_id", "piece", "truth", "first")}
         yield Shown(row["id"], row["page"], row["item"], Item(Pool(row["pool"]), **values), row["at"])
+
+
+def withdraw(database: Database, page: str) -> int:
+    """Wait no longer for a page, and return how many of its pictures nobody has looked at.
+
+    It is as if seven days had passed: they may be drawn again. What was looked at stays, and what comes back
+    late counts. Whether a part is free does not depend on what it looks like, as the whole page is withdrawn.
+
+    Raises:
+        InputError: If the log knows no such page.
+    """
+    on_page = {one.id for one in find_shown(database, page)}
+    if not on_page:
+        raise InputError(
+            f"there is no page {page!r} in this log; a page's id stands in its file's name, review-ID.html"
+        )
+    left = len(on_page - {said.shown_id for said in find_looks(database)})
+    if left and page not in withdrawn_pages(database):
+        text = f"page {page} with {left} pictures that nobody judged"
+        add_event(database, Event(WITHDRAWN, text, facts={"page": page}))
+    return left
+
+
+def withdrawn_pages(database: Database) -> set[str]:
+    """Return the pages that are not waited for."""
+    return {str(event.facts.get("page")) for event in find_events(database, WITHDRAWN, 0)}
 
 
 def add_looks(database: Database, said: Iterable[Said]) -> int:

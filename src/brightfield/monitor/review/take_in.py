@@ -20,6 +20,7 @@ SCHEMA = 1
 """The schema of the files that a page saves."""
 
 _MOST_CHARACTERS = 200
+_EXPECTED = "expected review-PAGE-NAME.json, which the page puts into the downloads"
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,9 @@ def _read(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise InputError(f"{file} is no file that a review page saves: {error}") from error
+        raise InputError(f"{file} is no file that a review page saves; {_EXPECTED}") from error
     if not isinstance(document, dict) or document.get("brightfield") != "review":
-        raise InputError(f"{file} is no file that a review page saves; expected review-PAGE-NAME.json")
+        raise InputError(f"{file} is no file that a review page saves; {_EXPECTED}")
     if document.get("schema") != SCHEMA:
         raise InputError(
             f"{file} has the schema {document.get('schema')!r}, and this version reads {SCHEMA}; make a new "
