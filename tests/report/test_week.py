@@ -6,10 +6,12 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from html_page import Page
 from week_line import DAYS, DECISIONS, OWN, at, inspector, line, looked, page
 
+from brightfield.monitor.audit.bounds import Bound
 from brightfield.monitor.drift.course import Course
 from brightfield.monitor.drift.events import ACTION, ALARM, Key, LogRecord
 from brightfield.monitor.drift.reference import reference_of
@@ -77,6 +79,28 @@ def test_the_page_says_the_numbers(full: Week) -> None:
         "L0 30 12 40.0% 6 20.0% 12 40.0%",
     ):
         assert said in text, said
+
+
+def test_while_nothing_is_proven_no_bound_of_100_percent_is_said(full: Week) -> None:
+    assert full.audit is not None
+    open_ = Bound(np.array(0.1), np.array(0.0), np.array(1.0))
+    audit = dataclasses.replace(full.audit, whole=dataclasses.replace(full.audit.whole, escape_rate=open_))
+    proven = tuple(dataclasses.replace(one, escape_rate=open_) for one in full.proven)
+    html = render_week(dataclasses.replace(full, audit=audit, proven=proven))
+    text = Page(html).prose
+    assert "Nothing is proven of escapes yet." in text
+    assert "At most 100" not in text
+    assert "Escape rate nothing proven yet" in text
+    assert "The bounds after each look so far" not in text, "no empty frame"
+    for note in full.audit.notes:
+        assert note[1:] in text
+
+
+@pytest.mark.parametrize("moments", [0, 1])
+def test_a_single_look_gives_no_chart_of_the_bound(full: Week, moments: int) -> None:
+    assert "The bounds after each look so far" in render_week(full)
+    once = dataclasses.replace(full, proven=full.proven[len(full.proven) - moments :])
+    assert "The bounds after each look so far" not in render_week(once)
 
 
 def test_sections_without_data_say_so(bare: Week) -> None:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from brightfield.disk.atomic import write_atomically
 from brightfield.explain.overlay import data_uri
 from brightfield.monitor.audit.bounds import Audit
+from brightfield.monitor.audit.of_log import nothing_proven
 from brightfield.monitor.drift.alarms import DRIFT
 from brightfield.monitor.log.records import Event
 from brightfield.monitor.week.pictures import Shown
@@ -227,10 +228,21 @@ def _audit(week: Week) -> dict[str, Any]:
         "how": how,
         "rates": [_rate(name, getattr(found.whole, key), words) for name, key, words in _RATES],
         "promises": [promise_sentence(one) for one in found.promises],
-        "chart": Markup(week_charts.proven(week.proven, found.promises)),
+        "chart": _proven_chart(week),
         "groups": groups,
         "notes": [note[:1].upper() + note[1:] + "." for note in found.notes],
     }
+
+
+def _proven_chart(week: Week) -> Markup | None:
+    """Return the chart of the bounds; None with a single look or page, or while they exclude nothing."""
+    numbers = {one.looks for one in week.proven if one.looks}
+    bounded = any(
+        float(one.escape_rate.low) > 0.0 or not nothing_proven(one.escape_rate) for one in week.proven
+    )
+    if week.audit is None or len(numbers) < 2 or not bounded:
+        return None
+    return Markup(week_charts.proven(week.proven, week.audit.promises))
 
 
 def _rate(name: str, bound: Any, words: str) -> dict[str, str]:
@@ -239,7 +251,7 @@ def _rate(name: str, bound: Any, words: str) -> dict[str, str]:
         return {"name": name, "value": "not measured", "sentence": "It is taken to be 0."}
     return {
         "name": name,
-        "value": f"at most {high}",
+        "value": "nothing proven yet" if nothing_proven(bound) else f"at most {high}",
         "sentence": f"At least {low} and at most {high} {words}; seen {value}.",
     }
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
+from brightfield.monitor.audit.of_log import nothing_proven
 from brightfield.monitor.audit.promise import Standing
 from brightfield.monitor.drift.alarms import DRIFT, VERDICTS
 from brightfield.monitor.week.whole import Answered, Week
@@ -80,6 +81,8 @@ def _escapes(week: Week) -> str:
     if week.audit is None:
         return ""
     rate = week.audit.whole.escape_rate
+    if nothing_proven(rate):
+        return "Nothing is proven of escapes yet."
     sure = percent_word(week.audit.whole.confidence)
     return f"At most {percent(float(rate.high))} of all defects escape, with a confidence of {sure}."
 

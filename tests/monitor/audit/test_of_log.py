@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from judged_log import judged_log, known_pieces, looked_at, verdict
 from brightfield.data.load import load
 from brightfield.errors import DataError
 from brightfield.monitor.audit.bounds import audit
-from brightfield.monitor.audit.of_log import audit_log
+from brightfield.monitor.audit.of_log import audit_log, nothing_proven
 from brightfield.monitor.audit.promise import Promise
 from brightfield.monitor.audit.tally import Evidence, Known, Looks
 from brightfield.monitor.log.records import Judged, Sampled
@@ -131,3 +132,39 @@ def test_a_second_look_on_a_page_settles_what_was_judged_without_one(tmp_path: P
     assert page.counts == {"rejected": 3, "again": 1}
     take_in(log, looked_at(log, page.path, truth, by="Bob"))
     assert audit_log(log).evidence.passed == Looks(1, 9, 0, {"pit": 1.0})
+
+
+def test_few_known_pieces_are_said_to_widen_the_bound(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path, passed=200, rejected=60, escapes=0, overkills=0)
+    known = load(known_pieces(tmp_path / "known", good=4, defective=4))
+    shares = parse_shares("passed=0.75 rejected=0.2 known=0.05")
+    page = make_page(log, tmp_path, Asked(160, shares, known, seed=1))
+    take_in(log, looked_at(log, page.path, truth))
+    found = audit_log(log)
+    evidence = found.evidence
+    assert (evidence.known.defective, evidence.known.good) == (4, 4)
+    enough = audit(replace(evidence, known=Known(defective=50, good=50))).escape_rate.high
+    assert found.whole.escape_rate.high > 1.25 * enough
+    (note,) = (note for note in found.notes if "pieces are few" in note)
+    assert note.startswith("4 known defective and 4 known good pieces are few, so people may be wrong in up")
+    assert note.endswith(f"judged as so far, it would be {float(enough):.1%}")
+
+
+def test_it_is_said_when_so_few_looks_prove_nothing(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path)
+    page = make_page(log, tmp_path, Asked(3, parse_shares("passed=0.7 rejected=0.3"), seed=1))
+    take_in(log, looked_at(log, page.path, truth))
+    found = audit_log(log)
+    assert nothing_proven(found.whole.escape_rate)
+    (note,) = (note for note in found.notes if "too few to prove anything" in note)
+    assert note.startswith("2 looks at parts that passed and 1 at parts that did not are too few")
+
+
+def test_enough_known_pieces_are_not_said_to_be_few(tmp_path: Path) -> None:
+    log, truth = judged_log(tmp_path, passed=200, rejected=60)
+    known = load(known_pieces(tmp_path / "known", good=50, defective=50))
+    page = make_page(
+        log, tmp_path, Asked(300, parse_shares("passed=0.5 rejected=0.2 known=0.3"), known, seed=1)
+    )
+    take_in(log, looked_at(log, page.path, truth))
+    assert not any("are few" in note or "too few" in note for note in audit_log(log).notes)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from brightfield.inspector import Inspector
-from brightfield.monitor.audit.bounds import Audit, audit, audits
+from brightfield.monitor.audit.bounds import Audit, Bound, audit, audits
 from brightfield.monitor.audit.promise import Promise, Standing, standing
 from brightfield.monitor.audit.settled import Kind, Seen, evidence_of
-from brightfield.monitor.audit.tally import Evidence
+from brightfield.monitor.audit.tally import Evidence, Known
 from brightfield.monitor.log.queries import moment
 from brightfield.monitor.log.records import Filter
 from brightfield.monitor.log.store import VerdictLog
@@ -20,6 +20,15 @@ from brightfield.verdict import Decision
 
 FEW_PIECES = 30
 """Below so many known pieces of a kind, showing them again is said to add little."""
+
+ENOUGH_PIECES = 50
+"""With so many known pieces of each kind, the bound is told beside one that few pieces widen."""
+
+_WIDENED = 1.25
+"""A bound so many times the one that `ENOUGH_PIECES` would give is said to be widened by few pieces."""
+
+_NOTHING = 0.99
+"""An upper bound from here on is said to prove nothing."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,7 @@ def audit_log(
         promises=tuple(standing(one, whole) for one in (*_own_promises(inspector), *promises)),
         notes=(
             *([] if since is None else [f"parts from {moment(since)} on count alone"]),
+            *_why_wide(whole, found),
             *_notes(whole, cases, normal, bool(found.raised)),
         ),
     )
@@ -155,7 +165,8 @@ def _notes(evidence: Evidence, cases: Sequence[Case], normal: str, raised: bool)
         notes.append("no part that passed was drawn at random and looked at: nothing is known of escapes")
     if not evidence.rejected.n:
         notes.append(
-            "no part that did not pass was drawn at random and looked at: nothing is known of overkill"
+            "no part that did not pass was drawn at random and looked at: nothing is known of overkill, nor "
+            "of how many defects there are, without which no bound on escapes is proven"
         )
     notes += _few_pieces(evidence, cases, normal)
     if raised:
@@ -173,8 +184,50 @@ def _notes(evidence: Evidence, cases: Sequence[Case], normal: str, raised: bool)
         notes.append(f"{parts} as what is worse; the next page shows what is undecided again")
     waiting = sum(case.waiting for case in cases)
     if waiting:
-        notes.append(f"{waiting} pictures are on pages whose files have not come back")
+        pictures = "1 picture is" if waiting == 1 else f"{waiting} pictures are"
+        notes.append(f"{pictures} on pages whose files have not come back")
     return notes
+
+
+def nothing_proven(rate: Bound) -> bool:
+    """Return whether the upper bound of a rate excludes next to nothing."""
+    return float(rate.high) >= _NOTHING
+
+
+def _why_wide(evidence: Evidence, found: Audit) -> list[str]:
+    """Say what makes the bound of the escape rate wide, where it is few known pieces, or few looks."""
+    known, high = evidence.known, float(found.escape_rate.high)
+    enough = float(audit(replace(evidence, known=_enough(known)), found.confidence).escape_rate.high)
+    few = min((n for n in (known.defective, known.good) if n), default=ENOUGH_PIECES) < ENOUGH_PIECES
+    if few and high > _WIDENED * enough:
+        kinds = (("defective", known.defective, found.missed), ("good", known.good, found.alarms))
+        shown = [(f"{n:g} known {kind}", f"{float(rate.high):.0%}") for kind, n, rate in kinds if n]
+        pieces, errors = (" and ".join(words) for words in zip(*shown, strict=True))
+        return [
+            f"{pieces} pieces are few, so people may be wrong in up to {errors} of such parts: that alone "
+            f"widens the bound of escapes to {high:.1%}; with {ENOUGH_PIECES} different ones of each kind, "
+            f"judged as so far, it would be {enough:.1%}"
+        ]
+    if nothing_proven(found.escape_rate) and evidence.looks:
+        return [
+            f"{evidence.passed.n:g} looks at parts that passed and {evidence.rejected.n:g} at parts that did "
+            "not are too few to prove anything of escapes: look at more of both"
+        ]
+    return []
+
+
+def _enough(known: Known) -> Known:
+    """Return the counts of at least `ENOUGH_PIECES` of each kind that was shown, judged as so far."""
+    defective = max(1.0, ENOUGH_PIECES / float(known.defective)) if known.defective else 1.0
+    good = max(1.0, ENOUGH_PIECES / float(known.good)) if known.good else 1.0
+    return Known(
+        defective=defective * known.defective,
+        missed=defective * known.missed,
+        good=good * known.good,
+        alarmed=good * known.alarmed,
+        confirmed=good * known.confirmed,
+        pending=good * known.pending,
+    )
 
 
 def _few_pieces(evidence: Evidence, cases: Sequence[Case], normal: str) -> list[str]:

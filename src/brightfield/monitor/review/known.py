@@ -11,7 +11,7 @@ from brightfield.errors import ConfigError, DataError
 
 
 def load_known(data: str | Path, normal: str | None) -> Dataset:
-    """Return known pieces, with the good class called as the line calls it, or found by the words in its name.
+    """Return known pieces, with the good class named as the line names it, or found by its words.
 
     Args:
         data: What `brightfield.data.load` takes.

@@ -28,7 +28,7 @@ from brightfield.progress import Progress, silent
 from brightfield.verdict import Decision
 
 MOST_PICTURES = 500
-"""The most pictures of a page: a larger one, as by a slip, would use up parts to draw until it counts as lost."""
+"""The most pictures of a page: a larger one would use up what can be drawn until it counts as lost."""
 
 _ID_BYTES = 5
 
@@ -60,8 +60,8 @@ class Asked:
             raise ConfigError(f"a page of {self.n} pictures was asked for; expected 1 at least")
         if self.n > MOST_PICTURES:
             raise ConfigError(
-                f"a page of {self.n} pictures was asked for; expected {MOST_PICTURES} at most, as what is on a "
-                "page is not drawn again until it comes back: make several pages for several people"
+                f"a page of {self.n} pictures was asked for; expected {MOST_PICTURES} at most, as what is "
+                "on a page is not drawn again until it comes back: make a page for each person"
             )
         check_shares(self.shares)
 
