@@ -110,6 +110,36 @@ def test_a_summary(brightfield: Run, line: Path) -> None:
     assert found["counts"]["decision"] == [{"decision": "DEFECT", "n": 3}, {"decision": "OK", "n": 12}]
 
 
+def test_a_day_from_its_beginning_to_its_end_is_no_wrong_range(brightfield: Run, line: Path) -> None:
+    words = ("--since", "2026-03-01", "--until", "2026-03-01")
+    assert brightfield("log", line, *words, "--json").document["entries"] == 15
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--lot", "Z"), "no entry has the lot 'Z': there are A, B"),
+        (("--label", "defect"), "no entry has the label 'defect': there are OK, pit"),
+        (("--station", "S1", "S2"), "no entry has the station 'S1' or 'S2': no entry has a station"),
+        (("--decision", "REVIEW"), "no entry has the decision 'REVIEW': there are DEFECT, OK"),
+    ],
+)
+def test_a_value_that_no_entry_has_is_said(
+    brightfield: Run, line: Path, words: tuple[str, ...], said: str
+) -> None:
+    for how in ((), ("--summary",), ("--json",)):
+        found = brightfield("log", line, *words, *how)
+        assert found.code == 0
+        assert said in " ".join(found.err.split())
+    assert brightfield("log", line, *words).out == f"no entry of {line}\n"
+    assert brightfield("log", line, *words, "--summary").out == f"{line}: no entry\n"
+
+
+def test_nothing_is_said_of_values_where_another_condition_leaves_none(brightfield: Run, line: Path) -> None:
+    said = brightfield("log", line, "--lot", "A", "--decision", "DEFECT")
+    assert (said.out, said.err) == (f"no entry of {line}\n", "")
+
+
 def test_export(brightfield: Run, line: Path, tmp_path: Path) -> None:
     said = brightfield("log", line, "--export", tmp_path / "out.csv", "--lot", "A")
     assert said.out == f"15 entries in {tmp_path / 'out.csv'}\n"
@@ -127,6 +157,14 @@ def test_export(brightfield: Run, line: Path, tmp_path: Path) -> None:
         (("{tmp}",), "is a folder; expected a file for the log"),
         (("{line}", "--since", "monday"), "'monday' is no time"),
         (("{line}", "--score", "2", "1"), "--score is 2 to 1; expected the lower value first"),
+        (("{line}", "--since", "2026-03-02", "--until", "2026-03-01"), "expected the earlier time first"),
+        (("{line}", "--since", "2026-03-01T09", "--until", "2026-03-01T08"), "the earlier time first"),
+        (
+            ("{line}", "--probability", "0.9", "1.5"),
+            "--probability is 0.9 to 1.5; expected values from 0 to 1",
+        ),
+        (("{line}", "--probability", "-0.1", "0.5"), "expected values from 0 to 1"),
+        (("{line}", "--summary", "--export", "{tmp}/out.csv"), "not allowed with argument"),
         (("{line}", "--export", "{tmp}/out.xlsx"), "expected a file ending in .csv or .parquet"),
         (("{line}", "--inspector", "mine"), "inspector is 'mine'"),
         (("{line}", "--last", "0"), "'0' is no number of entries"),

@@ -98,8 +98,10 @@ def test_while_nothing_is_proven_no_bound_of_100_percent_is_said(full: Week) -> 
 
 @pytest.mark.parametrize("moments", [0, 1])
 def test_a_single_look_gives_no_chart_of_the_bound(full: Week, moments: int) -> None:
-    assert "The bounds after each look so far" in render_week(full)
-    once = dataclasses.replace(full, proven=full.proven[len(full.proven) - moments :])
+    half = Bound(np.array(0.1), np.array(0.0), np.array(0.5))
+    proven = tuple(dataclasses.replace(one, escape_rate=half) for one in full.proven)
+    assert "The bounds after each look so far" in render_week(dataclasses.replace(full, proven=proven))
+    once = dataclasses.replace(full, proven=proven[len(proven) - moments :])
     assert "The bounds after each look so far" not in render_week(once)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from brightfield.cli.terminal import Subparsers, add_command, number, stdout
 from brightfield.disk.room import check_overwrites, in_bytes
-from brightfield.errors import ConfigError
+from brightfield.errors import ConfigError, said_if_missing
 from brightfield.verdict import DECISIONS
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 SHOWN = 20
 """How many entries are shown if nothing else is said."""
 
+_LOG = logging.getLogger(__name__)
 _GROUPS = ("decision", "label", "station", "lot", "inspector", "day")
 _MOST_GROUPS = 10
 _COLOURS = {"OK": "green", "REVIEW": "yellow", "DEFECT": "bold red"}
@@ -39,14 +41,15 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--last", metavar="N", type=_count, default=SHOWN, help=f"show the last N entries (default {SHOWN})"
     )
-    parser.add_argument("--summary", action="store_true", help="count the entries instead of showing them")
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--summary", action="store_true", help="count the entries instead of showing them")
+    what.add_argument(
         "--export",
         metavar="FILE",
         type=Path,
         help="write all entries that are meant to a table: .csv, or .parquet (extra `parquet`)",
     )
-    parser.add_argument(
+    what.add_argument(
         "--copy-to", metavar="FILE|URL", help="copy the whole log, but its pictures, into a new one"
     )
     add_filter_options(parser)
@@ -80,14 +83,18 @@ def filter_of(args: argparse.Namespace) -> Filter:
     """Return the filter that the options ask for.
 
     Raises:
-        ConfigError: If a range is upside down.
+        ConfigError: If a range is upside down, or no probability.
     """
     from brightfield.monitor.log.records import Filter
 
+    _check_times(args)
     for name in ("score", "probability"):
         low, high = getattr(args, name) or (0.0, 0.0)
         if low > high:
             raise ConfigError(f"--{name} is {low:g} to {high:g}; expected the lower value first")
+    low, high = args.probability or (0.0, 1.0)
+    if low < 0.0 or high > 1.0:
+        raise ConfigError(f"--probability is {low:g} to {high:g}; expected values from 0 to 1")
     texts = ("part", "lot", "station", "decision", "label")
     several = {name: tuple(found) for name in texts if (found := getattr(args, name))}
     same = {name: getattr(args, name) for name in ("since", "until", "inspector", "judged")}
@@ -96,10 +103,21 @@ def filter_of(args: argparse.Namespace) -> Filter:
     return Filter(**meant)
 
 
+def _check_times(args: argparse.Namespace) -> None:
+    """Check that the range of times is not upside down."""
+    if args.since is None or args.until is None:
+        return
+    with said_if_missing():
+        from brightfield.monitor.log.queries import moment
+
+    if moment(args.since) >= moment(args.until, end=True):
+        raise ConfigError(
+            f"--since is {args.since} and --until {args.until}; expected the earlier time first"
+        )
+
+
 def run(args: argparse.Namespace) -> int:
     """Show, count or export entries; return 0."""
-    from brightfield.errors import said_if_missing
-
     asked = filter_of(args)
     with said_if_missing():
         from brightfield.monitor.log.export import check_export
@@ -151,6 +169,10 @@ def _summarise(log: VerdictLog, asked: Filter, *, as_json: bool) -> int:
         print(json.dumps({"log": log.shown, **found.as_dict()}))
         return 0
     console = stdout()
+    if found.entries == 0:
+        console.print(f"{log.shown}: no entry", markup=False)
+        _say_what_there_is(log, asked)
+        return 0
     span = "" if found.first is None else f", from {_short(found.first)} to {_short(found.last or '')} (UTC)"
     console.print(f"{log.shown}: {_entries(found.entries)}{span}", markup=False)
     for name, counts in found.counts.items():
@@ -182,6 +204,8 @@ def _show(log: VerdictLog, asked: Filter, args: argparse.Namespace) -> int:
     shown = list(log.entries(asked, newest_first=True, most=args.last))[::-1]
     judged = latest_judgements(log.database, (entry.id for entry in shown))
     total = log.count(asked)
+    if total == 0:
+        _say_what_there_is(log, asked)
     if args.json:
         from brightfield.monitor.log.export import EMBEDDING, as_row
 
@@ -191,10 +215,29 @@ def _show(log: VerdictLog, asked: Filter, args: argparse.Namespace) -> int:
         print(json.dumps({"log": log.shown, "entries": total, "shown": rows}))
         return 0
     console = stdout(least=120)
+    if total == 0:
+        console.print(f"no entry of {log.shown}", markup=False)
+        return 0
     console.print(_table(shown, judged))
     more = "" if total == len(shown) else f"; the last {len(shown)} are shown"
     console.print(f"{_entries(total)} of {log.shown}{more}", markup=False)
     return 0
+
+
+def _say_what_there_is(log: VerdictLog, asked: Filter) -> None:
+    """Say which values there are, of a condition that no entry of the log meets."""
+    from brightfield.monitor.log.records import Filter
+
+    for name in ("lot", "station", "decision", "label"):
+        wanted = getattr(asked, name)
+        if wanted is None:
+            continue
+        known = sorted(value for (value,) in log.counts((name,), Filter()) if value is not None)
+        if not set(wanted) & set(known):
+            listed = ", ".join(known[:_MOST_GROUPS])
+            more = f" and {len(known) - _MOST_GROUPS} more" if len(known) > _MOST_GROUPS else ""
+            there = f"there are {listed}{more}" if known else f"no entry has a {name}"
+            _LOG.warning("no entry has the %s %s: %s", name, " or ".join(map(repr, wanted)), there)
 
 
 def _table(shown: Iterable[Entry], judged: dict[int, Judged]) -> Table:
