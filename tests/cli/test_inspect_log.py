@@ -87,8 +87,30 @@ def test_the_same_parts_again_get_their_first_answers(
     said = brightfield(*words, "--threshold", "0")
     assert said.out.count("(answered before, ") == 3
     assert said.out.splitlines()[-1].startswith("3 images: ")
+    assert said.out.splitlines()[-1].endswith(", 3 answered before")
     with VerdictLog(tmp_path / "line.db") as log:
         assert log.count() == 3
+
+
+def test_an_answer_by_another_inspector_is_said_and_its_value_is_not_printed(
+    brightfield: Run, trained_bundle: Path, images: Path, tmp_path: Path
+) -> None:
+    words = ("inspect", trained_bundle, images, "--log", tmp_path / "line.db", "--quiet")
+    first = lines_of(brightfield(*words, "--json").out)
+    assert [line["other_inspector"] for line in first] == [False] * 3
+    with VerdictLog(tmp_path / "line.db") as log:
+        earlier = "2026-03-01T08:00:00.000000+00:00"
+        sql = f"UPDATE entries SET inspector_sha256 = '{'ab' * 32}', time = '{earlier}' WHERE id < 3"
+        log.database.write(lambda connection: connection.exec_driver_sql(sql))
+    again = lines_of(brightfield(*words, "--json", "--interval").out)
+    assert [line["other_inspector"] for line in again] == [True, True, False]
+    assert [line["probability_interval"] is None for line in again] == [True, True, False]
+    said = brightfield(*words).out.splitlines()
+    other = "(answered before by another inspector, 2026-03-01 08:00:00 UTC)"
+    assert [other in line for line in said[1:-1]] == [True, True, False]
+    shown = [f"{line['probability']:.3f}" in row for line, row in zip(again, said[1:-1], strict=True)]
+    assert shown == [False, False, True]
+    assert said[-1].endswith(", 3 answered before")
 
 
 def test_another_picture_of_a_part_is_said(

@@ -17,7 +17,9 @@ from rich.text import Text
 from brightfield.cli.logged import (
     Answers,
     add_log_options,
+    answered_before,
     answers,
+    by_another,
     check_log_options,
     fields_of,
     without_kept,
@@ -41,6 +43,7 @@ log = logging.getLogger(__name__)
 
 _COLOURS = {"OK": "green", "REVIEW": "yellow", "DEFECT": "bold red"}
 UNREADABLE, UNWRITTEN = "unreadable", "with results that cannot be written"
+ANSWERED = "answered before"
 """Counts of images beside those of the decisions."""
 
 MOST_PRINTED = 10
@@ -231,8 +234,11 @@ def _report(
             print(json.dumps({"image": str(image), "error": str(look)}), flush=True)
         return [UNREADABLE]
     verdict = look.verdict
-    interval = inspector.probability_interval(verdict.score) if args.interval else None
+    others = by_another(verdict, entry)
+    interval = inspector.probability_interval(verdict.score) if args.interval and not others else None
+    before = answered_before(verdict, entry)
     kinds = [verdict.label if verdict.decision is None else str(verdict.decision)]
+    kinds += [ANSWERED] if before else []
     failed, files = None, None
     if start is not None and not (entry is not None and entry.other_picture):
         from brightfield.explain.files import write_maps
@@ -245,10 +251,11 @@ def _report(
             kinds.append(UNWRITTEN)
     if args.json:
         line = _line(verdict, files, interval, written=start is not None)
-        line |= {} if entry is None else fields_of(entry)
+        line |= {"probability_interval": None} if args.interval and others else {}
+        line |= {} if entry is None else fields_of(entry, verdict)
         print(json.dumps(line if failed is None else {**line, "error": failed}), flush=True)
     else:
-        _print_line(console, verdict, interval, "" if entry is None or not entry.repeated else entry.time)
+        _print_line(console, verdict, "" if others else _value(verdict, interval), before)
         if args.defects:
             _print_defects(console, verdict.defects)
     return kinds
@@ -268,18 +275,25 @@ def _line(
     return line
 
 
-def _print_line(
-    console: Console, verdict: Verdict, interval: tuple[float, float] | None, earlier: str
-) -> None:
-    """Print a verdict; `earlier` is when a part got this answer that now came again, else empty."""
-    decision = "" if verdict.decision is None else str(verdict.decision)
+def _value(verdict: Verdict, interval: tuple[float, float] | None) -> str:
     best = verdict.probabilities.get(verdict.label) if verdict.decision is None else verdict.value
     shown = "" if best is None else f"{best:.4g}" if verdict.scale in ("score", "p_value") else f"{best:.3f}"
-    if interval is not None:
-        shown += f" ({interval[0]:.3f} to {interval[1]:.3f})"
+    return shown if interval is None else f"{shown} ({interval[0]:.3f} to {interval[1]:.3f})"
+
+
+def _print_line(console: Console, verdict: Verdict, shown: str, before: str) -> None:
+    """Print a verdict.
+
+    Args:
+        console: Where to.
+        verdict: The verdict.
+        shown: Its value; empty for that of another inspector, which may be on another scale.
+        before: When a part got this answer that now came again, and by whom; else empty.
+    """
+    decision = "" if verdict.decision is None else str(verdict.decision)
     cells = _columns(decision, shown, printable(verdict.label), f"{verdict.milliseconds:.0f}")
     rule = "" if verdict.rule is None else f"  {printable(verdict.rule)}"
-    again = f"  (answered before, {earlier[:19]} UTC)" if earlier else ""
+    again = f"  ({before})" if before else ""
     line = (
         (cells[:8], _COLOURS.get(decision, "")),
         cells[8:],
@@ -311,6 +325,6 @@ def _columns(*cells: str) -> str:
 def _in_words(counts: Counter[str], inspector: Inspector) -> Iterator[str]:
     for name in inspector.classes if inspector.normal is None else _COLOURS:
         yield f"{counts[name]} {name}"
-    for name in (UNREADABLE, UNWRITTEN):
+    for name in (ANSWERED, UNREADABLE, UNWRITTEN):
         if counts[name]:
             yield f"{counts[name]} {name}"

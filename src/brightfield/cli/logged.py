@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from brightfield.inspector import Look
     from brightfield.monitor.log.records import Entry
     from brightfield.monitor.log.store import VerdictLog
+    from brightfield.verdict import Verdict
 
 PICTURE, STEM, NAME, PATH, NO_PART = "picture", "stem", "name", "path", "none"
 _OF_PICTURE = "sha256:"
@@ -238,10 +239,24 @@ def first_answer(look: Look, entry: Entry) -> Look:
     return replace(look, verdict=first)
 
 
-def fields_of(entry: Entry) -> dict[str, Any]:
+def by_another(verdict: Verdict, entry: Entry | None) -> bool:
+    """Return whether an answer was given before by another inspector than the one that judges now."""
+    return entry is not None and entry.repeated and entry.inspector_sha256 != verdict.inspector
+
+
+def answered_before(verdict: Verdict, entry: Entry | None) -> str:
+    """Return the words on an answer that was given before, and when; empty for a new one."""
+    if entry is None or not entry.repeated:
+        return ""
+    who = " by another inspector" if by_another(verdict, entry) else ""
+    return f"answered before{who}, {entry.time[:19].replace('T', ' ')} UTC"
+
+
+def fields_of(entry: Entry, verdict: Verdict) -> dict[str, Any]:
     """Return what `inspect --json` says of an entry beside the verdict."""
     names = ("part", "lot", "station", "time", "repeated", "other_picture")
     own = {"entry": entry.id, **{name: getattr(entry, name) for name in names}}
+    own["other_inspector"] = by_another(verdict, entry)
     return own if entry.defects is None else {**own, "defects": list(entry.defects)}
 
 
