@@ -73,6 +73,7 @@ def test_the_page_says_the_numbers(full: Week) -> None:
         "10 (another inspector judged it)",
         "The promise of at most 40% escapes, with a confidence of 95%, is open after 5 looks",
         "random parts that passed 2 1 good, 50.0%",
+        "on pages that have not come back 0",
         "known defective pieces 2 1 good, 50.0%",
         "The inspector was changed: another one first judged at part 11 (2 March 2026, 08:00).",
         "30.5 ms",

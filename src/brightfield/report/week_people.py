@@ -31,7 +31,7 @@ def _figures(work: Work) -> list[dict[str, str]]:
         {"name": "agree with the inspector", "value": percent(same / n) if n else "not known"},
         {"name": "errors at known pieces", "value": f"{wrong:,} of {known:,}" if known else "not measured"},
         {"name": "not sure", "value": f"{work.unsure:,}"},
-        {"name": "on pages not come back", "value": f"{work.waiting:,}"},
+        {"name": "on pages that have not come back", "value": f"{work.waiting:,}"},
     ]
 
 
