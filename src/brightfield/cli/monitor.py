@@ -252,8 +252,8 @@ def _teller(
         if args.output is not None:
             from brightfield.monitor.drift.pictures import Row, row_of, sheet, write_sheet
 
-            names = (f"part {number}" for number in told.alarm.parts)
-            parts = [(n, monitor.source.picture(part)) for n, part in zip(names, told.shown, strict=False)]
+            source = monitor.source
+            parts = [(f"part {number}", source.picture(part)) for number, part in told.shown.items()]
             best = row_of(_sentence(told.alarm), parts, inspector.preprocessing.bits)
             usual = Row("the reference", list(planned.reference.thumbnails.values()))
             place = _sheet_of(args, told.alarm)

@@ -76,7 +76,9 @@ def test_a_folder_is_watched_in_the_order_of_its_names(
     assert set(alarm.images) <= {f"part-{i}.png" for i in range(alarm.since, alarm.at + 1)}
     assert found.reference == ("good/0.png", "good/5.png")
     assert told[0].alarm.at == alarm.at
-    assert [monitor.source.picture(part) for part in told[0].shown] == [line / name for name in alarm.images]
+    assert [monitor.source.picture(part) for part in told[0].shown.values()] == [
+        line / name for name in alarm.images
+    ]
     assert monitor.catch_up() == 0
 
 

@@ -96,7 +96,7 @@ class LogRecord:
             return False
         facts: dict[str, Any] = {
             **told.alarm.as_dict(),
-            "entries": [part.entry for part in told.shown],
+            "entries": [part.entry for part in told.shown.values()],
             "since_entry": None if told.since is None else told.since.entry,
             **asdict(self._key),
         }

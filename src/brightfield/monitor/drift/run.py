@@ -28,14 +28,14 @@ class Told:
         alarm: The alarm.
         at: The part at which it was noticed.
         since: The part from which the change has been there; None if it is no longer kept.
-        shown: The parts that show it best.
+        shown: The parts that show it best, by their numbers.
         new: Whether no earlier run told of it; always without a record.
     """
 
     alarm: Alarm
     at: Observed
     since: Observed | None
-    shown: tuple[Observed, ...]
+    shown: Mapping[int, Observed]
     new: bool = True
 
 
@@ -162,7 +162,7 @@ class Monitor:
         if len(self._lately) > KEPT:
             self._lately.popitem(last=False)
         if alarm is not None:
-            shown = tuple(self._lately[number] for number in alarm.parts if number in self._lately)
+            shown = {number: self._lately[number] for number in alarm.parts if number in self._lately}
             self._untold.append(Told(alarm, part, self._lately.get(alarm.since), shown))
 
     def _tell(self, tell: Callable[[Told], None] | None) -> None:

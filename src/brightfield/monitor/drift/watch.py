@@ -191,7 +191,7 @@ class Watch:
             self._going_on[alarm.kind] = len(self.alarms)
             self.alarms.append(alarm)
             return alarm
-        words = dict.fromkeys([*earlier.also, alarm.what, *alarm.also])
+        words = dict.fromkeys([*earlier.also, *alarm.words])
         also = tuple(word for word in words if word != earlier.what)
         self.alarms[place] = replace(earlier, until=alarm.at, also=also)
         return None
@@ -252,10 +252,14 @@ class Watch:
 
 
 def _goes_on(earlier: Alarm, alarm: Alarm) -> bool:
-    """Return whether an alarm may be an earlier one that goes on: of drift, both have a word in common."""
-    if alarm.kind != DRIFT or LOOK in (alarm.what, earlier.what):
-        return alarm.kind == DRIFT or alarm.what == earlier.what
-    return alarm.what in earlier.words or earlier.what in alarm.words
+    """Return whether an alarm may be an earlier one that goes on.
+
+    Of verdicts both say the same. Of drift both have a word in common, or one is a new look, which may be any
+    change.
+    """
+    if alarm.kind == VERDICTS:
+        return alarm.what == earlier.what
+    return LOOK in (alarm.what, earlier.what) or alarm.what in earlier.words or earlier.what in alarm.words
 
 
 def _spread(alike: Alike) -> float:
